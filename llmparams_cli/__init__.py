@@ -1,0 +1,3 @@
+"""llmparams: run local language models and see every parameter at work."""
+
+__version__ = "0.1.0"

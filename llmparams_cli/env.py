@@ -1,0 +1,86 @@
+"""The world the program runs in: streams, terminal, colours, directories.
+
+Made once in `cli.main`, handed to everything that prints or looks for files, so that a
+terminal and a pipe are both plain objects in tests.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+APP = "llmparams"
+
+
+@dataclass
+class Environment:
+    """Streams and settings of one run. `variables` is the process environment."""
+
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+    variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    directory: Path = field(default_factory=Path.cwd)
+    verbose: bool = False
+    quiet: bool = False
+    _said: set[str] = field(default_factory=set)
+
+    @property
+    def stdout_is_tty(self) -> bool:
+        return self.stdout.isatty()
+
+    @property
+    def stderr_is_tty(self) -> bool:
+        return self.stderr.isatty()
+
+    @property
+    def stdin_is_tty(self) -> bool:
+        return self.stdin is None or self.stdin.isatty()
+
+    def wants_color(self, choice: str, stream: TextIO) -> bool:
+        """Decide `--color auto|always|never` for a stream (https://no-color.org)."""
+        if choice != "auto":
+            return choice == "always"
+        if self.variables.get("NO_COLOR") or self.variables.get("TERM") == "dumb":
+            return False
+        return stream.isatty()
+
+    def encodes(self, text: str, stream: TextIO) -> bool:
+        """Can `stream` print `text` in its encoding?"""
+        try:
+            text.encode(stream.encoding or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return False
+        return True
+
+    def note(self, message: str) -> None:
+        """Tell the user something on stderr, each thing once; `--quiet` silences it."""
+        if message in self._said or self.quiet:
+            return
+        self._said.add(message)
+        self.warn(message)
+
+    def warn(self, message: str) -> None:
+        """Write one line to stderr whatever `--quiet` says."""
+        print(f"{APP}: {message}", file=self.stderr, flush=True)
+
+    @property
+    def config_dir(self) -> Path:
+        """The user's configuration: config.yaml and presets/."""
+        return self._directory("LLMPARAMS_CONFIG_DIR", "user_config_path")
+
+    @property
+    def cache_dir(self) -> Path:
+        """What may be deleted at any time, such as the answer of the AMX probe."""
+        return self._directory("LLMPARAMS_CACHE_DIR", "user_cache_path")
+
+    def _directory(self, variable: str, default: str) -> Path:
+        if chosen := self.variables.get(variable):
+            return Path(chosen)
+        import platformdirs
+
+        return Path(getattr(platformdirs, default)(APP, appauthor=False))

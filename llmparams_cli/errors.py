@@ -1,0 +1,65 @@
+"""What can go wrong, and with which exit code the program says so.
+
+LlmparamsError                 (never raised itself)
+├── UsageError          2      a flag, an argument, a variable or the prompt is wrong
+├── PresetError         3      a preset or configuration file is wrong or missing
+├── ModelError          4      a model file is missing, damaged or unknown
+├── ContextOverflow     5      the prompt does not fit the context
+├── BackendError        6      the inference library is missing, broken or gave up
+└── UnwantedStop        7      generation ended for a reason named in --fail-on
+
+Raised anywhere, printed once: in `cli.main`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns; listed in the README for scripts to rely on."""
+
+    SUCCESS = 0
+    INTERNAL = 1
+    USAGE = 2
+    PRESET = 3
+    MODEL = 4
+    CONTEXT = 5
+    BACKEND = 6
+    UNWANTED_STOP = 7
+    INTERRUPTED = 130
+
+
+class LlmparamsError(Exception):
+    """One line for the user: what is wrong and where; `hint` is the cure."""
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LlmparamsError):
+    exit_code = ExitCode.USAGE
+
+
+class PresetError(LlmparamsError):
+    exit_code = ExitCode.PRESET
+
+
+class ModelError(LlmparamsError):
+    exit_code = ExitCode.MODEL
+
+
+class ContextOverflow(LlmparamsError):
+    exit_code = ExitCode.CONTEXT
+
+
+class BackendError(LlmparamsError):
+    exit_code = ExitCode.BACKEND
+
+
+class UnwantedStop(LlmparamsError):
+    exit_code = ExitCode.UNWANTED_STOP

@@ -1,0 +1,413 @@
+"""The types that a parameter can have.
+
+A kind turns text (flags, variables) and YAML or JSON values (files) into one checked
+Python value, shows it again as text, and describes itself as JSON Schema. Errors are
+`ValueError`s that name the value and what is allowed; the caller adds the parameter
+and the place.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+LARGEST = sys.float_info.max
+INT32_MAX = 2**31 - 1  # the library keeps counts in 32 bits; not a limit to tell people of
+YAML_WORDS = {True: "on", False: "off"}  # YAML reads a bare `on` or `off` as a truth value
+
+
+class Kind:
+    """How one parameter's value is read, checked, shown and described."""
+
+    noun = "text"
+    metavar = "TEXT"
+    many = False  # may its flag be repeated?
+
+    def parse(self, text: str) -> Any:
+        """Read the value from a flag or an environment variable."""
+        return self.check(text)
+
+    def check(self, value: Any) -> Any:
+        """Accept a value from YAML or JSON in its canonical form."""
+        raise NotImplementedError
+
+    def show(self, value: Any) -> str:
+        """Write the value as its flag would take it."""
+        return str(value)
+
+    def allowed(self) -> str:
+        """The accepted values, in words."""
+        raise NotImplementedError
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the accepted values as JSON Schema (draft 2020-12)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A float or an integer in an interval, or one of a few named words.
+
+    `low_open` and `high_open` exclude the bound itself. `special` values are allowed
+    although they lie outside the interval (-1 for 'no limit').
+    """
+
+    integer: bool = False
+    low: float | None = None
+    high: float | None = None
+    low_open: bool = False
+    high_open: bool = False
+    special: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @property
+    def noun(self) -> str:  # type: ignore[override]
+        return "whole number" if self.integer else "number"
+
+    @property
+    def metavar(self) -> str:  # type: ignore[override]
+        return "|".join([*self.words, "N" if self.integer else "X"])
+
+    def parse(self, text: str) -> Any:
+        if text in self.words:
+            return text
+        try:
+            number = int(text) if self.integer else float(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not {self._expected()}") from error
+        return self.check(number)
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self.words:
+            return value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{value!r} is not {self._expected()}")
+        if not abs(value) <= LARGEST:  # also true of NaN
+            raise ValueError(f"{value} is not a finite number")
+        if self.integer and value != int(value):
+            raise ValueError(f"{value} is not {self._expected()}")
+        if value not in self.special and not self._inside(value):
+            raise ValueError(f"{self.show(value)} is out of range: {self.interval()}")
+        return int(value) if self.integer else float(value)
+
+    def show(self, value: Any) -> str:
+        return value if isinstance(value, str) else _shortest(value)
+
+    def interval(self) -> str:
+        """The allowed values in words: 'from 0 to 1', 'above 0', '-1, or 1 or more'."""
+        others = [*map(self.show, self.special), *self.words]
+        low = high = ""
+        if self.low is not None:
+            low = ("above " if self.low_open else "from ") + self.show(self.low)
+        if self.high is not None:
+            high = ("below " if self.high_open else "to ") + self.show(self.high)
+        if low and not high and not self.low_open:
+            low = f"{self.show(self.low)} or more"
+        interval = " ".join(filter(None, [low, high])) or "any number"
+        return ", ".join([*others, f"or {interval}"]) if others else interval
+
+    def allowed(self) -> str:
+        limits = replace(self, high=None) if self.high == INT32_MAX else self
+        return limits.interval()
+
+    def schema(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"type": "integer" if self.integer else "number"}
+        if self.low is not None:
+            body["exclusiveMinimum" if self.low_open else "minimum"] = self.low
+        if self.high is not None:
+            body["exclusiveMaximum" if self.high_open else "maximum"] = self.high
+        others = [*self.special, *self.words]
+        return {"anyOf": [body, {"enum": others}]} if others else body
+
+    def _inside(self, value: float) -> bool:
+        if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
+            return False
+        return not (
+            self.high is not None and (value > self.high or (self.high_open and value == self.high))
+        )
+
+    def _expected(self) -> str:
+        return " or ".join([f"a {self.noun}", *map(repr, self.words)])
+
+
+def _shortest(number: float) -> str:
+    """The shortest text that reads back as the same number: 2, 0.1, 1e-05."""
+    return repr(number).removesuffix(".0")
+
+
+@dataclass(frozen=True)
+class Switch(Kind):
+    """On or off."""
+
+    noun = "switch"
+    metavar = "BOOL"
+
+    def parse(self, text: str) -> bool:
+        word = text.strip().lower()
+        if word in ("1", "true", "yes", "on"):
+            return True
+        if word in ("0", "false", "no", "off"):
+            return False
+        raise ValueError(f"{text!r} is not true or false")
+
+    def check(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{value!r} is not true or false")
+        return value
+
+    def show(self, value: Any) -> str:
+        return "true" if value else "false"
+
+    def allowed(self) -> str:
+        return "true or false"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One word of a closed list."""
+
+    words: tuple[str, ...]
+    noun = "word"
+
+    @property
+    def metavar(self) -> str:  # type: ignore[override]
+        return "|".join(self.words)
+
+    def check(self, value: Any) -> str:
+        word = YAML_WORDS[value] if isinstance(value, bool) else value
+        if word not in self.words:
+            raise ValueError(
+                f"{value!r} is not one of {', '.join(self.words)}{did_you_mean(word, self.words)}"
+            )
+        return str(word)
+
+    def allowed(self) -> str:
+        return ", ".join(self.words)
+
+    def schema(self) -> dict[str, Any]:
+        truths = [value for value, word in YAML_WORDS.items() if word in self.words]
+        return {"enum": [*self.words, *truths]}
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Free text; the flag takes `@FILE` to read it from a file (see `files`)."""
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} is not text")
+        return value
+
+    def allowed(self) -> str:
+        return "any text"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+@dataclass(frozen=True)
+class Texts(Kind):
+    """A list of texts; its flag is repeated, once for each. Empty texts are refused."""
+
+    noun = "list of texts"
+    many = True
+
+    def parse(self, text: str) -> list[str]:
+        return self.check([text])
+
+    def check(self, value: Any) -> list[str]:
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise ValueError(f"{value!r} is not a text or a list of texts")
+        if "" in items:
+            raise ValueError("an empty text is not allowed here")
+        return list(items)
+
+    def show(self, value: Any) -> str:
+        import json
+
+        return json.dumps(value, ensure_ascii=False)
+
+    def allowed(self) -> str:
+        return "texts, none empty"
+
+    def schema(self) -> dict[str, Any]:
+        item = {"type": "string", "minLength": 1}
+        return {"anyOf": [item, {"type": "array", "items": item}]}
+
+
+@dataclass(frozen=True)
+class Words(Kind):
+    """An ordered list without repetition, from a closed list of words."""
+
+    words: tuple[str, ...]
+    noun = "ordered list of words"
+    metavar = "A,B,..."
+
+    def parse(self, text: str) -> list[str]:
+        parts = (part.strip() for part in text.replace(";", ",").split(","))
+        return self.check([part for part in parts if part])
+
+    def check(self, value: Any) -> list[str]:
+        if isinstance(value, str):
+            return self.parse(value)
+        if not isinstance(value, list):
+            raise ValueError(f"{value!r} is not a list of {', '.join(self.words)}")
+        for index, item in enumerate(value):
+            if item not in self.words:
+                raise ValueError(
+                    f"{item!r} is not one of {', '.join(self.words)}"
+                    f"{did_you_mean(item, self.words)}"
+                )
+            if item in value[:index]:
+                raise ValueError(f"{item!r} is named twice")
+        return list(value)
+
+    def show(self, value: Any) -> str:
+        return ",".join(value)
+
+    def allowed(self) -> str:
+        return ", ".join(self.words)
+
+    def schema(self) -> dict[str, Any]:
+        word = "|".join(self.words)
+        return {
+            "anyOf": [
+                {"type": "array", "items": {"enum": list(self.words)}, "uniqueItems": True},
+                {"type": "string", "pattern": rf"^\s*({word})(\s*[,;]\s*({word}))*\s*$"},
+            ]
+        }
+
+
+@dataclass(frozen=True)
+class Floats(Kind):
+    """A list of non-negative numbers, written with commas."""
+
+    noun = "list of numbers"
+    metavar = "X,X,..."
+
+    def parse(self, text: str) -> list[float]:
+        try:
+            return self.check([float(part) for part in text.split(",") if part.strip()])
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not a list of numbers of 0 or more") from error
+
+    def check(self, value: Any) -> list[float]:
+        items = value if isinstance(value, list) else [value]
+        for item in items:
+            Number(low=0).check(item)
+        return [float(item) for item in items]
+
+    def show(self, value: Any) -> str:
+        return ",".join(map(_shortest, value))
+
+    def allowed(self) -> str:
+        return "0 or more each"
+
+    def schema(self) -> dict[str, Any]:
+        item = {"type": "number", "minimum": 0}
+        return {"anyOf": [item, {"type": "array", "items": item}]}
+
+
+@dataclass(frozen=True)
+class Biases(Kind):
+    """Additions to logits: token id or text → number in [-100, 100], or false to forbid.
+
+    Written TOKEN=BIAS on the command line. A text stands for every token it consists of.
+    """
+
+    noun = "mapping from tokens to numbers"
+    metavar = "TOKEN=BIAS"
+    many = True
+
+    def parse(self, text: str) -> dict[str, float]:
+        token, equals, bias = text.rpartition("=")
+        if not equals or not token:
+            raise ValueError(f"{text!r} is not TOKEN=BIAS, such as 42=-1.5 or ' the'=false")
+        if bias == "false":
+            return {token: -math.inf}
+        try:
+            number = float(bias)
+        except ValueError as error:
+            raise ValueError(f"{bias!r} in {text!r} is not a number or false") from error
+        return self.check({token: number})
+
+    def check(self, value: Any) -> dict[str, float]:
+        if not isinstance(value, dict):
+            raise ValueError(f"{value!r} is not a mapping from token to bias")
+        if "" in value:
+            raise ValueError("an empty text is not a token")
+        return {str(token): self._bias(token, bias) for token, bias in value.items()}
+
+    def _bias(self, token: Any, bias: Any) -> float:
+        if bias is False or bias == -math.inf:
+            return -math.inf
+        try:
+            return float(Number(low=-100, high=100).check(bias))
+        except ValueError as error:
+            raise ValueError(f"token {token!r}: {error}") from error
+
+    def show(self, value: Any) -> str:
+        pairs = ((t, "false" if b == -math.inf else _shortest(b)) for t, b in value.items())
+        return ",".join(f"{token}={bias}" for token, bias in pairs)
+
+    def allowed(self) -> str:
+        return "-100 to 100, or false"
+
+    def schema(self) -> dict[str, Any]:
+        bias = {"anyOf": [{"type": "number", "minimum": -100, "maximum": 100}, {"const": False}]}
+        return {
+            "type": "object",
+            "propertyNames": {"minLength": 1},
+            "additionalProperties": bias,
+        }
+
+
+@dataclass(frozen=True)
+class JsonSchema(Kind):
+    """A JSON Schema: a mapping in a file; inline JSON or `@FILE` on the command line."""
+
+    noun = "JSON Schema"
+    metavar = "JSON|@FILE"
+
+    def parse(self, text: str) -> Any:
+        import json
+
+        if not text:
+            return None
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+            ) from error
+        return self.check(value)
+
+    def check(self, value: Any) -> Any:
+        if value is not None and not isinstance(value, (dict, bool)):
+            raise ValueError(f"{value!r} is not a JSON Schema (an object)")
+        return value
+
+    def show(self, value: Any) -> str:
+        import json
+
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+    def allowed(self) -> str:
+        return "object, or JSON text"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["object", "boolean", "null"]}
+
+
+def did_you_mean(word: object, words: Any) -> str:
+    """'; did you mean X?' when `word` is close to one of `words`, else nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(str(word), list(words), n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,90 @@
+"""Values with their origins: layers go in from low to high, the last one wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import PARAMS
+
+
+class Source(str, Enum):
+    """The layers, from the lowest to the highest."""
+
+    DEFAULT = "default"
+    MODEL = "model"
+    CONFIG = "config"
+    PROJECT = "project"
+    PRESET = "preset"
+    ENVIRONMENT = "environment"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written: `place` is a flag, a variable, a key or path:line."""
+
+    source: Source
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source.value} {self.place}".rstrip()
+
+
+DEFAULT = Origin(Source.DEFAULT)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One checked value for one parameter, as one layer gives it."""
+
+    name: str
+    value: Any
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The value that won, and those it overrode (the latest first)."""
+
+    param: Param
+    value: Any
+    origin: Origin
+    overrode: tuple[Assignment, ...] = ()
+
+    @property
+    def is_default(self) -> bool:
+        return self.origin.source is Source.DEFAULT
+
+
+class Settings:
+    """All parameters, resolved. `settings["top_k"]` is the value."""
+
+    def __init__(self, settings: dict[str, Setting]) -> None:
+        self._settings = settings
+
+    def __getitem__(self, name: str) -> Any:
+        return self._settings[name].value
+
+    def __iter__(self) -> Iterator[Setting]:
+        return iter(self._settings.values())
+
+    def setting(self, name: str) -> Setting:
+        return self._settings[name]
+
+
+def resolve(assignments: Iterable[Assignment]) -> Settings:
+    """Stack assignments, lowest layer first, upon the table's defaults.
+
+    Flags that repeat (`--stop`, `--logit-bias`) are expected joined by their layer:
+    here every assignment replaces the value below it.
+    """
+    settings = {p.name: Setting(p, p.default, DEFAULT) for p in PARAMS.values()}
+    for new in assignments:
+        old = settings[new.name]
+        below = Assignment(new.name, old.value, old.origin)
+        settings[new.name] = Setting(old.param, new.value, new.origin, (below, *old.overrode))
+    return Settings(settings)

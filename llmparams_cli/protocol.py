@@ -1,0 +1,146 @@
+"""What flows between the program's rooms: requests, tokens, stops, results.
+
+A backend takes a `Request` and yields events: one `Started`, any number of `Piece`s,
+one `Finished`. Renderers consume events and know nothing of engines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from llmparams_cli.params.settings import Settings
+
+
+class StopReason(str, Enum):
+    """Why generation ended."""
+
+    END_OF_GENERATION = "end-of-generation"
+    STOP_SEQUENCE = "stop-sequence"
+    MAX_TOKENS = "max-tokens"
+    CONTEXT_FULL = "context-full"
+    TIME_LIMIT = "time-limit"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A reason with its detail: the token, the sequence, the limit that was reached."""
+
+    reason: StopReason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One token of the model's own distribution, before any sampler stage."""
+
+    id: int
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token; the last three only when the request asks for probabilities.
+
+    `logprob` (natural logarithm) and `entropy` (bits) are those of the model's own
+    distribution, before penalties, truncation and temperature.
+    """
+
+    id: int
+    text: str
+    logprob: float | None = None
+    entropy: float | None = None
+    top: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The model as reported to the user. `parameters` is their number."""
+
+    path: str
+    name: str
+    parameters: int
+    quantization: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of wall-clock time. `first_token_s` counts from the start of the prompt."""
+
+    load_s: float
+    prompt_s: float
+    generation_s: float
+    first_token_s: float
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One generation: what to complete, and how.
+
+    `raw` bypasses the chat template. `logprobs` is the number of alternatives wanted
+    per token (None: no probabilities at all). `overflow` is 'refuse',
+    'truncate-start' or 'truncate-middle'.
+    """
+
+    messages: tuple[Message, ...]
+    settings: Settings
+    raw: bool = False
+    logprobs: int | None = None
+    overflow: str = "refuse"
+
+
+@dataclass(frozen=True)
+class Started:
+    """Everything known before the first token. `prompt` is the text after the template."""
+
+    prompt: str
+    prompt_tokens: int
+    seed: int
+    model: ModelInfo
+    context: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Text that is certain to belong to the answer, and the token that completed it.
+
+    Several pieces may share a token, and a token may yield no piece at all (half a
+    character, or text still held back as the possible beginning of a stop sequence).
+    """
+
+    text: str
+    token: Token
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a generation; `tokens` includes those cut off by a stop sequence."""
+
+    text: str
+    stop: Stop
+    usage: Usage
+    timing: Timing
+    tokens: tuple[Token, ...] = field(default=())
+
+
+Event = Started | Piece | Finished
