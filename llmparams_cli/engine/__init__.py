@@ -1,0 +1,17 @@
+"""llama.cpp through its C API: the only room that knows of handles and pointers.
+
+library    finds and loads the shared library, keeps its log
+crash      turns a signal raised inside it into one line and an exit code
+interrupt  Ctrl-C and the time limit, also in the middle of a C call
+machine    processors and memory that this process may really use
+probe      does the library's fast path for quantised weights work on this CPU?
+llama      model and context: the owners of C handles
+placement  context size, GPU layers and weight placement for a model on this machine
+penalties  repetition, frequency and presence penalties as a sampler stage
+chain      the sampler of one sequence, from resolved settings
+grammar    GBNF and JSON Schema constraints
+chat       messages to prompt tokens, through the model's template
+text       tokens to text: UTF-8 and stop sequences across token boundaries
+decode     the loop: N sequences, one batch a step
+generate   a request in, events out
+"""

@@ -1,0 +1,269 @@
+"""The sampler of one sequence, built from resolved settings.
+
+Order of work for every token:
+1. suppressed tokens (the model's own list; end tokens with ignore_eos)
+2. the stages of `sampler_order`, by default llama.cpp's:
+   logit_bias, penalties, dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature
+3. the draw: by probability, by mirostat or adaptive-p, or the most probable at temperature 0
+4. the grammar, if there is one: a draw it forbids is repeated among what it allows
+
+Stages whose setting is neutral are left out, and at temperature 0 those that cannot
+change the argmax: the result is the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+from llmparams_cli.engine.grammar import Grammar
+from llmparams_cli.engine.library import llama
+from llmparams_cli.engine.llama import Context, Model
+from llmparams_cli.engine.penalties import Penalties, PenaltyStage
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.table import PARAMS
+
+MIROSTAT_M = 100  # tokens over which mirostat 1 estimates s_hat, as in its paper
+MIN_KEEP = 1
+HISTORY_STAGES = ("penalties", "dry")
+MIROSTAT_STAGES = ("logit_bias", "penalties", "dry", "temperature")
+
+
+class Sampler:
+    """Draws tokens from logits. Owns its llama_sampler chain."""
+
+    def __init__(
+        self,
+        model: Model,
+        settings: Settings,
+        seed: int,
+        context_size: int,
+        grammar: Grammar | None = None,
+    ) -> None:
+        self.stages: list[str] = []
+        self._model = model
+        self._grammar = grammar
+        self._keep: list[Any] = []
+        self._history: list[Any] = []
+        params = llama().llama_sampler_chain_default_params()
+        params.no_perf = True
+        self._chain = llama().llama_sampler_chain_init(params)
+        self._build(_Builder(model, settings, seed, context_size, self._keep), settings)
+
+    def sample(self, context: Context, row: int) -> int | None:
+        """Draw and accept a token from output `row` of the last batch.
+
+        None when a grammar is complete and nothing may follow.
+        """
+        if self._grammar is None:
+            return int(llama().llama_sampler_sample(self._chain, context.handle, row))
+        return self._sample_constrained(context.logits(row), self._grammar)
+
+    def show_prompt(self, tokens: list[int]) -> None:
+        """Let the stages with a memory (penalties, DRY) count the prompt too."""
+        for stage in self._history:
+            for token in tokens:
+                llama().llama_sampler_accept(stage, token)
+
+    def close(self) -> None:
+        llama().llama_sampler_free(self._chain)
+        if self._grammar:
+            self._grammar.close()
+
+    def _build(self, make: _Builder, settings: Settings) -> None:
+        self._add("suppress", make.suppress())
+        for name in active_stages(settings):
+            self._add(name, getattr(make, name)())
+        self._add(*make.draw())
+
+    def _add(self, name: str, stage: Any) -> None:
+        if stage is None:
+            return
+        self.stages.append(name)
+        llama().llama_sampler_chain_add(self._chain, stage)
+        if name in HISTORY_STAGES:
+            self._history.append(stage)
+
+    def _sample_constrained(self, logits: Any, grammar: Grammar) -> int | None:
+        """As common_sampler_sample: draw freely, and again within the grammar only if the
+        first draw breaks it, since testing every token is slow.
+        """
+        token = self._draw(self._candidates(logits))
+        if not grammar.allows(token):
+            candidates = self._candidates(logits)
+            grammar.apply(candidates)
+            token = self._draw(candidates)
+            if not grammar.allows(token):
+                return None
+        grammar.accept(token)
+        llama().llama_sampler_accept(self._chain, token)
+        return token
+
+    def _draw(self, candidates: Any) -> int:
+        llama().llama_sampler_apply(self._chain, ctypes.byref(candidates))
+        return int(candidates.data[candidates.selected].id)
+
+    def _candidates(self, logits: Any) -> Any:
+        """All tokens with their logits, as the library's token_data_array."""
+        import numpy as np
+
+        lib = llama()
+        size = self._model.n_vocab
+        table = np.zeros(size, dtype=[("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
+        table["id"] = np.arange(size)
+        table["logit"] = np.ctypeslib.as_array(logits, shape=(size,))
+        pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
+        array = lib.llama_token_data_array(data=pointer, size=size, selected=-1)
+        array.table = table  # the array points into it
+        return array
+
+
+def active_stages(settings: Settings) -> list[str]:
+    """The stages of `sampler_order` that are not made pointless by another setting."""
+    order: list[str] = settings["sampler_order"]
+    if settings["temperature"] == 0:
+        return [stage for stage in order if can_change_argmax(stage)]
+    if settings["mirostat"]:  # it does the truncation itself
+        return [stage for stage in order if stage in MIROSTAT_STAGES]
+    return order
+
+
+def can_change_argmax(stage: str) -> bool:
+    """Does any parameter of `stage` change which token is the most probable one?"""
+    return any(param.changes_argmax for param in PARAMS.values() if param.stage == stage)
+
+
+class _Builder:
+    """One method per stage, named as in `sampler_order`; None when it would do nothing."""
+
+    def __init__(
+        self, model: Model, settings: Settings, seed: int, context_size: int, keep: list[Any]
+    ) -> None:
+        self._model = model
+        self._set = settings
+        self._seed = seed
+        self._context_size = context_size
+        self._keep = keep
+        self._lib = llama()
+
+    def suppress(self) -> Any:
+        tokens = list(self._model.suppressed_tokens)
+        if self._set["ignore_eos"]:
+            tokens += self._model.end_tokens
+        return self._biases({token: -float("inf") for token in tokens})
+
+    def logit_bias(self) -> Any:
+        biases: dict[int, float] = {}
+        for key, bias in self._set["logit_bias"].items():
+            for token in self._tokens_of(key):
+                biases[token] = bias
+        return self._biases(biases)
+
+    def penalties(self) -> Any:
+        penalties = Penalties(
+            self._set["repeat_penalty"],
+            self._set["frequency_penalty"],
+            self._set["presence_penalty"],
+            self._set["repeat_penalty_growth"] == "exponential",
+        )
+        window = self._window("repeat_last_n")
+        if not penalties or window == 0:
+            return None
+        stage = PenaltyStage(penalties, window)
+        self._keep.append(stage)
+        return stage.handle
+
+    def dry(self) -> Any:
+        window = self._window("dry_last_n")
+        if self._set["dry_multiplier"] == 0 or window == 0:
+            return None
+        breakers = [text.encode() for text in self._set["dry_sequence_breakers"]]
+        return self._lib.llama_sampler_init_dry(
+            self._model.vocab,
+            self._set["dry_multiplier"],
+            self._set["dry_base"],
+            self._set["dry_allowed_length"],
+            window,
+            (ctypes.c_char_p * len(breakers))(*breakers),
+            len(breakers),
+        )
+
+    def top_n_sigma(self) -> Any:
+        return self._unless_neutral("top_n_sigma", self._lib.llama_sampler_init_top_n_sigma)
+
+    def top_k(self) -> Any:
+        return self._unless_neutral("top_k", self._lib.llama_sampler_init_top_k)
+
+    def typical_p(self) -> Any:
+        return self._unless_neutral("typical_p", self._lib.llama_sampler_init_typical, MIN_KEEP)
+
+    def top_p(self) -> Any:
+        return self._unless_neutral("top_p", self._lib.llama_sampler_init_top_p, MIN_KEEP)
+
+    def min_p(self) -> Any:
+        return self._unless_neutral("min_p", self._lib.llama_sampler_init_min_p, MIN_KEEP)
+
+    def xtc(self) -> Any:
+        return self._unless_neutral(
+            "xtc_probability",
+            self._lib.llama_sampler_init_xtc,
+            self._set["xtc_threshold"],
+            MIN_KEEP,
+            self._seed,
+        )
+
+    def temperature(self) -> Any:
+        if self._set["dynatemp_range"] > 0:
+            return self._lib.llama_sampler_init_temp_ext(
+                self._set["temperature"],
+                self._set["dynatemp_range"],
+                self._set["dynatemp_exponent"],
+            )
+        return self._unless_neutral("temperature", self._lib.llama_sampler_init_temp)
+
+    def draw(self) -> tuple[str, Any]:
+        """The stage that picks the token."""
+        lib, seed = self._lib, self._seed
+        if self._set["temperature"] == 0:
+            return "greedy", lib.llama_sampler_init_greedy()
+        tau, eta = self._set["mirostat_tau"], self._set["mirostat_eta"]
+        if self._set["mirostat"] == 1:
+            vocabulary = self._model.n_vocab
+            return "mirostat", lib.llama_sampler_init_mirostat(
+                vocabulary, seed, tau, eta, MIROSTAT_M
+            )
+        if self._set["mirostat"] == 2:
+            return "mirostat_v2", lib.llama_sampler_init_mirostat_v2(seed, tau, eta)
+        if self._set["adaptive_p_target"] >= 0:
+            return "adaptive_p", lib.llama_sampler_init_adaptive_p(
+                self._set["adaptive_p_target"], self._set["adaptive_p_decay"], seed
+            )
+        return "dist", lib.llama_sampler_init_dist(seed)
+
+    def _unless_neutral(self, name: str, init: Callable[..., Any], *more: Any) -> Any:
+        value = self._set[name]
+        return None if value == PARAMS[name].neutral else init(value, *more)
+
+    def _window(self, name: str) -> int:
+        """A number of tokens; -1 is the whole context (llama.cpp would take it for 0)."""
+        size = int(self._set[name])
+        return self._context_size if size < 0 else size
+
+    def _tokens_of(self, key: str) -> list[int]:
+        """A bias's key is a token id, or text that stands for all of its tokens."""
+        if not key.isdecimal():
+            return self._model.tokenize(key)
+        if int(key) >= self._model.n_vocab:
+            raise UsageError(
+                f"logit_bias: token {key} does not exist",
+                f"the vocabulary ends at {self._model.n_vocab - 1}",
+            )
+        return [int(key)]
+
+    def _biases(self, biases: dict[int, float]) -> Any:
+        if not biases:
+            return None
+        array = (self._lib.llama_logit_bias * len(biases))(*biases.items())
+        return self._lib.llama_sampler_init_logit_bias(self._model.n_vocab, len(biases), array)

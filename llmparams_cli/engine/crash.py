@@ -1,0 +1,70 @@
+"""The last line of defence: a signal raised inside the library ends in one clear line.
+
+llama.cpp aborts the process on a failed assertion, and a damaged model or a library
+built for another processor can fault. Python cannot catch either. A C-level handler can
+still say what happened, and leave with a documented exit code instead of a core dump.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from llmparams_cli.engine.library import log
+from llmparams_cli.errors import ExitCode
+
+SIGNALS = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL")
+CAUSES = {
+    "SIGILL": "the library was built for another processor",
+    "SIGBUS": "the model file changed or its disk failed while it was read",
+}
+
+
+@dataclass
+class _Activity:
+    text: str = "starting the inference library"
+    exit_code: ExitCode = ExitCode.BACKEND
+
+
+_now = _Activity()
+_handlers: list[object] = []
+
+
+@contextmanager
+def during(text: str, exit_code: ExitCode = ExitCode.BACKEND) -> Iterator[None]:
+    """Name what is being done, for the message should the library crash in it."""
+    before = _now.text, _now.exit_code
+    _now.text, _now.exit_code = text, exit_code
+    try:
+        yield
+    finally:
+        _now.text, _now.exit_code = before
+
+
+def guard() -> None:
+    """Install the handlers, once.
+
+    They run Python in a signal handler, which is sound here: ctypes has released the
+    interpreter's lock around the C call that faulted, and the process ends at once.
+    """
+    if _handlers or os.name != "posix":
+        return
+    libc = ctypes.CDLL(None)
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(_die)
+    libc.signal.argtypes = [ctypes.c_int, ctypes.CFUNCTYPE(None, ctypes.c_int)]
+    libc.signal.restype = ctypes.c_void_p
+    for name in SIGNALS:
+        libc.signal(getattr(signal, name), handler)
+    _handlers.append(handler)
+
+
+def _die(number: int) -> None:
+    name = signal.Signals(number).name
+    reason = CAUSES.get(name) or log.complaint() or "no reason given"
+    line = f"llmparams: error: llama.cpp crashed ({name}) while {_now.text}: {reason}"
+    os.write(2, (line.replace("\n", " ") + "\n").encode("utf-8", "replace"))
+    os._exit(_now.exit_code)

@@ -1,0 +1,89 @@
+"""Constraints on the output: GBNF grammars, and JSON Schemas turned into them."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llmparams_cli.engine.library import llama
+from llmparams_cli.engine.llama import Model
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.settings import Settings
+
+
+class Grammar:
+    """The state of a GBNF grammar while text is generated (llama_sampler_init_grammar)."""
+
+    def __init__(self, model: Model, gbnf: str, origin: str) -> None:
+        with _captured_stderr() as complaints:
+            self.handle = llama().llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
+        if not self.handle:
+            raise UsageError(
+                f"{origin}: not a GBNF grammar: {_first_reason(complaints)}",
+                'a grammar is text such as root ::= "yes" | "no"; @FILE reads one',
+            )
+        self._one = (llama().llama_token_data * 1)()
+        self._array = llama().llama_token_data_array(data=self._one, size=1)
+
+    def allows(self, token: int) -> bool:
+        """May the text go on with `token`?"""
+        self._one[0].id, self._one[0].logit = token, 1.0
+        llama().llama_sampler_apply(self.handle, ctypes.byref(self._array))
+        return bool(self._one[0].logit != -float("inf"))
+
+    def apply(self, candidates: Any) -> None:
+        """Set the logit of every candidate that the grammar forbids to minus infinity."""
+        llama().llama_sampler_apply(self.handle, ctypes.byref(candidates))
+
+    def accept(self, token: int) -> None:
+        llama().llama_sampler_accept(self.handle, token)
+
+    def close(self) -> None:
+        llama().llama_sampler_free(self.handle)
+
+
+def from_settings(model: Model, settings: Settings) -> Grammar | None:
+    """The grammar that `grammar` or `json_schema` asks for, if any."""
+    if settings["grammar"]:
+        origin = str(settings.setting("grammar").origin)
+        return Grammar(model, settings["grammar"], origin)
+    if settings["json_schema"] is not None:
+        origin = str(settings.setting("json_schema").origin)
+        return Grammar(model, _from_json_schema(settings["json_schema"], origin), origin)
+    return None
+
+
+def _from_json_schema(schema: Any, origin: str) -> str:
+    from llama_cpp.llama_grammar import json_schema_to_gbnf
+
+    try:
+        return str(json_schema_to_gbnf(json.dumps(schema)))
+    except Exception as error:  # the converter raises whatever its code runs into
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"{origin}: this JSON Schema cannot be followed: {reason}") from error
+
+
+@contextmanager
+def _captured_stderr() -> Iterator[list[str]]:
+    """Collect what C code prints: the grammar parser reports to stderr and nowhere else."""
+    lines: list[str] = []
+    with tempfile.TemporaryFile() as file:
+        saved = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            lines += file.read().decode("utf-8", "replace").splitlines()
+
+
+def _first_reason(lines: list[str]) -> str:
+    reasons = [line.split("error parsing grammar: ")[-1] for line in lines if line.strip()]
+    return reasons[0] if reasons else "the rule 'root' is missing or refers to itself"

@@ -1,0 +1,91 @@
+"""Processors and memory that this process may really use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def usable_cpus() -> int:
+    """CPUs of this process: affinity mask and cgroup quota, not the machine's count."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    quota = _cgroup_cpu_quota()
+    return max(1, min(count, int(quota))) if quota else count
+
+
+def available_memory() -> int | None:
+    """Bytes that can be allocated without swapping, within the cgroup's limit."""
+    amounts = [amount for amount in (_meminfo_available(), _cgroup_memory_left()) if amount]
+    return min(amounts) if amounts else _sysctl_memory()
+
+
+@dataclass(frozen=True)
+class Processor:
+    """Its name and its instruction sets, as the kernel calls them."""
+
+    model: str
+    flags: frozenset[str]
+
+
+def processor() -> Processor:
+    """The first one; both fields are empty where /proc/cpuinfo is not to be had."""
+    first = _read(CPUINFO, 16_384).split("\n\n")[0]
+    fields = {
+        name.strip(): value.strip()
+        for name, _, value in (line.partition(":") for line in first.splitlines())
+    }
+    model = fields.get("model name") or fields.get("CPU part", "")
+    return Processor(model, frozenset((fields.get("flags") or fields.get("Features", "")).split()))
+
+
+def _cgroup_cpu_quota() -> float | None:
+    """CPUs' worth of time a period, from cgroup v2's cpu.max or v1's quota files."""
+    words = _read(CGROUP / "cpu.max").split()
+    if not words:
+        words = [
+            _read(CGROUP / "cpu/cpu.cfs_quota_us"),
+            _read(CGROUP / "cpu/cpu.cfs_period_us"),
+        ]
+    try:
+        quota, period = (float(word) for word in words)
+    except ValueError:
+        return None
+    return quota / period if quota > 0 and period > 0 else None
+
+
+def _meminfo_available() -> int | None:
+    for line in _read(Path("/proc/meminfo")).splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _cgroup_memory_left() -> int | None:
+    try:
+        limit = int(_read(CGROUP / "memory.max"))
+        return max(0, limit - int(_read(CGROUP / "memory.current")))
+    except ValueError:
+        return None
+
+
+def _sysctl_memory() -> int | None:
+    if sys.platform == "win32" or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _read(path: Path, limit: int = -1) -> str:
+    """The first `limit` characters of a file, without surrounding space; '' if there is none."""
+    try:
+        with path.open() as file:
+            return file.read(limit).strip()
+    except OSError:
+        return ""

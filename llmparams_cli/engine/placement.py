@@ -1,0 +1,139 @@
+"""How a model is put on this machine: context size, weight buffers, threads.
+
+Turns the settings of scope 'load' and 'context' into llama_model_params and
+llama_context_params.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.engine import gpu, machine, probe, weights
+from llmparams_cli.engine.interrupt import Interrupt
+from llmparams_cli.engine.library import llama
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import BackendError, UsageError
+from llmparams_cli.models.gguf import Header
+from llmparams_cli.params.settings import Settings
+
+DEFAULT_CONTEXT = 8192  # enough for most prompts; larger caches only when asked for
+MEMORY_SHARE = 0.9  # of the free memory; the rest is for compute buffers
+SPLIT_MODES = ("none", "layer", "row", "tensor")  # enum llama_split_mode
+FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}  # enum llama_flash_attn_type
+
+
+def model_params(
+    env: Environment, settings: Settings, header: Header, progress: Callable[[float], bool]
+) -> Any:
+    """llama_model_params; `progress` gets 0 … 1 and returns False to give up."""
+    lib = llama()
+    params = lib.llama_model_default_params()
+    params.n_gpu_layers = gpu.layers(env, settings, header)
+    params.split_mode = SPLIT_MODES.index(settings["split_mode"])
+    params.main_gpu = settings["main_gpu"]
+    mapped, locked = settings["mmap"], settings["mlock"]
+    params.load_mode = int(mapped) + 2 * int(locked)  # enum llama_load_mode
+    params.progress_callback = lib.llama_progress_callback(lambda done, _: progress(done))
+    _set_tensor_split(params, settings["tensor_split"])
+    weights.apply(probe.choose(env, header.tensor_types()), params)
+    return params
+
+
+def _set_tensor_split(params: Any, shares: list[float]) -> None:
+    if not shares:
+        return
+    devices = int(llama().llama_max_devices())
+    if len(shares) > devices:
+        raise UsageError(
+            f"tensor_split has {len(shares)} shares, and this library knows {devices} device(s)"
+        )
+    array = (ctypes.c_float * devices)(*shares)
+    params.tensor_split = array
+
+
+def context_params(settings: Settings, size: int, interrupt: Interrupt, sequences: int = 1) -> Any:
+    """llama_context_params for `sequences` branches that share `size` cells."""
+    lib = llama()
+    params = lib.llama_context_default_params()
+    params.n_ctx = size
+    params.n_batch = min(settings["batch_size"], size)
+    params.n_ubatch = min(settings["ubatch_size"], params.n_batch)
+    params.n_seq_max = sequences
+    params.n_outputs_max = sequences
+    params.n_threads = settings["threads"] or machine.usable_cpus()
+    params.n_threads_batch = settings["threads_batch"] or params.n_threads
+    params.flash_attn_type = FLASH_ATTENTION[settings["flash_attention"]]
+    params.type_k = _ggml_type(settings["cache_type_k"])
+    params.type_v = _ggml_type(settings["cache_type_v"])
+    params.rope_freq_base = settings["rope_freq_base"]
+    params.rope_freq_scale = settings["rope_freq_scale"]
+    params.kv_unified = True
+    params.no_perf = True
+    params.abort_callback, params.abort_callback_data = interrupt.callback(lib.ggml_abort_callback)
+    return params
+
+
+def _ggml_type(name: str) -> int:
+    return int(getattr(llama(), f"GGML_TYPE_{name.upper()}"))
+
+
+def context_size(env: Environment, settings: Settings, header: Header) -> int:
+    """Tokens of context: as asked, or the trained length within memory and 8,192."""
+    asked, trained = int(settings["context"]), header.context_length
+    per_token = header.kv_bytes_per_token(settings["cache_type_k"], settings["cache_type_v"])
+    fits = _tokens_in_memory(settings, header, per_token)
+    if asked:
+        if trained and asked > trained:
+            env.note(
+                f"context {asked} is beyond the {trained} tokens the model was trained on; "
+                "expect worse text past that point"
+            )
+        if fits is not None and asked > fits:
+            raise BackendError(
+                f"context {asked} needs {_size(asked * per_token)} for its cache; "
+                f"memory is left for {max(0, fits)} tokens",
+                "a smaller --context, or --cache-type-k q8_0 --cache-type-v q8_0",
+            )
+        return asked
+    size = min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+    if fits is not None and fits < size:
+        if fits < 1:
+            raise BackendError(
+                f"the model needs {_size(header.size)} and does not fit this machine's free memory",
+                "a smaller or more quantised model, or --gpu-layers on a machine with a GPU",
+            )
+        env.note(f"context is {fits} tokens: no more fits in memory")
+        size = fits
+    return size
+
+
+def _tokens_in_memory(settings: Settings, header: Header, per_token: int) -> int | None:
+    free = machine.available_memory()
+    if free is None or per_token == 0:
+        return None
+    # Mapped weights can be read from the file again and again; copied ones cannot.
+    weights = 0 if settings["mmap"] and not settings["mlock"] else header.size
+    return int((free * MEMORY_SHARE - weights) / per_token)
+
+
+def lora_adapters(settings: Settings) -> list[tuple[Path, float]]:
+    """(file, scale) of every adapter; written PATH or PATH:SCALE."""
+    adapters = []
+    for text in settings["lora"]:
+        path, colon, scale = text.rpartition(":")
+        try:
+            adapters.append((Path(path), float(scale)) if colon else (Path(text), 1.0))
+        except ValueError:
+            adapters.append((Path(text), 1.0))
+    return adapters
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,78 @@
+"""Tokens to text: UTF-8 and stop sequences, both across token boundaries."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class TextStream(Generic[T]):
+    """Turns the bytes of tokens into text that is certain to belong to the answer.
+
+    Text is held back only while it may be half a character or the beginning of a stop
+    sequence. Each released piece is paired with the owner (any object: the token) that
+    it came from; a piece whose characters span tokens belongs to the last of them.
+    """
+
+    def __init__(self, stops: Sequence[str] = ()) -> None:
+        self.stops = tuple(stops)
+        self.matched: str | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held: list[tuple[str, T]] = []
+
+    def feed(self, data: bytes, owner: T) -> list[tuple[str, T]]:
+        """Add one token's bytes; return what can be shown. Ends when `matched` is set."""
+        return self._add(self._decoder.decode(data), owner)
+
+    def finish(self, owner: T) -> list[tuple[str, T]]:
+        """Release what is held back: the answer ends here without a stop sequence."""
+        released = self._add(self._decoder.decode(b"", final=True), owner)
+        released += self._held
+        self._held = []
+        return released
+
+    def _add(self, text: str, owner: T) -> list[tuple[str, T]]:
+        if not text or self.matched is not None:
+            return []
+        if not self.stops:
+            return [(text, owner)]
+        self._held.append((text, owner))
+        held = "".join(piece for piece, _ in self._held)
+        at, self.matched = self._find(held)
+        if self.matched is not None:
+            released = self._release(at)
+            self._held = []
+            return released
+        return self._release(len(held) - self._possible_start(held))
+
+    def _find(self, held: str) -> tuple[int, str | None]:
+        """The earliest stop sequence; of several at one place, the longest."""
+        found = [(held.find(stop), -len(stop), stop) for stop in self.stops if stop in held]
+        if not found:
+            return -1, None
+        at, _, stop = min(found)
+        return at, stop
+
+    def _possible_start(self, held: str) -> int:
+        """Length of the longest end of `held` with which a stop sequence begins."""
+        longest = min(len(held), max(map(len, self.stops)) - 1)
+        for length in range(longest, 0, -1):
+            end = held[-length:]
+            if any(stop.startswith(end) for stop in self.stops):
+                return length
+        return 0
+
+    def _release(self, count: int) -> list[tuple[str, T]]:
+        """Take the first `count` characters out of what is held."""
+        released = []
+        while count > 0:
+            text, owner = self._held.pop(0)
+            if len(text) > count:
+                self._held.insert(0, (text[count:], owner))
+                text = text[:count]
+            released.append((text, owner))
+            count -= len(text)
+        return released
