@@ -1,0 +1,113 @@
+"""The program: its commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from llmparams_cli import __version__
+from llmparams_cli.env import APP, Environment
+from llmparams_cli.errors import ExitCode, LlmparamsError
+
+# name: what it does. The module llmparams_cli.commands.NAME has the function `command`.
+COMMANDS = {
+    "generate": "Generate text: one prompt in, the answer out.",
+    "params": "Show every parameter: meaning, range, default, names elsewhere.",
+    "doctor": "Check what this machine and this installation can do.",
+}
+EPILOG = """First steps: llmparams generate "Once upon a time" --preset creative-chat
+
+Exit codes: 0 success, 2 usage, 3 preset or configuration file, 4 model file, 5 the prompt
+does not fit the context, 6 inference library, 7 stopped for a reason named in --fail-on,
+130 interrupted, 1 anything else (a bug)."""
+
+
+def main() -> NoReturn:
+    """Run the program on the process's arguments and streams."""
+    sys.exit(run(sys.argv[1:], Environment()))
+
+
+def run(arguments: Sequence[str], env: Environment) -> int:
+    """Run one command; every error ends here, in one line on stderr and an exit code."""
+    try:
+        result = build(arguments)(
+            args=list(arguments), obj=env, prog_name=APP, standalone_mode=False
+        )
+        env.stdout.flush()
+        return int(result or 0)
+    except LlmparamsError as error:
+        return _report(env, error.message, error.hint, error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as error:
+        if hasattr(error, "format_message"):  # all of Typer's own errors, whatever its version
+            return _report(env, error.format_message(), _see_help(arguments), ExitCode.USAGE)
+        if env.verbose:
+            raise
+        return _report(
+            env,
+            f"internal error: {type(error).__name__}: {error}",
+            "this is a bug; --verbose shows where",
+            ExitCode.INTERNAL,
+        )
+
+
+def build(arguments: Sequence[str]) -> Callable[..., Any]:
+    """The Typer app. Only commands that are named, or completed, load their modules:
+    the others are known by their names and one line of help.
+    """
+    app = typer.Typer(
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=EPILOG,
+        help="Run local language models and see every parameter at work.",
+    )
+    app.callback()(_root)
+    completing = f"_{APP.upper()}_COMPLETE" in os.environ
+    for name, summary in COMMANDS.items():
+        if completing or name in arguments:
+            module = import_module(f"llmparams_cli.commands.{name}")
+            app.command(name, cls=module.HELP, short_help=summary)(module.command)
+        else:
+            app.command(name, short_help=summary)(_not_loaded)
+    return app
+
+
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"{APP} {__version__}")
+        raise typer.Exit()
+
+
+def _not_loaded() -> None:
+    raise AssertionError("a command that is not among the arguments cannot be invoked")
+
+
+def _report(env: Environment, message: str, hint: str, code: int) -> int:
+    from llmparams_cli.render.safe import one_line
+
+    text = f"{message} ({hint})" if hint else message
+    env.warn(f"error: {one_line(text)}")
+    return code
+
+
+def _see_help(arguments: Sequence[str]) -> str:
+    command = next((word for word in arguments if word in COMMANDS), "")
+    return f"see {APP} {command} --help".replace("  ", " ")
+
+
+def _reader_left() -> int:
+    """`| head` closed the pipe: success. What is still buffered must not raise at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.SUCCESS

@@ -1,0 +1,177 @@
+"""`llmparams generate`: one prompt in, text out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import ExitCode, UnwantedStop, UsageError
+from llmparams_cli.jobs import prompt as prompts
+from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.options import HelpInSections, with_parameters
+from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.protocol import Finished, Piece, Request, Started, Stop, StopReason
+from llmparams_cli.render import settings_view
+from llmparams_cli.render.choose import Renderer, choose
+
+HELP = HelpInSections
+MAX_LOGPROBS = 100
+
+
+@with_parameters
+def command(
+    ctx: typer.Context,
+    prompt: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROMPT]", help="The prompt; - or a pipe reads standard input."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="PATH", help="GGUF file. [the built-in model]"),
+    ] = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option("--preset", "-p", metavar="NAME", help="Preset, by name or path; repeats."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", "-f", metavar="PATH", help="Read the prompt here.")
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option("--system", metavar="TEXT", help="System text, or @FILE.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Do not apply the chat template.")] = False,
+    overflow: Annotated[
+        Literal["refuse", "truncate-start", "truncate-middle"],
+        typer.Option("--overflow", help="What to do with a prompt beyond the context."),
+    ] = "refuse",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of text.")
+    ] = False,
+    stream_json: Annotated[
+        bool, typer.Option("--stream-json", help="Print one JSON event a line.")
+    ] = False,
+    logprobs: Annotated[
+        int | None,
+        typer.Option(
+            "--logprobs",
+            metavar="N",
+            min=0,
+            max=MAX_LOGPROBS,
+            help="Add each token's N best alternatives to the JSON.",
+        ),
+    ] = None,
+    color: Annotated[
+        Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
+    ] = "auto",
+    color_by: Annotated[
+        Literal["probability", "entropy"] | None,
+        typer.Option("--color-by", help="Colour every token by the model's own numbers."),
+    ] = None,
+    show_params: Annotated[
+        bool,
+        typer.Option("--show-params", help="Print every value with its origin; do nothing else."),
+    ] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", metavar="A,B", help="Stop reasons that make the exit code 7."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show llama.cpp's log and the statistics.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Generate text from a prompt and stream it to the terminal or the pipe.
+
+    Values come, from low to high, from the table's defaults, the model file, the user's
+    config.yaml, the nearest llmparams.yaml, presets, LLMPARAMS_* variables, and flags;
+    --show-params tells which won.
+
+    \b
+    llmparams generate "Once upon a time" --temperature 1.2
+    cat contract.txt | llmparams generate -p legal-summary --json | jq -r .text
+    llmparams generate "Two names for a fox, as JSON" --json-schema @schema.json
+    """
+    env: Environment = ctx.obj
+    env.verbose, env.quiet = verbose, quiet
+    if as_json and stream_json:
+        raise UsageError("--json and --stream-json exclude each other")
+    unwanted = _stop_reasons(fail_on)
+    given = {**flags, "model": model, "system": system}
+    if show_params:
+        prepared = prepare(env, preset or [], given)
+        system_text = prepared.system
+        settings_view.show(
+            env,
+            prepared.settings,
+            model=(prepared.model.header.name, prepared.model_origin),
+            system=(system_text.text, system_text.origin) if system_text else None,
+            color=color,
+            as_json=as_json,
+        )
+        return
+    text = prompts.read(env, prompt, file)
+    prepared = prepare(env, preset or [], given)
+    if prepared.model.is_builtin:
+        env.note("no --model given: using the small built-in model")
+    without_template = raw or not prepared.model.header.chat_template
+    renderer = choose(
+        env,
+        settings=prepared.settings,
+        prompt=text,
+        continues=without_template,
+        format="json" if as_json else "stream-json" if stream_json else "auto",
+        color=color,
+        color_by=color_by,
+        logprobs=logprobs is not None,
+    )
+    wants_numbers = logprobs if logprobs is not None else 0 if color_by else None
+    request = Request(
+        prepared.messages(text), prepared.settings, without_template, wants_numbers, overflow
+    )
+    stop = _generate(env, prepared, request, renderer)
+    if stop.reason is StopReason.INTERRUPTED:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if stop.reason in unwanted:
+        raise UnwantedStop(
+            f"generation stopped: {stop.reason.value} ({stop.detail})", f"--fail-on {fail_on}"
+        )
+
+
+def _generate(env: Environment, prepared: Prepared, request: Request, renderer: Renderer) -> Stop:
+    """Drive the engine's events into the renderer; return why it ended."""
+    from llmparams_cli.engine.generate import Engine
+    from llmparams_cli.engine.interrupt import Interrupt
+
+    stop = Stop(StopReason.INTERRUPTED, "before it began")
+    with (
+        Interrupt(request.settings["time_limit"]) as interrupt,
+        Engine(env, prepared.model, request.settings, interrupt) as engine,
+    ):
+        for event in engine.generate(request):
+            if isinstance(event, Started):
+                renderer.started(event)
+            elif isinstance(event, Piece):
+                renderer.piece(event)
+            elif isinstance(event, Finished):
+                renderer.finished(event)
+                stop = event.stop
+    return stop
+
+
+def _stop_reasons(text: str | None) -> set[StopReason]:
+    """Read --fail-on."""
+    words = [reason.value for reason in StopReason]
+    reasons = set()
+    for word in filter(None, (text or "").split(",")):
+        if word.strip() not in words:
+            raise UsageError(
+                f"--fail-on: {word.strip()!r} is not a stop reason"
+                f"{did_you_mean(word.strip(), words)}",
+                f"one or more of {', '.join(words)}",
+            )
+        reasons.add(StopReason(word.strip()))
+    return reasons

@@ -1,0 +1,48 @@
+"""From flags and presets to resolved settings and a model file, before any engine starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.models import resolve as models
+from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.params.conflicts import inert, refuse_contradictions
+from llmparams_cli.params.settings import Origin, Settings, Source, resolve
+from llmparams_cli.presets.cascade import gather
+from llmparams_cli.presets.document import Placed
+from llmparams_cli.presets.metadata import from_gguf
+from llmparams_cli.protocol import Message
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is decided before the model is loaded."""
+
+    settings: Settings
+    model: ResolvedModel
+    model_origin: Origin
+    system: Placed | None
+
+    def messages(self, prompt: str) -> tuple[Message, ...]:
+        user = Message("user", prompt)
+        return (Message("system", self.system.text), user) if self.system else (user,)
+
+
+def prepare(env: Environment, presets: Sequence[str], flags: Mapping[str, Any]) -> Prepared:
+    """Gather all layers, find the model, resolve; what is worth a word goes to stderr.
+
+    `flags` as for `presets.cascade.gather`.
+    """
+    gathered = gather(env, presets, flags)
+    refuse_contradictions(resolve(gathered.assignments))
+    chosen = gathered.model
+    model = models.resolve(chosen.text if chosen else None, env)
+    recommended, notes = from_gguf(model.header.metadata)
+    settings = resolve([*recommended, *gathered.assignments])
+    for note in [*gathered.notes, *notes, *inert(settings)]:
+        env.note(note)
+    origin = chosen.origin if chosen else Origin(Source.DEFAULT, "built in")
+    return Prepared(settings, model, origin, gathered.system)

@@ -1,0 +1,85 @@
+"""The parameter table as Typer options: one for every row, in groups, with help.
+
+Values stay text here. They are checked with all other sources of values in one place
+(`presets.cascade`), so that every error names the value, its origin and what is allowed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from llmparams_cli.params.kinds import Switch
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import PARAMS
+
+
+def with_parameters(function: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for every parameter to a command's signature.
+
+    The function receives those that were given as `flags`: name → text, list of texts
+    for options that repeat, or bool for switches.
+    """
+    own = [
+        p
+        for p in inspect.signature(function, eval_str=True).parameters.values()
+        if p.name != "flags"
+    ]
+
+    def command(**values: Any) -> None:
+        flags = {name: values.pop(name) for name in PARAMS}
+        function(**values, flags={k: v for k, v in flags.items() if v is not None and v != []})
+
+    command.__doc__ = function.__doc__
+    parameters = [*own, *map(_option, PARAMS.values())]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def _option(param: Param) -> inspect.Parameter:
+    declarations = list(param.flags)
+    value: Any = str | None
+    if isinstance(param.kind, Switch):
+        declarations[0] += f"/--no-{param.flag[2:]}"
+        value = bool | None
+    elif param.kind.many:
+        value = list[str] | None
+    option = typer.Option(
+        *declarations,
+        help=_help(param),
+        metavar=None if isinstance(param.kind, Switch) else param.kind.metavar,
+        rich_help_panel=f"Parameters: {param.group.value}",
+        show_default=False,
+    )
+    return inspect.Parameter(
+        param.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[value, option],
+    )
+
+
+def _help(param: Param) -> str:
+    """The first sentence of its meaning, and the default."""
+    meaning = param.meaning.split(". ")[0].rstrip(".")
+    default = param.kind.show(param.default)
+    return f"{meaning}. [{default or 'none'}]"
+
+
+class HelpInSections(typer.core.TyperCommand):
+    """Plain-text help with the options under the headings of their groups."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                default = f"{parameter.param_type_name.title()}s"
+                heading = getattr(parameter, "rich_help_panel", None) or default
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
