@@ -49,7 +49,7 @@ class Sampler:
         self._history: list[Any] = []
         params = llama().llama_sampler_chain_default_params()
         params.no_perf = True
-        self._chain = llama().llama_sampler_chain_init(params)
+        self.chain = llama().llama_sampler_chain_init(params)
         self._build(_Builder(model, settings, seed, context_size, self._keep), settings)
 
     def sample(self, context: Context, row: int) -> int | None:
@@ -58,7 +58,7 @@ class Sampler:
         None when a grammar is complete and nothing may follow.
         """
         if self._grammar is None:
-            return int(llama().llama_sampler_sample(self._chain, context.handle, row))
+            return int(llama().llama_sampler_sample(self.chain, context.handle, row))
         return self._sample_constrained(context.logits(row), self._grammar)
 
     def show_prompt(self, tokens: list[int]) -> None:
@@ -68,7 +68,7 @@ class Sampler:
                 llama().llama_sampler_accept(stage, token)
 
     def close(self) -> None:
-        llama().llama_sampler_free(self._chain)
+        llama().llama_sampler_free(self.chain)
         if self._grammar:
             self._grammar.close()
 
@@ -82,7 +82,7 @@ class Sampler:
         if stage is None:
             return
         self.stages.append(name)
-        llama().llama_sampler_chain_add(self._chain, stage)
+        llama().llama_sampler_chain_add(self.chain, stage)
         if name in HISTORY_STAGES:
             self._history.append(stage)
 
@@ -90,34 +90,36 @@ class Sampler:
         """As common_sampler_sample: draw freely, and again within the grammar only if the
         first draw breaks it, since testing every token is slow.
         """
-        token = self._draw(self._candidates(logits))
+        token = self._draw(candidates(logits, self._model.n_vocab))
         if not grammar.allows(token):
-            candidates = self._candidates(logits)
-            grammar.apply(candidates)
-            token = self._draw(candidates)
+            allowed = candidates(logits, self._model.n_vocab)
+            grammar.apply(allowed)
+            token = self._draw(allowed)
             if not grammar.allows(token):
                 return None
         grammar.accept(token)
-        llama().llama_sampler_accept(self._chain, token)
+        llama().llama_sampler_accept(self.chain, token)
         return token
 
-    def _draw(self, candidates: Any) -> int:
-        llama().llama_sampler_apply(self._chain, ctypes.byref(candidates))
-        return int(candidates.data[candidates.selected].id)
+    def _draw(self, array: Any) -> int:
+        llama().llama_sampler_apply(self.chain, ctypes.byref(array))
+        return int(array.data[array.selected].id)
 
-    def _candidates(self, logits: Any) -> Any:
-        """All tokens with their logits, as the library's token_data_array."""
-        import numpy as np
 
-        lib = llama()
-        size = self._model.n_vocab
-        table = np.zeros(size, dtype=[("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
-        table["id"] = np.arange(size)
-        table["logit"] = np.ctypeslib.as_array(logits, shape=(size,))
-        pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
-        array = lib.llama_token_data_array(data=pointer, size=size, selected=-1)
-        array.table = table  # the array points into it
-        return array
+def candidates(logits: Any, size: int) -> Any:
+    """The first `size` tokens with their logits (a pointer to float), as a
+    llama_token_data_array.
+    """
+    import numpy as np
+
+    lib = llama()
+    table = np.zeros(size, dtype=[("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
+    table["id"] = np.arange(size)
+    table["logit"] = np.ctypeslib.as_array(logits, shape=(size,))
+    pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
+    array = lib.llama_token_data_array(data=pointer, size=size, selected=-1)
+    array.table = table  # the array points into it
+    return array
 
 
 def active_stages(settings: Settings) -> list[str]:

@@ -1,0 +1,55 @@
+"""The rooms of the program: imports point one way, and starting up stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import llmparams_cli
+
+ROOT = Path(llmparams_cli.__file__).parent
+FLOORS = {  # a room may import from its own floor's own room and from lower floors
+    "errors": 0,
+    "params": 1,
+    "env": 2,
+    "protocol": 2,
+    "presets": 3,
+    "models": 3,
+    "render": 4,
+    "engine": 4,
+    "options": 4,
+    "jobs": 5,
+    "commands": 6,
+    "cli": 7,
+    "__main__": 8,
+    "__init__": 0,
+}
+HEAVY = ("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("llmparams_cli."):
+            found.add((node.module or "").split(".")[1])
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=str)
+def test_imports_point_downward(path):
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for other in imports(path) - {room}:
+        assert FLOORS[other] < FLOORS[room], f"{path.name} imports {other}"
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from llmparams_cli.cli import run; from llmparams_cli.env import Environment;"
+        "run(['--help'], Environment()); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert "typer" in loaded
+    assert loaded.isdisjoint(HEAVY)

@@ -1,0 +1,73 @@
+"""The loop on the real model: several branches of one prompt."""
+
+import pytest
+
+from llmparams_cli.engine import placement
+from llmparams_cli.engine.chain import Sampler
+from llmparams_cli.engine.decode import Branch, decode
+from llmparams_cli.engine.interrupt import Interrupt
+from llmparams_cli.engine.library import llama
+from llmparams_cli.engine.llama import Context, Model
+from llmparams_cli.models import builtin
+from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
+from llmparams_cli.protocol import StopReason
+
+
+@pytest.fixture(scope="module")
+def model():
+    loaded = Model(builtin.PATH, llama().llama_model_default_params())
+    yield loaded
+    loaded.close()
+
+
+def continuations(model: Model, seeds: list[int], length: int, size: int, **values: object):
+    """Decode one branch for each seed; `length` tokens at most."""
+    settings = resolve(Assignment(k, v, Origin(Source.FLAG)) for k, v in values.items())
+    prompt = model.tokenize("Once upon a time there was a fox", begin=True)
+    with Interrupt() as interrupt:
+        params = placement.context_params(settings, size, interrupt, len(seeds))
+        context = Context(model, params, size)
+        branches = [Branch(Sampler(model, settings, seed, size)) for seed in seeds]
+        for column in decode(context, prompt, branches):
+            for branch, row in column:
+                token = branch.sampler.sample(context, row)
+                assert token is not None
+                branch.tokens.append(token)
+            if len(branches[0].tokens) == length:
+                break
+        for branch in branches:
+            branch.sampler.close()
+        context.close()
+    return branches
+
+
+def test_greedy_branches_of_one_prompt_are_all_equal(model):
+    branches = continuations(model, [1, 2, 3], 12, 256, temperature=0.0)
+    assert branches[0].tokens == branches[1].tokens == branches[2].tokens
+
+
+def test_branches_with_equal_seeds_are_equal_and_with_other_seeds_differ(model):
+    first, same, other = continuations(model, [7, 7, 8], 30, 256, temperature=1.5)
+    assert first.tokens == same.tokens != other.tokens
+
+
+def test_a_branch_goes_on_as_it_would_alone(model):
+    together = continuations(model, [1, 2], 8, 256, temperature=0.0)
+    alone = continuations(model, [1], 8, 256, temperature=0.0)
+    assert together[0].tokens == alone[0].tokens
+
+
+@pytest.mark.parametrize("branches", [1, 3])
+def test_branches_share_the_context_and_end_when_it_is_full(model, branches):
+    size = 64
+    done = continuations(model, [1] * branches, 1000, size, ignore_eos=True)
+    prompt = len(model.tokenize("Once upon a time there was a fox", begin=True))
+    assert all(b.stop and b.stop.reason is StopReason.CONTEXT_FULL for b in done)
+    # The last token drawn needs no room of its own.
+    assert len(done[0].tokens) == (size - prompt) // branches + 1
+
+
+def test_a_prompt_in_several_batches_gives_the_same_logits(model):
+    whole = continuations(model, [1], 8, 256, temperature=0.0)
+    parts = continuations(model, [1], 8, 256, temperature=0.0, batch_size=4, ubatch_size=4)
+    assert whole[0].tokens == parts[0].tokens
