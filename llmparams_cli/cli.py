@@ -95,10 +95,8 @@ def _not_loaded() -> None:
 
 
 def _report(env: Environment, message: str, hint: str, code: int) -> int:
-    from llmparams_cli.render.safe import one_line
-
     text = f"{message} ({hint})" if hint else message
-    env.warn(f"error: {one_line(text)}")
+    env.warn(f"error: {text}")
     return code
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from llmparams_cli.safe import encodable, one_line
+
 APP = "llmparams"
 
 
@@ -20,9 +22,9 @@ APP = "llmparams"
 class Environment:
     """Streams and settings of one run. `variables` is the process environment."""
 
-    stdin: TextIO = field(default_factory=lambda: sys.stdin)
-    stdout: TextIO = field(default_factory=lambda: sys.stdout)
-    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+    stdin: TextIO = field(default_factory=lambda: _open(sys.stdin, "r"))
+    stdout: TextIO = field(default_factory=lambda: _open(sys.stdout, "w"))
+    stderr: TextIO = field(default_factory=lambda: _open(sys.stderr, "w"))
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
     directory: Path = field(default_factory=Path.cwd)
     verbose: bool = False
@@ -39,7 +41,7 @@ class Environment:
 
     @property
     def stdin_is_tty(self) -> bool:
-        return self.stdin is None or self.stdin.isatty()
+        return self.stdin.isatty()
 
     def wants_color(self, choice: str, stream: TextIO) -> bool:
         """Decide `--color auto|always|never` for a stream (https://no-color.org)."""
@@ -66,7 +68,7 @@ class Environment:
 
     def warn(self, message: str) -> None:
         """Write one line to stderr whatever `--quiet` says."""
-        print(f"{APP}: {message}", file=self.stderr, flush=True)
+        print(encodable(f"{APP}: {one_line(message)}", self.stderr), file=self.stderr, flush=True)
 
     @property
     def config_dir(self) -> Path:
@@ -84,3 +86,8 @@ class Environment:
         import platformdirs
 
         return Path(getattr(platformdirs, default)(APP, appauthor=False))
+
+
+def _open(stream: TextIO | None, mode: str) -> TextIO:
+    """A stream that the caller closed (`>&-`) is None in Python; stand in for it."""
+    return stream or open(os.devnull, mode, encoding="utf-8")

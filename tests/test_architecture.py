@@ -13,6 +13,7 @@ ROOT = Path(llmparams_cli.__file__).parent
 FLOORS = {  # a room may import from its own floor's own room and from lower floors
     "errors": 0,
     "params": 1,
+    "safe": 0,
     "env": 2,
     "protocol": 2,
     "presets": 3,

@@ -25,7 +25,7 @@ def command(
     ctx: typer.Context,
     prompt: Annotated[
         str | None,
-        typer.Argument(metavar="[PROMPT]", help="The prompt; - or a pipe reads standard input."),
+        typer.Argument(metavar="PROMPT", help="The prompt; - or a pipe reads standard input."),
     ] = None,
     model: Annotated[
         str | None,
@@ -145,11 +145,13 @@ def _generate(env: Environment, prepared: Prepared, request: Request, renderer: 
     """Drive the engine's events into the renderer; return why it ended."""
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
+    from llmparams_cli.render.progress import ProgressBar
 
     stop = Stop(StopReason.INTERRUPTED, "before it began")
     with (
+        ProgressBar(env) as progress,
         Interrupt(request.settings["time_limit"]) as interrupt,
-        Engine(env, prepared.model, request.settings, interrupt) as engine,
+        Engine(env, prepared.model, request.settings, interrupt, progress) as engine,
     ):
         for event in engine.generate(request):
             if isinstance(event, Started):

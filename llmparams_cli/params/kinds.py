@@ -137,7 +137,6 @@ def _shortest(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
-@dataclass(frozen=True)
 class Switch(Kind):
     """On or off."""
 
@@ -194,7 +193,6 @@ class Choice(Kind):
         return {"enum": [*self.words, *truths]}
 
 
-@dataclass(frozen=True)
 class Text(Kind):
     """Free text; the flag takes `@FILE` to read it from a file (see `files`)."""
 
@@ -210,7 +208,6 @@ class Text(Kind):
         return {"type": "string"}
 
 
-@dataclass(frozen=True)
 class Texts(Kind):
     """A list of texts; its flag is repeated, once for each. Empty texts are refused."""
 
@@ -284,7 +281,6 @@ class Words(Kind):
         }
 
 
-@dataclass(frozen=True)
 class Floats(Kind):
     """A list of non-negative numbers, written with commas."""
 
@@ -314,7 +310,6 @@ class Floats(Kind):
         return {"anyOf": [item, {"type": "array", "items": item}]}
 
 
-@dataclass(frozen=True)
 class Biases(Kind):
     """Additions to logits: token id or text → number in [-100, 100], or false to forbid.
 
@@ -368,7 +363,6 @@ class Biases(Kind):
         }
 
 
-@dataclass(frozen=True)
 class JsonSchema(Kind):
     """A JSON Schema: a mapping in a file; inline JSON or `@FILE` on the command line."""
 
@@ -389,8 +383,14 @@ class JsonSchema(Kind):
         return self.check(value)
 
     def check(self, value: Any) -> Any:
+        import json
+
         if value is not None and not isinstance(value, (dict, bool)):
             raise ValueError(f"{value!r} is not a JSON Schema (an object)")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"not JSON: {error}") from error  # a date, .inf or a circle in YAML
         return value
 
     def show(self, value: Any) -> str:

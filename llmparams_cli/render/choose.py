@@ -1,0 +1,64 @@
+"""Which renderer prints a generation: decided once, here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from llmparams_cli.env import Environment
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.protocol import Finished, Piece, Started
+
+Format = Literal["auto", "json", "stream-json"]
+
+
+class Renderer(Protocol):
+    """Takes the events of one generation in their order: one start, pieces, one end."""
+
+    def started(self, event: Started) -> None: ...
+
+    def piece(self, event: Piece) -> None: ...
+
+    def finished(self, event: Finished) -> None: ...
+
+
+def choose(
+    env: Environment,
+    *,
+    settings: Settings,
+    prompt: str,
+    continues: bool = False,
+    format: Format = "auto",
+    color: str = "auto",
+    color_by: str | None = None,
+    logprobs: bool = False,
+) -> Renderer:
+    """Pick the renderer for stdout.
+
+    `prompt` is what the user gave, without the template's control tokens; `continues`
+    says that the answer continues its last line (no template). `color` is `--color`,
+    `color_by` is 'probability', 'entropy' or None. `logprobs`: were they asked for by
+    `--logprobs` (and so belong into the JSON)?
+    """
+    if format != "auto":
+        from llmparams_cli.render.json_output import JsonRenderer, StreamJsonRenderer
+
+        if color_by:
+            env.note(f"--color-by {color_by} does nothing in JSON; --logprobs N adds the numbers")
+        if format == "stream-json":
+            return StreamJsonRenderer(env, settings, logprobs=logprobs)
+        indent = 2 if env.stdout_is_tty else None
+        return JsonRenderer(env, settings, logprobs=logprobs, indent=indent)
+
+    colored = env.wants_color(color, env.stdout)
+    if color_by and not colored:
+        env.note(f"--color-by {color_by} needs colours, which are off here; see --color always")
+        color_by = None
+    if env.stdout_is_tty or color == "always":
+        from llmparams_cli.render.terminal import TerminalRenderer
+
+        return TerminalRenderer(
+            env, prompt=prompt, continues=continues, color=color, color_by=color_by
+        )
+    from llmparams_cli.render.plain import PlainRenderer
+
+    return PlainRenderer(env, settings)

@@ -1,0 +1,117 @@
+"""`llmparams params`: the table of parameters for people and for scripts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.params.kinds import Kind
+from llmparams_cli.params.reference import facts, shown
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import GROUPS, PARAMS, by_group
+from llmparams_cli.safe import encodable
+from llmparams_cli.render.terminal import columns
+
+NAME, DEFAULT, ALLOWED = 21, 10, 22  # columns of the list
+ONE_LINE_EACH = 130  # from this width on, the meaning stands on the same line
+WIDEST = 88  # wider paragraphs are hard to read
+
+BOLD, DIM = "1", "2"
+
+
+class ParamsView:
+    """Prints parameters to stdout; a pipe gets one line for each in the list."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._color = env.wants_color("auto", env.stdout)
+        self._width = columns(env, env.stdout) if env.stdout_is_tty else None
+
+    def all(self) -> None:
+        """Every parameter under the headings of the taxonomy."""
+        for group, params in by_group().items():
+            self._write(self._styled(group.value, BOLD))
+            for line in self._wrap(GROUPS[group], "  "):
+                self._write(self._styled(line, DIM))
+            for param in params:
+                self._list_item(param)
+            self._write("")
+        self._write("One in full: llmparams params NAME")
+
+    def one(self, param: Param) -> None:
+        """All that the program knows of one parameter."""
+        self._write(self._styled(param.name, BOLD))
+        for line in self._wrap(param.meaning, "  "):
+            self._write(line)
+        self._write("")
+        rows = list(facts(param))
+        label_width = max(len(fact.label) for fact in rows)
+        for fact in rows:
+            label = f"  {fact.label:<{label_width}}  "
+            first, *others = self._wrap(fact.text, " " * len(label))
+            self._write(self._styled(label, DIM) + first[len(label) :])
+            for line in others:
+                self._write(line)
+
+    def json(self, param: Param | None) -> None:
+        """Every field of one parameter, or of all as a list."""
+        import json
+
+        document = param_object(param) if param else [*map(param_object, PARAMS.values())]
+        self._write(json.dumps(document, indent=2, allow_nan=False))
+
+    def _list_item(self, param: Param) -> None:
+        default = _cut(shown(param, param.default), DEFAULT)
+        start = f"{default:<{DEFAULT}}  {_cut(param.kind.allowed(), ALLOWED):<{ALLOWED}}"
+        name = self._styled(f"{param.name:<{NAME}}", BOLD)
+        if self._width is None or self._width >= ONE_LINE_EACH:
+            self._write(f"  {name}  {start}  {param.summary}")
+            return
+        room = self._width - NAME - 4
+        self._write(f"  {name}  {_cut(start.rstrip(), room)}")
+        for line in self._wrap(param.summary, "      "):
+            self._write(self._styled(line, DIM))
+
+    def _wrap(self, text: str, indent: str) -> list[str]:
+        """Lines of at most the terminal's width; a pipe gets the text in one line."""
+        import textwrap
+
+        if self._width is None:
+            return [indent + text]
+        width = max(min(self._width, WIDEST), len(indent) + 16)
+        return textwrap.wrap(
+            text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+        )
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._color else text
+
+    def _write(self, line: str) -> None:
+        self._env.stdout.write(encodable(line.rstrip(), self._env.stdout) + "\n")
+
+
+def param_object(param: Param) -> dict[str, Any]:
+    """Every field of a row, for JSON; `schema` stands for the kind."""
+    return dict(_fields(param))
+
+
+def _fields(param: Param) -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(param):
+        value = getattr(param, field.name)
+        if isinstance(value, Kind):
+            yield "type", value.noun
+            yield "allowed", value.allowed()
+            yield "schema", value.schema()
+        elif field.name == "aliases":
+            yield "flags", list(param.flags)
+            yield "variable", param.variable
+        elif field.name == "elsewhere":
+            yield field.name, dataclasses.asdict(value)
+        else:
+            yield field.name, value
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(width - 3, 0)] + "..."

@@ -1,0 +1,62 @@
+"""A pipe gets the answer, exactly: no newline is added, no colour, nothing else.
+
+What a script must not miss (a cut-off answer) and what a watching person needs to
+repeat the run (a seed drawn at random) is one line on stderr; `--quiet` silences it.
+"""
+
+from __future__ import annotations
+
+from llmparams_cli.env import Environment
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.protocol import Finished, Piece, Started
+from llmparams_cli.safe import encodable
+from llmparams_cli.render.summary import separator, statistics, stop_text, was_cut_off
+
+
+class Answer:
+    """The answer on its way to stdout, at once; what the encoding lacks becomes `?`."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._lossy = False
+
+    def write(self, text: str) -> None:
+        shown = encodable(text, self._env.stdout)
+        self._lossy |= shown != text
+        self._env.stdout.write(shown)
+        self._env.stdout.flush()
+
+    def end(self) -> None:
+        """Say so if characters were lost."""
+        if self._lossy:
+            self._env.note(
+                f"stdout's encoding, {self._env.stdout.encoding}, lacks characters of the"
+                " answer: each became ? (PYTHONIOENCODING=utf-8 keeps them)"
+            )
+
+
+class PlainRenderer:
+    def __init__(self, env: Environment, settings: Settings) -> None:
+        self._env = env
+        self._answer = Answer(env)
+        self._random_seed = settings["seed"] == -1
+
+    def started(self, event: Started) -> None:
+        self._started = event
+
+    def piece(self, event: Piece) -> None:
+        self._answer.write(event.text)
+
+    def finished(self, event: Finished) -> None:
+        env = self._env
+        self._answer.end()
+        if env.verbose:
+            items = statistics(self._started, event, verbose=True)
+        else:
+            items = []
+            if was_cut_off(event.stop):
+                items.append(f"the answer was cut off: {stop_text(event.stop)}")
+            if self._random_seed and env.stderr_is_tty:
+                items.append(f"seed {self._started.seed}")
+        if items:
+            env.note(separator(env, env.stderr).join(items))

@@ -1,0 +1,120 @@
+"""`--show-params`: every value, where it came from, and what it overrode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmparams_cli.env import Environment
+from llmparams_cli.params.kinds import Words
+from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings
+from llmparams_cli.params.table import PARAMS, by_group
+from llmparams_cli.safe import encodable, one_line
+
+_NAME = max(map(len, PARAMS)) + 2  # columns, with the indentation
+_GAP = 2  # between columns
+_ROOM_FOR_ORIGINS = 45  # with less beside the name, origins go behind their values
+_LONGEST_VALUE = 200  # characters; a grammar can be a file
+
+
+def show(
+    env: Environment,
+    settings: Settings,
+    *,
+    model: tuple[str, Origin],
+    system: tuple[str, Origin] | None = None,
+    color: str = "auto",
+    as_json: bool = False,
+) -> None:
+    """Print the resolution to stdout: a table on a terminal, aligned lines, or JSON.
+
+    `model` is its path or name, `system` the system text, each with its origin.
+    """
+    if as_json:
+        from llmparams_cli.render.json_output import parameters_object, write_json
+
+        document = {
+            "model": _with_origin(model),
+            "system": _with_origin(system) if system else None,
+            "parameters": parameters_object(settings),
+        }
+        write_json(env, document, indent=2 if env.stdout_is_tty else None)
+        return
+    head = _head("model", model) + (_head("system", system) if system else "")
+    in_color = env.wants_color(color, env.stdout)
+    as_table = env.stdout_is_tty or in_color
+    body = _table(env, settings, in_color) if as_table else _lines(settings)
+    env.stdout.write(encodable(head + body, env.stdout))
+    env.stdout.flush()
+
+
+def _with_origin(given: tuple[str, Origin]) -> dict[str, str]:
+    value, origin = given
+    return {"value": value, "origin": str(origin)}
+
+
+def _head(name: str, given: tuple[str, Origin]) -> str:
+    value, origin = given
+    return f"{name}: {_shorten(one_line(value))}  ({one_line(str(origin))})\n"
+
+
+def _lines(settings: Settings) -> str:
+    """One line a parameter, for grep and diff."""
+    lines = []
+    for heading, members in _groups(settings):
+        lines += ["", heading]
+        for setting in members:
+            value, origin = _value(setting, setting.value), one_line(str(setting.origin))
+            below = "; ".join(
+                f"{_value(setting, old.value)} from {one_line(str(old.origin))}"
+                for old in setting.overrode
+            )
+            overrode = f"  (overrode {below})" if below else ""
+            lines.append(f"  {setting.param.name:<{_NAME}}{value:<12}  {origin}{overrode}")
+    return "\n".join(lines) + "\n"
+
+
+def _table(env: Environment, settings: Settings, in_color: bool) -> str:
+    """Name, value, origin; what was overrode stands below, defaults are dim."""
+    from llmparams_cli.render.terminal import Row, columns, table
+
+    room = columns(env, env.stdout) - _NAME - _GAP
+    narrow = room < _ROOM_FOR_ORIGINS
+    rows = []
+    for heading, members in _groups(settings):
+        rows += [Row(("",)), Row((heading,), "bold")]
+        for setting in members:
+            style = "dim" if setting.is_default else ""
+            rows.append(Row(_cells(f"  {setting.param.name}", setting, setting, narrow), style))
+            for old in setting.overrode:
+                rows.append(Row(_cells("    overrode", setting, old, narrow), "dim"))
+    value = room * 3 // 10
+    widths = (_NAME, max(room, 8)) if narrow else (_NAME, value, room - value - _GAP)
+    return table(env, rows, widths, colored=in_color)
+
+
+def _groups(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:
+    """The headings of the taxonomy that have parameters."""
+    for group, params in by_group().items():
+        if params:
+            yield group.value, [settings.setting(param.name) for param in params]
+
+
+def _cells(
+    name: str, setting: Setting, source: Setting | Assignment, narrow: bool
+) -> tuple[str, ...]:
+    value, origin = _value(setting, source.value), one_line(str(source.origin))
+    return (name, f"{value} ({origin})") if narrow else (name, value, origin)
+
+
+def _value(setting: Setting, value: object) -> str:
+    """The value as its flag takes it, on one line; `-` for none."""
+    shown = one_line(setting.param.kind.show(value))
+    if isinstance(setting.param.kind, Words):
+        shown = shown.replace(",", ", ")  # gives a narrow column a place to break the line
+    return _shorten(shown) if shown not in ("", "[]") else "-"
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    return f"{text[:_LONGEST_VALUE]}[... {len(text):,} characters in all]"

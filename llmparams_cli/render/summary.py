@@ -1,0 +1,75 @@
+"""The statistics of one generation, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from llmparams_cli.env import Environment
+from llmparams_cli.protocol import Finished, Started, Stop, StopReason
+from llmparams_cli.safe import one_line
+
+# The model or the user meant the answer to end here; every other stop cuts it off.
+_WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)
+
+
+def per_second(count: int, seconds: float) -> float | None:
+    """Speed, or None where there was nothing to measure."""
+    return count / seconds if count and seconds > 0 else None
+
+
+def statistics(started: Started, finished: Finished, *, verbose: bool = False) -> list[str]:
+    """What a person wants to know afterwards, one item each."""
+    return list(_items(started, finished, verbose))
+
+
+def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]:
+    usage, timing = finished.usage, finished.timing
+    yield (
+        f"{usage.prompt_tokens} prompt + {usage.completion_tokens} completion"
+        f" = {usage.total_tokens} tokens"
+    )
+    speed = per_second(usage.completion_tokens, timing.generation_s)
+    if speed is not None:
+        yield f"{speed:.1f} tokens/s"
+    yield stop_text(finished.stop)
+    yield f"seed {started.seed}"
+    yield f"model {one_line(started.model.name)}"
+    if verbose:
+        prompt_speed = per_second(usage.prompt_tokens, timing.prompt_s)
+        if prompt_speed is not None:
+            yield f"prompt {prompt_speed:.1f} tokens/s"
+        yield f"first token {timing.first_token_s:.3f} s"
+        yield f"load {timing.load_s:.3f} s"
+        yield f"context {started.context}"
+
+
+def stop_text(stop: Stop) -> str:
+    """The reason and its detail; a stop sequence in quotes, for it may be a space."""
+    detail = one_line(stop.detail)
+    if stop.reason is StopReason.STOP_SEQUENCE:
+        detail = f'"{detail}"'
+    return f"{stop.reason.value} ({detail})" if detail else stop.reason.value
+
+
+def was_cut_off(stop: Stop) -> bool:
+    """Did a limit or Ctrl-C end the answer, rather than the model or a stop sequence?"""
+    return stop.reason not in _WANTED
+
+
+def separator(env: Environment, stream: TextIO) -> str:
+    """What stands between items, in what the stream can encode."""
+    return " · " if env.encodes("·", stream) else " | "
+
+
+def fold(items: Iterable[str], gap: int, width: int) -> list[list[str]]:
+    """Distribute items over rows of at most `width` columns, `gap` columns between them."""
+    rows: list[list[str]] = []
+    used = width
+    for item in items:
+        used += gap + len(item)
+        if used > width:
+            rows.append([])
+            used = len(item)
+        rows[-1].append(item)
+    return rows

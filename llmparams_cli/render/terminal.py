@@ -1,0 +1,244 @@
+"""A person at a terminal: the prompt dim, the answer bright, then the statistics.
+
+Only the answer goes to stdout; prompt, statistics and legend go to stderr, so that
+`2>/dev/null` and `> file` leave the answer alone. This is the only file that imports
+rich, and only where its tables and its knowledge of wide characters are needed:
+importing it takes longer than the first token of a small model.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from llmparams_cli.env import Environment
+from llmparams_cli.protocol import Finished, Piece, Started, Token
+from llmparams_cli.render.plain import Answer
+from llmparams_cli.safe import encodable, printable
+from llmparams_cli.render.summary import fold, separator, statistics
+
+_RESET = "\x1b[0m"
+_BACK = "\b"
+_DIM = "2"
+_BRIGHT = "1"
+
+# Six backgrounds from dark to light with a text colour that contrasts with each, so that
+# neither a dark nor a light terminal nor colour blindness hides the text or the order.
+# The first are the colours of viridis that lie nearest in the 256-colour cube.
+_COLORS_256 = tuple(
+    f"38;5;{text};48;5;{background}"
+    for text, background in ((231, 53), (231, 60), (231, 30), (16, 36), (16, 113), (16, 227))
+)
+_COLORS_16 = ("97;44", "97;45", "30;42", "30;46", "30;43", "30;47")
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Six levels of surprise, from the least: what the legend calls them, how to tell."""
+
+    title: str
+    labels: tuple[str, ...]
+    level: Callable[[Token], int | None]
+
+
+def _by_probability(token: Token) -> int | None:
+    if token.logprob is None:
+        return None
+    probability = math.exp(token.logprob)
+    return sum(probability < bound for bound in (0.9, 0.7, 0.5, 0.3, 0.1))
+
+
+def _by_entropy(token: Token) -> int | None:
+    if token.entropy is None:
+        return None
+    return sum(token.entropy >= bound for bound in (0.5, 1, 2, 3, 4))
+
+
+_SCALES = {
+    "probability": _Scale(
+        "probability in the model's own distribution",
+        ("90% or more", "70%", "50%", "30%", "10%", "less"),
+        _by_probability,
+    ),
+    "entropy": _Scale(
+        "entropy in bits: how undecided the model is",
+        ("below 0.5", "0.5", "1", "2", "3", "4 or more"),
+        _by_entropy,
+    ),
+}
+
+
+class TerminalRenderer:
+    """Streams the answer, plain or with every token on a coloured background."""
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        prompt: str,
+        continues: bool,
+        color: str,
+        color_by: str | None,
+    ) -> None:
+        self._env = env
+        self._answer = Answer(env)
+        self._prompt = prompt
+        self._scale = _SCALES[color_by] if color_by else None
+        self._continues = continues and not self._scale
+        self._colored = env.wants_color(color, env.stdout)
+        self._colored_aside = env.wants_color(color, env.stderr)
+        self._palette = _palette(env)
+        self._canvas = _Canvas(columns(env, env.stdout) if env.stdout_is_tty else None)
+        self._at_line_start = True
+
+    def started(self, event: Started) -> None:
+        self._started = event
+        prompt = _shorten(printable(self._prompt))
+        if self._continues:
+            self._aside(prompt, end="")
+        else:
+            self._aside(prompt.rstrip("\n"), end="\n\n")
+        self._at_line_start = not self._continues
+
+    def piece(self, event: Piece) -> None:
+        text = printable(event.text)
+        if not text:
+            return
+        self._at_line_start = text.endswith("\n")
+        self._answer.write(self._dress(text, event.token))
+
+    def finished(self, event: Finished) -> None:
+        env = self._env
+        if env.stdout_is_tty and not self._at_line_start:
+            self._answer.write("\n")
+        items = statistics(self._started, event, verbose=env.verbose)
+        self._aside("", style="")
+        if self._scale and self._colored_aside:
+            self._legend(self._scale)
+        between = separator(env, env.stderr)
+        for row in fold(items, len(between), columns(env, env.stderr)):
+            self._aside(between.join(row))
+        self._answer.end()
+
+    def _dress(self, text: str, token: Token) -> str:
+        if not self._colored:
+            return text
+        level = self._scale.level(token) if self._scale else None
+        if level is not None:
+            return self._canvas.paint(text, self._palette[level])
+        return _styled(text, _BRIGHT)
+
+    def _legend(self, scale: _Scale) -> None:
+        width = columns(self._env, self._env.stderr)
+        for words in fold(scale.title.split(), 1, width):
+            self._aside(" ".join(words))
+        colors = dict(zip(scale.labels, self._palette, strict=True))
+        for row in fold(scale.labels, 2, width - 2):
+            swatches = (_styled(f" {label} ", colors[label]) for label in row)
+            self._aside("".join(swatches), style="")
+
+    def _aside(self, text: str, *, style: str = _DIM, end: str = "\n") -> None:
+        """Write to stderr what is not the answer."""
+        env = self._env
+        if env.quiet:
+            return
+        text = encodable(text, env.stderr)
+        if style and self._colored_aside:
+            text = _styled(text, style)
+        env.stderr.write(text + end)
+        env.stderr.flush()
+
+
+class _Canvas:
+    """Writes text on coloured backgrounds, on a screen of this width (None: no screen).
+
+    A terminal that scrolls fills the new line with the current background. So the
+    first character of a screen line is written twice: plain, which scrolls, and then
+    over itself in colour.
+    """
+
+    def __init__(self, width: int | None) -> None:
+        self._width = width or math.inf
+        self._column = 0
+
+    def paint(self, text: str, style: str) -> str:
+        from rich.cells import cell_len
+
+        painted = []
+        for char in text.replace("\t", "    "):
+            cells = cell_len(char)
+            if char == "\n":
+                painted.append(f"{_RESET}\n\x1b[{style}m")
+                self._column = 0
+                continue
+            if self._column + cells > self._width:
+                painted.append(f"{_RESET}{char}{_BACK * cells}\x1b[{style}m")
+                self._column = 0
+            painted.append(char)
+            self._column += cells
+        return _styled("".join(painted), style)
+
+
+def columns(env: Environment, stream: TextIO) -> int:
+    """The width of the terminal behind `stream`; COLUMNS goes first, 80 is the last resort."""
+    wanted = env.variables.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table; `style` is a rich style such as 'dim' or 'bold'."""
+
+    cells: tuple[str, ...]
+    style: str = ""
+
+
+def table(env: Environment, rows: Sequence[Row], widths: Sequence[int], *, colored: bool) -> str:
+    """Lay rows out in columns of these widths; longer cells go on below."""
+    import io
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2), pad_edge=False)
+    for width in widths:
+        grid.add_column(width=width, overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row.cells), style=row.style)
+    # Printed by the caller: rich would turn a closed pipe into a failure.
+    console = Console(
+        file=io.StringIO(),
+        width=columns(env, env.stdout),
+        color_system="standard" if colored else None,
+        force_terminal=colored,
+        legacy_windows=False,
+    )
+    with console.capture() as capture:
+        console.print(grid)
+    return capture.get()
+
+
+def _styled(text: str, style: str) -> str:
+    return f"\x1b[{style}m{text}{_RESET}"
+
+
+def _palette(env: Environment) -> tuple[str, ...]:
+    rich_terminal = "256color" in env.variables.get("TERM", "") or env.variables.get("COLORTERM")
+    return _COLORS_256 if rich_terminal else _COLORS_16
+
+
+def _shorten(text: str, limit: int = 1200) -> str:
+    """A long document is recognised by its beginning and its end."""
+    if len(text) <= limit:
+        return text
+    left_out = len(text) - limit
+    return f"{text[: limit - 300]}\n[... {left_out:,} characters not shown ...]\n{text[-300:]}"
