@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from llmparams_cli.engine.library import log
+from llmparams_cli.engine.library import ggml, log
 from llmparams_cli.errors import ExitCode
 
 SIGNALS = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL")
@@ -53,18 +53,21 @@ def guard() -> None:
     """
     if _handlers or os.name != "posix":
         return
+    # A failed assertion hands its text to this function, and aborts after it.
+    told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda text: log.add(0, text + b"\n", None))
+    ggml().ggml_set_abort_callback(told)
     libc = ctypes.CDLL(None)
     handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(_die)
     libc.signal.argtypes = [ctypes.c_int, ctypes.CFUNCTYPE(None, ctypes.c_int)]
     libc.signal.restype = ctypes.c_void_p
     for name in SIGNALS:
         libc.signal(getattr(signal, name), handler)
-    _handlers.append(handler)
+    _handlers.extend([handler, told])
 
 
 def _die(number: int) -> None:
     name = signal.Signals(number).name
-    reason = CAUSES.get(name) or log.complaint() or "no reason given"
+    reason = CAUSES.get(name) or log.complaint() or "it gave no reason"
     line = f"llmparams: error: llama.cpp crashed ({name}) while {_now.text}: {reason}"
     os.write(2, (line.replace("\n", " ") + "\n").encode("utf-8", "replace"))
     os._exit(_now.exit_code)

@@ -1,0 +1,58 @@
+"""A fault inside the library ends in one line and a documented exit code."""
+
+import subprocess
+import sys
+
+import pytest
+
+from llmparams_cli.errors import ExitCode
+
+
+def crash(code: str) -> subprocess.CompletedProcess[str]:
+    program = (
+        "import ctypes, os, signal\n"
+        "from llmparams_cli.engine import crash, library\n"
+        "from llmparams_cli.errors import ExitCode\n"
+        "crash.guard()\n"
+        f"{code}"
+    )
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", ["SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL"])
+def test_a_signal_from_c_becomes_one_line(name):
+    done = crash(
+        "with crash.during('loading x.gguf', ExitCode.MODEL):\n"
+        f"    ctypes.CDLL(None)['raise'](int(signal.{name}))"
+    )
+    assert done.returncode == ExitCode.MODEL
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"llmparams: error: llama.cpp crashed ({name}) while loading x")
+
+
+def test_a_real_null_pointer_in_the_library():
+    done = crash("library.llama().llama_model_n_params(None)")
+    assert done.returncode == ExitCode.BACKEND
+    assert "SIGSEGV" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_failed_assertion_tells_its_reason():
+    # ggml_abort prints its message before it aborts the process.
+    done = crash(
+        "lib = library.ggml()\n"
+        "lib.ggml_abort(b'ggml.c', 7, b'GGML_ASSERT(%s) failed', b'rows > 0')"
+    )
+    assert done.returncode == ExitCode.BACKEND
+    assert done.stderr.count("\n") == 1
+    assert "GGML_ASSERT(rows > 0) failed" in done.stderr
+
+
+def test_a_fault_in_a_thread_of_the_library_is_caught_too():
+    done = crash(
+        "import threading\n"
+        "libc = ctypes.CDLL(None)\n"
+        "thread = threading.Thread(target=lambda: libc.strlen(ctypes.c_void_p(8)))\n"
+        "thread.start(); thread.join()"
+    )
+    assert done.returncode == ExitCode.BACKEND
+    assert "SIGSEGV" in done.stderr
