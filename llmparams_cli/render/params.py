@@ -11,8 +11,8 @@ from llmparams_cli.params.kinds import Kind
 from llmparams_cli.params.reference import facts, shown
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import GROUPS, PARAMS, by_group
-from llmparams_cli.safe import encodable
 from llmparams_cli.render.terminal import columns
+from llmparams_cli.safe import encodable
 
 NAME, DEFAULT, ALLOWED = 21, 10, 22  # columns of the list
 ONE_LINE_EACH = 130  # from this width on, the meaning stands on the same line

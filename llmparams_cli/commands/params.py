@@ -1,0 +1,62 @@
+"""`llmparams params`: what every parameter is, in a list or one in full."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import PARAMS
+
+
+class HELP(typer.core.TyperCommand):
+    """Takes a flag such as --temp for the name of a parameter."""
+
+    ignore_unknown_options = True
+
+
+def command(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One parameter in full: temperature, top-k, --temp, -n, ..."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every field as JSON.")] = False,
+) -> None:
+    """Show every parameter: meaning, range, default, names elsewhere."""
+    params(ctx.obj, name, as_json)
+
+
+def params(env: Environment, name: str | None, as_json: bool) -> None:
+    """Print one parameter, or all; `name` may be a flag, with dashes or underscores."""
+    from llmparams_cli.render.params import ParamsView
+
+    param = find(name) if name else None
+    view = ParamsView(env)
+    if as_json:
+        view.json(param)
+    elif param:
+        view.one(param)
+    else:
+        view.all()
+
+
+def find(name: str) -> Param:
+    """The parameter with this name, flag or alias; UsageError with a suggestion if none."""
+    known = {_plain(word): param for param in PARAMS.values() for word in param.flags}
+    param = known.get(_plain(name))
+    if param is None:
+        raise UsageError(
+            f"there is no parameter {name!r}{did_you_mean(_plain(name), known)}",
+            "llmparams params lists them all",
+        )
+    return param
+
+
+def _plain(word: str) -> str:
+    """'--top-k', 'top-k' and 'TOP_K' as 'top_k'."""
+    return word.lstrip("-").replace("-", "_").lower()

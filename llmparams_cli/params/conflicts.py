@@ -1,0 +1,227 @@
+"""Settings that cannot matter together, and settings that exclude each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.settings import Setting, Settings, Source
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import PARAMS
+
+PENALTIES = ("repeat_penalty", "frequency_penalty", "presence_penalty")
+UNQUANTISED = ("f32", "f16", "bf16")
+
+
+def inert(settings: Settings) -> list[str]:
+    """One sentence for each value that somebody wrote and that cannot matter.
+
+    Values that switch a parameter off are not mentioned, nor are those of the table and
+    the model file.
+    """
+    return [
+        f"{_written(setting)} has no effect: {reason}"
+        for setting in settings
+        if _is_wanted(setting)
+        for reason in [_why_inert(setting.param, settings)]
+        if reason
+    ]
+
+
+def refuse_contradictions(settings: Settings) -> None:
+    """Raise UsageError for two settings of which at most one can hold."""
+    for first, second, contradict, cure in CONTRADICTIONS:
+        if contradict(settings):
+            one, other = settings.setting(first), settings.setting(second)
+            raise UsageError(f"{_written(one)} excludes {_written(other)}", cure)
+
+
+def _is_wanted(setting: Setting) -> bool:
+    by_somebody = setting.origin.source not in (Source.DEFAULT, Source.MODEL)
+    return by_somebody and setting.value != setting.param.neutral
+
+
+def _written(setting: Setting) -> str:
+    """'top_k 40 (flag --top-k)'; long values, such as a grammar, are left out."""
+    shown = setting.param.kind.show(setting.value)
+    value = f" {shown}" if len(shown) <= 40 and "\n" not in shown else ""
+    return f"{setting.param.name}{value} ({setting.origin})"
+
+
+def _why_inert(param: Param, settings: Settings) -> str:
+    rules = (rule for rule in RULES if param.name in rule.names and rule.applies(param, settings))
+    return next((rule.reason.format_map(settings) for rule in rules), "")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The parameters `names` cannot matter where `applies`; `{name}` in `reason` is a value."""
+
+    names: tuple[str, ...]
+    applies: Callable[[Param, Settings], bool]
+    reason: str
+
+
+def _named(wanted: Callable[[Param], bool]) -> tuple[str, ...]:
+    return tuple(param.name for param in PARAMS.values() if wanted(param))
+
+
+def _staged(stage: str) -> tuple[str, ...]:
+    return _named(lambda param: param.stage == stage)
+
+
+def _greedy(settings: Settings) -> bool:
+    return bool(settings["temperature"] == 0)
+
+
+def _mirostat(settings: Settings) -> bool:
+    return bool(settings["mirostat"]) and not _greedy(settings)
+
+
+def _penalties_off(settings: Settings) -> bool:
+    return all(settings[name] == PARAMS[name].neutral for name in PENALTIES)
+
+
+# The stages that can change which token is the most probable one: are they switched on?
+SWITCHED_ON: dict[str, Callable[[Settings], bool]] = {
+    "logit_bias": lambda s: s["logit_bias"] != {},
+    "penalties": lambda s: s["repeat_last_n"] != 0 and not _penalties_off(s),
+    "dry": lambda s: s["dry_multiplier"] > 0 and s["dry_last_n"] != 0,
+    "typical_p": lambda s: s["typical_p"] < 1,
+    "xtc": lambda s: s["xtc_probability"] > 0 and s["xtc_threshold"] <= 0.5,
+}
+
+
+def _runs(stage: str, settings: Settings) -> bool:
+    return stage in settings["sampler_order"] and SWITCHED_ON[stage](settings)
+
+
+def _later_stages(stage: str, settings: Settings) -> list[str]:
+    order: list[str] = settings["sampler_order"]
+    return order[order.index(stage) + 1 :] if stage in order else []
+
+
+def _truncates_in_vain(param: Param, settings: Settings) -> bool:
+    """At temperature 0, what truncation leaves matters only to stages that reorder it."""
+    later = _later_stages(param.stage, settings)
+    return _greedy(settings) and not any(_runs(s, settings) for s in later if s in SWITCHED_ON)
+
+
+def _left_out(param: Param, settings: Settings) -> bool:
+    if param.name == "temperature" and _greedy(settings):
+        return False  # the most probable token is taken whether the stage is named or not
+    return param.stage not in settings["sampler_order"]
+
+
+def _after_top_k_1(param: Param, settings: Settings) -> bool:
+    alone = settings["top_k"] == 1 and not _mirostat(settings)
+    return alone and param.stage in _later_stages("top_k", settings)
+
+
+STAGED = _named(lambda p: bool(p.stage) and p.name != "penalize_prompt")
+TRUNCATION = ("top_n_sigma", "top_k", "top_p", "min_p")
+MIROSTAT = ("mirostat_tau", "mirostat_eta")
+ADAPTIVE = ("adaptive_p_target", "adaptive_p_decay")
+DYNATEMP = ("dynatemp_range", "dynatemp_exponent")
+REPLACED_BY_MIROSTAT = (
+    *TRUNCATION,
+    "typical_p",
+    "xtc_probability",
+    "xtc_threshold",
+    *ADAPTIVE,
+)
+
+# The first that applies to a parameter is told: the widest cause before the narrow ones.
+RULES = (
+    Rule(
+        ("mirostat", *MIROSTAT, *ADAPTIVE, *DYNATEMP),
+        lambda p, s: _greedy(s),
+        "temperature 0 always takes the most probable token",
+    ),
+    Rule(TRUNCATION, _truncates_in_vain, "temperature 0 always takes the most probable token"),
+    Rule(
+        ("seed",),
+        lambda p, s: _greedy(s) and not _runs("xtc", s),
+        "nothing is drawn at random at temperature 0",
+    ),
+    Rule(
+        REPLACED_BY_MIROSTAT,
+        lambda p, s: _mirostat(s),
+        "mirostat {mirostat} does the truncation and the draw itself",
+    ),
+    Rule(STAGED, _left_out, "sampler_order leaves its stage out"),
+    Rule(STAGED, _after_top_k_1, "top_k 1 leaves a single token"),
+    Rule(MIROSTAT, lambda p, s: s["mirostat"] == 0, "mirostat is 0, off"),
+    Rule(
+        ("adaptive_p_decay",),
+        lambda p, s: s["adaptive_p_target"] < 0,
+        "adaptive_p_target is -1, off",
+    ),
+    Rule(("dynatemp_exponent",), lambda p, s: s["dynatemp_range"] == 0, "dynatemp_range is 0, off"),
+    Rule(("xtc_threshold",), lambda p, s: s["xtc_probability"] == 0, "xtc_probability is 0, off"),
+    Rule(
+        ("xtc_probability",),
+        lambda p, s: s["xtc_threshold"] > 0.5,
+        "two tokens can never both reach xtc_threshold, which is above 0.5",
+    ),
+    Rule(_staged("dry"), lambda p, s: s["dry_multiplier"] == 0, "dry_multiplier is 0, off"),
+    Rule(_staged("dry"), lambda p, s: s["dry_last_n"] == 0, "dry_last_n is 0: no token counts"),
+    Rule(
+        ("repeat_penalty_growth",),
+        lambda p, s: s["repeat_penalty"] == 1,
+        "repeat_penalty is 1, off",
+    ),
+    Rule(
+        ("repeat_last_n",),
+        lambda p, s: _penalties_off(s),
+        "the repetition, frequency and presence penalties are off",
+    ),
+    Rule(
+        (*PENALTIES, "repeat_penalty_growth"),
+        lambda p, s: s["repeat_last_n"] == 0,
+        "repeat_last_n is 0: no token counts",
+    ),
+    Rule(
+        ("penalize_prompt",),
+        lambda p, s: not _runs("penalties", s) and not _runs("dry", s),
+        "neither the penalties nor DRY are on",
+    ),
+    Rule(
+        ("ubatch_size",),
+        lambda p, s: s["ubatch_size"] > s["batch_size"],
+        "batch_size {batch_size} is smaller and limits it",
+    ),
+    Rule(
+        ("split_mode", "tensor_split"),
+        lambda p, s: s["gpu_layers"] == 0,
+        "gpu_layers 0 puts no layer on a GPU",
+    ),
+    Rule(
+        ("main_gpu",),
+        lambda p, s: s["split_mode"] != "none",
+        "split_mode {split_mode} uses all GPUs",
+    ),
+    Rule(("tensor_split",), lambda p, s: s["split_mode"] == "none", "split_mode none uses one GPU"),
+)
+
+CONTRADICTIONS: tuple[tuple[str, str, Callable[[Settings], bool], str], ...] = (
+    (
+        "grammar",
+        "json_schema",
+        lambda s: s["grammar"] != "" and s["json_schema"] is not None,
+        "both rule the form of the output; empty one of them, as in --json-schema ''",
+    ),
+    (
+        "flash_attention",
+        "cache_type_v",
+        lambda s: s["flash_attention"] == "off" and s["cache_type_v"] not in UNQUANTISED,
+        "a quantised cache_type_v needs flash attention; use --flash-attention auto",
+    ),
+    (
+        "flash_attention",
+        "split_mode",
+        lambda s: s["flash_attention"] == "off" and s["split_mode"] == "tensor",
+        "split_mode tensor needs flash attention; use --flash-attention auto",
+    ),
+)

@@ -1,0 +1,53 @@
+"""The JSON Schema of preset files, for editors and CI; generated from the table.
+
+python -m llmparams_cli.params.schema > presets/preset.schema.json
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import PARAMS
+
+
+def preset_schema() -> dict[str, Any]:
+    """Describe a preset file (draft 2020-12)."""
+    parent = {"type": "string", "minLength": 1}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "llmparams preset",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "description": _text("What the preset is for, in one line."),
+            "extends": {
+                "description": "The preset, or presets, whose values this one starts from.",
+                "anyOf": [parent, {"type": "array", "items": parent}],
+            },
+            "model": _text("The model to use: a path or a name."),
+            "system": _text("The system text."),
+            "parameters": {
+                "description": "Values by parameter; `llmparams params` explains them.",
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {name: _value(param) for name, param in PARAMS.items()},
+            },
+        },
+    }
+
+
+def _text(description: str) -> dict[str, Any]:
+    return {"description": description, "type": "string"}
+
+
+def _value(param: Param) -> dict[str, Any]:
+    schema = param.kind.schema()
+    if param.reads_file:
+        schema = {"anyOf": [schema, {"type": "string", "pattern": "^@."}]}
+    return {"description": param.meaning, "default": param.default, **schema}
+
+
+if __name__ == "__main__":
+    print(json.dumps(preset_schema(), indent=2))

@@ -1,0 +1,165 @@
+"""`llmparams params`: the list, one in full, JSON; on terminals of any width and in a pipe."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from llmparams_cli.commands.params import find, params
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.table import PARAMS, by_group
+
+
+class Stream(io.TextIOWrapper):
+    """A pipe, or a terminal without a size of its own."""
+
+    def __init__(self, tty: bool = False, encoding: str = "utf-8") -> None:
+        super().__init__(io.BytesIO(), encoding=encoding, write_through=True)
+        self._tty = tty
+
+    def isatty(self) -> bool:
+        return self._tty
+
+    def text(self) -> str:
+        assert isinstance(self.buffer, io.BytesIO)
+        return self.buffer.getvalue().decode(self.encoding)
+
+
+def shown(
+    name: str | None = None, *, as_json: bool = False, width: int | None = None, color: bool = False
+) -> str:
+    """What the command prints: to a terminal if it has a width."""
+    stream = Stream(tty=width is not None)
+    variables = {"COLUMNS": str(width)} if width else {}
+    if not color:
+        variables["NO_COLOR"] = "1"
+    params(Environment(stdout=stream, variables=variables), name, as_json)
+    return stream.text()
+
+
+def test_a_pipe_gets_one_line_for_each_parameter() -> None:
+    lines = shown().splitlines()
+    listed = [line.split()[0] for line in lines if line[2:].split(" ")[0] in PARAMS]
+    assert listed == [param.name for group in by_group().values() for param in group]
+    temperature = next(line for line in lines if line.startswith("  temperature "))
+    assert temperature.split(None, 5)[1:] == [
+        "0.8", "from", "0", "to", "10            Sharpens or flattens the model's probabilities."
+    ]
+
+
+def test_the_list_has_every_heading_of_the_taxonomy() -> None:
+    headings = [line for line in shown().splitlines() if line and not line.startswith(" ")]
+    assert headings[:-1] == [
+        "architecture", "training", "inference", "memory and compute", "output quality"
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 50, 80, 129, 130, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    assert max(map(len, shown(width=width).splitlines())) <= width
+    for name in PARAMS:
+        assert max(map(len, shown(name, width=width).splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [50, 80, 130])
+def test_every_summary_is_whole_on_every_terminal(width: int) -> None:
+    text = " ".join(shown(width=width).split())
+    assert [param.name for param in PARAMS.values() if param.summary not in text] == []
+
+
+def test_only_a_terminal_gets_colours() -> None:
+    assert "\x1b[" in shown(width=80, color=True)
+    assert "\x1b[" not in shown(width=80)
+    assert "\x1b[" not in shown(color=True)
+
+
+def test_one_in_full_has_meaning_advice_and_names_elsewhere() -> None:
+    text = shown("max_tokens")
+    param = PARAMS["max_tokens"]
+    for part in (param.meaning, param.raise_it, param.lower_it, "-n, --n-predict",
+                 "-1, or 1 or more", "512", "LLMPARAMS_MAX_TOKENS", "stopping", "num_predict"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "name", ["top_k", "top-k", "--top-k", "TOP_K", "--top_k"],
+)
+def test_a_name_may_have_dashes_or_underscores(name: str) -> None:
+    assert find(name) is PARAMS["top_k"]
+
+
+@pytest.mark.parametrize("flag", [flag for param in PARAMS.values() for flag in param.flags])
+def test_every_flag_and_alias_finds_its_parameter(flag: str) -> None:
+    assert flag in find(flag).flags
+    assert flag in find(flag.lstrip("-")).flags
+
+
+def test_an_unknown_name_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(UsageError) as error:
+        shown("--temprature")
+    assert error.value.message == (
+        "there is no parameter '--temprature'; did you mean temperature?"
+    )
+
+
+def test_json_lists_every_parameter_with_every_field() -> None:
+    rows = _strict(shown(as_json=True))
+    assert [row["name"] for row in rows] == list(PARAMS)
+    assert all(rows[0].keys() == row.keys() for row in rows)
+
+
+def test_json_of_one_is_one_object() -> None:
+    row = _strict(shown("temperature", as_json=True))
+    assert row["flags"] == ["--temperature", "--temp"]
+    assert row["variable"] == "LLMPARAMS_TEMPERATURE"
+    assert row["default"] == 0.8
+    assert row["neutral"] == 1.0
+    assert row["group"] == "inference"
+    assert row["scope"] == "sampling"
+    assert row["stage"] == "temperature"
+    assert row["changes_argmax"] is False
+    assert row["schema"] == {"type": "number", "minimum": 0, "maximum": 10}
+    assert row["elsewhere"]["llama_cpp"] == "--temp"
+    assert row["gguf_key"] == "general.sampling.temp"
+
+
+def test_the_list_prints_in_an_ascii_locale() -> None:
+    stream = Stream(encoding="ascii")
+    params(Environment(stdout=stream, variables={}), None, as_json=False)
+    assert "temperature" in stream.text()
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "-n", "--n-predict"])
+def test_the_program_takes_a_flag_for_a_name(name: str) -> None:
+    run = _program("params", name)
+    assert run.returncode == 0
+    assert run.stdout.startswith("max_tokens\n")
+    assert run.stderr == ""
+
+
+def test_the_program_refuses_an_unknown_name_in_one_line() -> None:
+    run = _program("params", "--json", "temprature")
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.count("\n") == 1
+    assert "did you mean temperature?" in run.stderr
+
+
+def _program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "llmparams_cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _strict(text: str) -> Any:
+    """JSON without NaN and Infinity, which many readers refuse."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
