@@ -28,7 +28,8 @@ class Prepared:
 
     def messages(self, prompt: str) -> tuple[Message, ...]:
         user = Message("user", prompt)
-        return (Message("system", self.system.text), user) if self.system else (user,)
+        text = self.system.text if self.system else ""
+        return (Message("system", text), user) if text else (user,)
 
 
 def prepare(env: Environment, presets: Sequence[str], flags: Mapping[str, Any]) -> Prepared:

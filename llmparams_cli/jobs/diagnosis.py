@@ -1,0 +1,244 @@
+"""What this machine and this installation can do: one check after the other."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from llmparams_cli import __version__
+from llmparams_cli.engine import gpu, library, machine, probe, weights
+from llmparams_cli.env import APP, Environment
+from llmparams_cli.errors import BackendError, LlmparamsError
+from llmparams_cli.models import builtin
+from llmparams_cli.models.resolve import resolve as resolve_model
+from llmparams_cli.params.conflicts import refuse_contradictions
+from llmparams_cli.params.kinds import Choice, Number, Switch
+from llmparams_cli.params.settings import resolve as resolve_settings
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import cascade, find
+from llmparams_cli.protocol import Check, Health
+
+# Instruction sets that make a difference: as the kernel and as llama.cpp calls them.
+INSTRUCTIONS = {
+    "avx": "AVX",
+    "avx2": "AVX2",
+    "fma": "FMA",
+    "f16c": "F16C",
+    "avx512f": "AVX512",
+    "avx512_vnni": "AVX512_VNNI",
+    "avx512_bf16": "AVX512_BF16",
+    "amx_int8": "AMX_INT8",
+    "asimd": "NEON",
+    "asimddp": "DOTPROD",
+    "i8mm": "MATMUL_INT8",
+    "sve": "SVE",
+}
+# Device files of GPU drivers, and the option that builds llama.cpp for them.
+GPU_DRIVERS = {"/dev/nvidiactl": ("NVIDIA", "GGML_CUDA"), "/dev/kfd": ("AMD", "GGML_HIP")}
+PATHS_AND_NAMES = {*cascade.OTHER_VARIABLES} - {"LLMPARAMS_SYSTEM"}
+
+
+def diagnose(env: Environment, *, refresh: bool = False) -> Iterator[Check]:
+    """All checks, as they are made; `refresh` repeats those whose answer is remembered."""
+    yield from _program()
+    yield from _processor()
+    if (broken := _broken_library(env)) is None:
+        yield from _library()
+        yield from _weights(env, refresh)
+        yield from _devices()
+    else:
+        yield broken
+    yield from _model(env, broken is None)
+    yield from _files(env)
+    yield from _settings(env)
+
+
+def _program() -> Iterator[Check]:
+    import platform
+
+    yield Check("program", APP, __version__)
+    yield Check("program", "Python", f"{platform.python_version()}, {sys.executable}")
+    yield Check("program", "system", f"{platform.system()} {machine.kernel()}")
+
+
+def _processor() -> Iterator[Check]:
+    processor = machine.processor()
+    yield Check("machine", "processor", processor.model or "unknown")
+    known = [flag for flag in INSTRUCTIONS if flag in processor.flags]
+    yield Check("machine", "instructions", " ".join(known) or "unknown")
+    yield Check("machine", "CPUs", f"{machine.usable_cpus()} usable of {os.cpu_count()}")
+    free = machine.available_memory()
+    yield Check("machine", "memory", f"{_gigabytes(free)} free" if free else "unknown")
+
+
+def _broken_library(env: Environment) -> Check | None:
+    """What keeps the library from being loaded here; tried in a child, for it may crash."""
+    try:
+        library.package_dir()
+    except BackendError as error:
+        return _failure("library", "llama-cpp-python", error)
+    fault = probe.fault_of_library(env)
+    if not fault:
+        return None
+    cure = library.install_command(again=True)
+    return _failure("library", "llama-cpp-python", BackendError(f"does not load: {fault}", cure))
+
+
+def _library() -> Iterator[Check]:
+    lib = library.llama()
+    binding = library.version()
+    if binding == library.VERSION:
+        yield Check("library", "llama-cpp-python", binding)
+    else:
+        yield _warning(
+            "library",
+            "llama-cpp-python",
+            f"{binding}, and {library.VERSION} is the version that {APP} is written for",
+            library.install_command(again=True),
+        )
+    yield Check("library", "llama.cpp", str(lib.llama_version(), "utf-8"))
+    yield Check("library", "file", library.path_of("llama"))
+    features = set(re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8")))
+    flags = machine.processor().flags
+    unused = [flag for flag, name in INSTRUCTIONS.items() if flag in flags and name not in features]
+    built_for = " ".join(name for name in INSTRUCTIONS.values() if name in features) or "any CPU"
+    if unused:
+        yield _warning(
+            "library",
+            "built for",
+            f"{built_for}; it does not use this processor's {' '.join(unused)}",
+            library.install_command(again=True),
+        )
+    else:
+        yield Check("library", "built for", built_for)
+
+
+def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
+    """The fast paths for quantised weights, those that agree in one line."""
+    try:
+        findings = probe.report(env, refresh=refresh)
+    except probe.Untested as error:
+        cure = f"see that {env.cache_dir} and the directory for temporary files can be written"
+        yield _warning("weights", "fast path", f"not used: {error}", cure)
+        return
+    if not findings:
+        yield Check("weights", "fast path", "none in this library")
+        return
+    working = [type for type, finding in findings.items() if not finding.failures]
+    if working:
+        buffers = ", ".join(weights.extra_buffers())
+        yield Check("weights", "fast path", f"{buffers}: works for {' '.join(working)}")
+    complaints: dict[str, list[str]] = {}
+    for type, finding in findings.items():
+        if finding.failures:
+            complaints.setdefault(probe.complaint(finding), []).append(type)
+    for complaint, types in complaints.items():
+        cure = library.install_command(again=True)
+        yield _warning("weights", " ".join(types), complaint, cure)
+
+
+def _devices() -> Iterator[Check]:
+    devices = [device for device in gpu.devices() if device.is_gpu]
+    for device in devices:
+        memory = f"{_gigabytes(device.free)} free of {_gigabytes(device.total)}"
+        yield Check("gpu", device.name, f"{device.description}, {device.backend}, {memory}")
+    if devices:
+        return
+    for file, (maker, option) in GPU_DRIVERS.items():
+        if Path(file).exists():
+            yield _warning(
+                "gpu",
+                maker,
+                "there is a driver, but this library has no GPU backend",
+                f'CMAKE_ARGS="-D{option}=on" {library.install_command(again=True)}',
+            )
+            return
+    yield Check("gpu", "devices", "none: the CPU does all the work")
+
+
+def _model(env: Environment, has_library: bool) -> Iterator[Check]:
+    try:
+        builtin.verify()
+        resolve_model(None, env)
+    except LlmparamsError as error:
+        yield _failure("model", "built-in", error)
+        return
+    fault = probe.fault_of_library(env, builtin.PATH) if has_library else ""
+    if fault:
+        error = BackendError(f"decoding fails: {fault}", library.install_command(again=True))
+        yield _failure("model", "built-in", error)
+    else:
+        decodes = ", decodes" if has_library else ""
+        yield Check("model", "built-in", f"checksum right{decodes}, {builtin.PATH}")
+
+
+def _files(env: Environment) -> Iterator[Check]:
+    config = env.config_dir / "config.yaml"
+    yield Check("files", "config", f"{config}{'' if os.path.lexists(config) else ' (none)'}")
+    project = find.nearest("llmparams.yaml", env.directory, os.path.lexists)
+    yield Check("files", "project", str(project or "no llmparams.yaml here or above"))
+    counts = Counter(path.parent for files in find.available(env).values() for path in files)
+    for directory in find.directories(env):
+        yield Check("files", "presets", f"{counts[directory]} in {directory}")
+    yield _cache(env.cache_dir)
+
+
+def _cache(directory: Path) -> Check:
+    existing = next((d for d in (directory, *directory.parents) if d.exists()), directory)
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Check("files", "cache", str(directory))
+    return _warning(
+        "files",
+        "cache",
+        f"{directory} cannot be written, so tests of the machine are repeated in every run",
+        "make it writable, or name another directory in LLMPARAMS_CACHE_DIR",
+    )
+
+
+def _settings(env: Environment) -> Iterator[Check]:
+    """The values that hold without any flag, and the model that they name."""
+    for variable in sorted(env.variables):
+        if variable.startswith(cascade.PREFIX) and env.variables[variable]:
+            yield Check("settings", variable, _public(variable, env.variables[variable]))
+    try:
+        gathered = cascade.gather(env)
+        refuse_contradictions(resolve_settings(gathered.assignments))
+    except LlmparamsError as error:
+        yield _failure("settings", "values", error)
+        return
+    for note in gathered.notes:
+        yield _warning("settings", "values", note)
+    if not gathered.notes:
+        yield Check("settings", "values", f"{len(gathered.assignments)} set, all valid")
+    if gathered.model:
+        try:
+            model = resolve_model(gathered.model.text, env)
+        except LlmparamsError as error:
+            yield _failure("settings", "model", error)
+        else:
+            yield Check("settings", "model", f"{model.path}, from {gathered.model.origin}")
+
+
+def _public(variable: str, text: str) -> str:
+    """Its value, unless it is somebody's own words (a report may be sent to strangers)."""
+    params = {param.variable: param for param in PARAMS.values()}
+    kind = params[variable].kind if variable in params else None
+    if isinstance(kind, (Number, Switch, Choice)) or variable in PATHS_AND_NAMES:
+        return text
+    return f"set, {len(text)} characters"
+
+
+def _failure(section: str, name: str, error: LlmparamsError) -> Check:
+    return Check(section, name, error.message, Health.FAIL, error.hint, error.exit_code)
+
+
+def _warning(section: str, name: str, value: str, cure: str = "") -> Check:
+    return Check(section, name, value, Health.WARN, cure)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -1,0 +1,190 @@
+"""Where values come from: the layers between the model's own defaults and the answer.
+
+From low to high:
+
+1. the user's config.yaml;
+2. the nearest llmparams.yaml, in the working directory or above;
+3. presets, in the order given (LLMPARAMS_PRESET counts when no flag names one);
+4. LLMPARAMS_* variables, as if unset when empty;
+5. flags.
+
+A file brings the files that it extends, lowest first: together they are one layer.
+Nothing here touches a model: a bad value fails before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import PresetError, UsageError
+from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.params.settings import Assignment, Origin, Source
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import values
+from llmparams_cli.presets.document import Document, Placed, load
+from llmparams_cli.presets.files import brief, shown
+from llmparams_cli.presets.find import Found, find, nearest
+
+PREFIX = "LLMPARAMS_"
+OTHER_VARIABLES = (
+    "LLMPARAMS_PRESET",
+    "LLMPARAMS_MODEL",
+    "LLMPARAMS_SYSTEM",
+    "LLMPARAMS_CONFIG_DIR",
+    "LLMPARAMS_CACHE_DIR",
+)
+
+
+@dataclass
+class Gathered:
+    """What all layers say, lowest first; the last one counts. `notes` are for stderr."""
+
+    assignments: list[Assignment] = field(default_factory=list)
+    model: Placed | None = None
+    system: Placed | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, document: Document) -> None:
+        self.assignments += document.assignments
+        self.model = document.model or self.model
+        self.system = document.system or self.system
+
+
+def gather(
+    env: Environment, presets: Sequence[str] = (), flags: Mapping[str, Any] | None = None
+) -> Gathered:
+    """Read and check every layer.
+
+    `flags` holds texts by parameter name, and by "model" and "system": a list of texts
+    where the flag may be repeated, a truth value for switches, None where it was not given.
+    """
+    gathered = Gathered()
+    for source, path in configuration(env):
+        _add_layer(gathered, path, source, env)
+    for name in presets or _listed(env.variables.get("LLMPARAMS_PRESET", "")):
+        found = find(name, env)
+        read = _add_layer(gathered, found.path, Source.PRESET, env)
+        gathered.notes += _shadow_notes(name, found, read, env)
+    _add_variables(gathered, env)
+    _add_flags(gathered, flags or {}, env)
+    return gathered
+
+
+def configuration(env: Environment) -> list[tuple[Source, Path]]:
+    """The configuration files that there are, lowest layer first."""
+    config = env.config_dir / "config.yaml"
+    files = [(Source.CONFIG, config)] if os.path.lexists(config) else []
+    if project := nearest("llmparams.yaml", env.directory, os.path.lexists):
+        files.append((Source.PROJECT, project))
+    return files
+
+
+def layer(path: Path, source: Source, env: Environment) -> list[Document]:
+    """The file and those it extends, parents first; one that is reached twice counts once."""
+    documents: dict[str, Document] = {}
+
+    def visit(path: Path, trail: list[Path]) -> None:
+        if os.path.realpath(path) in documents:
+            return
+        document = load(path, source, env.directory)
+        for name in document.extends:
+            parent = _parent(name, path, env)
+            if os.path.realpath(parent) in map(os.path.realpath, trail):
+                circle = " → ".join(shown(file, env.directory) for file in (*trail, parent))
+                raise PresetError(f"{name.origin.place}: extends goes in a circle: {circle}")
+            visit(parent, [*trail, parent])
+        documents[os.path.realpath(path)] = document
+
+    visit(path, [path])
+    return list(documents.values())
+
+
+def _parent(name: Placed, path: Path, env: Environment) -> Path:
+    """The file that `path` extends. Under its own name, that is the next one it hides."""
+    try:
+        found = find(name.text, env, path.parent)
+    except PresetError as error:
+        raise PresetError(f"{name.origin.place}: extends: {error.message}", error.hint) from error
+    files = [found.path, *found.shadowed]
+    return files[files.index(path) + 1] if path in files[:-1] else found.path
+
+
+def _add_layer(gathered: Gathered, path: Path, source: Source, env: Environment) -> list[Document]:
+    documents = layer(path, source, env)
+    for document in documents:
+        gathered.add(document)
+    return documents
+
+
+def _shadow_notes(name: str, found: Found, read: list[Document], env: Environment) -> list[str]:
+    """What the nearest file hides, unless it is read too or says the same."""
+    used = {os.path.realpath(document.path) for document in read}
+    return [
+        f"preset {name}: {shown(found.path, env.directory)} hides {shown(path, env.directory)}"
+        for path in found.shadowed
+        if os.path.realpath(path) not in used and not _same(found.path, path)
+    ]
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Are the two files equal, such as a checkout's presets and the installed ones?"""
+    try:
+        return path.read_bytes() == other.read_bytes()
+    except OSError:
+        return False
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _add_variables(gathered: Gathered, env: Environment) -> None:
+    params = {param.variable: param for param in PARAMS.values()}
+    for variable, text in sorted(env.variables.items()):
+        if not variable.startswith(PREFIX) or not text:
+            continue
+        origin = Origin(Source.ENVIRONMENT, variable)
+        if param := params.get(variable):
+            gathered.assignments.append(_assignment(param, text, origin, env))
+        elif variable == "LLMPARAMS_MODEL":
+            gathered.model = Placed(text, origin)
+        elif variable == "LLMPARAMS_SYSTEM":
+            gathered.system = Placed(text, origin)
+        elif variable not in OTHER_VARIABLES:
+            guess = did_you_mean(variable, [*params, *OTHER_VARIABLES])
+            gathered.notes.append(f"the variable {variable} has no effect{guess}")
+
+
+def _add_flags(gathered: Gathered, flags: Mapping[str, Any], env: Environment) -> None:
+    for name, given in flags.items():
+        if given is None or given == []:
+            continue
+        if name == "model":
+            gathered.model = Placed(given, Origin(Source.FLAG, "--model"))
+        elif name == "system":
+            gathered.system = Placed(given, Origin(Source.FLAG, "--system"))
+        else:
+            param = PARAMS[name]
+            origin = Origin(Source.FLAG, param.flag)
+            gathered.assignments.append(_assignment(param, given, origin, env))
+
+
+def _assignment(param: Param, given: Any, origin: Origin, env: Environment) -> Assignment:
+    """Check what a flag or a variable gives: a text, several, or a truth value."""
+    try:
+        if isinstance(given, bool):
+            value = param.kind.check(given)
+        elif isinstance(given, str):
+            value = values.from_text(param, given, env.directory)
+        else:
+            parts = [values.from_text(param, text, env.directory) for text in given]
+            value = values.joined(parts)
+    except ValueError as error:
+        raise UsageError(f"{origin.place}: {brief(str(error))}", values.see(param)) from error
+    return Assignment(param.name, value, origin)

@@ -1,0 +1,154 @@
+"""YAML text as a tree of plain values that know their lines.
+
+What a plain word means is decided by YAML 1.2, as in editors: `no` and `on` are text,
+`1e-3` is a number. Keys are always text. Anchors, tags and further documents are refused:
+a preset has no use for them, and they are how YAML files attack their readers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MAX_DEPTH = 64
+
+WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+# Longer numbers are read as floats, for Python refuses to convert them to integers.
+INTEGER = re.compile(r"[-+]?[0-9]{1,300}")
+OTHER_BASE = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,250}")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+Value = bool | int | float | str | list["Node"] | dict[str, "Node"] | None
+Report = Callable[[int, str], None]
+
+
+class Unreadable(Exception):
+    """The text cannot be read any further."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and the line where it begins; in a mapping, that of its key."""
+
+    line: int
+    value: Value
+
+    def plain(self) -> Any:
+        """The value without the lines."""
+        if isinstance(self.value, list):
+            return [item.plain() for item in self.value]
+        if isinstance(self.value, dict):
+            return {key: item.plain() for key, item in self.value.items()}
+        return self.value
+
+
+def compose(text: str, report: Report) -> Node | None:
+    """Read one YAML document; None when there is nothing in it.
+
+    Keys that are given twice go to `report` and the first one counts.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _Composer(yaml.parse(text, Loader=loader), report).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise Unreadable(line, f"not YAML: {error.problem or error.context}") from error
+    except yaml.reader.ReaderError as error:
+        # Its position counts characters in one parser and bytes in the other.
+        line = text.count("\n", 0, text.find(chr(error.character))) + 1
+        reason = f"the character U+{error.character:04X} is not allowed in YAML"
+        raise Unreadable(line, reason) from error
+
+
+class _Composer:
+    def __init__(self, events: Iterator[Any], report: Report) -> None:
+        self._events = events
+        self._report = report
+
+    def document(self) -> Node | None:
+        import yaml
+
+        root = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent) and root:
+                raise Unreadable(_line(event), "a second document begins here; one is allowed")
+            if isinstance(event, yaml.NodeEvent):
+                root = self._node(event, _line(event), 0)
+        return root
+
+    def _node(self, event: Any, line: int, depth: int) -> Node:
+        import yaml
+
+        if depth > MAX_DEPTH:
+            raise Unreadable(_line(event), f"nested deeper than {MAX_DEPTH} levels")
+        _refuse_extras(event)
+        if isinstance(event, yaml.MappingStartEvent):
+            return Node(line, self._mapping(depth))
+        if isinstance(event, yaml.SequenceStartEvent):
+            items = self._until(yaml.SequenceEndEvent)
+            return Node(line, [self._node(item, _line(item), depth + 1) for item in items])
+        is_plain = event.implicit[0]
+        return Node(line, scalar(event.value) if is_plain else event.value)
+
+    def _mapping(self, depth: int) -> dict[str, Node]:
+        import yaml
+
+        entries: dict[str, Node] = {}
+        for event in self._until(yaml.MappingEndEvent):
+            _refuse_extras(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                raise Unreadable(_line(event), "a key must be text")
+            node = self._node(next(self._events), _line(event), depth + 1)
+            first = entries.setdefault(event.value, node)
+            if first is not node:
+                self._report(
+                    node.line, f"{event.value!r} is given twice, first in line {first.line}"
+                )
+        return entries
+
+    def _until(self, end: type) -> Iterator[Any]:
+        for event in self._events:
+            if isinstance(event, end):
+                return
+            yield event
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _refuse_extras(event: Any) -> None:
+    if event.anchor is not None:  # an alias has its name here
+        raise Unreadable(_line(event), "anchors and aliases (&name, *name) are not allowed")
+    if getattr(event, "tag", None) is not None:
+        raise Unreadable(_line(event), f"the tag {event.tag!r} is not allowed; tags never are")
+
+
+def scalar(text: str) -> Value:
+    """What a word without quotes means (YAML 1.2, core schema)."""
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text):
+        return int(text)
+    if OTHER_BASE.fullmatch(text):
+        return int(text, 0)
+    if FLOAT.fullmatch(text):
+        return float(text)
+    return text

@@ -1,0 +1,82 @@
+"""One parameter's value, as it was written, turned into a checked one.
+
+Errors are ValueErrors without a place; the caller knows where the value was written.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.params.kinds import JsonSchema, did_you_mean
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets.files import read_text, resolve
+
+PATHS = ("lora",)  # parameters that name files without reading them here
+
+
+def from_text(param: Param, text: str, directory: Path) -> Any:
+    """A flag's or a variable's value; @FILE is relative to `directory`."""
+    path = _named_file(param, text, directory)
+    # A JSON Schema and the name of a file cannot be mistaken for each other.
+    if path is None and isinstance(param.kind, JsonSchema):
+        named = resolve(text, directory)
+        path = named if os.path.isfile(named) else None
+    return _from_file(param, path) if path else _parsed(param, text)
+
+
+def from_yaml(param: Param, value: Any, directory: Path) -> Any:
+    """A value in a preset file; @FILE and paths are relative to its `directory`."""
+    if path := _named_file(param, value, directory):
+        return _from_file(param, path)
+    if value is None and param.default is not None:
+        raise ValueError("no value is given")
+    checked = param.kind.check(value)
+    if param.name in PATHS:
+        return [str(resolve(path, directory)) for path in checked]
+    return checked
+
+
+def joined(parts: list[Any]) -> Any:
+    """The value of a flag that was repeated: its lists in one, or its mappings in one."""
+    if isinstance(parts[0], dict):
+        return {token: bias for part in parts for token, bias in part.items()}
+    return [item for part in parts for item in part]
+
+
+def see(param: Param) -> str:
+    """Where the user learns what the parameter accepts."""
+    return f"`llmparams params {param.name}` explains it"
+
+
+def suggestion(name: str) -> str:
+    """'; did you mean top_k?' for a name that is no parameter's, from spelling or use elsewhere."""
+    plain = name.lstrip("-").replace("-", "_").lower()
+    for param in PARAMS.values():
+        others = (param.name, *param.aliases, *astuple(param.elsewhere))
+        if plain in (other.lstrip("-").replace("-", "_") for other in others):
+            return f"; did you mean {param.name}?"
+    return did_you_mean(name, PARAMS)
+
+
+def _named_file(param: Param, value: Any, directory: Path) -> Path | None:
+    if param.reads_file and isinstance(value, str) and value.startswith("@"):
+        return resolve(value[1:], directory)
+    return None
+
+
+def _from_file(param: Param, path: Path) -> Any:
+    try:
+        return _parsed(param, read_text(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _parsed(param: Param, text: str) -> Any:
+    try:
+        return param.kind.parse(text)
+    except RecursionError as error:  # JSON of a thousand brackets
+        raise ValueError("nested too deeply") from error
