@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from llmparams_cli.safe import encodable, one_line
 
@@ -90,4 +90,4 @@ class Environment:
 
 def _open(stream: TextIO | None, mode: str) -> TextIO:
     """A stream that the caller closed (`>&-`) is None in Python; stand in for it."""
-    return stream or open(os.devnull, mode, encoding="utf-8")
+    return stream or cast(TextIO, open(os.devnull, mode, encoding="utf-8"))

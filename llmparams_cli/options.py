@@ -63,10 +63,8 @@ def _option(param: Param) -> inspect.Parameter:
 
 
 def _help(param: Param) -> str:
-    """The first sentence of its meaning, and the default."""
-    meaning = param.meaning.split(". ")[0].rstrip(".")
     default = param.kind.show(param.default)
-    return f"{meaning}. [{default or 'none'}]"
+    return f"{param.summary} [{default or 'none'}]"
 
 
 class HelpInSections(typer.core.TyperCommand):

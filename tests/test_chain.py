@@ -175,6 +175,17 @@ def test_temperature_zero_takes_the_most_probable_token_after_penalties(model):
     sampler.close()
 
 
+def test_truncation_still_counts_at_temperature_zero_before_a_stage_that_reorders(model):
+    # XTC never removes the last token: with one candidate left it has nothing to choose from.
+    values = {"temperature": 0.0, "xtc_probability": 1.0, "xtc_threshold": 0.12}
+    for top_k, best in ((1, 0), (0, 2)):
+        sampler = Sampler(model, set_to(top_k=top_k, **values), 1, 512)
+        array = candidates((ctypes.c_float * 5)(*FIVE), 5)
+        llama().llama_sampler_apply(sampler.chain, ctypes.byref(array))
+        assert array.data[array.selected].id == best
+        sampler.close()
+
+
 def test_neutral_settings_leave_their_stages_out(model):
     sampler = Sampler(model, set_to(), 1, 512)
     assert sampler.stages == ["dist"]

@@ -7,8 +7,8 @@ Order of work for every token:
 3. the draw: by probability, by mirostat or adaptive-p, or the most probable at temperature 0
 4. the grammar, if there is one: a draw it forbids is repeated among what it allows
 
-Stages whose setting is neutral are left out, and at temperature 0 those that cannot
-change the argmax: the result is the same.
+Stages whose setting is neutral are left out, and at temperature 0 those at the end that
+cannot change the argmax: the result is the same.
 """
 
 from __future__ import annotations
@@ -74,8 +74,13 @@ class Sampler:
 
     def _build(self, make: _Builder, settings: Settings) -> None:
         self._add("suppress", make.suppress())
-        for name in active_stages(settings):
-            self._add(name, getattr(make, name)())
+        stages = [(name, getattr(make, name)()) for name in active_stages(settings)]
+        stages = [(name, stage) for name, stage in stages if stage is not None]
+        if settings["temperature"] == 0:
+            while stages and not can_change_argmax(stages[-1][0]):
+                llama().llama_sampler_free(stages.pop()[1])
+        for name, stage in stages:
+            self._add(name, stage)
         self._add(*make.draw())
 
     def _add(self, name: str, stage: Any) -> None:
@@ -125,9 +130,9 @@ def candidates(logits: Any, size: int) -> Any:
 def active_stages(settings: Settings) -> list[str]:
     """The stages of `sampler_order` that are not made pointless by another setting."""
     order: list[str] = settings["sampler_order"]
-    if settings["temperature"] == 0:
-        return [stage for stage in order if can_change_argmax(stage)]
-    if settings["mirostat"]:  # it does the truncation itself
+    if settings["temperature"] == 0 and "temperature" in order:
+        return order[: order.index("temperature")]  # it leaves one token to those behind it
+    if settings["mirostat"] and settings["temperature"] > 0:  # it does the truncation itself
         return [stage for stage in order if stage in MIROSTAT_STAGES]
     return order
 
