@@ -1,0 +1,139 @@
+"""What llama.cpp needs of a model, checked where it would end the process instead.
+
+For most bad files it returns an error of its own, which the engine reports. These are
+the others, found by handing it damaged files: assertions and divisions by zero.
+"""
+
+from __future__ import annotations
+
+import math
+
+from llmparams_cli.errors import ModelError
+from llmparams_cli.models.gguf import Header
+
+AGAIN = "get another conversion of the model"
+
+# llama-hparams.h
+MAX_LAYERS = 512
+MAX_EXPERTS = 1024
+# llama-model.cpp, LLAMA_ROPE_SCALING_TYPES
+ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
+# ggml-impl.h: tensors are mapped where they lie in the file
+TENSOR_ALIGNMENT = 32
+# Elements in one head; real ones have 64 to 576. Products of absurd numbers wrap around in C.
+MAX_HEAD_LENGTH = 1 << 16
+# Types for activations and indices: there is no multiplication by a matrix of these.
+NOT_FOR_WEIGHTS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"}
+# The one table of indices that models have: from token to expert.
+INDEX_TABLE = ".ffn_gate_tid2eid."
+
+# Files in GGUF format that are no language models: by general.type, or by architecture.
+OTHER_KINDS = {
+    "adapter": ("a LoRA adapter", "give it with --lora, and the model it belongs to with --model"),
+    "imatrix": ("an importance matrix for quantisation", ""),
+    "mmproj": ("the image or audio part of a multimodal model", "give the language model"),
+    "clip": ("the image or audio part of a multimodal model", "give the language model"),
+    "controlvector": ("a control vector", "give the model it was made for"),
+    "wavtokenizer-dec": ("the audio part of a speech model", "give the language model"),
+    "t5": ("an encoder-decoder model", "give a decoder-only model such as llama or qwen"),
+    "t5encoder": ("an encoder, which writes no text", "give the model that it belongs to"),
+}
+
+
+def check(header: Header) -> None:
+    """Raise ModelError if llama.cpp cannot generate text with this model, or would crash."""
+    _check_kind(header)
+    _check_dimensions(header)
+    _check_experts(header)
+    _check_numbers(header)
+    _check_tensors(header)
+
+
+def _check_kind(header: Header) -> None:
+    metadata = header.metadata
+    for kind in (metadata.get("general.type"), header.architecture):
+        if isinstance(kind, str) and kind in OTHER_KINDS:
+            what, cure = OTHER_KINDS[kind]
+            raise ModelError(f"{header.path} is not a language model but {what}", cure)
+    if not header.architecture:
+        raise _unsound(header, "general.architecture is missing")
+    if not header.tensors:
+        raise ModelError(
+            f"{header.path} is a vocabulary without weights", "get the file of the whole model"
+        )
+    if metadata.get("tokenizer.ggml.model") in ("none", "no_vocab"):
+        raise ModelError(f"{header.path} has no tokenizer", AGAIN)
+    if metadata.get(f"{header.architecture}.attention.causal") is False:
+        raise ModelError(
+            f"{header.path} does not generate text from left to right"
+            f" ({header.architecture}: an embedding or diffusion model)",
+            "give a language model",
+        )
+
+
+def _check_dimensions(header: Header) -> None:
+    _check_range(header, "block_count", header.block_count, 1, MAX_LAYERS)
+    _check_range(header, "context_length", header.context_length, 1)
+    _check_range(header, "embedding_length", header.embedding_length, 1)
+    extra_layers = header.hyperparameter("nextn_predict_layers")
+    _check_range(header, "nextn_predict_layers", extra_layers, 0, header.block_count)
+    if any(".attn_q" in tensor.name for tensor in header.tensors):
+        _check_heads(header)
+
+
+def _check_heads(header: Header) -> None:
+    heads = header.head_count
+    _check_range(header, "attention.head_count", heads, 1, header.embedding_length)
+    _check_range(header, "attention.head_count_kv", header.head_count_kv, 1, heads)
+    _check_range(header, "attention.key_length", header.key_length, 1, MAX_HEAD_LENGTH)
+    _check_range(header, "attention.value_length", header.value_length, 1, MAX_HEAD_LENGTH)
+
+
+def _check_experts(header: Header) -> None:
+    experts = header.hyperparameter("expert_count")
+    groups = header.hyperparameter("expert_group_count")
+    fewest = min(experts, 1)
+    used = header.hyperparameter("expert_used_count")
+    _check_range(header, "expert_count", experts, 0, MAX_EXPERTS)
+    _check_range(header, "expert_used_count", used, fewest, experts)
+    _check_range(header, "expert_group_count", groups, 0, max(experts - 1, 0))
+    if groups > 1:
+        used_groups = header.hyperparameter("expert_group_used_count")
+        _check_range(header, "expert_group_used_count", used_groups, 1, groups - 1)
+        if experts % groups:
+            raise _unsound(header, f"{experts} experts cannot form {groups} equal groups")
+
+
+def _check_numbers(header: Header) -> None:
+    for norm in ("layer_norm_epsilon", "layer_norm_rms_epsilon"):
+        key = f"{header.architecture}.attention.{norm}"
+        epsilon = header.metadata.get(key, 0.0)
+        if isinstance(epsilon, float) and not 0 <= epsilon < math.inf:
+            raise _unsound(header, f"{key} is {epsilon}")
+    key = f"{header.architecture}.rope.scaling.type"
+    scaling = header.metadata.get(key, "none")
+    if scaling not in ROPE_SCALINGS:
+        raise _unsound(header, f"{key} is {scaling!r}, not one of {', '.join(ROPE_SCALINGS)}")
+
+
+def _check_tensors(header: Header) -> None:
+    if header.alignment < TENSOR_ALIGNMENT:
+        raise _unsound(
+            header, f"general.alignment is {header.alignment}, less than {TENSOR_ALIGNMENT}"
+        )
+    for tensor in header.tensors:
+        type = tensor.type.name
+        is_index = type in NOT_FOR_WEIGHTS and INDEX_TABLE not in tensor.name
+        is_vector = tensor.name.endswith(("_norm.weight", ".bias"))
+        if is_index or (is_vector and type != "F32"):
+            raise _unsound(header, f"llama.cpp cannot compute with {tensor.name!r} in {type}")
+
+
+def _check_range(header: Header, key: str, value: int, low: int, high: int | None = None) -> None:
+    if value < low or (high is not None and value > high):
+        allowed = f"at least {low}" if high is None else f"{low} to {high}"
+        raise _unsound(header, f"{header.architecture}.{key} is {value}, expected {allowed}")
+
+
+def _unsound(header: Header, what: str) -> ModelError:
+    return ModelError(f"{header.path}: {what}", AGAIN)

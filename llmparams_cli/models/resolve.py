@@ -1,0 +1,87 @@
+"""From what the user calls a model to a file that llama.cpp can be trusted with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import ModelError
+from llmparams_cli.models import builtin
+from llmparams_cli.models.check import check
+from llmparams_cli.models.gguf import Header, read_model
+
+HUB_REFERENCE = r"https?://.+|(hf\.co|huggingface\.co)/.+|[\w.-]+/[\w.-]+:[\w.-]+"
+LATER_PART = r"-(?!00001)\d{5}-of-\d{5}\.gguf$"
+MOST_LISTED = 5
+GIVE_A_FILE = "give the path of a .gguf file"
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model file that exists, is complete and passed all checks."""
+
+    path: Path
+    header: Header
+    is_builtin: bool
+
+
+def resolve(reference: str | None, env: Environment) -> ResolvedModel:
+    """Find a model, read its header and check it; None is the built-in one.
+
+    Raises ModelError, with the cure, for whatever is not a sound language model.
+    """
+    path = _builtin() if reference is None else _find(reference, env.directory)
+    header = read_model(path)
+    check(header)
+    return ResolvedModel(path, header, is_builtin=reference is None)
+
+
+def _builtin() -> Path:
+    if not builtin.PATH.exists():
+        raise ModelError("the built-in model is missing", builtin.REINSTALL)
+    return builtin.PATH
+
+
+def _find(reference: str, directory: Path) -> Path:
+    if reference in ("", "-"):
+        raise ModelError(
+            f"{reference!r} is not a model file",
+            f"a model cannot come from a pipe: {GIVE_A_FILE}",
+        )
+    try:
+        path = directory / Path(reference).expanduser()
+        exists, is_directory = path.exists(), path.is_dir()
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{reference} cannot be read: {reason}", GIVE_A_FILE) from error
+    if is_directory:
+        raise ModelError(f"{path} is a directory", _listed(path) or GIVE_A_FILE)
+    if not exists and re.fullmatch(HUB_REFERENCE, reference):
+        raise ModelError(
+            f"{reference}: this version cannot pull models from the Hub",
+            "download the .gguf file and give its path",
+        )
+    if not exists:
+        from llmparams_cli.params.kinds import did_you_mean
+
+        guess = did_you_mean(path.name, _models_in(path.parent))
+        hint = _listed(path.parent) or GIVE_A_FILE
+        raise ModelError(f"{path} does not exist{guess}", "" if guess else hint)
+    return path
+
+
+def _listed(directory: Path) -> str:
+    """A hint that lists the models in a directory; nothing when there are none."""
+    names = _models_in(directory)
+    more = ", …" if len(names) > MOST_LISTED else ""
+    return f"models there: {', '.join(names[:MOST_LISTED])}{more}" if names else ""
+
+
+def _models_in(directory: Path) -> list[str]:
+    try:
+        names = sorted(path.name for path in directory.iterdir())
+    except OSError:
+        return []
+    return [name for name in names if name.endswith(".gguf") and not re.search(LATER_PART, name)]
