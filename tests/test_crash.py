@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from models import write_llama
 
 from llmparams_cli.errors import ExitCode
 
@@ -39,12 +40,30 @@ def test_a_real_null_pointer_in_the_library():
 def test_a_failed_assertion_tells_its_reason():
     # ggml_abort prints its message before it aborts the process.
     done = crash(
-        "lib = library.ggml()\n"
-        "lib.ggml_abort(b'ggml.c', 7, b'GGML_ASSERT(%s) failed', b'rows > 0')"
+        "lib = library.ggml()\nlib.ggml_abort(b'ggml.c', 7, b'GGML_ASSERT(%s) failed', b'rows > 0')"
     )
     assert done.returncode == ExitCode.BACKEND
     assert done.stderr.count("\n") == 1
     assert "GGML_ASSERT(rows > 0) failed" in done.stderr
+
+
+def test_an_uncaught_exception_of_cpp_prints_nothing_of_its_own(tmp_path):
+    words = [f"t{number}" for number in range(297)]
+    path = write_llama(  # without byte tokens: tokenising throws
+        tmp_path / "spm.gguf",
+        metadata={
+            "tokenizer.ggml.model": "llama",
+            "tokenizer.ggml.pre": "default",
+            "tokenizer.ggml.merges": None,
+            "tokenizer.ggml.tokens": ["<unk>", "<s>", "</s>", *words],
+            "tokenizer.ggml.token_type": [2, 3, 3, *[1] * 297],
+            "tokenizer.ggml.scores": [0.0] * 300,
+        },
+    )
+    program = ("-m", "llmparams_cli", "generate", "hi", "-m", str(path))
+    done = subprocess.run([sys.executable, *program], capture_output=True, text=True)
+    assert done.returncode == ExitCode.BACKEND
+    assert done.stderr.count("\n") == 1 and "C++" in done.stderr
 
 
 def test_a_fault_in_a_thread_of_the_library_is_caught_too():

@@ -11,13 +11,17 @@ import ctypes
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from llmparams_cli.engine.library import ggml, log
 from llmparams_cli.errors import ExitCode
 
 SIGNALS = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL")
+SET_TERMINATE = "_ZSt13set_terminatePFvvE"  # std::set_terminate
+ASSERTIONS = {  # by a part of their text: what they mean for the file at hand
+    "id_to_token.size() == token_to_id.size()": "its vocabulary has a token twice",
+}
 CAUSES = {
     "SIGILL": "the library was built for another processor",
     "SIGBUS": "the model file changed or its disk failed while it was read",
@@ -26,7 +30,7 @@ CAUSES = {
 
 @dataclass
 class _Activity:
-    text: str = "starting the inference library"
+    text: str = "running the model"
     exit_code: ExitCode = ExitCode.BACKEND
 
 
@@ -56,18 +60,29 @@ def guard() -> None:
     # A failed assertion hands its text to this function, and aborts after it.
     told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda text: log.add(0, text + b"\n", None))
     ggml().ggml_set_abort_callback(told)
+    thrown = ctypes.CFUNCTYPE(None)(_uncaught)
+    with suppress(OSError, AttributeError):  # another C++ library: its own message stays
+        ctypes.CDLL("libstdc++.so.6")[SET_TERMINATE](thrown)
     libc = ctypes.CDLL(None)
     handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(_die)
     libc.signal.argtypes = [ctypes.c_int, ctypes.CFUNCTYPE(None, ctypes.c_int)]
     libc.signal.restype = ctypes.c_void_p
     for name in SIGNALS:
         libc.signal(getattr(signal, name), handler)
-    _handlers.extend([handler, told])
+    _handlers.extend([handler, told, thrown])
+
+
+def _uncaught() -> None:
+    """Stand in for C++'s last handler, which prints lines of its own."""
+    log.add(0, b"an error of C++ that nothing caught; the file may be damaged\n", None)
+    os.abort()
 
 
 def _die(number: int) -> None:
     name = signal.Signals(number).name
-    reason = CAUSES.get(name) or log.complaint() or "it gave no reason"
+    complaint = log.complaint()
+    known = (meaning for part, meaning in ASSERTIONS.items() if part in complaint)
+    reason = CAUSES.get(name) or next(known, complaint) or "it gave no reason"
     line = f"llmparams: error: llama.cpp crashed ({name}) while {_now.text}: {reason}"
     os.write(2, (line.replace("\n", " ") + "\n").encode("utf-8", "replace"))
     os._exit(_now.exit_code)

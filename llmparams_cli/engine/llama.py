@@ -122,6 +122,8 @@ class Context:
                 "--flash-attention",
             )
         self.memory = lib.llama_get_memory(self.handle)
+        if not self.memory:
+            raise ModelError(f"{model.path}: this model computes embeddings; it writes no text")
         self.size = min(size, int(lib.llama_n_ctx(self.handle)))
         self.batch_size: int = lib.llama_n_batch(self.handle)
         self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
