@@ -316,3 +316,19 @@ def test_a_bad_json_schema_names_flag_and_reason(text: str, reason: str, tmp_pat
     with pytest.raises(UsageError, match=rf"^--json-schema: .*{reason}") as caught:
         gather(world(tmp_path), [], {"json_schema": text})
     assert len(caught.value.message) < 400
+
+
+def test_a_system_text_may_come_from_a_file(tmp_path: Path) -> None:
+    env = world(tmp_path, {"project/voice.txt": "Be brief.\n"}, LLMPARAMS_SYSTEM="@voice.txt")
+    assert gather(env).system.text == "Be brief."
+    with pytest.raises(UsageError, match=r"--system: .*none\.txt: no such file"):
+        gather(env, flags={"system": "@none.txt"})
+
+
+def test_equal_files_hide_nothing(tmp_path: Path) -> None:
+    env = world(tmp_path)
+    text = find("precise", env).path.read_text()
+    write(tmp_path, {"project/presets/precise.yaml": text})
+    assert gather(env, ["precise"]).notes == []
+    write(tmp_path, {"project/presets/precise.yaml": text + "# mine\n"})
+    assert "hides" in gather(env, ["precise"]).notes[0]

@@ -28,7 +28,7 @@ from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Document, Placed, load
-from llmparams_cli.presets.files import brief, shown
+from llmparams_cli.presets.files import brief, read_text, resolve, shown
 from llmparams_cli.presets.find import Found, find, nearest
 
 PREFIX = "LLMPARAMS_"
@@ -155,7 +155,7 @@ def _add_variables(gathered: Gathered, env: Environment) -> None:
         elif variable == "LLMPARAMS_MODEL":
             gathered.model = Placed(text, origin)
         elif variable == "LLMPARAMS_SYSTEM":
-            gathered.system = Placed(text, origin)
+            gathered.system = _system(text, origin, env)
         elif variable not in OTHER_VARIABLES:
             guess = did_you_mean(variable, [*params, *OTHER_VARIABLES])
             gathered.notes.append(f"the variable {variable} has no effect{guess}")
@@ -168,11 +168,24 @@ def _add_flags(gathered: Gathered, flags: Mapping[str, Any], env: Environment) -
         if name == "model":
             gathered.model = Placed(given, Origin(Source.FLAG, "--model"))
         elif name == "system":
-            gathered.system = Placed(given, Origin(Source.FLAG, "--system"))
+            gathered.system = _system(given, Origin(Source.FLAG, "--system"), env)
         else:
             param = PARAMS[name]
             origin = Origin(Source.FLAG, param.flag)
             gathered.assignments.append(_assignment(param, given, origin, env))
+
+
+def _system(text: str, origin: Origin, env: Environment) -> Placed:
+    """The system text itself, or that of @FILE."""
+    if not text.startswith("@"):
+        return Placed(text, origin)
+    path = resolve(text[1:], env.directory)
+    try:
+        return Placed(read_text(path).rstrip("\n"), origin)
+    except ValueError as error:
+        raise UsageError(
+            f"{origin.place}: {path}: {error}", "after @ stands the path of a text file"
+        ) from error
 
 
 def _assignment(param: Param, given: Any, origin: Origin, env: Environment) -> Assignment:
