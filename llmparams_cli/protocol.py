@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from llmparams_cli.errors import ExitCode
 from llmparams_cli.params.settings import Settings
 
 
@@ -144,3 +145,26 @@ class Finished:
 
 
 Event = Started | Piece | Finished
+
+
+class Health(str, Enum):
+    """Of one part of an installation: `FAIL` prevents generating, `WARN` makes it worse."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that `doctor` looked at; `cure` is for those that are not well.
+
+    `exit_code` is what a failed one makes of the whole run.
+    """
+
+    section: str
+    name: str
+    value: str
+    health: Health = Health.OK
+    cure: str = ""
+    exit_code: ExitCode = ExitCode.SUCCESS

@@ -4,7 +4,10 @@ library    finds and loads the shared library, keeps its log
 crash      turns a signal raised inside it into one line and an exit code
 interrupt  Ctrl-C and the time limit, also in the middle of a C call
 machine    processors and memory that this process may really use
-probe      does the library's fast path for quantised weights work on this CPU?
+gpu        which devices there are, and how many layers they take
+weights    where the CPU keeps quantised weights: the library's fast paths
+probe      do those fast paths work on this processor? Tries, remembers, falls back
+trial      the child process in which they are tried
 llama      model and context: the owners of C handles
 placement  context size, GPU layers and weight placement for a model on this machine
 penalties  repetition, frequency and presence penalties as a sampler stage

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 
-from llmparams_cli.engine.library import ggml, ggml_registry, llama
+from llmparams_cli.engine.library import function, ggml, ggml_registry, llama
 from llmparams_cli.env import Environment
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
@@ -44,21 +45,45 @@ def layers_that_fit(free: int, needed: int, layers: int) -> int:
 
 
 def free_memory() -> int:
-    """Free bytes on all GPUs together (ggml_backend_dev_memory)."""
-    registry, base = ggml_registry(), ggml()
-    registry.ggml_backend_dev_count.restype = ctypes.c_size_t
-    registry.ggml_backend_dev_get.restype = ctypes.c_void_p
-    registry.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
-    base.ggml_backend_dev_type.argtypes = [ctypes.c_void_p]
-    base.ggml_backend_dev_memory.argtypes = [
-        ctypes.c_void_p,
-        *[ctypes.POINTER(ctypes.c_size_t)] * 2,
-    ]
-    total_free = 0
-    for index in range(registry.ggml_backend_dev_count()):
-        device = registry.ggml_backend_dev_get(index)
-        if base.ggml_backend_dev_type(device) in DEVICE_GPU:
-            free, total = ctypes.c_size_t(), ctypes.c_size_t()
-            base.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
-            total_free += free.value
-    return total_free
+    """Free bytes on all GPUs together."""
+    return sum(device.free for device in devices() if device.is_gpu)
+
+
+@dataclass(frozen=True)
+class Device:
+    """What can compute: its name and description, and its memory in bytes."""
+
+    name: str
+    description: str
+    is_gpu: bool
+    free: int
+    total: int
+
+
+def devices() -> list[Device]:
+    """All devices that the library found, the CPU included."""
+    registry = ggml_registry()
+    count = function(registry.ggml_backend_dev_count, ctypes.c_size_t)
+    get = function(registry.ggml_backend_dev_get, ctypes.c_void_p, ctypes.c_size_t)
+    return [_device(get(index)) for index in range(count())]
+
+
+def backends() -> list[str]:
+    """What the library was built for: "CPU", "CUDA", …."""
+    registry = ggml_registry()
+    count = function(registry.ggml_backend_reg_count, ctypes.c_size_t)
+    get = function(registry.ggml_backend_reg_get, ctypes.c_void_p, ctypes.c_size_t)
+    name = function(ggml().ggml_backend_reg_name, ctypes.c_char_p, ctypes.c_void_p)
+    return [name(get(index)).decode() for index in range(count())]
+
+
+def _device(handle: int) -> Device:
+    base, text, size = ggml(), ctypes.c_char_p, ctypes.c_size_t
+    free, total = size(), size()
+    sizes = ctypes.POINTER(size)
+    memory = function(base.ggml_backend_dev_memory, None, ctypes.c_void_p, sizes, sizes)
+    memory(handle, ctypes.byref(free), ctypes.byref(total))
+    name = function(base.ggml_backend_dev_name, text, ctypes.c_void_p)(handle)
+    description = function(base.ggml_backend_dev_description, text, ctypes.c_void_p)(handle)
+    kind = function(base.ggml_backend_dev_type, ctypes.c_int, ctypes.c_void_p)(handle)
+    return Device(name.decode(), description.decode(), kind in DEVICE_GPU, free.value, total.value)

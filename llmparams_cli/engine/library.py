@@ -73,20 +73,22 @@ def llama() -> Any:
     """The binding's low-level module, its log already redirected to `log`."""
     # ggml starts a debugger on a failed assertion unless told otherwise before loading.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
-    module = _import_low_level(package_dir())
+    module = import_part(PACKAGE)
     log.callback = module.llama_log_callback(log.add)
     module.llama_log_set(log.callback, None)
     module.llama_backend_init()
     return module
 
 
-def _import_low_level(package: Path) -> Any:
-    """Import `llama_cpp.llama_cpp` without running the package's own `__init__`."""
-    name = f"{PACKAGE}.{PACKAGE}"
+def import_part(part: str) -> Any:
+    """Import `llama_cpp.PART` without running the package's own `__init__`, which takes
+    long and takes over the log.
+    """
+    name = f"{PACKAGE}.{part}"
     if PACKAGE in sys.modules:
         return importlib.import_module(name)
     bare = ModuleType(PACKAGE)
-    bare.__path__ = [str(package)]
+    bare.__path__ = [str(package_dir())]
     sys.modules[PACKAGE] = bare
     try:
         return importlib.import_module(name)
@@ -113,13 +115,20 @@ def ggml_registry() -> ctypes.CDLL:
     return ctypes.CDLL(path_of("ggml"))
 
 
+def function(address: Any, result: Any, *arguments: Any) -> Any:
+    """A function of one of these libraries, its ctypes signature declared."""
+    address.restype, address.argtypes = result, arguments
+    return address
+
+
 def path_of(stem: str) -> str:
     """The file that libllama itself depends on.
 
     Wheels carry libX.so, libX.so.0 and libX.so.0.N as separate copies; opening another
     one than libllama did would give a second library with registries of its own.
     """
-    folder = package_dir() / "lib"
+    # The binding looks there, too.
+    folder = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or package_dir() / "lib")
     for name in (f"lib{stem}.so.0", f"lib{stem}.0.dylib", f"lib{stem}.dylib", f"{stem}.dll"):
         if (folder / name).exists():
             return str(folder / name)
@@ -137,7 +146,11 @@ def install_command(*, again: bool = False) -> str:
 
 
 def version() -> str:
-    """The version of llama-cpp-python."""
+    """The version of llama-cpp-python; 'unknown' when it was not installed as a package."""
+    from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
-    return installed("llama-cpp-python")
+    try:
+        return installed("llama-cpp-python")
+    except PackageNotFoundError:
+        return "unknown"

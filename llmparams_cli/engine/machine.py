@@ -29,21 +29,31 @@ def available_memory() -> int | None:
 
 @dataclass(frozen=True)
 class Processor:
-    """Its name and its instruction sets, as the kernel calls them."""
+    """Its name, and its instruction sets as the kernel calls them (empty: not known)."""
 
     model: str
     flags: frozenset[str]
 
 
 def processor() -> Processor:
-    """The first one; both fields are empty where /proc/cpuinfo is not to be had."""
+    """The first of them, from /proc/cpuinfo where there is one."""
     first = _read(CPUINFO, 16_384).split("\n\n")[0]
     fields = {
         name.strip(): value.strip()
         for name, _, value in (line.partition(":") for line in first.splitlines())
     }
     model = fields.get("model name") or fields.get("CPU part", "")
-    return Processor(model, frozenset((fields.get("flags") or fields.get("Features", "")).split()))
+    flags = fields.get("flags") or fields.get("Features", "")
+    return Processor(model, frozenset(flags.split()))
+
+
+def kernel() -> str:
+    """Its release and the machine's architecture."""
+    if hasattr(os, "uname"):
+        return f"{os.uname().release} {os.uname().machine}"
+    import platform
+
+    return f"{platform.version()} {platform.machine()}"
 
 
 def _cgroup_cpu_quota() -> float | None:

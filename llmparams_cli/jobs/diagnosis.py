@@ -85,7 +85,7 @@ def _broken_library(env: Environment) -> Check | None:
     if not fault:
         return None
     cure = library.install_command(again=True)
-    return _failure("library", "llama-cpp-python", BackendError(f"does not load: {fault}", cure))
+    return _failure("library", "llama-cpp-python", BackendError(fault, cure))
 
 
 def _library() -> Iterator[Check]:
@@ -100,8 +100,9 @@ def _library() -> Iterator[Check]:
             f"{binding}, and {library.VERSION} is the version that {APP} is written for",
             library.install_command(again=True),
         )
-    yield Check("library", "llama.cpp", str(lib.llama_version(), "utf-8"))
-    yield Check("library", "file", library.path_of("llama"))
+    if hasattr(lib, "llama_version"):
+        yield Check("library", "llama.cpp", str(lib.llama_version(), "utf-8"))
+    yield Check("library", "file", str(lib._lib._name))
     features = set(re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8")))
     flags = machine.processor().flags
     unused = [flag for flag, name in INSTRUCTIONS.items() if flag in flags and name not in features]
@@ -131,21 +132,22 @@ def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
     working = [type for type, finding in findings.items() if not finding.failures]
     if working:
         buffers = ", ".join(weights.extra_buffers())
-        yield Check("weights", "fast path", f"{buffers}: works for {' '.join(working)}")
+        yield Check("weights", "fast path", f"{' '.join(working)}: works ({buffers})")
     complaints: dict[str, list[str]] = {}
     for type, finding in findings.items():
         if finding.failures:
             complaints.setdefault(probe.complaint(finding), []).append(type)
     for complaint, types in complaints.items():
         cure = library.install_command(again=True)
-        yield _warning("weights", " ".join(types), complaint, cure)
+        yield _warning("weights", "fast path", f"{' '.join(types)}: {complaint}", cure)
 
 
 def _devices() -> Iterator[Check]:
+    yield Check("gpu", "backends", " ".join(gpu.backends()))
     devices = [device for device in gpu.devices() if device.is_gpu]
     for device in devices:
         memory = f"{_gigabytes(device.free)} free of {_gigabytes(device.total)}"
-        yield Check("gpu", device.name, f"{device.description}, {device.backend}, {memory}")
+        yield Check("gpu", device.name, f"{device.description}, {memory}")
     if devices:
         return
     for file, (maker, option) in GPU_DRIVERS.items():
@@ -169,8 +171,9 @@ def _model(env: Environment, has_library: bool) -> Iterator[Check]:
         return
     fault = probe.fault_of_library(env, builtin.PATH) if has_library else ""
     if fault:
-        error = BackendError(f"decoding fails: {fault}", library.install_command(again=True))
-        yield _failure("model", "built-in", error)
+        cure = library.install_command(again=True)
+        broken = BackendError(f"decoding with it fails: {fault}", cure)
+        yield _failure("model", "built-in", broken)
     else:
         decodes = ", decodes" if has_library else ""
         yield Check("model", "built-in", f"checksum right{decodes}, {builtin.PATH}")
@@ -203,7 +206,7 @@ def _settings(env: Environment) -> Iterator[Check]:
     """The values that hold without any flag, and the model that they name."""
     for variable in sorted(env.variables):
         if variable.startswith(cascade.PREFIX) and env.variables[variable]:
-            yield Check("settings", variable, _public(variable, env.variables[variable]))
+            yield Check("settings", "variable", _public(variable, env.variables[variable]))
     try:
         gathered = cascade.gather(env)
         refuse_contradictions(resolve_settings(gathered.assignments))
@@ -224,12 +227,12 @@ def _settings(env: Environment) -> Iterator[Check]:
 
 
 def _public(variable: str, text: str) -> str:
-    """Its value, unless it is somebody's own words (a report may be sent to strangers)."""
+    """With its value, unless that may be private: a report is sent to strangers."""
     params = {param.variable: param for param in PARAMS.values()}
     kind = params[variable].kind if variable in params else None
     if isinstance(kind, (Number, Switch, Choice)) or variable in PATHS_AND_NAMES:
-        return text
-    return f"set, {len(text)} characters"
+        return f"{variable}={text}"
+    return f"{variable} ({len(text)} characters)"
 
 
 def _failure(section: str, name: str, error: LlmparamsError) -> Check:
