@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from errno import ENOSPC
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -12,8 +14,9 @@ import typer
 
 from llmparams_cli import __version__
 from llmparams_cli.env import APP, Environment
-from llmparams_cli.errors import ExitCode, LlmparamsError
+from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
 
+PREFIX = f"{APP.upper()}_"  # of environment variables
 # name: what it does. The module llmparams_cli.commands.NAME has the function `command`.
 COMMANDS = {
     "generate": "Generate text: one prompt in, the answer out.",
@@ -35,8 +38,9 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str], env: Environment) -> int:
     """Run one command; every error ends here, in one line on stderr and an exit code."""
     try:
+        _refuse_bytes(arguments, env)
         result = build(arguments)(
-            args=list(arguments), obj=env, prog_name=APP, standalone_mode=False
+            args=list(arguments) or ["--help"], obj=env, prog_name=APP, standalone_mode=False
         )
         env.stdout.flush()
         return int(result or 0)
@@ -46,17 +50,37 @@ def run(arguments: Sequence[str], env: Environment) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer turns it into exit code 1
+            return _reader_left()
+        raise
     except Exception as error:
         if hasattr(error, "format_message"):  # all of Typer's own errors, whatever its version
-            return _report(env, error.format_message(), _see_help(arguments), ExitCode.USAGE)
+            message = error.format_message().replace("Value error, ", "")
+            return _report(env, message, _see_help(arguments), ExitCode.USAGE)
         if env.verbose:
             raise
+        if isinstance(error, OSError) and error.errno == ENOSPC:
+            message = f"the output cannot be written: {error.strerror}"
+            return _report(env, message, "", ExitCode.INTERNAL)
         return _report(
             env,
             f"internal error: {type(error).__name__}: {error}",
             "this is a bug; --verbose shows where",
             ExitCode.INTERNAL,
         )
+
+
+def _refuse_bytes(arguments: Sequence[str], env: Environment) -> None:
+    """Raise UsageError for texts that are not UTF-8: no model and no file could take them."""
+    ours = (f"{name}={text}" for name, text in env.variables.items() if name.startswith(PREFIX))
+    for text in (*arguments, *ours):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"not UTF-8: {text!r} at character {error.start}", "convert it first"
+            ) from error
 
 
 def build(arguments: Sequence[str]) -> Callable[..., Any]:
@@ -66,13 +90,12 @@ def build(arguments: Sequence[str]) -> Callable[..., Any]:
     app = typer.Typer(
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=EPILOG,
         help="Run local language models and see every parameter at work.",
     )
     app.callback()(_root)
-    completing = f"_{APP.upper()}_COMPLETE" in os.environ
+    completing = f"_{PREFIX}COMPLETE" in os.environ
     for name, summary in COMMANDS.items():
         if completing or name in arguments:
             module = import_module(f"llmparams_cli.commands.{name}")
@@ -96,7 +119,8 @@ def _not_loaded() -> None:
 
 def _report(env: Environment, message: str, hint: str, code: int) -> int:
     text = f"{message} ({hint})" if hint else message
-    env.warn(f"error: {text}")
+    with suppress(OSError):  # nobody may be reading stderr; the exit code still counts
+        env.warn(f"error: {text}")
     return code
 
 

@@ -171,7 +171,7 @@ def _file_type(type: str) -> str:
 def _tokenizer(size: int) -> dict[str, Any]:
     """All bytes, a few control tokens and merges, then words up to the wanted size."""
     words = [merge.replace(" ", "") for merge in MERGES]
-    tokens = [*CONTROL_TOKENS, *_byte_alphabet(), *words]
+    tokens = [*CONTROL_TOKENS, *byte_alphabet(), *words]
     tokens += [f"Ġword{number}" for number in range(size - len(tokens))]
     if len(tokens) != size:
         raise ValueError(f"a vocabulary of {size} cannot hold {len(tokens)} tokens")
@@ -188,7 +188,7 @@ def _tokenizer(size: int) -> dict[str, Any]:
     }
 
 
-def _byte_alphabet() -> list[str]:
+def byte_alphabet() -> list[str]:
     """GPT-2's printable stand-ins for the 256 bytes."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     stand_ins = iter(range(0x100, 0x200))

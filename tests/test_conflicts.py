@@ -52,18 +52,33 @@ def test_nothing_is_said_of_values_that_switch_a_parameter_off() -> None:
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"temperature": 0.0, "top_k": 5, "top_p": 0.5, "min_p": 0.1, "top_n_sigma": 1.0},
-         ["top_k", "top_p", "min_p", "top_n_sigma"]),
+        (
+            {"temperature": 0.0, "top_k": 5, "top_p": 0.5, "min_p": 0.1, "top_n_sigma": 1.0},
+            ["top_k", "top_p", "min_p", "top_n_sigma"],
+        ),
         ({"temperature": 0.0, "mirostat": 2, "mirostat_tau": 3.0}, ["mirostat", "mirostat_tau"]),
-        ({"temperature": 0.0, "adaptive_p_target": 0.5, "dynatemp_range": 0.5},
-         ["dynatemp_range", "adaptive_p_target"]),
+        (
+            {"temperature": 0.0, "adaptive_p_target": 0.5, "dynatemp_range": 0.5},
+            ["dynatemp_range", "adaptive_p_target"],
+        ),
         ({"temperature": 0.0, "seed": 7}, ["seed"]),
         ({"temperature": 0.0, "seed": 7, "xtc_probability": 0.5, "xtc_threshold": 0.5}, []),
-        ({"temperature": 0.0, "seed": 7, "xtc_probability": 0.5, "sampler_order": ["dry"]},
-         ["seed", "xtc_probability"]),
+        (
+            {"temperature": 0.0, "seed": 7, "xtc_probability": 0.5, "sampler_order": ["dry"]},
+            ["seed", "xtc_probability"],
+        ),
         ({"temperature": 0.0, "repeat_penalty": 1.1, "logit_bias": {"1": 1.0}}, []),
-        ({"mirostat": 2, "top_p": 0.9, "typical_p": 0.9, "xtc_probability": 0.5,
-          "repeat_penalty": 1.1, "dry_multiplier": 0.8}, ["top_p", "typical_p", "xtc_probability"]),
+        (
+            {
+                "mirostat": 2,
+                "top_p": 0.9,
+                "typical_p": 0.9,
+                "xtc_probability": 0.5,
+                "repeat_penalty": 1.1,
+                "dry_multiplier": 0.8,
+            },
+            ["top_p", "typical_p", "xtc_probability"],
+        ),
         ({"mirostat": 2, "temperature": 0.5, "sampler_order": ["dry"]}, ["temperature"]),
         ({"mirostat": 2, "temperature": 0.5, "top_k": 1}, ["top_k"]),
         ({"mirostat": 1, "temperature": 0.5, "logit_bias": {"1": 1.0}, "mirostat_tau": 3.0}, []),
@@ -80,8 +95,10 @@ def test_nothing_is_said_of_values_that_switch_a_parameter_off() -> None:
         ({"dry_multiplier": 0.8, "dry_base": 2.0}, []),
         ({"dry_multiplier": 0.8, "dry_last_n": 0}, ["dry_multiplier"]),
         ({"repeat_penalty_growth": "exponential"}, ["repeat_penalty_growth"]),
-        ({"repeat_penalty_growth": "exponential", "frequency_penalty": 1.0},
-         ["repeat_penalty_growth"]),
+        (
+            {"repeat_penalty_growth": "exponential", "frequency_penalty": 1.0},
+            ["repeat_penalty_growth"],
+        ),
         ({"repeat_penalty_growth": "exponential", "repeat_penalty": 1.1}, []),
         ({"repeat_last_n": 128}, ["repeat_last_n"]),
         ({"repeat_last_n": 128, "presence_penalty": 0.5}, []),
@@ -89,8 +106,10 @@ def test_nothing_is_said_of_values_that_switch_a_parameter_off() -> None:
         ({"penalize_prompt": True}, ["penalize_prompt"]),
         ({"penalize_prompt": True, "dry_multiplier": 0.8}, []),
         ({"penalize_prompt": True, "repeat_penalty": 1.1}, []),
-        ({"penalize_prompt": True, "repeat_penalty": 1.1, "sampler_order": ["dry"]},
-         ["repeat_penalty", "penalize_prompt"]),
+        (
+            {"penalize_prompt": True, "repeat_penalty": 1.1, "sampler_order": ["dry"]},
+            ["repeat_penalty", "penalize_prompt"],
+        ),
         ({"sampler_order": ["top_k"], "top_k": 5, "temperature": 0.5}, ["temperature"]),
         ({"sampler_order": [], "temperature": 0.0}, []),
         ({"top_k": 1, "temperature": 0.5, "repeat_penalty": 1.1}, ["temperature"]),
@@ -130,14 +149,20 @@ def test_any_defaults_written_as_flags_are_told_in_whole_sentences(chosen: dict[
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"grammar": 'root ::= "a"', "json_schema": {}},
-         "grammar root ::= \"a\" (flag --grammar) excludes json_schema {} (flag --json-schema)"),
-        ({"flash_attention": "off", "cache_type_v": "q8_0"},
-         "flash_attention off (flag --flash-attention) excludes "
-         "cache_type_v q8_0 (flag --cache-type-v)"),
-        ({"flash_attention": "off", "split_mode": "tensor"},
-         "flash_attention off (flag --flash-attention) excludes "
-         "split_mode tensor (flag --split-mode)"),
+        (
+            {"grammar": 'root ::= "a"', "json_schema": {}},
+            'grammar root ::= "a" (flag --grammar) excludes json_schema {} (flag --json-schema)',
+        ),
+        (
+            {"flash_attention": "off", "cache_type_v": "q8_0"},
+            "flash_attention off (flag --flash-attention) excludes "
+            "cache_type_v q8_0 (flag --cache-type-v)",
+        ),
+        (
+            {"flash_attention": "off", "split_mode": "tensor"},
+            "flash_attention off (flag --flash-attention) excludes "
+            "split_mode tensor (flag --split-mode)",
+        ),
     ],
 )
 def test_what_excludes_each_other_is_refused_with_both_origins(

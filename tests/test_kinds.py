@@ -29,26 +29,37 @@ from llmparams_cli.params.table import PARAMS
 WORDS = ("alpha", "beta", "gamma")
 # Editors and YAML readers use these; JSON has no infinities and no keys but text.
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=4) | st.sampled_from((*WORDS, "alpha, beta", "auto", "on", "f16", "once")),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner,
-                                                                max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4)
+    | st.sampled_from((*WORDS, "alpha, beta", "auto", "on", "f16", "once")),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=4,
 )
 VALUES: list[tuple[Kind, st.SearchStrategy[Any]]] = [
     (Number(), st.floats(allow_nan=False, allow_infinity=False)),
     (Number(low=0, high=1), st.floats(0, 1)),
     (Number(integer=True), st.integers(-(10**30), 10**30)),
-    (Number(integer=True, low=0, special=(-1,), words=("auto",)),
-     st.integers(0, 2**40) | st.sampled_from((-1, "auto"))),
+    (
+        Number(integer=True, low=0, special=(-1,), words=("auto",)),
+        st.integers(0, 2**40) | st.sampled_from((-1, "auto")),
+    ),
     (Switch(), st.booleans()),
     (Choice(WORDS), st.sampled_from(WORDS)),
     (Text(), st.text()),
     (Texts(), st.text(min_size=1).map(lambda text: [text])),
     (Words(WORDS), st.lists(st.sampled_from(WORDS), unique=True)),
     (Floats(), st.lists(st.floats(0, 1e300))),
-    (Biases(), st.dictionaries(st.text(min_size=1), st.floats(-100, 100) | st.just(-math.inf),
-                               min_size=1, max_size=1)),
+    (
+        Biases(),
+        st.dictionaries(
+            st.text(min_size=1), st.floats(-100, 100) | st.just(-math.inf), min_size=1, max_size=1
+        ),
+    ),
     (JsonSchema(), st.none() | st.booleans() | st.dictionaries(st.text(), st.integers())),
 ]
 
@@ -86,8 +97,9 @@ def test_words_may_be_one_text_in_files_too(words: list[str], separator: str) ->
 
 
 @settings(deadline=None)
-@given(st.integers(-50, 50), st.integers(-50, 50), st.booleans(), st.booleans(),
-       st.integers(-60, 60))
+@given(
+    st.integers(-50, 50), st.integers(-50, 50), st.booleans(), st.booleans(), st.integers(-60, 60)
+)
 def test_open_ends_exclude_the_bound_and_closed_ends_include_it(
     low: int, high: int, low_open: bool, high_open: bool, value: int
 ) -> None:
@@ -105,8 +117,11 @@ def test_open_ends_exclude_the_bound_and_closed_ends_include_it(
         (Number(low=0, high=1), "1.5", "1.5 is out of range: from 0 to 1"),
         (Number(low=0, low_open=True), "0", "0 is out of range: above 0"),
         (Number(integer=True, low=1, special=(-1,)), "0", "0 is out of range: -1, or 1 or more"),
-        (Number(integer=True, low=0, words=("auto", "all")), "-1",
-         "-1 is out of range: auto, all, or 0 or more"),
+        (
+            Number(integer=True, low=0, words=("auto", "all")),
+            "-1",
+            "-1 is out of range: auto, all, or 0 or more",
+        ),
         (Number(integer=True), "4.5", "'4.5' is not a whole number"),
         (Number(integer=True), "1e3", "'1e3' is not a whole number"),
         (Number(), "abc", "'abc' is not a number"),
@@ -117,22 +132,26 @@ def test_open_ends_exclude_the_bound_and_closed_ends_include_it(
         (Choice(WORDS), "betta", "'betta' is not one of alpha, beta, gamma; did you mean beta?"),
         (Choice(WORDS), "", "'' is not one of alpha, beta, gamma"),
         (Texts(), "", "an empty text is not allowed here"),
-        (Words(WORDS), "alpha,alfa", "'alfa' is not one of alpha, beta, gamma; "
-         "did you mean alpha?"),
+        (
+            Words(WORDS),
+            "alpha,alfa",
+            "'alfa' is not one of alpha, beta, gamma; did you mean alpha?",
+        ),
         (Words(WORDS), "alpha;beta;alpha", "'alpha' is named twice"),
         (Floats(), "1,-2", "'1,-2' is not a list of numbers of 0 or more"),
         (Biases(), "the", "'the' is not TOKEN=BIAS, such as 42=-1.5 or ' the'=false"),
         (Biases(), "=1", "'=1' is not TOKEN=BIAS, such as 42=-1.5 or ' the'=false"),
         (Biases(), "42=x", "'x' in '42=x' is not a number or false"),
         (Biases(), "42=200", "token '42': 200 is out of range: from -100 to 100"),
-        (JsonSchema(), "{", "not JSON: Expecting property name enclosed in double quotes "
-         "at line 1 column 2"),
+        (
+            JsonSchema(),
+            "{",
+            "not JSON: Expecting property name enclosed in double quotes at line 1 column 2",
+        ),
         (JsonSchema(), "[1]", "[1] is not a JSON Schema (an object)"),
     ],
 )
-def test_an_error_names_the_value_and_what_is_allowed(
-    kind: Kind, text: str, message: str
-) -> None:
+def test_an_error_names_the_value_and_what_is_allowed(kind: Kind, text: str, message: str) -> None:
     with pytest.raises(ValueError) as error:
         kind.parse(text)
     assert str(error.value) == message

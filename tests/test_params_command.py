@@ -49,14 +49,22 @@ def test_a_pipe_gets_one_line_for_each_parameter() -> None:
     assert listed == [param.name for group in by_group().values() for param in group]
     temperature = next(line for line in lines if line.startswith("  temperature "))
     assert temperature.split(None, 5)[1:] == [
-        "0.8", "from", "0", "to", "10            Sharpens or flattens the model's probabilities."
+        "0.8",
+        "from",
+        "0",
+        "to",
+        "10            Sharpens or flattens the model's probabilities.",
     ]
 
 
 def test_the_list_has_every_heading_of_the_taxonomy() -> None:
     headings = [line for line in shown().splitlines() if line and not line.startswith(" ")]
     assert headings[:-1] == [
-        "architecture", "training", "inference", "memory and compute", "output quality"
+        "architecture",
+        "training",
+        "inference",
+        "memory and compute",
+        "output quality",
     ]
 
 
@@ -82,13 +90,23 @@ def test_only_a_terminal_gets_colours() -> None:
 def test_one_in_full_has_meaning_advice_and_names_elsewhere() -> None:
     text = shown("max_tokens")
     param = PARAMS["max_tokens"]
-    for part in (param.meaning, param.raise_it, param.lower_it, "-n, --n-predict",
-                 "-1, or 1 or more", "512", "LLMPARAMS_MAX_TOKENS", "stopping", "num_predict"):
+    for part in (
+        param.meaning,
+        param.raise_it,
+        param.lower_it,
+        "-n, --n-predict",
+        "-1, or 1 or more",
+        "512",
+        "LLMPARAMS_MAX_TOKENS",
+        "stopping",
+        "num_predict",
+    ):
         assert part in text
 
 
 @pytest.mark.parametrize(
-    "name", ["top_k", "top-k", "--top-k", "TOP_K", "--top_k"],
+    "name",
+    ["top_k", "top-k", "--top-k", "TOP_K", "--top_k"],
 )
 def test_a_name_may_have_dashes_or_underscores(name: str) -> None:
     assert find(name) is PARAMS["top_k"]

@@ -82,7 +82,11 @@ def test_every_parameter_stands_in_one_group_and_every_group_is_explained() -> N
 def test_only_these_stages_keep_the_most_probable_token() -> None:
     changing = {param.stage for param in PARAMS.values() if param.changes_argmax}
     assert set(SAMPLER_STAGES) - changing == {
-        "top_n_sigma", "top_k", "top_p", "min_p", "temperature"
+        "top_n_sigma",
+        "top_k",
+        "top_p",
+        "min_p",
+        "temperature",
     }
 
 
@@ -116,16 +120,40 @@ def test_bounds(name: str, inside: tuple[object, ...], outside: tuple[object, ..
 
 def test_defaults_are_those_of_llama_cpps_programs() -> None:
     defaults = {name: param.default for name, param in PARAMS.items()}
-    assert defaults | {
-        "temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05, "typical_p": 1.0,
-        "top_n_sigma": -1.0, "xtc_probability": 0.0, "xtc_threshold": 0.1,
-        "dry_multiplier": 0.0, "dry_base": 1.75, "dry_allowed_length": 2,
-        "dry_sequence_breakers": ["\n", ":", '"', "*"], "dynatemp_range": 0.0,
-        "dynatemp_exponent": 1.0, "mirostat": 0, "mirostat_tau": 5.0, "mirostat_eta": 0.1,
-        "adaptive_p_target": -1.0, "adaptive_p_decay": 0.9, "repeat_penalty": 1.0,
-        "repeat_last_n": 64, "frequency_penalty": 0.0, "presence_penalty": 0.0, "seed": -1,
-        "batch_size": 2048, "ubatch_size": 512, "split_mode": "layer", "cache_type_k": "f16",
-    } == defaults
+    assert (
+        defaults
+        | {
+            "temperature": 0.8,
+            "top_k": 40,
+            "top_p": 0.95,
+            "min_p": 0.05,
+            "typical_p": 1.0,
+            "top_n_sigma": -1.0,
+            "xtc_probability": 0.0,
+            "xtc_threshold": 0.1,
+            "dry_multiplier": 0.0,
+            "dry_base": 1.75,
+            "dry_allowed_length": 2,
+            "dry_sequence_breakers": ["\n", ":", '"', "*"],
+            "dynatemp_range": 0.0,
+            "dynatemp_exponent": 1.0,
+            "mirostat": 0,
+            "mirostat_tau": 5.0,
+            "mirostat_eta": 0.1,
+            "adaptive_p_target": -1.0,
+            "adaptive_p_decay": 0.9,
+            "repeat_penalty": 1.0,
+            "repeat_last_n": 64,
+            "frequency_penalty": 0.0,
+            "presence_penalty": 0.0,
+            "seed": -1,
+            "batch_size": 2048,
+            "ubatch_size": 512,
+            "split_mode": "layer",
+            "cache_type_k": "f16",
+        }
+        == defaults
+    )
 
 
 @every_parameter

@@ -11,13 +11,13 @@ from llmparams_cli.errors import ExitCode, UnwantedStop, UsageError
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.options import HelpInSections, with_parameters
-from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.params.kinds import Number, did_you_mean
 from llmparams_cli.protocol import Finished, Piece, Request, Started, Stop, StopReason
 from llmparams_cli.render import settings_view
 from llmparams_cli.render.choose import Renderer, choose
 
 HELP = HelpInSections
-MAX_LOGPROBS = 100
+LOGPROBS = Number(integer=True, low=0, high=100)
 
 
 @with_parameters
@@ -53,13 +53,9 @@ def command(
         bool, typer.Option("--stream-json", help="Print one JSON event a line.")
     ] = False,
     logprobs: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            "--logprobs",
-            metavar="N",
-            min=0,
-            max=MAX_LOGPROBS,
-            help="Add each token's N best alternatives to the JSON.",
+            "--logprobs", metavar="N", help="Add each token's N best alternatives to the JSON."
         ),
     ] = None,
     color: Annotated[
@@ -100,6 +96,10 @@ def command(
     if as_json and stream_json:
         raise UsageError("--json and --stream-json exclude each other")
     unwanted = _stop_reasons(fail_on)
+    alternatives = _alternatives(logprobs)
+    if alternatives is not None and not (as_json or stream_json):
+        env.note("--logprobs has no effect: only --json and --stream-json show them")
+        alternatives = None
     given = {**flags, "model": model, "system": system}
     if show_params:
         prepared = prepare(env, preset or [], given)
@@ -126,11 +126,12 @@ def command(
         format="json" if as_json else "stream-json" if stream_json else "auto",
         color=color,
         color_by=color_by,
-        logprobs=logprobs is not None,
+        logprobs=alternatives is not None,
     )
-    wants_numbers = logprobs if logprobs is not None else 0 if color_by else None
+    if color_by and alternatives is None:
+        alternatives = 0  # the numbers of the tokens themselves
     request = Request(
-        prepared.messages(text), prepared.settings, without_template, wants_numbers, overflow
+        prepared.messages(text), prepared.settings, without_template, alternatives, overflow
     )
     stop = _generate(env, prepared, request, renderer)
     if stop.reason is StopReason.INTERRUPTED:
@@ -162,6 +163,14 @@ def _generate(env: Environment, prepared: Prepared, request: Request, renderer: 
                 renderer.finished(event)
                 stop = event.stop
     return stop
+
+
+def _alternatives(logprobs: str | None) -> int | None:
+    """Read --logprobs."""
+    try:
+        return None if logprobs is None else int(LOGPROBS.parse(logprobs))
+    except ValueError as error:
+        raise UsageError(f"--logprobs: {error}") from error
 
 
 def _stop_reasons(text: str | None) -> set[StopReason]:

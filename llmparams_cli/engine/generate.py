@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from llmparams_cli.engine.library import llama, log
 from llmparams_cli.engine.llama import Context, Model, softmax_statistics
 from llmparams_cli.engine.text import TextStream
 from llmparams_cli.env import Environment
+from llmparams_cli.errors import ModelError
 from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import (
@@ -61,7 +63,12 @@ class Engine:
         self._interrupt = interrupt
         self._progress = progress
         params = placement.model_params(env, settings, resolved.header, self._loading)
-        self.model = Model(resolved.path, params)
+        try:
+            self.model = Model(resolved.path, params)
+        except ModelError:
+            if interrupt.stop:  # loading was given up, there is nothing wrong with the model
+                raise KeyboardInterrupt from None
+            raise
         self.info = ModelInfo(
             path=str(resolved.path),
             name=resolved.header.name,
@@ -193,6 +200,7 @@ class _Answer:
         if self._interrupt.stop:
             branch.stop = self._interrupt.stop
             return []
+        self._refuse_nan(row)
         drawn = branch.sampler.sample(self._context, row)
         if drawn is None or self._model.ends_generation(drawn):
             detail = "the grammar is complete" if drawn is None else self._model.name(drawn)
@@ -209,6 +217,14 @@ class _Answer:
             branch.stop = Stop(StopReason.MAX_TOKENS, f"{self._max_tokens} tokens")
         return pieces
 
+    def _refuse_nan(self, row: int) -> None:
+        """One broken number spreads to all logits, so looking at one is enough."""
+        if math.isnan(self._context.logits(row)[0]):
+            raise ModelError(
+                f"{self._model.path} computes no probabilities (NaN)",
+                "the file is damaged, or this processor's fast path is: try --flash-attention off",
+            )
+
     def _pieces(self, released: list[tuple[str, Token]]) -> list[Piece]:
         self._text += [text for text, _ in released]
         return [Piece(text, token) for text, token in released]
@@ -221,7 +237,8 @@ class _Answer:
 
         logits = self._context.logits(row)
         logprobs, entropy = softmax_statistics(logits, self._model.n_vocab)
-        best = np.argsort(-logprobs, kind="stable")[: self._logprobs]
+        count = min(self._logprobs, self._model.n_vocab)
+        best = np.argpartition(-logprobs, range(count))[:count] if count else ()
         top = tuple(Candidate(int(i), self._model.name(int(i)), float(logprobs[i])) for i in best)
         return Token(drawn, text, float(logprobs[drawn]), entropy, top)
 

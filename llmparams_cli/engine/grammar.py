@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from llmparams_cli.engine.library import llama
+from llmparams_cli.engine.library import import_part, llama
 from llmparams_cli.engine.llama import Model
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
@@ -59,10 +59,8 @@ def from_settings(model: Model, settings: Settings) -> Grammar | None:
 
 
 def _from_json_schema(schema: Any, origin: str) -> str:
-    from llama_cpp.llama_grammar import json_schema_to_gbnf
-
     try:
-        return str(json_schema_to_gbnf(json.dumps(schema)))
+        return str(import_part("llama_grammar").json_schema_to_gbnf(json.dumps(schema)))
     except Exception as error:  # the converter raises whatever its code runs into
         reason = str(error) or type(error).__name__
         raise UsageError(f"{origin}: this JSON Schema cannot be followed: {reason}") from error

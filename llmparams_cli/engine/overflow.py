@@ -33,8 +33,7 @@ def fit(
     if overflow == "refuse":
         raise ContextOverflow(
             f"the prompt has {len(tokens)} tokens and the context holds {size}",
-            f"--context {_round_up(len(tokens))} makes room"
-            + _trained(model, len(tokens))
+            _larger_context(len(tokens), model.trained_context)
             + "; --overflow truncate-start or truncate-middle shortens the prompt",
         )
     target = size - min(size // ROOM, max_tokens if max_tokens > 0 else size)
@@ -64,11 +63,9 @@ def _cut(model: Model, tokens: Sequence[int], drop: int, overflow: str) -> str:
     return b"".join(map(model.piece, kept)).decode("utf-8", "ignore")
 
 
-def _round_up(count: int) -> int:
-    return (count + 1024) // 512 * 512
-
-
-def _trained(model: Model, needed: int) -> str:
-    if needed < model.trained_context:
-        return f" (the model was trained on {model.trained_context})"
-    return f", although the model was trained on only {model.trained_context}"
+def _larger_context(needed: int, trained: int) -> str:
+    """A round size with at least 512 tokens for the answer, if the model can take it."""
+    size = (needed + 1023) // 512 * 512
+    if needed >= trained:
+        return f"--context {size} makes room, but the model was trained on only {trained}"
+    return f"--context {min(size, trained)} makes room"

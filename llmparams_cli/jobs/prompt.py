@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.presets.files import resolve
 
 STDIN = "-"
 
@@ -13,33 +14,30 @@ STDIN = "-"
 def read(env: Environment, argument: str | None, file: str | None) -> str:
     """Join what is there with blank lines.
 
-    Standard input is read when it is not a terminal, or when `-` asks for it.
+    Standard input is read when it is not a terminal, or when `-` asks for it. Only an
+    argument may be the empty prompt: elsewhere it is more likely a failure before us.
     """
     asked = STDIN in (argument, file)
     parts = []
     if argument is not None and argument != STDIN:
         parts.append(argument)
     if file is not None and file != STDIN:
-        parts.append(_read_file(Path(file)))
+        parts.append(_read(f"--file {file}", resolve(file, env.directory).read_bytes))
     if asked or not env.stdin_is_tty:
-        piped = _decode(env.stdin.buffer.read(), "standard input")
-        if piped or not parts:
-            parts.append(piped)
-    if not parts:
+        parts.append(_read("standard input", env.stdin.buffer.read))
+    if argument in (None, STDIN) and not any(parts):
         raise UsageError(
-            "there is no prompt",
+            "the prompt is empty" if parts else "there is no prompt",
             'llmparams generate "Once upon a time", or pipe text in, or --file PATH',
         )
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
-def _read_file(path: Path) -> str:
+def _read(place: str, read: Callable[[], bytes]) -> str:
     try:
-        return _decode(path.expanduser().read_bytes(), str(path))
+        return _decode(read(), place)
     except OSError as error:
-        raise UsageError(
-            f"--file {path}: {error.strerror}", "give the path of a text file"
-        ) from error
+        raise UsageError(f"{place}: {error.strerror}", "give a text file") from error
 
 
 def _decode(data: bytes, place: str) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
-from llmparams_cli.safe import escape_json
 from llmparams_cli.render.summary import per_second
+from llmparams_cli.safe import escape_json
 
 
 class JsonRenderer:

@@ -17,8 +17,8 @@ from typing import TextIO
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece, Started, Token
 from llmparams_cli.render.plain import Answer
-from llmparams_cli.safe import encodable, printable
 from llmparams_cli.render.summary import fold, separator, statistics
+from llmparams_cli.safe import encodable, printable
 
 _RESET = "\x1b[0m"
 _BACK = "\b"

@@ -1,0 +1,270 @@
+"""Measure llmparams against the programs that it wants to be as fast as.
+
+    python tools/bench/bench.py --llama-bin DIR --llm PROGRAM
+
+Prints the README's table. Every round runs both sides one after the other, so that a
+machine that slows down slows both; the ratio is the median of the rounds' own ratios.
+README.md, beside this file, has the recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from llmparams_cli.engine import library, machine
+from llmparams_cli.models import builtin
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from models import write_llama
+
+TOKENS = 128  # decoded one by one, after the first, which comes with the prompt
+PROMPT = "Once upon a time"
+DEFAULTS = ["--temp", "0.8", "--top-k", "40", "--top-p", "0.95", "--min-p", "0.05"]
+GREEDY = [*DEFAULTS, "--temp", "0"]
+PENALTIES = [
+    *DEFAULTS,
+    *["--repeat-penalty", "1.1", "--frequency-penalty", "0.2", "--presence-penalty", "0.2"],
+    *["--repeat-last-n", "64"],
+]
+BARE = f"""
+from llama_cpp import Llama
+llm = Llama({str(builtin.PATH)!r}, verbose=False)
+print(llm("hi", max_tokens=1, temperature=0)["choices"][0]["text"])
+"""
+# What llmparams does by itself where the library's fast path for quantised weights crashes.
+FALLBACK = """
+from llmparams_cli.engine import probe, weights
+probe.choose = lambda *_: weights.WeightMode.PLAIN
+from llmparams_cli.cli import main
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: two measurements in the same unit, and what their ratio should be."""
+
+    name: str
+    unit: str
+    ours: Callable[[], float]
+    rival: str
+    theirs: Callable[[], float]
+    rounds: int
+    target: float
+
+    @property
+    def more_is_better(self) -> bool:
+        return self.unit == "token/s"
+
+
+class Bench:
+    """Where everything is, and how each side is run."""
+
+    def __init__(self, llama_bin: Path, llm: str, cache: Path, threads: int, rounds: int) -> None:
+        self._completion = llama_bin / "llama-completion"
+        self._llm = llm
+        self._cache = cache
+        self._threads = str(threads)
+        self._rounds = rounds
+        self._environment = {
+            **os.environ,
+            "LLMPARAMS_CONFIG_DIR": str(cache / "config"),
+            "LLMPARAMS_CACHE_DIR": str(cache / "llmparams"),
+            # Installed programs have their bytecode; a checkout gets its own here.
+            "PYTHONPYCACHEPREFIX": str(cache / "bytecode"),
+        }
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def cases(self) -> list[Case]:
+        program = Path(sys.executable).with_name("llmparams")
+        ours = [str(program)]
+        fallback = [sys.executable, "-c", FALLBACK]
+        small = self._model("135M-Q8_0.gguf", layers=30, width=576, heads=9, kv_heads=3,
+                            feed_forward=1536, vocabulary=49_152)  # fmt: skip
+        wide = self._model("wide-Q8_0.gguf", vocabulary=151_936)
+        one_token = ["generate", "hi", "-n", "1", "--temperature", "0", "-q"]
+        return [
+            self._decoding("decode, 135 M Q8_0, default sampling", ours, small, DEFAULTS, 0.97),
+            self._decoding("decode, 135 M Q8_0, temperature 0", ours, small, GREEDY, 0.97),
+            self._decoding(
+                "decode, 135 M Q8_0, plain weights", fallback, small, DEFAULTS, 1.0, "--no-repack"
+            ),  # fmt: skip
+            self._decoding("penalties, vocabulary of 151,936", ours, wide, PENALTIES, 1.0),
+            self._process(
+                "one token from the built-in model",
+                [*ours, *one_token],
+                "bare llama_cpp.Llama",
+                [sys.executable, "-c", BARE],
+                1.0,
+            ),  # fmt: skip
+            self._process(
+                "`llmparams --help`",
+                [*ours, "--help"],
+                "`llm --help`",
+                [self._llm, "--help"],
+                1 / 3,
+            ),  # fmt: skip
+        ]
+
+    def _decoding(
+        self,
+        name: str,
+        ours: Sequence[str],
+        model: Path,
+        sampling: Sequence[str],
+        target: float,
+        *flags: str,
+    ) -> Case:
+        common = ["-n", str(TOKENS + 1), "--ignore-eos", "--seed", "1", "-c", "1024",
+                  "--threads", self._threads, *sampling]  # fmt: skip
+        own = [*ours, "generate", PROMPT, "--model", str(model), "--raw", "--json", "-q", *common]
+        rival = [str(self._completion), "-m", str(model), "-p", PROMPT, "-no-cnv", *common, *flags]
+        return Case(
+            name,
+            "token/s",
+            lambda: our_rate(self._run(own).stdout),
+            " ".join(["`llama-completion", *flags]) + "`",
+            lambda: their_rate(self._run(rival).stderr),
+            self._rounds,
+            target,
+        )
+
+    def _process(
+        self, name: str, ours: Sequence[str], rival: str, theirs: Sequence[str], target: float
+    ) -> Case:
+        return Case(
+            name,
+            "ms",
+            lambda: self._milliseconds(ours),
+            rival,
+            lambda: self._milliseconds(theirs),
+            3 * self._rounds,
+            target,
+        )
+
+    def _milliseconds(self, command: Sequence[str]) -> float:
+        started = time.perf_counter()
+        self._run(command)
+        return (time.perf_counter() - started) * 1e3
+
+    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command,
+            cwd=self._cache,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+        return done
+
+    def _model(self, name: str, **shape: int) -> Path:
+        """A llama model with random weights and tied embeddings, made once."""
+        path = self._cache / name
+        if not path.exists():
+            say(f"making {path}")
+            partial = path.with_suffix(".partial")
+            write_llama(
+                partial,
+                type="Q8_0",
+                context=2048,
+                chat_template=None,
+                tensors={"output.weight": None},
+                **shape,
+            )
+            partial.rename(path)
+        return path
+
+
+def our_rate(document: str) -> float:
+    """Decoded tokens a second, sampling and printing included."""
+    result = json.loads(document)
+    assert result["usage"]["completion_tokens"] == TOKENS + 1, result["stop"]
+    return TOKENS / float(result["timing"]["generation_s"])
+
+
+def their_rate(log: str) -> float:
+    """The same from llama-completion's own clocks: decoding and sampling, without printing."""
+    decoding = re.search(r" eval time = +([\d.]+) ms / +(\d+) runs", log)
+    sampling = re.search(r"sampling time = +([\d.]+) ms", log)
+    assert decoding and sampling, log[-2000:]
+    assert int(decoding[2]) == TOKENS, decoding[0]
+    return 1e3 * TOKENS / (float(decoding[1]) + float(sampling[1]))
+
+
+def measure(case: Case) -> str:
+    """Run a case; return its row."""
+    case.ours(), case.theirs()  # files into the page cache, bytecode and the probe's answer to disk
+    pairs = []
+    for number in range(case.rounds):
+        say(f"\r{case.name}: round {number + 1} of {case.rounds} ", end="")
+        if number % 2:
+            theirs, ours = case.theirs(), case.ours()
+        else:
+            ours, theirs = case.ours(), case.theirs()
+        pairs.append((ours, theirs))
+    say()
+    ratios = sorted(ours / theirs for ours, theirs in pairs)
+    quarter = len(ratios) // 4
+    ratio = median(ratios)
+    reached = ratio >= case.target if case.more_is_better else ratio <= case.target
+    return (
+        f"| {case.name} | {figure(median(ours for ours, _ in pairs), case.unit)} | {case.rival} | "
+        f"{figure(median(theirs for _, theirs in pairs), case.unit)} | **{ratio:.2f}** "
+        f"({ratios[quarter]:.2f}–{ratios[-1 - quarter]:.2f}) | "
+        f"{'≥' if case.more_is_better else '≤'} {case.target:.2f}{'' if reached else ', missed'} |"
+    )
+
+
+def figure(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}"
+
+
+def say(text: str = "", end: str = "\n") -> None:
+    print(text, end=end, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure the cases whose names contain --only; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--llama-bin", type=Path, required=True, help="llama.cpp's programs")
+    parser.add_argument("--llm", default="llm", help="the program llm")
+    parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="for models")
+    parser.add_argument("--threads", type=int, default=machine.usable_cpus())
+    parser.add_argument("--rounds", type=int, default=7, help="starts are measured 3 times that")
+    parser.add_argument("--only", default="", help="part of a row's name")
+    given = parser.parse_args()
+    cache = given.cache.resolve()
+    cache.mkdir(parents=True, exist_ok=True)
+    llm = str(
+        Path(shutil.which(given.llm) or parser.error(f"no {given.llm}: pip install llm")).absolute()
+    )
+    bench = Bench(given.llama_bin.resolve(), llm, cache, given.threads, given.rounds)
+    print("| | llmparams | against | | ratio (middle half of the rounds) | target |")
+    print("|---|---:|---|---:|---|---|")
+    for case in bench.cases():
+        if given.only in case.name:
+            print(measure(case), flush=True)
+    processor = machine.processor().model or machine.architecture()
+    print(
+        f"\n{processor}, {given.threads} threads, Python {sys.version.split()[0]}, "
+        f"llama-cpp-python {library.version()}; load average {os.getloadavg()[0]:.1f}."
+    )
+
+
+if __name__ == "__main__":
+    main()
