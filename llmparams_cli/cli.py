@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from errno import ENOSPC
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -13,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from llmparams_cli import __version__
-from llmparams_cli.env import APP, Environment
+from llmparams_cli.env import APP, Environment, discard
 from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
 
 PREFIX = f"{APP.upper()}_"  # of environment variables
@@ -49,10 +48,10 @@ def run(arguments: Sequence[str], env: Environment) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        return _reader_left()
+        return _reader_left(env)
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # Typer turns it into exit code 1
-            return _reader_left()
+            return _reader_left(env)
         raise
     except Exception as error:
         if hasattr(error, "format_message"):  # all of Typer's own errors, whatever its version
@@ -61,6 +60,7 @@ def run(arguments: Sequence[str], env: Environment) -> int:
         if env.verbose:
             raise
         if isinstance(error, OSError) and error.errno == ENOSPC:
+            discard(env.stdout)
             message = f"the output cannot be written: {error.strerror}"
             return _report(env, message, "", ExitCode.INTERNAL)
         return _report(
@@ -119,8 +119,7 @@ def _not_loaded() -> None:
 
 def _report(env: Environment, message: str, hint: str, code: int) -> int:
     text = f"{message} ({hint})" if hint else message
-    with suppress(OSError):  # nobody may be reading stderr; the exit code still counts
-        env.warn(f"error: {text}")
+    env.warn(f"error: {text}")
     return code
 
 
@@ -129,7 +128,7 @@ def _see_help(arguments: Sequence[str]) -> str:
     return f"see {APP} {command} --help".replace("  ", " ")
 
 
-def _reader_left() -> int:
-    """`| head` closed the pipe: success. What is still buffered must not raise at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _reader_left(env: Environment) -> int:
+    """`| head` closed the pipe: success."""
+    discard(env.stdout)
     return ExitCode.SUCCESS

@@ -68,7 +68,11 @@ class Environment:
 
     def warn(self, message: str) -> None:
         """Write one line to stderr whatever `--quiet` says."""
-        print(encodable(f"{APP}: {one_line(message)}", self.stderr), file=self.stderr, flush=True)
+        line = encodable(f"{APP}: {one_line(message)}", self.stderr)
+        try:
+            print(line, file=self.stderr, flush=True)
+        except OSError:  # nobody reads it, or the disk is full: the answer matters more
+            discard(self.stderr)
 
     @property
     def config_dir(self) -> Path:
@@ -86,6 +90,11 @@ class Environment:
         import platformdirs
 
         return Path(getattr(platformdirs, default)(APP, appauthor=False))
+
+
+def discard(stream: TextIO) -> None:
+    """Let what is still to be written to a closed pipe go nowhere, or it raises at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open(stream: TextIO | None, mode: str) -> TextIO:

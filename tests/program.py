@@ -139,6 +139,8 @@ class Program:
             "PYTHONPATH": str(CHECKOUT),
             "LLMPARAMS_CONFIG_DIR": str(self.place / "config"),
             "LLMPARAMS_CACHE_DIR": str(self.cache),
+            # Two threads wait for each other whenever another process takes a CPU.
+            "LLMPARAMS_THREADS": "1",
         }
 
     def call(self, *arguments: str, stdin: bytes = b"", **variables: str) -> Done:

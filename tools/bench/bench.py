@@ -91,7 +91,7 @@ class Bench:
         ours = [str(program)]
         fallback = [sys.executable, "-c", FALLBACK]
         small = self._model("135M-Q8_0.gguf", layers=30, width=576, heads=9, kv_heads=3,
-                            feed_forward=1536, vocabulary=49_152)  # fmt: skip
+                            feed_forward=1536, vocabulary=49_152)
         wide = self._model("wide-Q8_0.gguf", vocabulary=151_936)
         one_token = ["generate", "hi", "-n", "1", "--temperature", "0", "-q"]
         return [
@@ -99,7 +99,7 @@ class Bench:
             self._decoding("decode, 135 M Q8_0, temperature 0", ours, small, GREEDY, 0.97),
             self._decoding(
                 "decode, 135 M Q8_0, plain weights", fallback, small, DEFAULTS, 1.0, "--no-repack"
-            ),  # fmt: skip
+            ),
             self._decoding("penalties, vocabulary of 151,936", ours, wide, PENALTIES, 1.0),
             self._process(
                 "one token from the built-in model",
@@ -107,14 +107,14 @@ class Bench:
                 "bare llama_cpp.Llama",
                 [sys.executable, "-c", BARE],
                 1.0,
-            ),  # fmt: skip
+            ),
             self._process(
                 "`llmparams --help`",
                 [*ours, "--help"],
                 "`llm --help`",
                 [self._llm, "--help"],
                 1 / 3,
-            ),  # fmt: skip
+            ),
         ]
 
     def _decoding(
@@ -127,7 +127,7 @@ class Bench:
         *flags: str,
     ) -> Case:
         common = ["-n", str(TOKENS + 1), "--ignore-eos", "--seed", "1", "-c", "1024",
-                  "--threads", self._threads, *sampling]  # fmt: skip
+                  "--threads", self._threads, *sampling]
         own = [*ours, "generate", PROMPT, "--model", str(model), "--raw", "--json", "-q", *common]
         rival = [str(self._completion), "-m", str(model), "-p", PROMPT, "-no-cnv", *common, *flags]
         return Case(

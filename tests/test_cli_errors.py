@@ -1,0 +1,124 @@
+"""Whatever is wrong on the command line ends in one line that names it, and an exit code."""
+
+from __future__ import annotations
+
+import pytest
+from program import Program
+
+from llmparams_cli.cli import COMMANDS
+from llmparams_cli.errors import ExitCode
+
+USAGE, PRESET, MODEL = ExitCode.USAGE, ExitCode.PRESET, ExitCode.MODEL
+
+# arguments after `generate hi`: the exit code, and words that the line must contain
+WRONG = {
+    "--temprature 1": (USAGE, "--temprature", "--temperature"),
+    "--temperature hot": (USAGE, "--temperature", "'hot'", "not a number", "params temperature"),
+    "--temperature -1": (USAGE, "--temperature", "-1", "0 to 10"),
+    "--temperature nan": (USAGE, "--temperature", "nan"),
+    "--temperature": (USAGE, "--temperature", "requires an argument"),
+    "--top-k 1.5": (USAGE, "--top-k", "1.5", "whole number"),
+    "--seed -2": (USAGE, "--seed", "-2"),
+    "--max-tokens 0": (USAGE, "--max-tokens", "0", "or from 1"),
+    "--gpu-layers many": (USAGE, "--gpu-layers", "'many'", "auto"),
+    "--cache-type-k q8": (USAGE, "--cache-type-k", "'q8'", "q8_0"),
+    "--sampler-order top_k,topp": (USAGE, "--sampler-order", "'topp'", "top_p"),
+    "--logit-bias hello": (USAGE, "--logit-bias", "'hello'", "TOKEN=BIAS"),
+    "--logit-bias 1=200": (USAGE, "--logit-bias", "200", "100"),
+    "--logit-bias 99999999=1": (USAGE, "99999999", "vocabulary ends at"),
+    "--logprobs 101": (USAGE, "--logprobs", "101", "0 to 100"),
+    "--logprobs many": (USAGE, "--logprobs", "'many'"),
+    "--overflow cut": (USAGE, "--overflow", "'cut'", "truncate-start"),
+    "--color blue": (USAGE, "--color", "'blue'", "always"),
+    "--color-by mood": (USAGE, "--color-by", "'mood'", "entropy"),
+    "--fail-on max-token": (USAGE, "--fail-on", "'max-token'", "did you mean max-tokens?"),
+    "--json --stream-json": (USAGE, "--json", "--stream-json"),
+    "again": (USAGE, "again"),
+    "--file missing.txt": (USAGE, "--file missing.txt", "No such file"),
+    "--file .": (USAGE, "--file .", "directory"),
+    "--system @missing.txt": (USAGE, "--system", "missing.txt"),
+    "--grammar @missing.gbnf": (USAGE, "--grammar", "missing.gbnf"),
+    "--grammar root": (USAGE, "--grammar", "not a GBNF grammar", "expecting ::= at"),
+    "--grammar start::=[a-z]": (USAGE, "--grammar", "'root'"),
+    "--grammar root::=root": (USAGE, "--grammar", "not a GBNF grammar"),
+    "--json-schema {": (USAGE, "--json-schema", "not JSON", "line 1"),
+    "--json-schema @missing.json": (USAGE, "--json-schema", "missing.json"),
+    '--json-schema {"type":"poem"}': (USAGE, "--json-schema", "poem"),
+    "--grammar root::=[a] --json-schema {}": (USAGE, "grammar", "json_schema", "excludes"),
+    "--flash-attention off --cache-type-v q8_0": (USAGE, "flash_attention", "cache_type_v"),
+    "--lora missing.gguf": (MODEL, "missing.gguf"),
+    "--preset legal-sumary": (PRESET, "'legal-sumary'", "did you mean legal-summary?"),
+    "--preset ./missing.yaml": (PRESET, "missing.yaml"),
+    "--context 9": (ExitCode.CONTEXT, "--context"),
+    "--context 1000000000000": (USAGE, "--context", "1000000000000"),
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_one_line_names_the_value_and_the_cure(program: Program, words: str) -> None:
+    code, *expected = WRONG[words]
+    line = program.call("generate", "-n", "1", "hi there", *words.split()).complaint(code)
+    for part in expected:
+        assert part in line
+    assert "Value error" not in line and "internal" not in line
+
+
+def test_a_process_returns_these_codes_and_prints_these_lines(program: Program) -> None:
+    done = program.pipe("generate", "hi", "--grammar", "root ::= oops")
+    assert "Undefined rule" in done.complaint(USAGE)
+    assert "--nosuch" in program.pipe("generate", "hi", "--nosuch").complaint(USAGE)
+
+
+def test_an_unknown_command_names_itself(program: Program) -> None:
+    assert "'generat'" in program.call("generat", "hi").complaint(USAGE)
+
+
+def test_no_command_at_all_shows_the_help(program: Program) -> None:
+    done = program.pipe()
+    assert (done.code, done.stderr) == (0, "")
+    assert all(name in done.text for name in COMMANDS)
+
+
+def test_every_exit_code_is_in_the_help(program: Program) -> None:
+    text = " ".join(program.pipe("--help").text.split())
+    for code in ExitCode:
+        assert f"{code.value} " in text.partition("Exit codes:")[2], code
+
+
+def test_a_variable_is_checked_like_a_flag(program: Program) -> None:
+    done = program.call("generate", "hi", LLMPARAMS_TOP_P="2")
+    assert "LLMPARAMS_TOP_P: 2 is out of range: from 0 to 1" in done.complaint(USAGE)
+
+
+def test_a_variable_that_means_nothing_is_told(program: Program) -> None:
+    done = program.call("generate", "hi", "-n", "1", LLMPARAMS_TEMPRATURE="1")
+    assert done.code == 0
+    assert "LLMPARAMS_TEMPRATURE has no effect; did you mean LLMPARAMS_TEMPERATURE?" in done.stderr
+
+
+def test_a_bad_preset_file_is_named_with_its_line(program: Program) -> None:
+    (program.place / "bad.yaml").write_text("parameters:\n  temperature: 0.5\n  topp: 0.5\n")
+    line = program.call("generate", "hi", "-p", "./bad.yaml").complaint(PRESET)
+    assert "bad.yaml:3" in line and "top_p" in line
+
+
+@pytest.mark.parametrize("flag", ["--grammar", "--stop", "--system", "--model", "--preset", "-f"])
+def test_text_that_is_not_utf_8_is_refused(program: Program, flag: str) -> None:
+    line = program.call("generate", "hi", flag, "\udcff").complaint(USAGE)
+    assert "not UTF-8" in line
+
+
+def test_a_variable_that_is_not_utf_8_is_refused(program: Program) -> None:
+    line = program.call("generate", "hi", LLMPARAMS_STOP="\udcff").complaint(USAGE)
+    assert "LLMPARAMS_STOP" in line and "not UTF-8" in line
+
+
+def test_what_is_wrong_cannot_move_the_cursor(program: Program) -> None:
+    done = program.pipe("generate", "hi", "-m", "a\x1b[2J\nb\u202e.gguf")
+    line = done.complaint(MODEL)
+    assert "a<1b>[2J\\nb<202e>.gguf" in line
+
+
+def test_errors_come_before_the_model_is_looked_at(program: Program) -> None:
+    line = program.call("generate", "hi", "-m", "missing.gguf", "--top-k", "x").complaint(USAGE)
+    assert "--top-k" in line
