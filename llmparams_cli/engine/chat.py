@@ -7,8 +7,8 @@ such place is marked before the template runs and tokenised as text afterwards.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -111,7 +111,7 @@ class _Marker:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._nonce = secrets.token_hex(8)
+        self._nonce = os.urandom(8).hex()
         self._texts: list[str] = []
 
     def mark(self, content: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -34,8 +34,6 @@ from llmparams_cli.protocol import (
     Token,
     Usage,
 )
-
-LARGEST_SEED = 2**32 - 2  # 2**32 - 1 is llama.cpp's mark for 'draw one'
 
 Progress = Callable[[str, float], None]
 
@@ -246,4 +244,5 @@ class _Answer:
 def draw_seed(settings: Settings) -> int:
     """The seed in use: as set, or a really random one for -1."""
     seed = int(settings["seed"])
-    return seed if seed >= 0 else secrets.randbelow(LARGEST_SEED + 1)
+    # Of 32 bits, 2**32 - 1 is llama.cpp's mark for 'draw one'.
+    return seed if seed >= 0 else int.from_bytes(os.urandom(4), "little") % (2**32 - 1)

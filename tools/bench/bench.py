@@ -90,8 +90,15 @@ class Bench:
         program = Path(sys.executable).with_name("llmparams")
         ours = [str(program)]
         fallback = [sys.executable, "-c", FALLBACK]
-        small = self._model("135M-Q8_0.gguf", layers=30, width=576, heads=9, kv_heads=3,
-                            feed_forward=1536, vocabulary=49_152)
+        small = self._model(
+            "135M-Q8_0.gguf",
+            layers=30,
+            width=576,
+            heads=9,
+            kv_heads=3,
+            feed_forward=1536,
+            vocabulary=49_152,
+        )
         wide = self._model("wide-Q8_0.gguf", vocabulary=151_936)
         one_token = ["generate", "hi", "-n", "1", "--temperature", "0", "-q"]
         return [
@@ -126,8 +133,18 @@ class Bench:
         target: float,
         *flags: str,
     ) -> Case:
-        common = ["-n", str(TOKENS + 1), "--ignore-eos", "--seed", "1", "-c", "1024",
-                  "--threads", self._threads, *sampling]
+        common = [
+            "-n",
+            str(TOKENS + 1),
+            "--ignore-eos",
+            "--seed",
+            "1",
+            "-c",
+            "1024",
+            "--threads",
+            self._threads,
+            *sampling,
+        ]
         own = [*ours, "generate", PROMPT, "--model", str(model), "--raw", "--json", "-q", *common]
         rival = [str(self._completion), "-m", str(model), "-p", PROMPT, "-no-cnv", *common, *flags]
         return Case(
@@ -231,10 +248,12 @@ def measure(case: Case) -> str:
 
 
 def figure(value: float, unit: str) -> str:
+    """A number for the table."""
     return f"{value:,.0f} {unit}"
 
 
 def say(text: str = "", end: str = "\n") -> None:
+    """Tell on stderr how far it is."""
     print(text, end=end, file=sys.stderr, flush=True)
 
 
