@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -31,7 +32,9 @@ does not fit the context, 6 inference library, 7 stopped for a reason named in -
 
 def main() -> NoReturn:
     """Run the program on the process's arguments and streams."""
-    sys.exit(run(sys.argv[1:], Environment()))
+    code = run(sys.argv[1:], Environment())
+    gc.freeze()  # the interpreter need not search for garbage on its way out: 20 ms
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str], env: Environment) -> int:

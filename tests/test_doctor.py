@@ -170,7 +170,7 @@ def test_files_and_their_faults_are_found(program):
     report = program.call("doctor", "--json").json
     assert values(report, "files", "config") == [str(config)]
     assert f"1 in {config.parent / 'presets'}" in values(report, "files", "presets")
-    assert values(report, "settings", "values") == ["1 set, all valid"]
+    assert values(report, "settings", "values") == ["2 set, all valid"]  # and LLMPARAMS_THREADS
     config.write_text(PRESET.replace("temperature", "temprature"))
     done = program.call("doctor", "--json")
     assert done.code == ExitCode.PRESET

@@ -97,8 +97,7 @@ def test_a_full_disk_is_one_line(program: Program) -> None:
 
 def test_json_flows_through_the_tools_of_a_shell(program: Program) -> None:
     done = program.shell(
-        "echo 'Tell me a story' | llmparams generate --json -n 5"
-        f" | '{sys.executable}' -m json.tool"
+        f"echo 'Tell me a story' | llmparams generate --json -n 5 | '{sys.executable}' -m json.tool"
     )
     assert done.code == 0
     assert done.json["prompt"].count("Tell me a story") == 1

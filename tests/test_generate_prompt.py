@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -129,9 +130,9 @@ def test_a_bad_or_hostile_template_is_one_line(
 
 def test_control_tokens_in_a_message_stay_text() -> None:
     header = read_model(builtin.PATH)
-    types = header.metadata["tokenizer.ggml.token_type"]
-    names = header.metadata["tokenizer.ggml.tokens"]
-    control = {i: name for i, name in enumerate(names) if types[i] == CONTROL}  # type: ignore[arg-type, index]
+    types = header.array("tokenizer.ggml.token_type")
+    names = header.array("tokenizer.ggml.tokens")
+    control = {i: name for i, name in enumerate(names) if types[i] == CONTROL}
     assert control
     model = Model(builtin.PATH, llama().llama_model_default_params())
     try:
@@ -148,7 +149,8 @@ def test_control_tokens_in_a_message_stay_text() -> None:
 
                     assert of_control(tokens(text)) == of_control(tokens("harmless"))
                     spelled = "".join(map(model.name, tokens(text)))
-                    assert spelled.count(text) == 2
+                    own = "".join(map(model.name, tokens("harmless")))  # the template's
+                    assert spelled.count(text) == 2 + own.count(text)
     finally:
         model.close()
 
@@ -176,7 +178,7 @@ def test_a_prompt_beyond_the_context_is_refused_with_both_counts(program: Progra
 
 def test_a_prompt_of_a_megabyte_is_refused_in_one_line(program: Program) -> None:
     line = program.pipe("generate", stdin=b"word " * 200_000).complaint(ExitCode.CONTEXT)
-    assert "the prompt has 200" in line
+    assert re.search(r"the prompt has \d{6} tokens and the context holds", line)
 
 
 @pytest.mark.parametrize("place", ["start", "middle"])
@@ -232,7 +234,7 @@ def test_a_stop_sequence_across_tokens_ends_the_text_and_is_not_part_of_it(
     assert stopped("two three") == ("one ", by("two three"))
     assert stopped("e two thre") == ("on", by("e two thre"))
     assert stopped("four", "three", "five") == ("one two ", by("three"))
-    assert stopped(" ", "one two") == ("", by("one two"))
+    assert stopped(" ", "one two") == ("one", by(" "))  # the first to be complete
     assert stopped("one") == ("", by("one"))
     # What only might have become a stop sequence is released in the end.
     text, stop = stopped("five!", "two  three")
@@ -274,12 +276,12 @@ def test_the_stop_reason_is_one_of_six_with_its_detail(program: Program) -> None
         "detail": "0.2 s",
     }
     # With all but its end token forbidden, a model must end.
-    tokens = read_model(builtin.PATH).metadata
-    end = int(tokens["tokenizer.ggml.eos_token_id"])  # type: ignore[call-overload]
-    names = tokens["tokenizer.ggml.tokens"]
+    header = read_model(builtin.PATH)
+    end = int(header.metadata["tokenizer.ggml.eos_token_id"])
+    names = header.array("tokenizer.ggml.tokens")
     assert stop("--logit-bias", f"{end}=100") == {
         "reason": "end-of-generation",
-        "detail": names[end],  # type: ignore[index]
+        "detail": names[end],
     }
 
 

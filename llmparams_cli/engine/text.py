@@ -49,12 +49,16 @@ class TextStream(Generic[T]):
         return self._release(len(held) - self._possible_start(held))
 
     def _find(self, held: str) -> tuple[int, str | None]:
-        """The earliest stop sequence; of several at one place, the longest."""
-        found = [(held.find(stop), -len(stop), stop) for stop in self.stops if stop in held]
-        if not found:
+        """The first stop sequence to be complete; of several that end together, the longest.
+
+        So the answer does not depend on where tokens happen to end.
+        """
+        found = [(held.find(stop) + len(stop), -len(stop), stop) for stop in self.stops]
+        complete = [match for match in found if match[0] + match[1] >= 0]
+        if not complete:
             return -1, None
-        at, _, stop = min(found)
-        return at, stop
+        end, _, stop = min(complete)
+        return end - len(stop), stop
 
     def _possible_start(self, held: str) -> int:
         """Length of the longest end of `held` with which a stop sequence begins."""
