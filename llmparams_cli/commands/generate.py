@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated, Any, Literal
 
 import typer
@@ -153,8 +154,9 @@ def _generate(env: Environment, prepared: Prepared, request: Request, renderer: 
         ProgressBar(env) as progress,
         Interrupt(request.settings["time_limit"]) as interrupt,
         Engine(env, prepared.model, request.settings, interrupt, progress) as engine,
+        closing(engine.generate(request)) as events,
     ):
-        for event in engine.generate(request):
+        for event in events:
             if isinstance(event, Started):
                 renderer.started(event)
             elif isinstance(event, Piece):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from types import TracebackType
 
 from llmparams_cli.engine import chat, crash, grammar, overflow, placement
@@ -86,28 +87,29 @@ class Engine:
     ) -> None:
         self.model.close()
 
-    def generate(self, request: Request) -> Iterator[Event]:
-        """One answer to one prompt: a Started, Pieces, a Finished."""
+    def generate(self, request: Request) -> Generator[Event, None, None]:
+        """One answer to one prompt: a Started, Pieces, a Finished.
+
+        Close the generator before the engine: it holds a context of the model.
+        """
         settings = request.settings
         started = time.perf_counter()
         size = placement.context_size(self._env, settings, self._header)
         prompt, text = self._prompt(request, size)
         params = placement.context_params(settings, size, self._interrupt)
-        context = Context(self.model, params, size)
         seed = draw_seed(settings)
         constraint = grammar.from_settings(self.model, settings)
-        sampler = Sampler(self.model, settings, seed, size, constraint)
-        load_s = self._load_s + time.perf_counter() - started
-        try:
+        with (
+            closing(Context(self.model, params, size)) as context,
+            closing(Sampler(self.model, settings, seed, size, constraint)) as sampler,
+        ):
             context.attach_adapters(placement.lora_adapters(settings))
             if settings["penalize_prompt"]:
                 sampler.show_prompt(prompt)
+            load_s = self._load_s + time.perf_counter() - started
             yield Started(text, len(prompt), seed, self.info, size)
             answer = _Answer(self.model, context, sampler, request, self._interrupt)
             yield from answer.run(prompt, load_s, self._progress)
-        finally:
-            sampler.close()
-            context.close()
 
     def _prompt(self, request: Request, size: int) -> tuple[list[int], str]:
         template = "" if request.raw else self._header.chat_template
