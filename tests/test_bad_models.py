@@ -2,71 +2,126 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+import numpy as np
 import pytest
-from models import write_llama
+from models import encode, write_gguf, write_llama
 from program import Program
 
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 
-
-def truncated(path: Path) -> None:
-    path.write_bytes(builtin.PATH.read_bytes()[:2_000_000])
-
-
-def random(path: Path) -> None:
-    path.write_bytes(os.urandom(100_000))
+NOISE = np.random.default_rng(0).integers(0, 256, 100_000, np.uint8).tobytes()
+WEIGHTS = ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output")
+WEIGHTS += ("ffn_norm", "ffn_gate", "ffn_up", "ffn_down")
 
 
-def renamed(path: Path) -> None:
-    path.write_bytes(b"PK\x03\x04" + bytes(1000))
+def truncated(at: int | float) -> object:
+    """The built-in model up to a byte, or to a share of its bytes."""
+
+    def make(path: Path) -> None:
+        data = builtin.PATH.read_bytes()
+        path.write_bytes(data[: at if isinstance(at, int) else int(at * len(data))])
+
+    return make
 
 
 def vocabulary_only(path: Path) -> None:
-    names = ["token_embd", "output_norm", "output"]
-    parts = [
-        "attn_norm",
-        "attn_q",
-        "attn_k",
-        "attn_v",
-        "attn_output",
-        "ffn_norm",
-        "ffn_gate",
-        "ffn_up",
-        "ffn_down",
-    ]
-    names += [f"blk.{layer}.{part}" for layer in range(2) for part in parts]
+    names = [f"blk.{layer}.{part}" for layer in range(2) for part in WEIGHTS]
+    names += ["token_embd", "output_norm", "output"]
     write_llama(path, tensors={f"{name}.weight": None for name in names})
 
 
 def unknown_architecture(path: Path) -> None:
-    write_llama(path, metadata={"general.architecture": "frobnicator"})
+    numbers = ("block_count", "context_length", "embedding_length", "attention.head_count")
+    metadata = {f"frobnicator.{name}": 1 for name in numbers}
+    write_gguf(path, "frobnicator", metadata, {"a.weight": (np.ones((4, 4), np.float32), None)})
 
 
-def with_holes(path: Path) -> None:
+def with_a_hole(path: Path) -> None:
     write_llama(path, tensors={"blk.1.ffn_up.weight": None})
 
 
-CASES = {
-    "truncated": (truncated, "truncated"),
-    "empty": (lambda path: path.write_bytes(b""), "empty"),
-    "renamed": (renamed, "zip"),
-    "random": (random, "not a GGUF"),
+def wrong_shape(path: Path) -> None:
+    write_llama(path, tensors={"blk.1.ffn_up.weight": np.ones((3, 5), np.float32)})
+
+
+def noise_in_the_header(path: Path) -> None:
+    data = bytearray(write_llama(path).read_bytes())
+    data[200:1200] = NOISE[:1000]
+    path.write_bytes(data)
+
+
+def without_numbers(path: Path) -> None:
+    write_llama(path, tensors={"output.weight": np.full((300, 64), np.nan, np.float32)})
+
+
+def one_word_twice(path: Path) -> None:
+    write_llama(path, metadata={"tokenizer.ggml.tokens": ["same"] * 300})
+
+
+# how the file is made, and words that the line must contain
+BAD = {
+    "missing": (lambda path: None, "does not exist"),
+    "directory": (Path.mkdir, "is a directory"),
+    "empty": (Path.touch, "empty"),
+    "cut in the magic": (truncated(3), ""),
+    "cut in the counts": (truncated(20), "truncated"),
+    "cut in the vocabulary": (truncated(9_000), "truncated"),
+    "cut in the weights": (truncated(0.5), "truncated"),
+    "cut before the last byte": (truncated(0.999999), "truncated"),
+    "noise": (lambda path: path.write_bytes(NOISE), "not a GGUF"),
+    "noise after the magic": (lambda path: path.write_bytes(b"GGUF" + NOISE), "GGUF"),
+    "noise in the header": (noise_in_the_header, ""),
+    "zeros": (lambda path: path.write_bytes(bytes(100_000)), "not a GGUF"),
+    "renamed zip": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(1000)), "zip"),
+    "renamed text": (lambda path: path.write_text("Dear model,\n"), "text"),
+    "renamed page": (lambda path: path.write_text("<!DOCTYPE html><html>404"), "HTML"),
+    "of another version": (lambda path: path.write_bytes(encode(version=99)), "99"),
     "vocabulary only": (vocabulary_only, "vocabulary"),
     "unknown architecture": (unknown_architecture, "frobnicator"),
-    "a tensor missing": (with_holes, "blk.1.ffn_up.weight"),
-    "directory": (lambda path: path.mkdir(), "directory"),
-    "missing": (lambda path: None, "does not exist"),
+    "a tensor missing": (with_a_hole, "blk.1.ffn_up.weight"),
+    "a tensor of another shape": (wrong_shape, "blk.1.ffn_up.weight"),
+    "no numbers": (without_numbers, "NaN"),
+    "one word twice": (one_word_twice, "twice"),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_bad_model_is_one_line(program: Program, name: str) -> None:
-    make, reason = CASES[name]
-    make(program.place / "model.gguf")
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_model_is_one_line_and_no_signal(program: Program, name: str) -> None:
+    make, reason = BAD[name]
+    make(program.place / "model.gguf")  # type: ignore[operator]
     line = program.pipe("generate", "hi", "-m", "model.gguf").complaint(ExitCode.MODEL)
     assert reason.lower() in line.lower()
     assert "model.gguf" in line
+    assert len(line) < 500
+
+
+@pytest.mark.parametrize("flags", [("--json",), ("--stream-json",), ("--verbose",)])
+def test_the_line_is_there_in_every_format(program: Program, flags: tuple[str, ...]) -> None:
+    unknown_architecture(program.place / "model.gguf")
+    done = program.pipe("generate", "hi", "-m", "model.gguf", *flags)
+    assert done.code == ExitCode.MODEL
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("llmparams: error: ") and "frobnicator" in last
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_cannot_come_from_standard_input(program: Program) -> None:
+    assert "pipe" in program.call("generate", "hi", "-m", "-").complaint(ExitCode.MODEL)
+
+
+def test_a_misspelt_name_is_guessed(program: Program) -> None:
+    write_llama(program.place / "llama-tiny.gguf")
+    done = program.call("generate", "hi", "-m", "lama-tiny.gguf")
+    assert "did you mean llama-tiny.gguf?" in done.complaint(ExitCode.MODEL)
+
+
+def test_a_wrong_adapter_is_blamed_and_not_the_model(program: Program) -> None:
+    write_llama(program.place / "other.gguf")
+    (program.place / "noise.gguf").write_bytes(NOISE)
+    for name in ("other.gguf", "noise.gguf", "."):
+        path = str(program.place / name)
+        line = program.pipe("generate", "hi", "--lora", path).complaint(ExitCode.MODEL)
+        assert path in line

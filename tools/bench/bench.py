@@ -133,18 +133,8 @@ class Bench:
         target: float,
         *flags: str,
     ) -> Case:
-        common = [
-            "-n",
-            str(TOKENS + 1),
-            "--ignore-eos",
-            "--seed",
-            "1",
-            "-c",
-            "1024",
-            "--threads",
-            self._threads,
-            *sampling,
-        ]
+        common = f"-n {TOKENS + 1} --ignore-eos --seed 1 -c 1024 --threads {self._threads}".split()
+        common += sampling
         own = [*ours, "generate", PROMPT, "--model", str(model), "--raw", "--json", "-q", *common]
         rival = [str(self._completion), "-m", str(model), "-p", PROMPT, "-no-cnv", *common, *flags]
         return Case(
@@ -215,12 +205,13 @@ def our_rate(document: str) -> float:
 
 
 def their_rate(log: str) -> float:
-    """The same from llama-completion's own clocks: decoding and sampling, without printing."""
-    decoding = re.search(r" eval time = +([\d.]+) ms / +(\d+) runs", log)
-    sampling = re.search(r"sampling time = +([\d.]+) ms", log)
-    assert decoding and sampling, log[-2000:]
-    assert int(decoding[2]) == TOKENS, decoding[0]
-    return 1e3 * TOKENS / (float(decoding[1]) + float(sampling[1]))
+    """The same from llama-completion's own clock, which runs from prompt to end."""
+    total = re.search(r"total time = +([\d.]+) ms", log)
+    prompt = re.search(r"prompt eval time = +([\d.]+) ms", log)
+    decoding = re.search(r" eval time = .* (\d+) runs", log)
+    assert total and prompt and decoding, log[-2000:]
+    assert int(decoding[1]) == TOKENS, decoding[0]
+    return 1e3 * TOKENS / (float(total[1]) - float(prompt[1]))
 
 
 def measure(case: Case) -> str:
@@ -264,7 +255,7 @@ def main() -> None:
     parser.add_argument("--llm", default="llm", help="the program llm")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="for models")
     parser.add_argument("--threads", type=int, default=machine.usable_cpus())
-    parser.add_argument("--rounds", type=int, default=7, help="starts are measured 3 times that")
+    parser.add_argument("--rounds", type=int, default=15, help="starts are measured 3 times that")
     parser.add_argument("--only", default="", help="part of a row's name")
     given = parser.parse_args()
     cache = given.cache.resolve()

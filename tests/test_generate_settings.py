@@ -1,0 +1,212 @@
+"""Settings at work in the real program, on the real built-in model."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from gguf import GGUFReader
+from models import write_gguf, write_llama
+from program import Program
+
+from llmparams_cli.engine.gpu import backends
+from llmparams_cli.engine.library import llama
+from llmparams_cli.errors import ExitCode
+from llmparams_cli.models import builtin
+
+STORY = ("generate", "Tell me a story", "--seed", "1", "-n", "24")
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 12},
+        "kind": {"enum": ["fox", "crow"]},
+        "age": {"type": "integer", "minimum": 1, "maximum": 99},
+        "friends": {"type": "array", "items": {"type": "boolean"}, "maxItems": 3},
+    },
+    "required": ["name", "kind", "age", "friends"],
+    "additionalProperties": False,
+}
+
+
+# --- constraints
+
+
+def test_a_grammar_rules_the_text_from_the_flag_a_file_and_a_preset(program: Program) -> None:
+    grammar = 'root ::= ("fox" | "crow") [0-9]{3} "."'
+    (program.place / "animal.gbnf").write_text(grammar)
+    (program.place / "animal.yaml").write_text("parameters:\n  grammar: '@animal.gbnf'\n")
+    for arguments in (
+        ("--grammar", grammar),
+        ("--grammar", "@animal.gbnf"),
+        ("-p", "./animal.yaml"),
+    ):
+        for temperature in ("0", "3"):
+            result = program.call(
+                "generate", "hi", "--json", "--temp", temperature, *arguments
+            ).json
+            assert result["text"][:3] in ("fox", "cro")
+            assert result["text"][-4:-1].isdecimal() and result["text"].endswith(".")
+            assert result["stop"]["reason"] == "end-of-generation"
+
+
+def test_a_schema_yields_valid_json_or_says_why_not(program: Program) -> None:
+    (program.place / "person.json").write_text(json.dumps(PERSON))
+    sources = (json.dumps(PERSON), "@person.json", "person.json")
+    for seed, source in enumerate(sources):
+        for temperature in ("0", "1", "3"):
+            result = program.call(
+                "generate", "Who?", "--json", "--json-schema", source, "--temp", temperature,
+                "-s", str(seed), "-n", "300", "--context", "1024",
+            ).json  # fmt: skip
+            assert result["stop"]["reason"] == "end-of-generation"
+            jsonschema.validate(json.loads(result["text"]), PERSON)
+    cut = program.call(
+        "generate", "Who?", "--json", "--json-schema", sources[0], "-n", "4"
+    ).json
+    assert cut["stop"]["reason"] == "max-tokens"
+
+
+def test_a_schema_brings_no_noise_of_the_library(program: Program) -> None:
+    done = program.pipe("generate", "hi", "-q", "--json-schema", '{"type": "boolean"}')
+    assert done.json in (True, False)
+    assert done.stderr == ""
+
+
+# --- tokens forbidden and favoured
+
+
+def test_a_bias_by_id_or_by_text_decides_what_is_said(program: Program) -> None:
+    arguments = (*STORY, "--json", "--logprobs", "0", "--temp", "0")
+    first = program.call(*arguments).json["tokens"][0]
+    forbidden = program.call(*arguments, "--logit-bias", f"{first['id']}=false").json["tokens"]
+    assert first["id"] not in {token["id"] for token in forbidden}
+
+    names = GGUFReader(builtin.PATH).fields["tokenizer.ggml.tokens"].contents()
+    favoured = program.call(*arguments, "--logit-bias", f"{names.index('x')}=100").json
+    assert favoured["text"] == "x" * 24
+    assert program.call(*arguments, "--logit-bias", "x=100").json["text"] == "x" * 24
+    both = program.call(*arguments, "--logit-bias", "x=100", "--logit-bias", "x=false").json
+    assert "x" not in both["text"]
+
+
+def test_ignore_eos_goes_on_where_the_model_would_end(program: Program) -> None:
+    end = GGUFReader(builtin.PATH).fields["tokenizer.ggml.eos_token_id"].contents()
+    arguments = ("generate", "hi", "--json", "-n", "20", "--logit-bias", f"{end}=50")
+    assert program.call(*arguments).json["stop"]["reason"] == "end-of-generation"
+    result = program.call(*arguments, "--ignore-eos").json
+    assert result["stop"] == {"reason": "max-tokens", "detail": "20 tokens"}
+    assert result["usage"]["completion_tokens"] == 20
+
+
+def test_a_setting_that_cannot_matter_is_named_once(program: Program) -> None:
+    done = program.pipe(*STORY, "--temp", "0", "--top-p", "0.5")
+    [line] = [line for line in done.stderr.splitlines() if "top_p" in line]
+    assert "has no effect: temperature 0 always takes the most probable token" in line
+
+
+# --- where values come from
+
+
+def test_variables_and_presets_change_the_run_and_flags_win(program: Program) -> None:
+    arguments = ("generate", "hi", "--json", "-p", "deterministic")
+    result = program.call(*arguments, LLMPARAMS_MAX_TOKENS="2").json
+    assert result["usage"]["completion_tokens"] <= 2
+    assert result["parameters"]["temperature"]["value"] == 0
+    result = program.call(*arguments, "-n", "3", LLMPARAMS_MAX_TOKENS="2").json
+    assert result["parameters"]["max_tokens"]["value"] == 3
+    assert result["parameters"]["max_tokens"]["overrode"][0]["value"] == 2
+    done = program.call("generate", "hi", "-n", "1", "--json", LLMPARAMS_PRESET="deterministic")
+    assert done.json["parameters"]["temperature"]["value"] == 0
+
+
+def test_a_configured_model_is_used_and_the_built_in_one_not_mentioned(
+    program: Program, tmp_path: Path
+) -> None:
+    path = write_llama(tmp_path / "mine.gguf", metadata={"general.name": "mine"})
+    for arguments, variables in (
+        (("-m", "mine.gguf"), {}),
+        ((), {"LLMPARAMS_MODEL": str(path)}),
+    ):
+        done = program.call("generate", "hi", "--json", "-n", "1", *arguments, **variables)
+        assert done.json["model"]["name"] == "mine"
+        assert "built-in" not in done.stderr
+    assert "built-in" in program.call("generate", "hi", "-n", "1").stderr
+
+
+# --- the machine
+
+
+@pytest.mark.skipif(len(backends()) > 1, reason="this library has a GPU backend")
+def test_layers_for_a_gpu_that_is_not_there_are_told_once(program: Program) -> None:
+    done = program.pipe(*STORY, "--gpu-layers", "all")
+    assert done.stdout == program.call(*STORY).stdout
+    [line] = [line for line in done.stderr.splitlines() if "GPU" in line]
+    assert line.startswith("llmparams: gpu_layers all (flag --gpu-layers)")
+    assert "GPU" not in program.call(*STORY).stderr
+
+
+def test_quantised_weights_write_text_too(program: Program) -> None:
+    lib = llama()
+    params = lib.llama_model_quantize_default_params()
+    params.ftype = lib.LLAMA_FTYPE_MOSTLY_Q8_0
+    target = program.place / "q8.gguf"
+    source = str(builtin.PATH).encode()
+    assert lib.llama_model_quantize(source, str(target).encode(), ctypes.byref(params)) == 0
+    result = program.pipe(*STORY, "-m", "q8.gguf", "--temp", "0", "--json").json
+    assert result["model"]["quantization"] == "Q8_0"
+    whole = program.call(*STORY, "--temp", "0").text
+    assert result["text"][:10] == whole[:10] != ""
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--cache-type-k", "q8_0", "--cache-type-v", "q8_0"),
+        ("--flash-attention", "off", "--no-mmap"),
+        ("--batch-size", "2", "--ubatch-size", "1"),
+    ],
+)
+def test_how_the_machine_is_used_does_not_change_what_is_said(
+    program: Program, flags: tuple[str, ...]
+) -> None:
+    arguments = ("generate", "Once upon a time", "--temp", "0", "-n", "4")
+    assert program.call(*arguments, *flags).text == program.call(*arguments).text
+
+
+def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program) -> None:
+    width = 64
+    random = np.random.default_rng(1)
+    write_llama(program.place / "base.gguf", width=width)
+    write_gguf(
+        program.place / "lora.gguf",
+        "llama",
+        {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": 4.0},
+        {
+            f"blk.0.attn_{part}.weight.lora_{side}": (
+                random.standard_normal((4, width) if side == "a" else (width, 4), np.float32),
+                None,
+            )
+            for part in ("q", "output")
+            for side in "ab"
+        },
+    )
+
+    def logprobs(*lora: str) -> list[float]:
+        done = program.call(
+            "generate", "hello", "-m", "base.gguf", "--json", "--logprobs", "8", "-n", "1", *lora
+        )
+        assert done.code == 0, done.stderr
+        return [candidate["logprob"] for candidate in done.json["tokens"][0]["top"]]
+
+    path = str(program.place / "lora.gguf")
+    bare = logprobs()
+    assert logprobs("--lora", f"{path}:0") == pytest.approx(bare, abs=1e-4)
+    full = logprobs("--lora", path)
+    assert full != pytest.approx(bare, abs=1e-2)
+    assert logprobs("--lora", f"{path}:1.0") == pytest.approx(full, abs=1e-4)
+    done = program.call("generate", "hi", "--lora", path)
+    assert path in done.complaint(ExitCode.MODEL)  # made for another model
