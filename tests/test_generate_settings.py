@@ -64,9 +64,7 @@ def test_a_schema_yields_valid_json_or_says_why_not(program: Program) -> None:
             ).json  # fmt: skip
             assert result["stop"]["reason"] == "end-of-generation"
             jsonschema.validate(json.loads(result["text"]), PERSON)
-    cut = program.call(
-        "generate", "Who?", "--json", "--json-schema", sources[0], "-n", "4"
-    ).json
+    cut = program.call("generate", "Who?", "--json", "--json-schema", sources[0], "-n", "4").json
     assert cut["stop"]["reason"] == "max-tokens"
 
 
