@@ -13,8 +13,8 @@ from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 
 NOISE = np.random.default_rng(0).integers(0, 256, 100_000, np.uint8).tobytes()
-WEIGHTS = ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output")
-WEIGHTS += ("ffn_norm", "ffn_gate", "ffn_up", "ffn_down")
+ATTENTION = [f"attn_{part}" for part in ("norm", "q", "k", "v", "output")]
+FEED_FORWARD = [f"ffn_{part}" for part in ("norm", "gate", "up", "down")]
 
 
 def truncated(at: int | float) -> object:
@@ -28,7 +28,7 @@ def truncated(at: int | float) -> object:
 
 
 def vocabulary_only(path: Path) -> None:
-    names = [f"blk.{layer}.{part}" for layer in range(2) for part in WEIGHTS]
+    names = [f"blk.{layer}.{part}" for layer in range(2) for part in (*ATTENTION, *FEED_FORWARD)]
     names += ["token_embd", "output_norm", "output"]
     write_llama(path, tensors={f"{name}.weight": None for name in names})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from program import Program
 
@@ -11,7 +13,7 @@ from llmparams_cli.errors import ExitCode
 USAGE, PRESET, MODEL = ExitCode.USAGE, ExitCode.PRESET, ExitCode.MODEL
 
 # arguments after `generate hi`: the exit code, and words that the line must contain
-WRONG = {
+WRONG: dict[str, tuple[Any, ...]] = {
     "--temprature 1": (USAGE, "--temprature", "--temperature"),
     "--temperature hot": (USAGE, "--temperature", "'hot'", "not a number", "params temperature"),
     "--temperature -1": (USAGE, "--temperature", "-1", "0 to 10"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from program import Program
 
-ENDLESS = ("--ignore-eos", "-n", "-1", "--context", "4096")
+ENDLESS = ("--ignore-eos", "-n", "-1", "--context", "12000")
 # One token at a time: reading this prompt would take longer than any test may.
 SLOW = ("--ubatch-size", "1", "--context", "30000", "--file", "long.txt")
 

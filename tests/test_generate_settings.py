@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -17,6 +18,9 @@ from llmparams_cli.engine.gpu import backends
 from llmparams_cli.engine.library import llama
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
+from llmparams_cli.params.kinds import Choice, Number
+from llmparams_cli.params.spec import Param
+from llmparams_cli.params.table import PARAMS
 
 STORY = ("generate", "Tell me a story", "--seed", "1", "-n", "24")
 PERSON = {
@@ -125,11 +129,11 @@ def test_a_configured_model_is_used_and_the_built_in_one_not_mentioned(
     program: Program, tmp_path: Path
 ) -> None:
     path = write_llama(tmp_path / "mine.gguf", metadata={"general.name": "mine"})
-    for arguments, variables in (
-        (("-m", "mine.gguf"), {}),
-        ((), {"LLMPARAMS_MODEL": str(path)}),
+    short = ("generate", "hi", "--json", "-n", "1")
+    for done in (
+        program.call(*short, "-m", "mine.gguf"),
+        program.call(*short, LLMPARAMS_MODEL=str(path)),
     ):
-        done = program.call("generate", "hi", "--json", "-n", "1", *arguments, **variables)
         assert done.json["model"]["name"] == "mine"
         assert "built-in" not in done.stderr
     assert "built-in" in program.call("generate", "hi", "-n", "1").stderr
@@ -143,7 +147,13 @@ def test_layers_for_a_gpu_that_is_not_there_are_told_once(program: Program) -> N
     done = program.pipe(*STORY, "--gpu-layers", "all")
     assert done.stdout == program.call(*STORY).stdout
     [line] = [line for line in done.stderr.splitlines() if "GPU" in line]
-    assert line.startswith("llmparams: gpu_layers all (flag --gpu-layers)")
+    assert line.startswith("llmparams: gpu_layers all (flag --gpu-layers): this library has no GPU")
+    done = program.call(*STORY, "-ngl", "5", "-sm", "row", LLMPARAMS_TENSOR_SPLIT="3,1")
+    [line] = [line for line in done.stderr.splitlines() if "GPU" in line]
+    assert line.startswith(
+        "llmparams: gpu_layers 5 (flag --gpu-layers), split_mode row (flag --split-mode), "
+        "tensor_split 3,1 (environment LLMPARAMS_TENSOR_SPLIT): "
+    )
     assert "GPU" not in program.call(*STORY).stderr
 
 
@@ -173,6 +183,55 @@ def test_how_the_machine_is_used_does_not_change_what_is_said(
 ) -> None:
     arguments = ("generate", "Once upon a time", "--temp", "0", "-n", "4")
     assert program.call(*arguments, *flags).text == program.call(*arguments).text
+
+
+CHOICES = [
+    (param.flag, word)
+    for param in PARAMS.values()
+    if isinstance(param.kind, Choice)
+    for word in param.kind.words
+]
+
+
+@pytest.mark.parametrize(("flag", "word"), CHOICES)
+def test_every_word_of_every_choice_works(program: Program, flag: str, word: str) -> None:
+    done = program.call("generate", "hi", "-n", "1", "-q", flag, word)
+    assert (done.code, done.stderr) == (0, "")
+
+
+# What else must be on for a parameter to matter.
+COMPANIONS = {
+    "dry": ("--dry-multiplier", "1"),
+    "xtc": ("--xtc-probability", "1"),
+    "mirostat_": ("--mirostat", "1"),
+    "adaptive_p_decay": ("--adaptive-p-target", "0.5"),
+    "dynatemp_exponent": ("--dynatemp-range", "1"),
+    "repeat_last_n": ("--repeat-penalty", "1.5"),
+}
+IMPOSSIBLE = ("context", "threads", "threads_batch")  # their upper bounds, on most machines
+
+
+def bounds() -> Iterator[tuple[Param, str]]:
+    for param in PARAMS.values():
+        kind = param.kind
+        if isinstance(kind, Number) and param.name not in IMPOSSIBLE:
+            low = 1e-9 if kind.low_open else kind.low
+            high = 1e12 if kind.high is None else kind.high
+            yield from ((param, kind.show(value)) for value in (low, high, *kind.special))
+
+
+@pytest.mark.parametrize(
+    ("param", "value"), [*bounds()], ids=lambda item: getattr(item, "name", item)
+)
+def test_the_bounds_of_every_number_work(program: Program, param: Param, value: str) -> None:
+    companions = [
+        flag
+        for name, flags in COMPANIONS.items()
+        if param.name.startswith(name) and param.flag not in flags
+        for flag in flags
+    ]
+    done = program.call("generate", "hi", "-n", "8", "-q", *companions, param.flag, value)
+    assert (done.code, done.stderr) == (0, "")
 
 
 def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wild
@@ -52,7 +53,7 @@ def test_every_token_is_coloured_and_explained(program: Program) -> None:
     [((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"}), (("--color", "never"), {})],
 )
 def test_colours_are_off_when_they_are_not_wanted(
-    program: Program, flags: tuple[str, ...], variables: dict[str, str]
+    program: Program, flags: tuple[str, ...], variables: dict[str, Any]
 ) -> None:
     shown = program.terminal(*STORY, *flags, "--color-by", "entropy", **variables).end()
     assert shown.code == 0

@@ -254,9 +254,12 @@ class _Builder:
         return None if value == PARAMS[name].neutral else init(value, *more)
 
     def _window(self, name: str) -> int:
-        """A number of tokens; -1 is the whole context (llama.cpp would take it for 0)."""
+        """A number of tokens; -1 is the whole context (llama.cpp would take it for 0).
+
+        Never more than that: DRY takes memory for all of its window at once.
+        """
         size = int(self._set[name])
-        return self._context_size if size < 0 else size
+        return self._context_size if size < 0 else min(size, self._context_size)
 
     def _tokens_of(self, key: str) -> list[int]:
         """A bias's key is a token id, or text that stands for all of its tokens."""

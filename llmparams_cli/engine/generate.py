@@ -177,6 +177,7 @@ class _Answer:
             first_token = first_token or time.perf_counter()
             yield from pieces
         ended = time.perf_counter()
+        progress("reading", 1.0)  # over, even when it was interrupted
         stop = self._branch.stop or self._interrupt.stop
         assert stop is not None, "decoding ended without a reason"
         if stop.reason is not StopReason.STOP_SEQUENCE and self._tokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmparams_cli.engine.library import function, ggml, ggml_registry, llama
@@ -10,6 +11,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
 
+SETTINGS = ("gpu_layers", "main_gpu", "split_mode", "tensor_split")
 DEVICE_GPU = (1, 2)  # enum ggml_backend_dev_type: GPU, integrated GPU
 ALL_LAYERS = -1
 MEMORY_SHARE = 0.9  # of the free memory; the rest is for compute buffers
@@ -20,12 +22,9 @@ def layers(env: Environment, settings: Settings, header: Header) -> int:
     """How many layers go to the GPU (llama.cpp's n_gpu_layers; -1 for all)."""
     asked = settings["gpu_layers"]
     if not llama().llama_supports_gpu_offload():
-        if asked not in ("auto", 0):
-            origin = settings.setting("gpu_layers").origin
-            env.note(
-                f"gpu_layers {asked} ({origin}): this library has no GPU backend, "
-                "so the CPU does all the work"
-            )
+        unheard = ", ".join(_wishes(settings))
+        if unheard:
+            env.note(f"{unheard}: this library has no GPU backend, so the CPU does all the work")
         return 0
     if asked == "all":
         return ALL_LAYERS
@@ -34,6 +33,14 @@ def layers(env: Environment, settings: Settings, header: Header) -> int:
     tokens = settings["context"] or min(header.context_length or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     cache = tokens * header.kv_bytes_per_token(settings["cache_type_k"], settings["cache_type_v"])
     return layers_that_fit(free_memory(), header.size + cache, header.block_count)
+
+
+def _wishes(settings: Settings) -> Iterator[str]:
+    """What somebody asked of a GPU, with its origin."""
+    for setting in map(settings.setting, SETTINGS):
+        if setting.value not in (setting.param.default, 0):
+            shown = setting.param.kind.show(setting.value)
+            yield f"{setting.param.name} {shown} ({setting.origin})"
 
 
 def layers_that_fit(free: int, needed: int, layers: int) -> int:

@@ -42,7 +42,7 @@ class Interrupt:
         """Begin to count the time limit (seconds; 0 for none)."""
         if self._limit > 0:
             stop = Stop(StopReason.TIME_LIMIT, f"{self._limit:g} s")
-            self._timer = threading.Timer(self._limit, self.set, [stop])
+            self._timer = threading.Timer(min(self._limit, threading.TIMEOUT_MAX), self.set, [stop])
             self._timer.daemon = True
             self._timer.start()
 

@@ -16,7 +16,7 @@ from llmparams_cli.engine.interrupt import Interrupt
 from llmparams_cli.engine.library import llama
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, UsageError
-from llmparams_cli.models.gguf import Header
+from llmparams_cli.models.gguf import TENSOR_TYPES, Header
 from llmparams_cli.params.settings import Settings
 
 DEFAULT_CONTEXT = 8192  # enough for most prompts; larger caches only when asked for
@@ -32,12 +32,13 @@ def model_params(
     lib = llama()
     params = lib.llama_model_default_params()
     params.n_gpu_layers = gpu.layers(env, settings, header)
-    params.split_mode = SPLIT_MODES.index(settings["split_mode"])
-    params.main_gpu = settings["main_gpu"]
+    if params.n_gpu_layers:  # without a GPU, some split modes are errors
+        params.split_mode = SPLIT_MODES.index(settings["split_mode"])
+        params.main_gpu = settings["main_gpu"]
+        _set_tensor_split(params, settings["tensor_split"])
     mapped, locked = settings["mmap"], settings["mlock"]
     params.load_mode = int(mapped) + 2 * int(locked)  # enum llama_load_mode
     params.progress_callback = lib.llama_progress_callback(lambda done, _: progress(done))
-    _set_tensor_split(params, settings["tensor_split"])
     weights.apply(probe.choose(env, header.tensor_types()), params)
     return params
 
@@ -77,7 +78,8 @@ def context_params(settings: Settings, size: int, interrupt: Interrupt, sequence
 
 
 def _ggml_type(name: str) -> int:
-    return int(getattr(llama(), f"GGML_TYPE_{name.upper()}"))
+    """Its number in enum ggml_type; the binding's own constants lack BF16."""
+    return next(number for number, type in TENSOR_TYPES.items() if type.name == name.upper())
 
 
 def context_size(env: Environment, settings: Settings, header: Header) -> int:
