@@ -49,6 +49,7 @@ def run(arguments: Sequence[str], env: Environment) -> int:
     except LlmparamsError as error:
         return _report(env, error.message, error.hint, error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
+        env.note("interrupted")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return _reader_left(env)
@@ -108,12 +109,21 @@ def build(arguments: Sequence[str]) -> Callable[..., Any]:
     return app
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"{APP} {__version__}")
         raise typer.Exit()
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def _not_loaded() -> None:

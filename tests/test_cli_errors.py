@@ -124,3 +124,7 @@ def test_what_is_wrong_cannot_move_the_cursor(program: Program) -> None:
 def test_errors_come_before_the_model_is_looked_at(program: Program) -> None:
     line = program.call("generate", "hi", "-m", "missing.gguf", "--top-k", "x").complaint(USAGE)
     assert "--top-k" in line
+
+
+def test_the_version_is_printed_without_a_command(program: Program) -> None:
+    assert program.call("--version").code == 0

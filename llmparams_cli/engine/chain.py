@@ -61,6 +61,11 @@ class Sampler:
             return int(llama().llama_sampler_sample(self.chain, context.handle, row))
         return self._sample_constrained(context.logits(row), self._grammar)
 
+    def grammar_is_complete(self) -> bool:
+        """May the text end here?"""
+        grammar = self._grammar
+        return grammar is None or any(map(grammar.allows, self._model.end_tokens))
+
     def show_prompt(self, tokens: list[int]) -> None:
         """Let the stages with a memory (penalties, DRY) count the prompt too."""
         for stage in self._history:

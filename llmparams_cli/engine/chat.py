@@ -54,7 +54,6 @@ def render(
 
 
 def _compile(template: str) -> Any:
-    import jinja2
     from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -66,7 +65,7 @@ def _compile(template: str) -> Any:
     environment.globals["strftime_now"] = _strftime_now
     try:
         return environment.from_string(template)
-    except jinja2.TemplateError as error:
+    except Exception as error:  # TemplateError, RecursionError, …
         raise ModelError(
             f"the model's chat template is not valid Jinja: {error}",
             "--raw generates without the template",

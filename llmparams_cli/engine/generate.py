@@ -17,7 +17,7 @@ from llmparams_cli.engine.library import llama, log
 from llmparams_cli.engine.llama import Context, Model, softmax_statistics
 from llmparams_cli.engine.text import TextStream
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ModelError
+from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import (
@@ -203,6 +203,11 @@ class _Answer:
             return []
         self._refuse_nan(row)
         drawn = branch.sampler.sample(self._context, row)
+        if drawn is None and not branch.sampler.grammar_is_complete():
+            raise UsageError(
+                "no token is left that both the grammar and the other settings allow",
+                "logit_bias, or a truncating stage, forbids what the grammar needs",
+            )
         if drawn is None or self._model.ends_generation(drawn):
             detail = "the grammar is complete" if drawn is None else self._model.name(drawn)
             branch.stop = Stop(StopReason.END_OF_GENERATION, detail)

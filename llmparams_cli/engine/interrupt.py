@@ -74,6 +74,8 @@ class Interrupt:
             self._restore = []
 
     def _listen(self) -> None:
+        if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
+            return  # whoever started the program (nohup, `&` in a script) wants it so
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         handler = signal.signal(signal.SIGINT, self._pressed)

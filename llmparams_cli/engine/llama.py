@@ -13,7 +13,8 @@ from llmparams_cli.engine.crash import during
 from llmparams_cli.engine.library import llama, log
 from llmparams_cli.errors import BackendError, ExitCode, ModelError
 
-ATTR_CONTROL = 1 << 3  # LLAMA_TOKEN_ATTR_CONTROL
+# LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
+ATTR_SPECIAL = 1 << 0 | 1 << 3
 
 
 class Model:
@@ -68,7 +69,7 @@ class Model:
             size = -count
 
     def is_control(self, token: int) -> bool:
-        return bool(llama().llama_vocab_get_attr(self.vocab, token) & ATTR_CONTROL)
+        return bool(llama().llama_vocab_get_attr(self.vocab, token) & ATTR_SPECIAL)
 
     def ends_generation(self, token: int) -> bool:
         return bool(llama().llama_vocab_is_eog(self.vocab, token))

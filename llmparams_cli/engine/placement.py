@@ -86,7 +86,7 @@ def context_size(env: Environment, settings: Settings, header: Header) -> int:
     """Tokens of context: as asked, or the trained length within memory and 8,192."""
     asked, trained = int(settings["context"]), header.context_length
     per_token = header.kv_bytes_per_token(settings["cache_type_k"], settings["cache_type_v"])
-    fits = _tokens_in_memory(settings, header, per_token)
+    fits = _tokens_in_memory(per_token)
     if asked:
         if trained and asked > trained:
             env.note(
@@ -112,13 +112,12 @@ def context_size(env: Environment, settings: Settings, header: Header) -> int:
     return size
 
 
-def _tokens_in_memory(settings: Settings, header: Header, per_token: int) -> int | None:
+def _tokens_in_memory(per_token: int) -> int | None:
+    """What the cache may still take; the weights are in memory by now."""
     free = machine.available_memory()
     if free is None or per_token == 0:
         return None
-    # Mapped weights can be read from the file again and again; copied ones cannot.
-    weights = 0 if settings["mmap"] and not settings["mlock"] else header.size
-    return int((free * MEMORY_SHARE - weights) / per_token)
+    return int(free * MEMORY_SHARE / per_token)
 
 
 def lora_adapters(settings: Settings) -> list[tuple[Path, float]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from llmparams_cli.env import Environment
+from llmparams_cli.env import Environment, discard
 from llmparams_cli.protocol import Finished, Piece, Started, Token
 from llmparams_cli.render.plain import Answer
 from llmparams_cli.render.summary import fold, separator, statistics
@@ -148,8 +148,11 @@ class TerminalRenderer:
         text = encodable(text, env.stderr)
         if style and self._colored_aside:
             text = _styled(text, style)
-        env.stderr.write(text + end)
-        env.stderr.flush()
+        try:
+            env.stderr.write(text + end)
+            env.stderr.flush()
+        except OSError:  # nobody reads it: the answer matters more
+            discard(env.stderr)
 
 
 class _Canvas:
