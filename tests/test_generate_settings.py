@@ -72,6 +72,24 @@ def test_a_schema_yields_valid_json_or_says_why_not(program: Program) -> None:
     assert cut["stop"]["reason"] == "max-tokens"
 
 
+def test_strings_hold_no_raw_control_characters_even_if_the_model_insists(
+    program: Program,
+) -> None:
+    result = program.call(
+        "generate", "hi", "--json", "--json-schema", '{"type": "string", "maxLength": 9}',
+        "--logit-bias", "\n=50", "--logit-bias", "\t=50", "--temp", "2", "-n", "60",
+    ).json  # fmt: skip
+    assert result["stop"]["reason"] == "end-of-generation"
+    assert len(json.loads(result["text"])) <= 9
+
+
+def test_what_a_schema_cannot_enforce_is_told(program: Program) -> None:
+    schema = '{"type": "array", "uniqueItems": true, "maxItems": 2}'
+    done = program.call("generate", "hi", "-n", "40", "--json-schema", schema)
+    [line] = [line for line in done.stderr.splitlines() if "enforce" in line]
+    assert "json_schema (flag --json-schema) does not enforce uniqueItems" in line
+
+
 def test_a_schema_brings_no_noise_of_the_library(program: Program) -> None:
     done = program.pipe("generate", "hi", "-q", "--json-schema", '{"type": "boolean"}')
     assert done.json in (True, False)

@@ -98,7 +98,7 @@ class Engine:
         prompt, text = self._prompt(request, size)
         params = placement.context_params(settings, size, self._interrupt)
         seed = draw_seed(settings)
-        constraint = grammar.from_settings(self.model, settings)
+        constraint = grammar.from_settings(self.model, settings, self._env.note)
         with (
             closing(Context(self.model, params, size)) as context,
             closing(Sampler(self.model, settings, seed, size, constraint)) as sampler,

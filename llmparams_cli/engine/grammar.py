@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from llmparams_cli.engine.library import import_part, llama
+from llmparams_cli.engine.library import llama
 from llmparams_cli.engine.llama import Model
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
+
+EXAMPLE = 'a grammar is text such as root ::= "yes" | "no"; @FILE reads one'
+CONVERTED = "the JSON Schema was turned into a grammar that does not work"
 
 
 class Grammar:
     """The state of a GBNF grammar while text is generated (llama_sampler_init_grammar)."""
 
-    def __init__(self, model: Model, gbnf: str, origin: str) -> None:
+    def __init__(self, model: Model, gbnf: str, origin: str, hint: str = EXAMPLE) -> None:
         with _captured_stderr() as complaints:
             self.handle = llama().llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
         if not self.handle:
-            raise UsageError(
-                f"{origin}: not a GBNF grammar: {_first_reason(complaints)}",
-                'a grammar is text such as root ::= "yes" | "no"; @FILE reads one',
-            )
+            raise UsageError(f"{origin}: not a GBNF grammar: {_first_reason(complaints)}", hint)
         self._one = (llama().llama_token_data * 1)()
         self._array = llama().llama_token_data_array(data=self._one, size=1)
 
@@ -47,23 +46,30 @@ class Grammar:
         llama().llama_sampler_free(self.handle)
 
 
-def from_settings(model: Model, settings: Settings) -> Grammar | None:
+def from_settings(model: Model, settings: Settings, note: Callable[[str], None]) -> Grammar | None:
     """The grammar that `grammar` or `json_schema` asks for, if any."""
     if settings["grammar"]:
         origin = str(settings.setting("grammar").origin)
         return Grammar(model, settings["grammar"], origin)
     if settings["json_schema"] is not None:
         origin = str(settings.setting("json_schema").origin)
-        return Grammar(model, _from_json_schema(settings["json_schema"], origin), origin)
+        gbnf = _from_json_schema(settings["json_schema"], origin, note)
+        return Grammar(model, gbnf, origin, CONVERTED)
     return None
 
 
-def _from_json_schema(schema: Any, origin: str) -> str:
+def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> str:
+    from llmparams_cli.engine import json_schema
+
     try:
-        return str(import_part("llama_grammar").json_schema_to_gbnf(json.dumps(schema)))
-    except Exception as error:  # the converter raises whatever its code runs into
-        reason = str(error) or type(error).__name__
-        raise UsageError(f"{origin}: this JSON Schema cannot be followed: {reason}") from error
+        gbnf, unenforced = json_schema.to_gbnf(schema)
+    except RecursionError as error:
+        raise UsageError(f"{origin}: this JSON Schema is nested too deeply") from error
+    except (ValueError, TypeError, AttributeError) as error:  # whatever a non-schema leads to
+        raise UsageError(f"{origin}: this JSON Schema cannot be followed: {error}") from error
+    if unenforced:
+        note(f"json_schema ({origin}) does not enforce {', '.join(unenforced)}: check the output")
+    return gbnf
 
 
 @contextmanager

@@ -73,18 +73,18 @@ def llama() -> Any:
     """The binding's low-level module, its log already redirected to `log`."""
     # ggml starts a debugger on a failed assertion unless told otherwise before loading.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
-    module = import_part(PACKAGE)
+    module = _import_low_level()
     log.callback = module.llama_log_callback(log.add)
     module.llama_log_set(log.callback, None)
     module.llama_backend_init()
     return module
 
 
-def import_part(part: str) -> Any:
-    """Import `llama_cpp.PART` without running the package's own `__init__`, which takes
+def _import_low_level() -> Any:
+    """Import `llama_cpp.llama_cpp` without running the package's own `__init__`, which takes
     long and takes over the log.
     """
-    name = f"{PACKAGE}.{part}"
+    name = f"{PACKAGE}.{PACKAGE}"
     if PACKAGE in sys.modules:
         return importlib.import_module(name)
     bare = ModuleType(PACKAGE)
