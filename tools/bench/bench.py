@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from llmparams_cli.engine import library, machine
 from llmparams_cli.models import builtin
@@ -156,7 +157,7 @@ class Bench:
             lambda: self._milliseconds(ours),
             rival,
             lambda: self._milliseconds(theirs),
-            3 * self._rounds,
+            self._rounds,
             target,
         )
 
@@ -179,7 +180,7 @@ class Bench:
             sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         return done
 
-    def _model(self, name: str, **shape: int) -> Path:
+    def _model(self, name: str, **shape: Any) -> Path:
         """A llama model with random weights and tied embeddings, made once."""
         path = self._cache / name
         if not path.exists():
@@ -232,8 +233,8 @@ def measure(case: Case) -> str:
     reached = ratio >= case.target if case.more_is_better else ratio <= case.target
     return (
         f"| {case.name} | {figure(median(ours for ours, _ in pairs), case.unit)} | {case.rival} | "
-        f"{figure(median(theirs for _, theirs in pairs), case.unit)} | **{ratio:.2f}** "
-        f"({ratios[quarter]:.2f}–{ratios[-1 - quarter]:.2f}) | "
+        f"{figure(median(theirs for _, theirs in pairs), case.unit)} | **{ratio:.3f}** "
+        f"({ratios[quarter]:.2f} to {ratios[-1 - quarter]:.2f}) | "
         f"{'≥' if case.more_is_better else '≤'} {case.target:.2f}{'' if reached else ', missed'} |"
     )
 
@@ -255,23 +256,24 @@ def main() -> None:
     parser.add_argument("--llm", default="llm", help="the program llm")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="for models")
     parser.add_argument("--threads", type=int, default=machine.usable_cpus())
-    parser.add_argument("--rounds", type=int, default=15, help="starts are measured 3 times that")
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--only", default="", help="part of a row's name")
     given = parser.parse_args()
     cache = given.cache.resolve()
     cache.mkdir(parents=True, exist_ok=True)
-    llm = str(
-        Path(shutil.which(given.llm) or parser.error(f"no {given.llm}: pip install llm")).absolute()
+    llm = shutil.which(given.llm)
+    if llm is None:
+        parser.error(f"--llm {given.llm}: not found; pip install llm")
+    bench = Bench(
+        given.llama_bin.resolve(), os.path.abspath(llm), cache, given.threads, given.rounds
     )
-    bench = Bench(given.llama_bin.resolve(), llm, cache, given.threads, given.rounds)
     print("| | llmparams | against | | ratio (middle half of the rounds) | target |")
     print("|---|---:|---|---:|---|---|")
     for case in bench.cases():
         if given.only in case.name:
             print(measure(case), flush=True)
-    processor = machine.processor().model or machine.architecture()
     print(
-        f"\n{processor}, {given.threads} threads, Python {sys.version.split()[0]}, "
+        f"\n{machine.processor().model}, {given.threads} threads, Python {sys.version.split()[0]}, "
         f"llama-cpp-python {library.version()}; load average {os.getloadavg()[0]:.1f}."
     )
 
