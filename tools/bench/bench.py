@@ -256,7 +256,7 @@ def main() -> None:
     parser.add_argument("--llm", default="llm", help="the program llm")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="for models")
     parser.add_argument("--threads", type=int, default=machine.usable_cpus())
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="part of a row's name")
     given = parser.parse_args()
     cache = given.cache.resolve()
