@@ -14,6 +14,7 @@ FLOORS = {  # a room may import from its own floor's own room and from lower flo
     "errors": 0,
     "params": 1,
     "safe": 0,
+    "units": 0,
     "env": 2,
     "protocol": 2,
     "presets": 3,

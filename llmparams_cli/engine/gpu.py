@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmparams_cli.engine.library import function, ggml, ggml_registry, llama
+from llmparams_cli.engine.machine import MEMORY_SHARE
 from llmparams_cli.env import Environment
-from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
 
 SETTINGS = ("gpu_layers", "main_gpu", "split_mode", "tensor_split")
 DEVICE_GPU = (1, 2)  # enum ggml_backend_dev_type: GPU, integrated GPU
 ALL_LAYERS = -1
-MEMORY_SHARE = 0.9  # of the free memory; the rest is for compute buffers
-DEFAULT_CONTEXT = 8192
 
 
-def layers(env: Environment, settings: Settings, header: Header) -> int:
-    """How many layers go to the GPU (llama.cpp's n_gpu_layers; -1 for all)."""
+def layers(env: Environment, settings: Settings, needed: int, count: int) -> int:
+    """How many layers go to the GPU (llama.cpp's n_gpu_layers; -1 for all), of a model
+    with `count` layers that needs so many bytes with its cache.
+    """
     asked = settings["gpu_layers"]
     if not llama().llama_supports_gpu_offload():
         unheard = ", ".join(_wishes(settings))
@@ -30,9 +30,7 @@ def layers(env: Environment, settings: Settings, header: Header) -> int:
         return ALL_LAYERS
     if asked != "auto":
         return int(asked)
-    tokens = settings["context"] or min(header.context_length or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
-    cache = tokens * header.kv_bytes_per_token(settings["cache_type_k"], settings["cache_type_v"])
-    return layers_that_fit(free_memory(), header.size + cache, header.block_count)
+    return layers_that_fit(free_memory(), needed, count)
 
 
 def _wishes(settings: Settings) -> Iterator[str]:

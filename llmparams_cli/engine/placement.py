@@ -16,11 +16,12 @@ from llmparams_cli.engine.interrupt import Interrupt
 from llmparams_cli.engine.library import llama
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, UsageError
-from llmparams_cli.models.gguf import TENSOR_TYPES, Header
+from llmparams_cli.models.ggml_types import TENSOR_TYPES
+from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
+from llmparams_cli.units import size_text
 
 DEFAULT_CONTEXT = 8192  # enough for most prompts; larger caches only when asked for
-MEMORY_SHARE = 0.9  # of the free memory; the rest is for compute buffers
 SPLIT_MODES = ("none", "layer", "row", "tensor")  # enum llama_split_mode
 FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}  # enum llama_flash_attn_type
 
@@ -31,7 +32,8 @@ def model_params(
     """llama_model_params; `progress` gets 0 … 1 and returns False to give up."""
     lib = llama()
     params = lib.llama_model_default_params()
-    params.n_gpu_layers = gpu.layers(env, settings, header)
+    needed = header.size + wanted_context(settings, header) * _cache_bytes(settings, header)
+    params.n_gpu_layers = gpu.layers(env, settings, needed, header.block_count)
     if params.n_gpu_layers:  # without a GPU, some split modes are errors
         params.split_mode = SPLIT_MODES.index(settings["split_mode"])
         params.main_gpu = settings["main_gpu"]
@@ -82,10 +84,21 @@ def _ggml_type(name: str) -> int:
     return next(number for number, type in TENSOR_TYPES.items() if type.name == name.upper())
 
 
+def wanted_context(settings: Settings, header: Header) -> int:
+    """Tokens of context as asked; else as the model was trained for, at most 8,192."""
+    usual = min(header.context_length or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+    return int(settings["context"]) or usual
+
+
+def _cache_bytes(settings: Settings, header: Header) -> int:
+    """What one token takes in the KV cache."""
+    return header.kv_bytes_per_token(settings["cache_type_k"], settings["cache_type_v"])
+
+
 def context_size(env: Environment, settings: Settings, header: Header) -> int:
-    """Tokens of context: as asked, or the trained length within memory and 8,192."""
+    """Tokens of context: as asked, or as many of the usual number as memory allows."""
     asked, trained = int(settings["context"]), header.context_length
-    per_token = header.kv_bytes_per_token(settings["cache_type_k"], settings["cache_type_v"])
+    per_token = _cache_bytes(settings, header)
     fits = _tokens_in_memory(per_token)
     if asked:
         if trained and asked > trained:
@@ -95,16 +108,16 @@ def context_size(env: Environment, settings: Settings, header: Header) -> int:
             )
         if fits is not None and asked > fits:
             raise BackendError(
-                f"context {asked} needs {_size(asked * per_token)} for its cache; "
+                f"context {asked} needs {size_text(asked * per_token)} for its cache; "
                 f"memory is left for {max(0, fits)} tokens",
                 "a smaller --context, or --cache-type-k q8_0 --cache-type-v q8_0",
             )
         return asked
-    size = min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+    size = wanted_context(settings, header)
     if fits is not None and fits < size:
         if fits < 1:
             raise BackendError(
-                f"the model needs {_size(header.size)} and does not fit this machine's free memory",
+                f"no memory is left for a context beside the model's {size_text(header.size)}",
                 "a smaller or more quantised model, or --gpu-layers on a machine with a GPU",
             )
         env.note(f"context is {fits} tokens: no more fits in memory")
@@ -117,7 +130,7 @@ def _tokens_in_memory(per_token: int) -> int | None:
     free = machine.available_memory()
     if free is None or per_token == 0:
         return None
-    return int(free * MEMORY_SHARE / per_token)
+    return int(free * machine.MEMORY_SHARE / per_token)
 
 
 def lora_adapters(settings: Settings) -> list[tuple[Path, float]]:
@@ -130,11 +143,3 @@ def lora_adapters(settings: Settings) -> list[tuple[Path, float]]:
         except ValueError:
             adapters.append((Path(text), 1.0))
     return adapters
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

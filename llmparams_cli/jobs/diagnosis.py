@@ -21,6 +21,7 @@ from llmparams_cli.params.settings import resolve as resolve_settings
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import cascade, find
 from llmparams_cli.protocol import Check, Health
+from llmparams_cli.units import size_text
 
 # Instruction sets that make a difference: as the kernel and as llama.cpp calls them.
 INSTRUCTIONS = {
@@ -72,7 +73,7 @@ def _processor() -> Iterator[Check]:
     yield Check("machine", "instructions", " ".join(known) or "unknown")
     yield Check("machine", "CPUs", f"{machine.usable_cpus()} usable of {os.cpu_count()}")
     free = machine.available_memory()
-    yield Check("machine", "memory", f"{_gigabytes(free)} free" if free else "unknown")
+    yield Check("machine", "memory", f"{size_text(free)} free" if free else "unknown")
 
 
 def _broken_library(env: Environment) -> Check | None:
@@ -146,7 +147,7 @@ def _devices() -> Iterator[Check]:
     yield Check("gpu", "backends", " ".join(gpu.backends()))
     devices = [device for device in gpu.devices() if device.is_gpu]
     for device in devices:
-        memory = f"{_gigabytes(device.free)} free of {_gigabytes(device.total)}"
+        memory = f"{size_text(device.free)} free of {size_text(device.total)}"
         yield Check("gpu", device.name, f"{device.description}, {memory}")
     if devices:
         return
@@ -241,7 +242,3 @@ def _failure(section: str, name: str, error: LlmparamsError) -> Check:
 
 def _warning(section: str, name: str, value: str, cure: str = "") -> Check:
     return Check(section, name, value, Health.WARN, cure)
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"

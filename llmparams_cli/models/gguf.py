@@ -9,146 +9,34 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
-import mmap
-import os
-import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from llmparams_cli.errors import ModelError
+from llmparams_cli.models.cursor import AGAIN, Array, Cursor, damaged, mapped
+from llmparams_cli.models.ggml_types import (
+    FILE_TYPES,
+    TENSOR_TYPES,
+    TENSOR_TYPES_BY_NAME,
+    TensorType,
+)
+from llmparams_cli.units import size_text
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32
 
-# Bounds that no real model comes near: they keep a hostile file from costing time or memory.
-MAX_HEADER = 256 << 20
+# Bounds that no real model comes near, as in `cursor`.
 MAX_ENTRIES = 100_000
-MAX_TEXT = 16 << 20
 MAX_DIMENSIONS = 4
 MAX_ELEMENTS = (1 << 63) - 1
 
-# Longer arrays (the vocabulary) stay in the file until `Header.array` asks for them.
-MAX_EAGER_ARRAY = 1024
-
-SCALARS = {
-    0: struct.Struct("<B"),
-    1: struct.Struct("<b"),
-    2: struct.Struct("<H"),
-    3: struct.Struct("<h"),
-    4: struct.Struct("<I"),
-    5: struct.Struct("<i"),
-    6: struct.Struct("<f"),
-    7: struct.Struct("<?"),
-    10: struct.Struct("<Q"),
-    11: struct.Struct("<q"),
-    12: struct.Struct("<d"),
-}
-TEXT, ARRAY = 8, 9
-
 _U32 = struct.Struct("<I")
-_U64 = struct.Struct("<Q")
 _COUNTS = struct.Struct("<2Q")
-_ARRAY = struct.Struct("<IQ")
 _SHAPE_TYPE_OFFSET = [struct.Struct(f"<{n}QIQ") for n in range(MAX_DIMENSIONS + 1)]
-
-
-class TensorType(NamedTuple):
-    """How weights are stored: in blocks of `per_block` weights and `block_bytes` bytes."""
-
-    name: str
-    per_block: int
-    block_bytes: int
-
-    def bytes_for(self, elements: int) -> int:
-        return -(-elements // self.per_block) * self.block_bytes
-
-
-TENSOR_TYPES = {
-    0: TensorType("F32", 1, 4),
-    1: TensorType("F16", 1, 2),
-    2: TensorType("Q4_0", 32, 18),
-    3: TensorType("Q4_1", 32, 20),
-    6: TensorType("Q5_0", 32, 22),
-    7: TensorType("Q5_1", 32, 24),
-    8: TensorType("Q8_0", 32, 34),
-    9: TensorType("Q8_1", 32, 36),
-    10: TensorType("Q2_K", 256, 84),
-    11: TensorType("Q3_K", 256, 110),
-    12: TensorType("Q4_K", 256, 144),
-    13: TensorType("Q5_K", 256, 176),
-    14: TensorType("Q6_K", 256, 210),
-    15: TensorType("Q8_K", 256, 292),
-    16: TensorType("IQ2_XXS", 256, 66),
-    17: TensorType("IQ2_XS", 256, 74),
-    18: TensorType("IQ3_XXS", 256, 98),
-    19: TensorType("IQ1_S", 256, 50),
-    20: TensorType("IQ4_NL", 32, 18),
-    21: TensorType("IQ3_S", 256, 110),
-    22: TensorType("IQ2_S", 256, 82),
-    23: TensorType("IQ4_XS", 256, 136),
-    24: TensorType("I8", 1, 1),
-    25: TensorType("I16", 1, 2),
-    26: TensorType("I32", 1, 4),
-    27: TensorType("I64", 1, 8),
-    28: TensorType("F64", 1, 8),
-    29: TensorType("IQ1_M", 256, 56),
-    30: TensorType("BF16", 1, 2),
-    34: TensorType("TQ1_0", 256, 54),
-    35: TensorType("TQ2_0", 256, 66),
-    39: TensorType("MXFP4", 32, 17),
-    40: TensorType("NVFP4", 64, 36),
-    41: TensorType("Q1_0", 128, 18),
-    42: TensorType("Q2_0", 64, 18),
-}
-TENSOR_TYPES_BY_NAME = {type.name: type for type in TENSOR_TYPES.values()}
-
-# general.file_type (llama_ftype in llama.h): what the model as a whole is called.
-FILE_TYPES = {
-    0: "F32",
-    1: "F16",
-    2: "Q4_0",
-    3: "Q4_1",
-    7: "Q8_0",
-    8: "Q5_0",
-    9: "Q5_1",
-    10: "Q2_K",
-    11: "Q3_K_S",
-    12: "Q3_K_M",
-    13: "Q3_K_L",
-    14: "Q4_K_S",
-    15: "Q4_K_M",
-    16: "Q5_K_S",
-    17: "Q5_K_M",
-    18: "Q6_K",
-    19: "IQ2_XXS",
-    20: "IQ2_XS",
-    21: "Q2_K_S",
-    22: "IQ3_XS",
-    23: "IQ3_XXS",
-    24: "IQ1_S",
-    25: "IQ4_NL",
-    26: "IQ3_S",
-    27: "IQ3_M",
-    28: "IQ2_S",
-    29: "IQ2_M",
-    30: "IQ4_XS",
-    31: "IQ1_M",
-    32: "BF16",
-    36: "TQ1_0",
-    37: "TQ2_0",
-    38: "MXFP4_MOE",
-    39: "NVFP4",
-    40: "Q1_0",
-    41: "Q2_0",
-}
-
-AGAIN = "download or copy it again"
 
 
 class Tensor(NamedTuple):
@@ -166,18 +54,6 @@ class Tensor(NamedTuple):
     @property
     def bytes(self) -> int:
         return self.type.bytes_for(self.elements)
-
-
-@dataclass(frozen=True)
-class Array:
-    """An array left in the file: the type of its items, their number, where they start."""
-
-    type: int
-    length: int
-    position: int
-
-    def __len__(self) -> int:
-        return self.length
 
 
 class Share(NamedTuple):
@@ -310,8 +186,8 @@ class Header:
         value = self.metadata.get(key, [])
         if not isinstance(value, Array):
             return list(value)
-        with _mapped(self.path) as (data, size):
-            cursor = _Cursor(self.path, data, size)
+        with mapped(self.path) as (data, size):
+            cursor = Cursor(self.path, data, size)
             cursor.position = value.position
             return cursor.items(value.type, value.length)
 
@@ -354,7 +230,7 @@ def _part_paths(path: Path, number: int, count: int) -> list[Path]:
     """The files of a split model, of which `path` is the one with this number (from 0)."""
     suffix = f"-{number + 1:05}-of-{count:05}.gguf"
     if count > 0xFFFF or number >= count:
-        raise _damaged(path, f"it says that it is part {number + 1} of {count}")
+        raise damaged(path, f"it says that it is part {number + 1} of {count}")
     if not path.name.endswith(suffix):
         raise ModelError(
             f"{path} is part {number + 1} of {count}, but its name does not end in {suffix}",
@@ -381,13 +257,13 @@ def _read_part(path: Path, number: int) -> Header:
 
 def read_header(path: Path) -> Header:
     """Read one file; ModelError when it is no sound GGUF, or less than all of it is there."""
-    with _mapped(path) as (data, size):
+    with mapped(path) as (data, size):
         if data[:4] != MAGIC:
             from llmparams_cli.models.sniff import describe
 
             what, cure = describe(data[:4096])
             raise ModelError(f"{path} is not a GGUF file: it {what}", cure)
-        cursor = _Cursor(path, data, size)
+        cursor = Cursor(path, data, size)
         cursor.position = len(MAGIC)
         version = _version(cursor)
         tensor_count, entry_count = _counts(cursor)
@@ -401,121 +277,7 @@ def read_header(path: Path) -> Header:
     return Header((path,), version, metadata, tensors, alignment, data_offset, size)
 
 
-@contextmanager
-def _mapped(path: Path) -> Iterator[tuple[mmap.mmap, int]]:
-    """The start of a file, long enough for any header, and the size of the whole file."""
-    try:
-        # Opening a named pipe to read it would wait for a writer.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(
-            f"{path} cannot be read: {reason}", "check the path and its permissions"
-        ) from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(
-                f"{path} is not a regular file", "a model is mapped into memory: save it in a file"
-            )
-        if not status.st_size:
-            raise ModelError(f"{path} is empty", AGAIN)
-        length = min(status.st_size, MAX_HEADER)
-        try:
-            data = mmap.mmap(descriptor, length, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"{path} cannot be mapped into memory: {error}", "copy it to a local disk"
-            ) from error
-        with data:
-            yield data, status.st_size
-    finally:
-        os.close(descriptor)
-
-
-class _Cursor:
-    """Reads values one after the other and refuses to leave the mapped bytes."""
-
-    def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
-        self.path = path
-        self.data = data
-        self.size = size
-        self.position = 0
-
-    def unpack(self, layout: struct.Struct) -> tuple[Any, ...]:
-        start = self.advance(layout.size)
-        return layout.unpack_from(self.data, start)
-
-    def advance(self, count: int) -> int:
-        """Pass over so many bytes; return where they begin."""
-        start = self.position
-        if count > len(self.data) - start:
-            raise self.overrun()
-        self.position = start + count
-        return start
-
-    def overrun(self) -> ModelError:
-        if len(self.data) < self.size:
-            return _damaged(self.path, f"its header is longer than {_size(MAX_HEADER)}")
-        return ModelError(
-            f"{self.path} is truncated or damaged: its header goes on past the end of the file,"
-            f" at {_size(self.size)}",
-            AGAIN,
-        )
-
-    def text(self) -> str:
-        (length,) = self.unpack(_U64)
-        if length > MAX_TEXT:
-            raise _damaged(self.path, f"it has a text of {length} bytes in its header")
-        start = self.advance(length)
-        return self.data[start : start + length].decode("utf-8", "replace")
-
-    def value(self, type: int) -> Any:
-        if type == TEXT:
-            return self.text()
-        if type == ARRAY:
-            return self.array()
-        return self.unpack(self.scalar(type))[0]
-
-    def scalar(self, type: int) -> struct.Struct:
-        layout = SCALARS.get(type)
-        if layout is None:
-            raise _damaged(self.path, f"it has a value of the unknown type {type}")
-        return layout
-
-    def array(self) -> list[Any] | Array:
-        type, length = self.unpack(_ARRAY)
-        if length <= MAX_EAGER_ARRAY:
-            return self.items(type, length)
-        array = Array(type, length, self.position)
-        if type == TEXT:
-            self.skip_texts(length)
-        else:
-            self.advance(length * self.scalar(type).size)
-        return array
-
-    def items(self, type: int, length: int) -> list[Any]:
-        if type == TEXT:
-            return [self.text() for _ in range(length)]
-        scalar = self.scalar(type)
-        start = self.advance(length * scalar.size)
-        return [value for (value,) in scalar.iter_unpack(self.data[start : self.position])]
-
-    def skip_texts(self, count: int) -> None:
-        """Walk over texts without making them: the bulk of the work in a large header."""
-        data, position, length_at = self.data, self.position, _U64.unpack_from
-        if count * _U64.size > len(data) - position:
-            raise self.overrun()
-        try:
-            for _ in range(count):
-                position += 8 + length_at(data, position)[0]
-        except (struct.error, OverflowError):
-            raise self.overrun() from None
-        self.advance(position - self.position)
-
-
-def _version(cursor: _Cursor) -> int:
+def _version(cursor: Cursor) -> int:
     (version,) = cursor.unpack(_U32)
     if version & 0xFFFF == 0 and version:
         raise ModelError(
@@ -530,19 +292,19 @@ def _version(cursor: _Cursor) -> int:
     return int(version)
 
 
-def _counts(cursor: _Cursor) -> tuple[int, int]:
+def _counts(cursor: Cursor) -> tuple[int, int]:
     tensors, entries = cursor.unpack(_COUNTS)
     if max(tensors, entries) > MAX_ENTRIES:
-        raise _damaged(cursor.path, f"it claims {tensors} tensors and {entries} metadata entries")
+        raise damaged(cursor.path, f"it claims {tensors} tensors and {entries} metadata entries")
     return tensors, entries
 
 
-def _metadata(cursor: _Cursor, count: int) -> dict[str, Any]:
+def _metadata(cursor: Cursor, count: int) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     for _ in range(count):
         key = cursor.text()
         if not key or key in metadata:
-            raise _damaged(cursor.path, f"the metadata key {_quote(key)} is empty or repeated")
+            raise damaged(cursor.path, f"the metadata key {_quote(key)} is empty or repeated")
         (type,) = cursor.unpack(_U32)
         metadata[key] = cursor.value(type)
     return metadata
@@ -551,20 +313,20 @@ def _metadata(cursor: _Cursor, count: int) -> dict[str, Any]:
 def _alignment(path: Path, metadata: dict[str, Any]) -> int:
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if not _is_count(alignment) or alignment < 1 or alignment & (alignment - 1):
-        raise _damaged(path, f"general.alignment is {_quote(alignment)}, not a power of two")
+        raise damaged(path, f"general.alignment is {_quote(alignment)}, not a power of two")
     return alignment
 
 
-def _tensors(cursor: _Cursor, count: int, alignment: int) -> tuple[Tensor, ...]:
+def _tensors(cursor: Cursor, count: int, alignment: int) -> tuple[Tensor, ...]:
     """All tensor descriptions. The data must follow one upon the other, without gaps."""
     tensors: dict[str, Tensor] = {}
     offset = 0
     for _ in range(count):
         tensor = _tensor(cursor)
         if tensor.name in tensors:
-            raise _damaged(cursor.path, f"there are two tensors {_quote(tensor.name)}")
+            raise damaged(cursor.path, f"there are two tensors {_quote(tensor.name)}")
         if tensor.offset != offset:
-            raise _damaged(
+            raise damaged(
                 cursor.path,
                 f"tensor {_quote(tensor.name)} is at {tensor.offset} where {offset} is expected",
             )
@@ -573,11 +335,11 @@ def _tensors(cursor: _Cursor, count: int, alignment: int) -> tuple[Tensor, ...]:
     return tuple(tensors.values())
 
 
-def _tensor(cursor: _Cursor) -> Tensor:
+def _tensor(cursor: Cursor) -> Tensor:
     name = cursor.text()
     (dimensions,) = cursor.unpack(_U32)
     if dimensions > MAX_DIMENSIONS:
-        raise _damaged(cursor.path, f"tensor {_quote(name)} has {dimensions} dimensions")
+        raise damaged(cursor.path, f"tensor {_quote(name)} has {dimensions} dimensions")
     *shape, number, offset = cursor.unpack(_SHAPE_TYPE_OFFSET[dimensions])
     type = TENSOR_TYPES.get(number)
     if type is None:
@@ -587,12 +349,8 @@ def _tensor(cursor: _Cursor) -> Tensor:
         )
     tensor = Tensor(name, tuple(shape), type, offset)
     if tensor.elements > MAX_ELEMENTS or (shape and shape[0] % type.per_block):
-        raise _damaged(cursor.path, f"tensor {_quote(name)} has the shape {shape} in {type.name}")
+        raise damaged(cursor.path, f"tensor {_quote(name)} has the shape {shape} in {type.name}")
     return tensor
-
-
-def _damaged(path: Path, what: str) -> ModelError:
-    return ModelError(f"{path} is damaged: {what}", AGAIN)
 
 
 def _quote(value: object) -> str:
@@ -611,16 +369,6 @@ def _pad(position: int, alignment: int) -> int:
 
 def _part_of(have: int, all: int) -> str:
     """'1.2 GB of 4.1 GB', or exact bytes of a small file and when these would look the same."""
-    if all < 1000 or _size(have) == _size(all):
+    if all < 1000 or size_text(have) == size_text(all):
         return f"{have:,} of {all:,} bytes"
-    return f"{_size(have)} of {_size(all)}"
-
-
-def _size(count: float) -> str:
-    if count < 1000:
-        return f"{count:.0f} bytes"
-    for unit in ("kB", "MB", "GB", "TB"):
-        count /= 1000
-        if count < 1000:
-            return f"{count:.1f} {unit}"
-    return f"{count:.0f} {unit}"
+    return f"{size_text(have)} of {size_text(all)}"
