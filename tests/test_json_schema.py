@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmparams_cli.engine import json_schema, regex
+from llmparams_cli.engine import gbnf, json_schema, regex
 from llmparams_cli.engine.grammar import Grammar
 from llmparams_cli.engine.library import llama
 from llmparams_cli.engine.llama import Model
@@ -223,7 +223,7 @@ def test_what_is_no_json_is_never_admitted(model: Model, text: str) -> None:
 @settings(max_examples=30, deadline=None)
 def test_ranges_of_integers_are_exact(low: int, width: int, others: list[int]) -> None:
     high = low + width
-    options = "|".join(json_schema._integers(low, high))
+    options = "|".join(gbnf.integers(low, high))
     expression = re.compile(re.sub(r'"([^"]*)"|\s', r"\1", options))
     for number in (low, high, low - 1, high + 1, low + width // 3, -low, 0, *others):
         assert bool(expression.fullmatch(str(number))) is (low <= number <= high), number

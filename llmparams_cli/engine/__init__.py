@@ -12,8 +12,10 @@ llama      model and context: the owners of C handles
 placement  context size, GPU layers and weight placement for a model on this machine
 penalties  repetition, frequency and presence penalties as a sampler stage
 chain      the sampler of one sequence, from resolved settings
-grammar    GBNF and JSON Schema constraints
+grammar    constraints on the output, as llama.cpp's grammar machine follows them
+json_schema, regex, gbnf   JSON Schemas and their patterns in GBNF
 chat       messages to prompt tokens, through the model's template
+overflow   a prompt that does not fit: refused, or shortened by choice
 text       tokens to text: UTF-8 and stop sequences across token boundaries
 decode     the loop: N sequences, one batch a step
 generate   a request in, events out

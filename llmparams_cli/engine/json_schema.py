@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from llmparams_cli.engine.gbnf import either, integers, literal, naturals
+
 UNENFORCED = {
     *("not", "if", "then", "else", "multipleOf", "uniqueItems", "contains", "minContains"),
     *("maxContains", "patternProperties", "propertyNames", "minProperties", "maxProperties"),
@@ -102,9 +104,9 @@ class _Converter:
                 return self._any(self._options(schema, word))
         self.unenforced |= UNENFORCED & schema.keys()
         if "const" in schema:
-            return _literal(_json(schema["const"]))
+            return literal(_json(schema["const"]))
         if "enum" in schema:
-            return _either(_literal(_json(value)) for value in schema["enum"])
+            return either(literal(_json(value)) for value in schema["enum"])
         return self._typed(schema)
 
     def _typed(self, schema: Mapping[str, Any]) -> str:
@@ -118,7 +120,7 @@ class _Converter:
         return str(getattr(self, f"_{kind}")(schema))
 
     def _any(self, schemas: Iterable[Any]) -> str:
-        return _either(self._value(schema) for schema in schemas if schema is not False)
+        return either(self._value(schema) for schema in schemas if schema is not False)
 
     def _options(self, schema: Mapping[str, Any], word: str) -> list[Any]:
         """The alternatives of anyOf or oneOf, each with what stands beside the word."""
@@ -172,7 +174,7 @@ class _Converter:
             properties.setdefault(name, others)
         if properties:
             pairs = [
-                (self._pair(_literal(_json(name)), value), name in required)
+                (self._pair(literal(_json(name)), value), name in required)
                 for name, value in properties.items()
                 if value is not False or name in required
             ]
@@ -257,7 +259,7 @@ class _Converter:
         low, high = _limits(schema)
         if low is None and high is None:
             return "integer"
-        options = _integers(*_span(low, high, _nearest))
+        options = integers(*_span(low, high, _nearest))
         if not options:
             raise ValueError("there is no integer between its limits")
         return self._rule(" | ".join(options))
@@ -266,12 +268,12 @@ class _Converter:
         low, high = _limits(schema)
         if low is None and high is None:
             return "number"
-        options = _integers(*_span(low, high, _nearest))
+        options = integers(*_span(low, high, _nearest))
         # A fraction that does not end in 0 lies strictly between two integers.
         fraction = '"." [0-9]{0,14} [1-9]'
         bottom, top = _span(low, high, lambda limit: math.ceil(limit[0]))
-        options += [f"({part}) {fraction}" for part in _naturals(max(0, bottom), top - 1)]
-        options += [f'"-" ({part}) {fraction}' for part in _naturals(max(0, -top), -bottom - 1)]
+        options += [f"({part}) {fraction}" for part in naturals(max(0, bottom), top - 1)]
+        options += [f'"-" ({part}) {fraction}' for part in naturals(max(0, -top), -bottom - 1)]
         if not options:  # such as from 0.2 to 0.8
             self.unenforced |= {*LOWER[:2], *UPPER[:2]} & schema.keys()
             return "number"
@@ -366,50 +368,6 @@ def _span(
     return min(-LARGEST, 10 * top) if bottom is None else bottom, top
 
 
-def _integers(low: int, high: int) -> list[str]:
-    """Alternatives that together are the integers from `low` to `high`."""
-    negative = _naturals(max(1, -high), -low)
-    return [f'"-" ({part})' for part in negative] + _naturals(max(0, low), high)
-
-
-def _naturals(low: int, high: int) -> list[str]:
-    """The same for numbers of 0 and more: one alternative for each count of digits."""
-    if low > high:
-        return []
-    return [
-        _digits(str(max(low, 10 ** (count - 1) if count > 1 else 0)), str(min(high, 10**count - 1)))
-        for count in range(len(str(low)), len(str(high)) + 1)
-    ]
-
-
-def _digits(low: str, high: str) -> str:
-    """The numbers from `low` to `high`, which have equally many digits."""
-    more = len(low) - 1
-    if low == high:
-        return _literal(low)
-    if not more:
-        return f"[{low}-{high}]"
-    if low[0] == high[0]:
-        return f'"{low[0]}" ({_digits(low[1:], high[1:])})'
-    options, first, last = [], int(low[0]), int(high[0])
-    if low[1:] != "0" * more:
-        options.append(f'"{first}" ({_digits(low[1:], "9" * more)})')
-        first += 1
-    if high[1:] != "9" * more:
-        options.append(f'"{last}" ({_digits("0" * more, high[1:])})')
-        last -= 1
-    if first <= last:
-        options.append(f"[{first}-{last}] [0-9]{{{more}}}")
-    return " | ".join(options)
-
-
-def _either(options: Iterable[str]) -> str:
-    different = list(dict.fromkeys(options))
-    if not different:
-        raise ValueError("a list of alternatives is empty")
-    return different[0] if len(different) == 1 else f"({' | '.join(different)})"
-
-
 def _listed(cells: Sequence[str]) -> str:
     return ' "," ws '.join(cells)
 
@@ -418,8 +376,3 @@ def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     # Half a surrogate pair can be escaped in JSON, and in no other text.
     return text if text.encode(errors="replace").decode() == text else json.dumps(value)
-
-
-def _literal(text: str) -> str:
-    """A GBNF literal that stands for `text`."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from llmparams_cli.engine.gbnf import literal
+
 NOT_IN_STRINGS = ((0x00, 0x1F), (0x22, 0x22), (0x5C, 0x5C))
 LAST = 0x10FFFF
 CATEGORIES = {
@@ -79,8 +81,7 @@ def _node(operation: str, argument: Any) -> str:
 
 
 def _character(code: int) -> str:
-    escaped = json.dumps(chr(code), ensure_ascii=False)[1:-1]
-    return '"' + escaped.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return literal(json.dumps(chr(code), ensure_ascii=False)[1:-1])
 
 
 def _repeat(argument: Any) -> str:
