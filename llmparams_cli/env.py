@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO, cast
 
+from llmparams_cli import APP, PREFIX
 from llmparams_cli.safe import encodable, one_line
-
-APP = "llmparams"
 
 
 @dataclass
@@ -68,21 +67,29 @@ class Environment:
 
     def warn(self, message: str) -> None:
         """Write one line to stderr whatever `--quiet` says."""
-        line = encodable(f"{APP}: {one_line(message)}", self.stderr)
+        self.aside(f"{APP}: {one_line(message)}\n")
+
+    def aside(self, text: str) -> None:
+        """Write to stderr, as far as it takes it: what is lost there must not cost the answer."""
         try:
-            print(line, file=self.stderr, flush=True)
-        except OSError:  # nobody reads it, or the disk is full: the answer matters more
+            self.stderr.write(encodable(text, self.stderr))
+            self.stderr.flush()
+        except OSError:  # nobody reads it, or the disk is full
             discard(self.stderr)
 
     @property
     def config_dir(self) -> Path:
         """The user's configuration: config.yaml and presets/."""
-        return self._directory("LLMPARAMS_CONFIG_DIR", "user_config_path")
+        return self._directory(f"{PREFIX}CONFIG_DIR", "user_config_path")
+
+    @property
+    def config_file(self) -> Path:
+        return self.config_dir / "config.yaml"
 
     @property
     def cache_dir(self) -> Path:
         """What may be deleted at any time, such as the answer of the AMX probe."""
-        return self._directory("LLMPARAMS_CACHE_DIR", "user_cache_path")
+        return self._directory(f"{PREFIX}CACHE_DIR", "user_cache_path")
 
     def _directory(self, variable: str, default: str) -> Path:
         if chosen := self.variables.get(variable):

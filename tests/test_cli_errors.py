@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from models import write_llama
 from program import Program
 
 from llmparams_cli.cli import COMMANDS
@@ -128,3 +130,21 @@ def test_errors_come_before_the_model_is_looked_at(program: Program) -> None:
 
 def test_the_version_is_printed_without_a_command(program: Program) -> None:
     assert program.call("--version").code == 0
+
+
+def test_the_log_of_llama_cpp_cannot_drive_the_terminal(program: Program, tmp_path: Path) -> None:
+    name = "a\x1b[31mred\x1b]0;title\x07"
+    path = write_llama(tmp_path / "model.gguf", metadata={"general.name": name})
+    stderr = program.call("generate", "hi", "-m", str(path), "-n", "1", "--verbose").stderr
+    assert "general.name" in stderr
+    assert "\x1b" not in stderr and "\x07" not in stderr
+
+
+def test_a_grammar_too_deep_for_llama_cpp_is_one_line(program: Program) -> None:
+    grammar = f'root ::= {"(" * 20_000}"a"{")" * 20_000}'
+    (program.place / "deep.gbnf").write_text(grammar)
+    done = program.pipe("generate", "hi", "--grammar", "@deep.gbnf")
+    assert "brackets" in done.complaint(ExitCode.USAGE)
+    # Brackets in texts, classes and remarks do not count.
+    flat = 'root ::= "' + "(" * 2000 + '" [(]{2000} # ' + "(" * 2000
+    assert program.call("generate", "hi", "-n", "2", "--grammar", flat).code == 0

@@ -66,6 +66,15 @@ def test_an_uncaught_exception_of_cpp_prints_nothing_of_its_own(tmp_path):
     assert done.stderr.count("\n") == 1 and "C++" in done.stderr
 
 
+def test_a_crash_is_told_while_file_descriptor_2_is_elsewhere():
+    # As it is while the grammar parser's complaints are collected.
+    done = crash(
+        "os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\nlibrary.llama().llama_model_n_params(None)"
+    )
+    assert done.returncode == ExitCode.BACKEND
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_fault_in_a_thread_of_the_library_is_caught_too():
     done = crash(
         "import threading\n"

@@ -332,3 +332,9 @@ def test_equal_files_hide_nothing(tmp_path: Path) -> None:
     assert gather(env, ["precise"]).notes == []
     write(tmp_path, {"project/presets/precise.yaml": text + "# mine\n"})
     assert "hides" in gather(env, ["precise"]).notes[0]
+
+
+def test_paths_of_flags_are_resolved_like_those_of_files(tmp_path: Path) -> None:
+    env = world(tmp_path)
+    given = gather(env, flags={"lora": ["a.gguf", "~/b.gguf:0.5"]}).assignments[-1].value
+    assert given == [str(env.directory / "a.gguf"), str(Path.home() / "b.gguf:0.5")]

@@ -272,7 +272,8 @@ class _Builder:
             return self._model.tokenize(key)
         if int(key) >= self._model.n_vocab:
             raise UsageError(
-                f"logit_bias: token {key} does not exist",
+                f"logit_bias ({self._set.setting('logit_bias').origin}): "
+                f"token {key} does not exist",
                 f"the vocabulary ends at {self._model.n_vocab - 1}",
             )
         return [int(key)]

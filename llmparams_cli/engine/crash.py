@@ -35,7 +35,8 @@ class _Activity:
 
 
 _now = _Activity()
-_handlers: list[object] = []
+_handlers: list[object] = []  # C keeps pointers to them
+_stderr = 2  # replaced by a duplicate: file descriptor 2 is elsewhere while a grammar is parsed
 
 
 @contextmanager
@@ -55,8 +56,10 @@ def guard() -> None:
     They run Python in a signal handler, which is sound here: ctypes has released the
     interpreter's lock around the C call that faulted, and the process ends at once.
     """
+    global _stderr
     if _handlers or os.name != "posix":
         return
+    _stderr = os.dup(2)
     # A failed assertion hands its text to this function, and aborts after it.
     told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda text: log.add(0, text + b"\n", None))
     ggml().ggml_set_abort_callback(told)
@@ -84,5 +87,5 @@ def _die(number: int) -> None:
     known = (meaning for part, meaning in ASSERTIONS.items() if part in complaint)
     reason = CAUSES.get(name) or next(known, complaint) or "it gave no reason"
     line = f"llmparams: error: llama.cpp crashed ({name}) while {_now.text}: {reason}"
-    os.write(2, (line.replace("\n", " ") + "\n").encode("utf-8", "replace"))
+    os.write(_stderr, (line.replace("\n", " ") + "\n").encode("utf-8", "replace"))
     os._exit(_now.exit_code)

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from types import TracebackType
 
 from llmparams_cli.engine import chat, crash, grammar, overflow, placement
 from llmparams_cli.engine.chain import Sampler
@@ -56,7 +55,7 @@ class Engine:
     ) -> None:
         started = time.perf_counter()
         crash.guard()
-        log.verbose = env.verbose
+        log.sink = env.aside if env.verbose else None
         self._env = env
         self._header = resolved.header
         self._interrupt = interrupt
@@ -79,12 +78,7 @@ class Engine:
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.model.close()
 
     def generate(self, request: Request) -> Generator[Event, None, None]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 from llmparams_cli.engine.library import llama
@@ -15,6 +17,9 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
 
 EXAMPLE = 'a grammar is text such as root ::= "yes" | "no"; @FILE reads one'
+MOST_BRACKETS = 1000  # open at once; llama.cpp's parser overflows its stack at some 10,000
+TEXT_OR_CLASS = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#.*')
+DEEP = "write repetitions with * or {m,n}"
 CONVERTED = "the JSON Schema was turned into a grammar that does not work"
 
 
@@ -22,6 +27,10 @@ class Grammar:
     """The state of a GBNF grammar while text is generated (llama_sampler_init_grammar)."""
 
     def __init__(self, model: Model, gbnf: str, origin: str, hint: str = EXAMPLE) -> None:
+        if _depth(gbnf) > MOST_BRACKETS:
+            raise UsageError(
+                f"{origin}: more than {MOST_BRACKETS} brackets are open at a time", DEEP
+            )
         with _captured_stderr() as complaints:
             self.handle = llama().llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
         if not self.handle:
@@ -70,6 +79,12 @@ def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> 
     if unenforced:
         note(f"json_schema ({origin}) does not enforce {', '.join(unenforced)}: check the output")
     return gbnf
+
+
+def _depth(gbnf: str) -> int:
+    """How many brackets are open at once, at most."""
+    steps = ({"(": 1, ")": -1}.get(char, 0) for char in TEXT_OR_CLASS.sub("", gbnf))
+    return max(accumulate(steps), default=0)
 
 
 @contextmanager

@@ -12,12 +12,14 @@ import importlib.util
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from llmparams_cli.errors import BackendError
+from llmparams_cli.safe import printable
 
 PACKAGE = "llama_cpp"
 VERSION = "0.3.36"  # the one that pyproject.toml asks for
@@ -27,11 +29,11 @@ LEVEL_DEBUG, LEVEL_CONTINUED = 1, 5  # enum ggml_log_level
 
 
 class Log:
-    """The last lines that the library logged; all of them, as they come, when verbose."""
+    """The last lines that the library logged. They hold texts of model files: untrusted."""
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=200)
-        self.verbose = False
+        self.sink: Callable[[str], None] | None = None  # takes every line as it comes
         self.callback: Any = None  # the C side of `add`, which must stay alive
         self._partial = ""
         self._level = 0
@@ -44,8 +46,9 @@ class Log:
         self._partial += text.decode("utf-8", "replace")
         *lines, self._partial = self._partial.split("\n")
         self.lines.extend(line for line in lines if line.strip(". "))
-        if self.verbose:
-            sys.stderr.write(text.decode("utf-8", "replace"))
+        if self.sink:
+            for line in lines:
+                self.sink(printable(line) + "\n")
 
     def complaint(self) -> str:
         """The most telling of the last lines: what went wrong, without function names."""

@@ -83,7 +83,6 @@ class PenaltyStage:
         self._penalties = penalties
         # The library keeps pointers to these: they must live as long as the stage.
         self._interface = lib.llama_sampler_i(
-            name=lib.llama_sampler_i_name(lambda _sampler: b"penalties"),
             accept=lib.llama_sampler_i_accept(lambda _sampler, token: self.window.add(token)),
             apply=lib.llama_sampler_i_apply(lambda _sampler, array: self._apply(array)),
             reset=lib.llama_sampler_i_reset(lambda _sampler: self.window.clear()),

@@ -37,7 +37,7 @@ def model_params(
     if params.n_gpu_layers:  # without a GPU, some split modes are errors
         params.split_mode = SPLIT_MODES.index(settings["split_mode"])
         params.main_gpu = settings["main_gpu"]
-        _set_tensor_split(params, settings["tensor_split"])
+        _set_tensor_split(params, settings)
     mapped, locked = settings["mmap"], settings["mlock"]
     params.load_mode = int(mapped) + 2 * int(locked)  # enum llama_load_mode
     params.progress_callback = lib.llama_progress_callback(lambda done, _: progress(done))
@@ -45,13 +45,15 @@ def model_params(
     return params
 
 
-def _set_tensor_split(params: Any, shares: list[float]) -> None:
+def _set_tensor_split(params: Any, settings: Settings) -> None:
+    shares: list[float] = settings["tensor_split"]
     if not shares:
         return
     devices = int(llama().llama_max_devices())
     if len(shares) > devices:
         raise UsageError(
-            f"tensor_split has {len(shares)} shares, and this library knows {devices} device(s)"
+            f"tensor_split ({settings.setting('tensor_split').origin}) has {len(shares)} shares",
+            f"one for each of {devices} device(s) at most",
         )
     array = (ctypes.c_float * devices)(*shares)
     params.tensor_split = array

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmparams_cli import __version__
+from llmparams_cli import APP, __version__
 from llmparams_cli.engine import library, machine, trial, weights
 from llmparams_cli.engine.crash import SIGNALS
 from llmparams_cli.engine.weights import WeightMode
-from llmparams_cli.env import APP, Environment
+from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 

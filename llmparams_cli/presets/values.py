@@ -25,7 +25,7 @@ def from_text(param: Param, text: str, directory: Path) -> Any:
     if path is None and isinstance(param.kind, JsonSchema):
         named = resolve(text, directory)
         path = named if os.path.isfile(named) else None
-    return _from_file(param, path) if path else _parsed(param, text)
+    return _from_file(param, path) if path else _placed(param, _parsed(param, text), directory)
 
 
 def from_yaml(param: Param, value: Any, directory: Path) -> Any:
@@ -34,10 +34,12 @@ def from_yaml(param: Param, value: Any, directory: Path) -> Any:
         return _from_file(param, path)
     if value is None and param.default is not None:
         raise ValueError("no value is given")
-    checked = param.kind.check(value)
-    if param.name in PATHS:
-        return [str(resolve(path, directory)) for path in checked]
-    return checked
+    return _placed(param, param.kind.check(value), directory)
+
+
+def _placed(param: Param, value: Any, directory: Path) -> Any:
+    """Paths as they are meant from `directory`; other values as they are."""
+    return [str(resolve(path, directory)) for path in value] if param.name in PATHS else value
 
 
 def joined(parts: list[Any]) -> Any:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from llmparams_cli.env import Environment, discard
+from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece, Started, Token
 from llmparams_cli.render.plain import Answer
 from llmparams_cli.render.summary import fold, separator, statistics
-from llmparams_cli.safe import encodable, printable
+from llmparams_cli.safe import printable
 
 _RESET = "\x1b[0m"
 _BACK = "\b"
@@ -145,14 +145,9 @@ class TerminalRenderer:
         env = self._env
         if env.quiet:
             return
-        text = encodable(text, env.stderr)
         if style and self._colored_aside:
             text = _styled(text, style)
-        try:
-            env.stderr.write(text + end)
-            env.stderr.flush()
-        except OSError:  # nobody reads it: the answer matters more
-            discard(env.stderr)
+        env.aside(text + end)
 
 
 class _Canvas:
