@@ -12,22 +12,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from llmparams_cli import __version__
-from llmparams_cli.env import APP, Environment, discard
+from llmparams_cli import APP, PREFIX, __version__
+from llmparams_cli.env import Environment, discard
 from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
 
-PREFIX = f"{APP.upper()}_"  # of environment variables
 # name: what it does. The module llmparams_cli.commands.NAME has the function `command`.
 COMMANDS = {
     "generate": "Generate text: one prompt in, the answer out.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",
     "doctor": "Check what this machine and this installation can do.",
 }
-EPILOG = """First steps: llmparams generate "Once upon a time" --preset creative-chat
+EPILOG = f"""First steps: llmparams generate "Once upon a time" --preset creative-chat
 
-Exit codes: 0 success, 2 usage, 3 preset or configuration file, 4 model file, 5 the prompt
-does not fit the context, 6 inference library, 7 stopped for a reason named in --fail-on,
-130 interrupted, 1 anything else (a bug)."""
+Exit codes: {", ".join(f"{code.value} {code.meaning}" for code in ExitCode)}."""
 
 
 def main() -> NoReturn:
@@ -59,7 +56,7 @@ def run(arguments: Sequence[str], env: Environment) -> int:
         raise
     except Exception as error:
         if hasattr(error, "format_message"):  # all of Typer's own errors, whatever its version
-            message = error.format_message().replace("Value error, ", "")
+            message = error.format_message()
             return _report(env, message, _see_help(arguments), ExitCode.USAGE)
         if env.verbose:
             raise

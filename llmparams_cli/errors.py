@@ -17,17 +17,25 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process returns; listed in the README for scripts to rely on."""
+    """What the process returns, for scripts to rely on, and what it means."""
 
-    SUCCESS = 0
-    INTERNAL = 1
-    USAGE = 2
-    PRESET = 3
-    MODEL = 4
-    CONTEXT = 5
-    BACKEND = 6
-    UNWANTED_STOP = 7
-    INTERRUPTED = 130
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> ExitCode:
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    SUCCESS = 0, "success"
+    INTERNAL = 1, "a bug in this program"
+    USAGE = 2, "usage"
+    PRESET = 3, "preset or configuration file"
+    MODEL = 4, "model file"
+    CONTEXT = 5, "the prompt does not fit the context"
+    BACKEND = 6, "inference library"
+    UNWANTED_STOP = 7, "stopped for a reason named in --fail-on"
+    INTERRUPTED = 130, "interrupted"
 
 
 class LlmparamsError(Exception):

@@ -15,7 +15,7 @@ from llmparams_cli.options import HelpInSections, with_parameters
 from llmparams_cli.params.kinds import Number, did_you_mean
 from llmparams_cli.protocol import Finished, Piece, Request, Started, Stop, StopReason
 from llmparams_cli.render import settings_view
-from llmparams_cli.render.choose import Renderer, choose
+from llmparams_cli.render.choose import Format, Renderer, choose
 
 HELP = HelpInSections
 LOGPROBS = Number(integer=True, low=0, high=100)
@@ -94,25 +94,15 @@ def command(
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    if as_json and stream_json:
-        raise UsageError("--json and --stream-json exclude each other")
+    form = _format(as_json, stream_json)
     unwanted = _stop_reasons(fail_on)
     alternatives = _alternatives(logprobs)
-    if alternatives is not None and not (as_json or stream_json):
+    if alternatives is not None and form == "auto":
         env.note("--logprobs has no effect: only --json and --stream-json show them")
         alternatives = None
     given = {**flags, "model": model, "system": system}
     if show_params:
-        prepared = prepare(env, preset or [], given)
-        system_text = prepared.system
-        settings_view.show(
-            env,
-            prepared.settings,
-            model=(prepared.model.header.name, prepared.model_origin),
-            system=(system_text.text, system_text.origin) if system_text else None,
-            color=color,
-            as_json=as_json,
-        )
+        _show(env, prepare(env, preset or [], given), color, as_json=form != "auto")
         return
     text = prompts.read(env, prompt, file)
     prepared = prepare(env, preset or [], given)
@@ -124,7 +114,7 @@ def command(
         settings=prepared.settings,
         prompt=text,
         continues=without_template,
-        format="json" if as_json else "stream-json" if stream_json else "auto",
+        format=form,
         color=color,
         color_by=color_by,
         logprobs=alternatives is not None,
@@ -143,13 +133,25 @@ def command(
         )
 
 
+def _show(env: Environment, prepared: Prepared, color: str, *, as_json: bool) -> None:
+    """Print the resolution of all values."""
+    system = prepared.system
+    settings_view.show(
+        env,
+        prepared.settings,
+        model=(prepared.model.header.name, prepared.model_origin),
+        system=(system.text, system.origin) if system else None,
+        color=color,
+        as_json=as_json,
+    )
+
+
 def _generate(env: Environment, prepared: Prepared, request: Request, renderer: Renderer) -> Stop:
     """Drive the engine's events into the renderer; return why it ended."""
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
     from llmparams_cli.render.progress import ProgressBar
 
-    stop = Stop(StopReason.INTERRUPTED, "before it began")
     with (
         ProgressBar(env) as progress,
         Interrupt(request.settings["time_limit"]) as interrupt,
@@ -163,8 +165,17 @@ def _generate(env: Environment, prepared: Prepared, request: Request, renderer: 
                 renderer.piece(event)
             elif isinstance(event, Finished):
                 renderer.finished(event)
-                stop = event.stop
-    return stop
+                return event.stop
+    raise AssertionError("a generation ends with the event Finished")
+
+
+def _format(as_json: bool, stream_json: bool) -> Format:
+    """Read --json and --stream-json."""
+    if as_json and stream_json:
+        raise UsageError("--json and --stream-json exclude each other")
+    if as_json:
+        return "json"
+    return "stream-json" if stream_json else "auto"
 
 
 def _alternatives(logprobs: str | None) -> int | None:

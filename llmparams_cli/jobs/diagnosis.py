@@ -9,14 +9,15 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from llmparams_cli import __version__
+from llmparams_cli import APP, PREFIX, __version__
 from llmparams_cli.engine import gpu, library, machine, probe, weights
-from llmparams_cli.env import APP, Environment
+from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
 from llmparams_cli.models import builtin
 from llmparams_cli.models.resolve import resolve as resolve_model
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.kinds import Choice, Number, Switch
+from llmparams_cli.params.settings import Source
 from llmparams_cli.params.settings import resolve as resolve_settings
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import cascade, find
@@ -181,10 +182,11 @@ def _model(env: Environment, has_library: bool) -> Iterator[Check]:
 
 
 def _files(env: Environment) -> Iterator[Check]:
-    config = env.config_dir / "config.yaml"
-    yield Check("files", "config", f"{config}{'' if os.path.lexists(config) else ' (none)'}")
-    project = find.nearest("llmparams.yaml", env.directory, os.path.lexists)
-    yield Check("files", "project", str(project or "no llmparams.yaml here or above"))
+    there = dict(cascade.configuration(env))
+    config = there.get(Source.CONFIG, f"{env.config_file} (none)")
+    project = there.get(Source.PROJECT, "no llmparams.yaml here or above")
+    yield Check("files", "config", str(config))
+    yield Check("files", "project", str(project))
     counts = Counter(path.parent for files in find.available(env).values() for path in files)
     for directory in find.directories(env):
         yield Check("files", "presets", f"{counts[directory]} in {directory}")
@@ -206,7 +208,7 @@ def _cache(directory: Path) -> Check:
 def _settings(env: Environment) -> Iterator[Check]:
     """The values that hold without any flag, and the model that they name."""
     for variable in sorted(env.variables):
-        if variable.startswith(cascade.PREFIX) and env.variables[variable]:
+        if variable.startswith(PREFIX) and env.variables[variable]:
             yield Check("settings", "variable", _public(variable, env.variables[variable]))
     try:
         gathered = cascade.gather(env)

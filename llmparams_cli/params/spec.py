@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from llmparams_cli import PREFIX
 from llmparams_cli.params.kinds import Kind
 
 
@@ -81,4 +82,4 @@ class Param:
 
     @property
     def variable(self) -> str:
-        return "LLMPARAMS_" + self.name.upper()
+        return PREFIX + self.name.upper()

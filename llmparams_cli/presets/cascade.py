@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llmparams_cli import PREFIX
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError, UsageError
 from llmparams_cli.params.kinds import did_you_mean
@@ -31,7 +32,6 @@ from llmparams_cli.presets.document import Document, Placed, load
 from llmparams_cli.presets.files import brief, read_text, resolve, shown
 from llmparams_cli.presets.find import Found, find, nearest
 
-PREFIX = "LLMPARAMS_"
 OTHER_VARIABLES = (
     "LLMPARAMS_PRESET",
     "LLMPARAMS_MODEL",
@@ -78,8 +78,7 @@ def gather(
 
 def configuration(env: Environment) -> list[tuple[Source, Path]]:
     """The configuration files that there are, lowest layer first."""
-    config = env.config_dir / "config.yaml"
-    files = [(Source.CONFIG, config)] if os.path.lexists(config) else []
+    files = [(Source.CONFIG, env.config_file)] if os.path.lexists(env.config_file) else []
     if project := nearest("llmparams.yaml", env.directory, os.path.lexists):
         files.append((Source.PROJECT, project))
     return files
