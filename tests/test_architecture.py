@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import llmparams_cli
+from llmparams_cli.engine import library
 
 ROOT = Path(llmparams_cli.__file__).parent
 FLOORS = {  # a room may import from its own floor's own room and from lower floors
@@ -32,11 +33,16 @@ HEAVY = ("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs")
 
 
 def imports(path: Path) -> set[str]:
-    found = set()
+    """The rooms that a file imports from, however it writes that."""
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("llmparams_cli."):
-            found.add((node.module or "").split(".")[1])
-    return found
+        if isinstance(node, ast.Import):
+            modules |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "relative imports are not used here"
+            modules |= {f"{node.module}.{name.name}" for name in node.names}
+    rooms = {module.split(".")[1] for module in modules if module.startswith("llmparams_cli.")}
+    return rooms & FLOORS.keys()
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=str)
@@ -55,3 +61,8 @@ def test_help_loads_nothing_heavy():
     loaded = set(done.stderr.split())
     assert "typer" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def test_the_flags_that_build_the_library_right_are_the_same_everywhere():
+    for file in ("README.md", ".ci/run"):
+        assert f'CXXFLAGS="{library.BUILD_FLAGS}"' in (ROOT.parent / file).read_text()

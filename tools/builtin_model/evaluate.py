@@ -15,10 +15,9 @@ import extraction
 import llama_cpp
 import parameter_answers
 import stories
-from sample import SUMMARY_SYSTEM, chat_prompt
+from sample import SUMMARY_SYSTEM, chat_prompt, generate
 
 EVALUATION_SEED = 987_654_321
-MAX_TOKENS = 300
 
 
 class Model:
@@ -30,16 +29,7 @@ class Model:
     def answer(
         self, user: str, system: str | None = None, temperature: float = 0.0, seed: int = 0
     ) -> tuple[str, bool]:
-        prompt = chat_prompt(system, user).encode()
-        result = self.engine.create_completion(
-            self.engine.tokenize(prompt, add_bos=False, special=True),
-            max_tokens=MAX_TOKENS,
-            temperature=temperature,
-            seed=seed,
-            top_k=0,
-            top_p=1.0,
-            min_p=0.0,
-        )
+        result = generate(self.engine, chat_prompt(system, user), temperature, seed)
         choice = result["choices"][0]
         return choice["text"], choice["finish_reason"] == "stop"
 

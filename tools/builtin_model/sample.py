@@ -6,6 +6,7 @@ python sample.py --gguf model.gguf [--seed 1]      (needs llama-cpp-python)
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import llama_cpp
 
@@ -47,12 +48,11 @@ def chat_prompt(system: str | None, user: str) -> str:
     return turns + "<|im_start|>assistant\n"
 
 
-def complete(engine: llama_cpp.Llama, prompt: str, temperature: float, seed: int) -> str:
-    """The continuation and how it ended, with every other sampler off."""
-    ids = engine.tokenize(prompt.encode(), add_bos=False, special=True)
+def generate(engine: llama_cpp.Llama, prompt: str, temperature: float, seed: int) -> Any:
+    """One completion, as llama_cpp returns it, with every sampler but temperature off."""
     engine.reset()
-    result = engine.create_completion(
-        ids,
+    return engine.create_completion(
+        engine.tokenize(prompt.encode(), add_bos=False, special=True),
         max_tokens=MAX_TOKENS,
         temperature=temperature,
         seed=seed,
@@ -61,6 +61,11 @@ def complete(engine: llama_cpp.Llama, prompt: str, temperature: float, seed: int
         min_p=0.0,
         repeat_penalty=1.0,
     )
+
+
+def complete(engine: llama_cpp.Llama, prompt: str, temperature: float, seed: int) -> str:
+    """The continuation and how it ended."""
+    result = generate(engine, prompt, temperature, seed)
     count = result["usage"]["completion_tokens"]
     choice = result["choices"][0]
     return f"{choice['text']}\n    [{count} tokens, {choice['finish_reason']}]"
