@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import faulty
 import pytest
 from program import Program
+
+# A test run in the background may have been started with Ctrl-C ignored, and what is ignored
+# the programs under test inherit; a handler of ours they do not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
