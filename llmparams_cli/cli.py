@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from errno import ENOSPC
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -16,20 +16,27 @@ from llmparams_cli import APP, PREFIX, __version__
 from llmparams_cli.env import Environment, discard
 from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
 
-# name: what it does. The module llmparams_cli.commands.NAME has the function `command`.
+# name: what it does. The module llmparams_cli.commands.NAME has the function `command`, or,
+# when it is a group, a table COMMANDS of its own, whose modules are NAME.SUBNAME.
 COMMANDS = {
     "generate": "Generate text: one prompt in, the answer out.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",
     "doctor": "Check what this machine and this installation can do.",
 }
+EXIT_CODES = f"""Exit codes: {", ".join(f"{code.value} {code.meaning}" for code in ExitCode)}."""
 EPILOG = f"""First steps: llmparams generate "Once upon a time" --preset creative-chat
 
-Exit codes: {", ".join(f"{code.value} {code.meaning}" for code in ExitCode)}."""
+{EXIT_CODES}"""
 
 
 def main() -> NoReturn:
     """Run the program on the process's arguments and streams."""
-    code = run(sys.argv[1:], Environment())
+    try:
+        env = Environment()
+    except FileNotFoundError:
+        print(f"{APP}: error: the working directory is gone (cd to another one)", file=sys.stderr)
+        sys.exit(ExitCode.USAGE)
+    code = run(sys.argv[1:], env)
     gc.freeze()  # the interpreter need not search for garbage on its way out: 20 ms
     sys.exit(code)
 
@@ -57,7 +64,7 @@ def run(arguments: Sequence[str], env: Environment) -> int:
     except Exception as error:
         if hasattr(error, "format_message"):  # all of Typer's own errors, whatever its version
             message = error.format_message()
-            return _report(env, message, _see_help(arguments), ExitCode.USAGE)
+            return _report(env, message, _cure(message, arguments), ExitCode.USAGE)
         if env.verbose:
             raise
         if isinstance(error, OSError) and error.errno == ENOSPC:
@@ -96,14 +103,27 @@ def build(arguments: Sequence[str]) -> Callable[..., Any]:
         help="Run local language models and see every parameter at work.",
     )
     app.callback()(_root)
-    completing = f"_{PREFIX}COMPLETE" in os.environ
-    for name, summary in COMMANDS.items():
-        if completing or name in arguments:
-            module = import_module(f"llmparams_cli.commands.{name}")
-            app.command(name, cls=module.HELP, short_help=summary)(module.command)
-        else:
-            app.command(name, short_help=summary)(_not_loaded)
+    _add_commands(app, "llmparams_cli.commands", COMMANDS, arguments)
     return app
+
+
+def _add_commands(
+    app: typer.Typer, package: str, commands: Mapping[str, str], arguments: Sequence[str]
+) -> None:
+    completing = f"_{PREFIX}COMPLETE" in os.environ
+    for name, summary in commands.items():
+        if not completing and name not in arguments:
+            app.command(name, short_help=summary)(_not_loaded)
+            continue
+        module = import_module(f"{package}.{name}")
+        if subcommands := getattr(module, "COMMANDS", None):
+            group = typer.Typer(
+                help=module.__doc__, rich_markup_mode=None, no_args_is_help=True, epilog=EXIT_CODES
+            )
+            _add_commands(group, module.__name__, subcommands, arguments)
+            app.add_typer(group, name=name, short_help=summary)
+        else:
+            app.command(name, cls=module.HELP, short_help=summary)(module.command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -133,8 +153,10 @@ def _report(env: Environment, message: str, hint: str, code: int) -> int:
     return code
 
 
-def _see_help(arguments: Sequence[str]) -> str:
+def _cure(message: str, arguments: Sequence[str]) -> str:
     command = next((word for word in arguments if word in COMMANDS), "")
+    if command == "generate" and "extra argument" in message:
+        return f'a prompt of several words stands in quotes: {APP} generate "Once upon a time"'
     return f"see {APP} {command} --help".replace("  ", " ")
 
 

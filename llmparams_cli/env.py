@@ -91,6 +91,11 @@ class Environment:
         """What may be deleted at any time, such as the answer of the AMX probe."""
         return self._directory(f"{PREFIX}CACHE_DIR", "user_cache_path")
 
+    @property
+    def state_dir(self) -> Path:
+        """What the program remembers of its use: receipts of runs, chats."""
+        return self._directory(f"{PREFIX}STATE_DIR", "user_state_path")
+
     def _directory(self, variable: str, default: str) -> Path:
         if chosen := self.variables.get(variable):
             return Path(chosen)

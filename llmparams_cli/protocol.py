@@ -43,10 +43,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Token:
-    """One generated token; the last three only when the request asks for probabilities.
+    """One generated token; all but the first two only when the request asks for probabilities.
 
     `logprob` (natural logarithm) and `entropy` (bits) are those of the model's own
-    distribution, before penalties, truncation and temperature.
+    distribution, before penalties, truncation and temperature. `expected_logprob` is that
+    of the token that `Request.expected` has in this place.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Token:
     logprob: float | None = None
     entropy: float | None = None
     top: tuple[Candidate, ...] = ()
+    expected_logprob: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,11 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Usage:
+    """`cached_tokens` of the prompt were in memory already, from an earlier turn."""
+
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -100,7 +105,8 @@ class Request:
 
     `raw` bypasses the chat template. `logprobs` is the number of alternatives wanted
     per token (None: no probabilities at all). `overflow` is 'refuse',
-    'truncate-start' or 'truncate-middle'.
+    'truncate-start' or 'truncate-middle'. `expected` are the token ids of an earlier
+    answer, to be compared with this one.
     """
 
     messages: tuple[Message, ...]
@@ -108,17 +114,24 @@ class Request:
     raw: bool = False
     logprobs: int | None = None
     overflow: str = "refuse"
+    expected: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Started:
-    """Everything known before the first token. `prompt` is the text after the template."""
+    """Everything known before the first token. `prompt` is the text after the template,
+    and `tokens` are its ids.
+    """
 
     prompt: str
-    prompt_tokens: int
+    tokens: tuple[int, ...]
     seed: int
     model: ModelInfo
     context: int
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.tokens)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def play(
 ) -> None:
     """Send one generation, in which every token is a piece, through a renderer."""
     model = ModelInfo("/models/fox.gguf", name, 3_000_000, "F16")
-    renderer.started(Started(prompt, 5, 42, model, 2048))
+    renderer.started(Started(prompt, (1, 2, 3, 4, 5), 42, model, 2048))
     for item in tokens:
         renderer.piece(Piece(item.text, item))
     text = "".join(item.text for item in tokens)

@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from llmparams_cli.params.kinds import Number
 from llmparams_cli.params.reference import facts, reference_page
-from llmparams_cli.params.schema import preset_schema
 from llmparams_cli.params.spec import Group, Param, Scope
 from llmparams_cli.params.table import GROUPS, PARAMS, SAMPLER_STAGES, by_group
+from llmparams_cli.presets.schema import preset_schema
 
 ROOT = Path(__file__).parent.parent
 every_parameter = pytest.mark.parametrize("param", PARAMS.values(), ids=lambda p: p.name)

@@ -47,7 +47,7 @@ def test_the_object_is_the_documented_one() -> None:
             "prompt_s": 0.5,
             "generation_s": 2.0,
             "prompt_tokens_per_s": 10.0,
-            "generation_tokens_per_s": 1.0,
+            "generation_tokens_per_s": 0.5,
             "first_token_s": 0.75,
         },
         "seed": 42,

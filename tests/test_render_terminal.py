@@ -18,7 +18,7 @@ from llmparams_cli.render.terminal import columns
 
 STORY = [token("Once", 0.95), token(" a", 0.8), token(" fox", 0.6), token(" sat.", 0.4)]
 STATISTICS = (
-    "5 prompt + 4 completion = 9 tokens · 2.0 tokens/s · end-of-generation (</s>)"
+    "5 prompt + 4 completion = 9 tokens · 1.5 tokens/s · end-of-generation (</s>)"
     " · seed 42 · model fox"
 )
 
@@ -70,7 +70,7 @@ def test_an_answer_that_ends_its_line_gets_no_second_newline() -> None:
 def test_statistics_break_between_items_at_40_columns() -> None:
     assert show(Terminal(40)).lines()[4:] == [
         "5 prompt + 4 completion = 9 tokens",
-        "2.0 tokens/s · end-of-generation (</s>)",
+        "1.5 tokens/s · end-of-generation (</s>)",
         "seed 42 · model fox",
     ]
 

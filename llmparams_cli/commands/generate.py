@@ -39,6 +39,10 @@ def command(
     file: Annotated[
         str | None, typer.Option("--file", "-f", metavar="PATH", help="Read the prompt here.")
     ] = None,
+    var: Annotated[
+        list[str] | None,
+        typer.Option("--var", metavar="NAME=VALUE", help="A variable of the preset's prompt."),
+    ] = None,
     system: Annotated[
         str | None, typer.Option("--system", metavar="TEXT", help="System text, or @FILE.")
     ] = None,
@@ -100,19 +104,19 @@ def command(
     if alternatives is not None and form == "auto":
         env.note("--logprobs has no effect: only --json and --stream-json show them")
         alternatives = None
-    given = {**flags, "model": model, "system": system}
+    prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
     if show_params:
-        _show(env, prepare(env, preset or [], given), color, as_json=form != "auto")
+        _show(env, prepared, color, as_json=form != "auto")
         return
-    text = prompts.read(env, prompt, file)
-    prepared = prepare(env, preset or [], given)
+    text = prompts.read(env, prompt, file, required=prepared.needs_input)
     if prepared.model.is_builtin:
         env.note("no --model given: using the small built-in model")
     without_template = raw or not prepared.model.header.chat_template
+    messages = prepared.messages(text)
     renderer = choose(
         env,
         settings=prepared.settings,
-        prompt=text,
+        prompt=messages[-1].content,
         continues=without_template,
         format=form,
         color=color,
@@ -121,9 +125,7 @@ def command(
     )
     if color_by and alternatives is None:
         alternatives = 0  # the numbers of the tokens themselves
-    request = Request(
-        prepared.messages(text), prepared.settings, without_template, alternatives, overflow
-    )
+    request = Request(messages, prepared.settings, without_template, alternatives, overflow)
     stop = _generate(env, prepared, request, renderer)
     if stop.reason is StopReason.INTERRUPTED:
         raise typer.Exit(ExitCode.INTERRUPTED)

@@ -23,17 +23,19 @@ def decode(
     prompt: Sequence[int],
     branches: Sequence[Branch],
     progress: Callable[[int], None] = lambda _done: None,
+    cached: int = 0,
 ) -> Iterator[list[tuple[Branch, int]]]:
     """Prefill `prompt` once, then yield a column per step: (branch, output row) pairs.
 
+    The first `cached` tokens of the prompt are in the context already; at least one is not.
     The consumer draws from each row, appends to `branch.tokens`, and sets
     `branch.stop` when it has had enough. Branches without room get `context-full`.
     The iteration also ends when the context is interrupted.
     """
-    if not context.prefill(prompt, progress):
+    if not context.prefill(prompt, progress, cached):
         return
     context.share_prompt(len(branches))
-    last = (len(prompt) - 1) % context.batch_size
+    last = (len(prompt) - cached - 1) % context.batch_size
     rows = [(branch, last) for branch in branches]
     numbers = {id(branch): number for number, branch in enumerate(branches)}
     position = cells = len(prompt)

@@ -151,9 +151,13 @@ class Context:
             raise BackendError(f"llama_decode failed with code {code}: {log.complaint()}")
         return bool(code == 0)
 
-    def prefill(self, tokens: Sequence[int], progress: Callable[[int], None]) -> bool:
-        """Run a prompt as sequence 0; logits for its last token. False when interrupted."""
-        for start in range(0, len(tokens), self.batch_size):
+    def prefill(
+        self, tokens: Sequence[int], progress: Callable[[int], None], cached: int = 0
+    ) -> bool:
+        """Run a prompt, but for what is cached of it, as sequence 0; logits for its last
+        token. False when interrupted.
+        """
+        for start in range(cached, len(tokens), self.batch_size):
             part = tokens[start : start + self.batch_size]
             rows = [(token, start + i, 0) for i, token in enumerate(part)]
             last = start + len(part) == len(tokens)
@@ -161,6 +165,20 @@ class Context:
                 return False
             progress(start + len(part))
         return True
+
+    def held(self) -> int:
+        """How many tokens of sequence 0 are in the cache."""
+        return int(llama().llama_memory_seq_pos_max(self.memory, 0)) + 1
+
+    def forget_from(self, position: int) -> bool:
+        """Drop sequence 0 from `position` on. False where a model's memory cannot (a
+        recurrent state knows no positions): then all of it is gone.
+        """
+        lib = llama()
+        if lib.llama_memory_seq_rm(self.memory, 0, position, -1):
+            return True
+        lib.llama_memory_clear(self.memory, True)
+        return False
 
     def share_prompt(self, sequences: int) -> None:
         """Let sequences 1 … n-1 begin with what sequence 0 holds."""

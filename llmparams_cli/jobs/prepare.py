@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmparams_cli.env import Environment
+from llmparams_cli.jobs.template import Template, from_preset
 from llmparams_cli.models import resolve as models
 from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
@@ -25,20 +26,33 @@ class Prepared:
     model: ResolvedModel
     model_origin: Origin
     system: Placed | None
+    template: Template | None = None
 
     def messages(self, prompt: str) -> tuple[Message, ...]:
-        user = Message("user", prompt)
+        """What the model is asked: the system text, and `prompt` in the preset's template."""
+        user = Message("user", self.template.render(prompt) if self.template else prompt)
         text = self.system.text if self.system else ""
         return (Message("system", text), user) if text else (user,)
 
+    @property
+    def needs_input(self) -> bool:
+        """Is there nothing to ask without a prompt from the user?"""
+        return self.template is None or self.template.reads_input
 
-def prepare(env: Environment, presets: Sequence[str], flags: Mapping[str, Any]) -> Prepared:
+
+def prepare(
+    env: Environment,
+    presets: Sequence[str],
+    flags: Mapping[str, Any],
+    variables: Sequence[str] = (),
+) -> Prepared:
     """Gather all layers, find the model, resolve; what is worth a word goes to stderr.
 
-    `flags` as for `presets.cascade.gather`.
+    `flags` as for `presets.cascade.gather`; `variables` are the texts NAME=VALUE of --var.
     """
     gathered = gather(env, presets, flags)
     refuse_contradictions(resolve(gathered.assignments))
+    template = from_preset(gathered.prompt, gathered.variables, variables)
     chosen = gathered.model
     model = models.resolve(chosen.text if chosen else None, env)
     recommended, notes = from_gguf(model.header.metadata)
@@ -46,4 +60,4 @@ def prepare(env: Environment, presets: Sequence[str], flags: Mapping[str, Any]) 
     for note in [*gathered.notes, *notes, *inert(settings)]:
         env.note(note)
     origin = chosen.origin if chosen else Origin(Source.DEFAULT, "built in")
-    return Prepared(settings, model, origin, gathered.system)
+    return Prepared(settings, model, origin, gathered.system, template)

@@ -11,8 +11,8 @@ from llmparams_cli.presets.files import resolve
 STDIN = "-"
 
 
-def read(env: Environment, argument: str | None, file: str | None) -> str:
-    """Join what is there with blank lines.
+def read(env: Environment, argument: str | None, file: str | None, *, required: bool = True) -> str:
+    """Join what is there with blank lines; empty where nothing is there and none is required.
 
     Standard input is read when it is not a terminal, or when `-` asks for it. Only an
     argument may be the empty prompt: elsewhere it is more likely a failure before us.
@@ -25,7 +25,7 @@ def read(env: Environment, argument: str | None, file: str | None) -> str:
         parts.append(_read(f"--file {file}", resolve(file, env.directory).read_bytes))
     if asked or not env.stdin_is_tty:
         parts.append(_read("standard input", env.stdin.buffer.read))
-    if argument in (None, STDIN) and not any(parts):
+    if required and argument in (None, STDIN) and not any(parts):
         raise UsageError(
             "the prompt is empty" if parts else "there is no prompt",
             'llmparams generate "Once upon a time", or pipe text in, or --file PATH',

@@ -38,6 +38,7 @@ OTHER_VARIABLES = (
     "LLMPARAMS_SYSTEM",
     "LLMPARAMS_CONFIG_DIR",
     "LLMPARAMS_CACHE_DIR",
+    "LLMPARAMS_STATE_DIR",
 )
 
 
@@ -48,12 +49,16 @@ class Gathered:
     assignments: list[Assignment] = field(default_factory=list)
     model: Placed | None = None
     system: Placed | None = None
+    prompt: Placed | None = None
+    variables: dict[str, Placed | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def add(self, document: Document) -> None:
         self.assignments += document.assignments
         self.model = document.model or self.model
         self.system = document.system or self.system
+        self.prompt = document.prompt or self.prompt
+        self.variables |= document.variables
 
 
 def gather(

@@ -4,26 +4,40 @@
     extends: balanced              # a name, a path, or a list of them
     model: ./tiny.gguf
     system: Answer briefly.
+    prompt: "Translate into {{ language }}: {{ input }}"
+    variables:
+      language: English            # a default; nothing after the colon: must be given
     parameters:
       temperature: 0.2
+    tests: []                      # see presets.tests
 
 Paths are relative to the file. Everything is checked, and every value remembers its line.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmparams_cli.errors import PresetError
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.presets import values
+from llmparams_cli.presets import template, values
 from llmparams_cli.presets.files import brief, read_text, resolve, shown
 from llmparams_cli.presets.nodes import Node, Unreadable, compose
+from llmparams_cli.presets.tests import Case, read_tests
 
-KEYS = ("description", "extends", "model", "system", "parameters")
+KEYS = (
+    "description",
+    "extends",
+    "model",
+    "system",
+    "prompt",
+    "variables",
+    "parameters",
+    "tests",
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class Document:
-    """What a file says, checked. `place` is its path as shown to people."""
+    """What a file says, checked. `place` is its path as shown to people.
+
+    `variables` are those of the prompt's template, with their defaults if they have any.
+    """
 
     path: Path
     place: str
@@ -44,7 +61,10 @@ class Document:
     extends: tuple[Placed, ...] = ()
     model: Placed | None = None
     system: Placed | None = None
+    prompt: Placed | None = None
+    variables: dict[str, Placed | None] = field(default_factory=dict)
     assignments: tuple[Assignment, ...] = ()
+    tests: tuple[Case, ...] = ()
 
 
 def load(path: Path, source: Source, directory: Path) -> Document:
@@ -84,6 +104,9 @@ class _Reader:
             extends=self._extends(entries.get("extends")),
             model=model and Placed(_model(model.text, self.path.parent), model.origin),
             system=self._text(entries.get("system"), "system"),
+            prompt=self._prompt(entries.get("prompt")),
+            variables=self._variables(entries.get("variables")),
+            tests=read_tests(entries.get("tests"), self.path.parent, self._problem),
             assignments=self._assignments(entries.get("parameters")),
         )
 
@@ -125,6 +148,32 @@ class _Reader:
         else:
             self._problem(node.line, f"{key}: {node.plain()!r} is not text; put text in quotes")
         return None
+
+    def _prompt(self, node: Node | None) -> Placed | None:
+        prompt = self._text(node, "prompt")
+        if prompt and node:
+            try:
+                template.names(prompt.text)
+            except ValueError as error:
+                self._problem(node.line, f"prompt: {error}")
+        return prompt
+
+    def _variables(self, node: Node | None) -> dict[str, Placed | None]:
+        if node is None:
+            return {}
+        if not isinstance(node.value, dict):
+            self._problem(node.line, "variables: not a mapping such as `language: English`")
+            return {}
+        variables: dict[str, Placed | None] = {}
+        for name, item in node.value.items():
+            if not name.isidentifier() or name == template.INPUT:
+                self._problem(item.line, f"variables: {name!r} cannot be a variable's name")
+            elif isinstance(item.value, (dict, list)):
+                self._problem(item.line, f"variables: {name} must be one text")
+            else:
+                text = None if item.value is None else template.text_of(item.value)
+                variables[name] = None if text is None else Placed(text, self._origin(item))
+        return variables
 
     def _extends(self, node: Node | None) -> tuple[Placed, ...]:
         if node is None:

@@ -13,7 +13,7 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
-from llmparams_cli.render.summary import per_second
+from llmparams_cli.render.summary import generation_speed, per_second
 from llmparams_cli.safe import escape_json
 
 
@@ -92,9 +92,7 @@ def result_object(
             "prompt_s": _number(timing.prompt_s),
             "generation_s": _number(timing.generation_s),
             "prompt_tokens_per_s": _number(per_second(usage.prompt_tokens, timing.prompt_s)),
-            "generation_tokens_per_s": _number(
-                per_second(usage.completion_tokens, timing.generation_s)
-            ),
+            "generation_tokens_per_s": _number(generation_speed(finished)),
             "first_token_s": _number(timing.first_token_s),
         },
         "seed": started.seed,

@@ -15,7 +15,12 @@ _WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)
 
 def per_second(count: int, seconds: float) -> float | None:
     """Speed, or None where there was nothing to measure."""
-    return count / seconds if count and seconds > 0 else None
+    return count / seconds if count > 0 and seconds > 0 else None
+
+
+def generation_speed(finished: Finished) -> float | None:
+    """Tokens a second; the first token comes from the prompt and costs no time of its own."""
+    return per_second(finished.usage.completion_tokens - 1, finished.timing.generation_s)
 
 
 def statistics(started: Started, finished: Finished, *, verbose: bool = False) -> list[str]:
@@ -29,7 +34,7 @@ def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]
         f"{usage.prompt_tokens} prompt + {usage.completion_tokens} completion"
         f" = {usage.total_tokens} tokens"
     )
-    speed = per_second(usage.completion_tokens, timing.generation_s)
+    speed = generation_speed(finished)
     if speed is not None:
         yield f"{speed:.1f} tokens/s"
     yield stop_text(finished.stop)

@@ -25,6 +25,10 @@ _BACK = "\b"
 _DIM = "2"
 _BRIGHT = "1"
 
+# What is shown of a long prompt: characters and lines of its beginning and of its end.
+_HEAD, _HEAD_LINES = 900, 14
+_TAIL, _TAIL_LINES = 300, 4
+
 # Six backgrounds from dark to light with a text colour that contrasts with each, so that
 # neither a dark nor a light terminal nor colour blindness hides the text or the order.
 # The first are the colours of viridis that lie nearest in the 256-colour cube.
@@ -234,9 +238,11 @@ def _palette(env: Environment) -> tuple[str, ...]:
     return _COLORS_256 if rich_terminal else _COLORS_16
 
 
-def _shorten(text: str, limit: int = 1200) -> str:
+def _shorten(text: str) -> str:
     """A long document is recognised by its beginning and its end."""
-    if len(text) <= limit:
+    head = "".join(text.splitlines(keepends=True)[:_HEAD_LINES])[:_HEAD]
+    tail = "".join(text.splitlines(keepends=True)[-_TAIL_LINES:])[-_TAIL:]
+    left_out = len(text) - len(head) - len(tail)
+    if left_out <= 0:
         return text
-    left_out = len(text) - limit
-    return f"{text[: limit - 300]}\n[... {left_out:,} characters not shown ...]\n{text[-300:]}"
+    return f"{head.rstrip()}\n[... {left_out:,} characters not shown ...]\n{tail.lstrip()}"

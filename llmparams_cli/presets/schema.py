@@ -1,6 +1,6 @@
 """The JSON Schema of preset files, for editors and CI; generated from the table.
 
-python -m llmparams_cli.params.schema > presets/preset.schema.json
+python -m llmparams_cli.presets.schema > presets/preset.schema.json
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import tests
 
 
 def preset_schema() -> dict[str, Any]:
@@ -28,6 +29,15 @@ def preset_schema() -> dict[str, Any]:
             },
             "model": _text("The model to use: a path or a name."),
             "system": _text("The system text."),
+            "prompt": _text("The prompt, a Jinja template in which {{ input }} is the user's."),
+            "variables": {
+                "description": "The template's other variables with their defaults; null: "
+                "there is none, and --var must give a value.",
+                "type": "object",
+                "propertyNames": {"pattern": r"^(?!input$)[^\W\d]\w*$"},
+                "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+            },
+            "tests": {"description": "What must hold of the answers.", **tests.SCHEMA},
             "parameters": {
                 "description": "Values by parameter; `llmparams params` explains them.",
                 "type": "object",

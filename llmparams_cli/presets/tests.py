@@ -1,0 +1,265 @@
+"""The tests that a preset carries: what must hold of its answers, over seeds.
+
+    tests:
+      - name: names both parties        # optional
+        input: Brimolda Ltd pays EUR 40 to Okarin Ltd.      # or file: clause.txt
+        variables: {language: English}
+        seeds: 20                       # 1 to 20; or a list of seeds; 1 if left out
+        at_least: 19                    # of these seeds; all of them if left out
+        expect:
+          contains: [Brimolda, Okarin]  # all of these texts
+          lacks: [sorry]                # none of these
+          matches: '\\d+'                # a regular expression, somewhere in the answer
+          json: true                    # one JSON document, of json_schema's form if that is set
+          stop: [end-of-generation, stop-sequence]
+          tokens: {min: 5, max: 60}     # completion tokens
+          characters: {max: 400}
+          entropy: {max: 2.5}           # bits, mean over the answer's tokens
+          probability: {min: 0.3}       # geometric mean over the answer's tokens
+          first: {text: Yes, min: 0.6}  # probability that the answer begins with this token
+          distinct: {min: 15}           # different answers among all seeds
+
+Entropy and probabilities are those of the model's own distribution.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.presets.files import resolve
+from llmparams_cli.presets.nodes import Node
+from llmparams_cli.presets.template import text_of
+from llmparams_cli.protocol import StopReason
+
+Report = Callable[[int, str], None]
+MAX_SEEDS = 10_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Closed at both ends; None is no bound. `text` is the token of `first`."""
+
+    low: float | None = None
+    high: float | None = None
+    text: str = ""
+
+    def holds(self, value: float) -> bool:
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def __str__(self) -> str:
+        if self.low is None:
+            return f"at most {self.high:g}"
+        return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test. `expect` maps an assertion's name to what it asks for."""
+
+    line: int
+    name: str
+    input: str | None = None
+    file: Path | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (1,)
+    at_least: int = 1
+    expect: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Key:
+    """How the value of a key is read, and its JSON Schema."""
+
+    read: Callable[[Any], Any]
+    schema: dict[str, Any]
+
+
+def read_tests(node: Node | None, directory: Path, report: Report) -> tuple[Case, ...]:
+    """The tests under the key `tests`; what is wrong with them goes to `report`."""
+    if node is None or node.value is None:
+        return ()
+    if not isinstance(node.value, list):
+        report(node.line, "tests: not a list; begin each test with a dash")
+        return ()
+    cases = (_Reader(directory, report, number).case(n) for number, n in enumerate(node.value, 1))
+    return tuple(case for case in cases if case)
+
+
+class _Wrong(ValueError):
+    pass
+
+
+class _Reader:
+    """Reads one test; a problem costs the key that has it."""
+
+    def __init__(self, directory: Path, report: Report, number: int) -> None:
+        self._directory = directory
+        self._report = report
+        self._name = f"test {number}"
+
+    def case(self, node: Node) -> Case | None:
+        if not isinstance(node.value, dict):
+            self._report(node.line, f"tests: {self._name} is not a mapping with `expect:`")
+            return None
+        read: dict[str, Any] = {"name": self._name}
+        for key, item in node.value.items():
+            self._read(CASE, key, item, read)
+        seeds = read.setdefault("seeds", (1,))
+        read.setdefault("at_least", len(seeds))
+        if read["at_least"] > len(seeds):
+            self._report(
+                node.value["at_least"].line,
+                f"tests: at_least is {read['at_least']}, and there are {len(seeds)} seed(s)",
+            )
+        if "expect" not in read:
+            self._report(node.line, f"tests: {read['name']} has no `expect:`")
+        if "file" in read:
+            read["file"] = resolve(read["file"], self._directory)
+        return Case(line=node.line, **read)
+
+    def _read(self, keys: dict[str, Key], key: str, item: Node, into: dict[str, Any]) -> None:
+        if key not in keys:
+            guess = did_you_mean(key, keys) or f"; the keys are {', '.join(keys)}"
+            self._report(item.line, f"tests: unknown key {key!r}{guess}")
+            return
+        try:
+            into[key] = self._expect(item) if key == "expect" else keys[key].read(item.plain())
+        except _Wrong as error:
+            self._report(item.line, f"tests: {key}: {error}")
+
+    def _expect(self, node: Node) -> dict[str, Any]:
+        if not isinstance(node.value, dict) or not node.value:
+            raise _Wrong(f"not a mapping; it may have {', '.join(ASSERTIONS)}")
+        expect: dict[str, Any] = {}
+        for key, item in node.value.items():
+            self._read(ASSERTIONS, key, item, expect)
+        return expect
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _Wrong(f"{value!r} is not text; put text in quotes")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise _Wrong("the list is empty")
+    return tuple(map(_text, items))
+
+
+def _variables(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or any(isinstance(v, (dict, list)) for v in value.values()):
+        raise _Wrong("not a mapping such as {language: English}")
+    return {name: text_of(text) for name, text in value.items()}
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SEEDS:
+        raise _Wrong(f"{value!r} is not a whole number from 1 to {MAX_SEEDS}")
+    return value
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        return tuple(range(1, _count(value) + 1))
+    if not value or not all(isinstance(s, int) and 0 <= s < 2**32 - 1 for s in value):
+        raise _Wrong("a list of seeds has whole numbers from 0 to 4294967294")
+    return tuple(value)
+
+
+def _pattern(value: Any) -> re.Pattern[str]:
+    try:
+        return re.compile(_text(value), re.MULTILINE)
+    except re.error as error:
+        raise _Wrong(f"not a regular expression: {error}") from error
+
+
+def _true(value: Any) -> bool:
+    if value is not True:
+        raise _Wrong(f"{value!r} means nothing here; write true, or leave it out")
+    return True
+
+
+def _stops(value: Any) -> tuple[str, ...]:
+    words = [reason.value for reason in StopReason]
+    for text in _texts(value):
+        if text not in words:
+            raise _Wrong(f"{text!r} is not a stop reason{did_you_mean(text, words)}")
+    return _texts(value)
+
+
+def _interval(value: Any, *more: str) -> Interval:
+    if not isinstance(value, dict) or not value or set(value) - {"min", "max", *more}:
+        keys = " ".join(f"{key}: …," for key in (*more, "min", "max")).rstrip(",")
+        raise _Wrong(f"not an interval; write {{{keys}}}")
+    bounds = [value.get("min"), value.get("max")]
+    if not all(bound is None or _is_number(bound) for bound in bounds):
+        raise _Wrong("min and max are numbers")
+    if bounds == [None, None]:
+        raise _Wrong("min or max is missing")
+    return Interval(bounds[0], bounds[1], value.get("text", ""))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _first(value: Any) -> Interval:
+    interval = _interval(value, "text")
+    if not interval.text:
+        raise _Wrong("text is missing: the text of the first token")
+    return Interval(interval.low, interval.high, _text(interval.text))
+
+
+TEXT = {"type": "string"}
+TEXTS = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
+COUNT = {"type": "integer", "minimum": 1, "maximum": MAX_SEEDS}
+SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 2}
+BOUNDS = {"min": {"type": "number"}, "max": {"type": "number"}}
+STOP = {"enum": [reason.value for reason in StopReason]}
+
+
+def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    shape = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**shape, "minProperties": 1, **more}
+
+
+ASSERTIONS = {
+    "contains": Key(_texts, TEXTS),
+    "lacks": Key(_texts, TEXTS),
+    "matches": Key(_pattern, {"type": "string", "format": "regex"}),
+    "json": Key(_true, {"const": True}),
+    "stop": Key(_stops, {"anyOf": [STOP, {"type": "array", "items": STOP, "minItems": 1}]}),
+    "tokens": Key(_interval, _object(BOUNDS)),
+    "characters": Key(_interval, _object(BOUNDS)),
+    "entropy": Key(_interval, _object(BOUNDS)),
+    "probability": Key(_interval, _object(BOUNDS)),
+    "first": Key(_first, _object({"text": TEXT, **BOUNDS}, required=["text"], minProperties=2)),
+    "distinct": Key(_interval, _object(BOUNDS)),
+}
+CASE = {
+    "name": Key(_text, TEXT),
+    "input": Key(_text, TEXT),
+    "file": Key(_text, TEXT),
+    "variables": Key(
+        _variables,
+        {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        },
+    ),
+    "seeds": Key(_seeds, {"anyOf": [COUNT, {"type": "array", "items": SEED, "minItems": 1}]}),
+    "at_least": Key(_count, COUNT),
+    "expect": Key(lambda value: value, _object({k: a.schema for k, a in ASSERTIONS.items()})),
+}
+SCHEMA = {
+    "type": "array",
+    "items": _object({name: key.schema for name, key in CASE.items()}, required=["expect"]),
+}
