@@ -67,7 +67,7 @@ def test_verbose_puts_the_statistics_on_stderr() -> None:
     pipe = Pipe(verbose=True)
     play(PlainRenderer(pipe.env, settings()), HELLO)
     assert pipe.stderr == (
-        "llmparams: 5 prompt + 3 completion = 8 tokens · 1.5 tokens/s · end-of-generation (</s>)"
+        "llmparams: 5 prompt + 3 completion = 8 tokens · 1.0 tokens/s · end-of-generation (</s>)"
         " · seed 42 · model fox · prompt 10.0 tokens/s · first token 0.750 s · load 0.250 s"
         " · context 2048\n"
     )

@@ -25,6 +25,9 @@ class Kind:
     duties: tuple[str, ...]
     details: tuple[str, ...]
     summaries: tuple[str, ...]
+    dates: dict[str, str]
+    """Question after each date, keyed by its slot."""
+    payer: str = "A"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,13 @@ class Clause:
     text: str
     summary: str
     facts: dict[str, str]
+    questions: list[tuple[str, str]]
+    """Templates of questions with one right answer each."""
 
+
+START = "[From when|When does it start|What is the starting date|Since when]?"
+DEADLINE = "[By when|What is the deadline|By which date|When is it due at the latest]?"
+END = "[Until when|When does it end|What is the last day|Up to which date]?"
 
 SERVICE = Kind(
     roles=("the Client|the Customer|the Company", "the Contractor|the Provider|the Supplier"),
@@ -66,6 +75,7 @@ SERVICE = Kind(
         "{A} must pay {B} {amount} by {date2} for {good} starting on {date}.",
         "{A} pays {B} {amount} by {date2} in return for {good} from {date}.",
     ),
+    dates={"date": START, "date2": DEADLINE},
 )
 LEASE = Kind(
     roles=("the Tenant|the Lessee", "the Landlord|the Lessor|the Owner"),
@@ -93,6 +103,7 @@ LEASE = Kind(
         "{B} lets {good} to {A} from {date} until {date2} for a monthly rent of {amount}.",
         "{A} must pay {B} a monthly rent of {amount} for {good} from {date} to {date2}.",
     ),
+    dates={"date": START, "date2": END},
 )
 SALE = Kind(
     roles=("the Buyer|the Purchaser", "the Seller|the Vendor|the Manufacturer"),
@@ -124,6 +135,7 @@ SALE = Kind(
         "{A} buys {good} from {B} for {amount}, with delivery by {date2}.",
         "{B} must deliver {good} to {A} by {date2} for {amount}.",
     ),
+    dates={"date2": DEADLINE},
 )
 LOAN = Kind(
     roles=("the Borrower", "the Lender|the Bank"),
@@ -149,6 +161,7 @@ LOAN = Kind(
         "{A} borrows {amount} from {B} on {date} and must repay it by {date2} with {percent} percent interest.",
         "{A} must repay {B} a loan of {amount} by {date2} with interest of {percent} percent per year.",
     ),
+    dates={"date": "[When is the loan paid out|On which date is the loan paid]?", "date2": DEADLINE},
 )
 EMPLOYMENT = Kind(
     roles=("the Employee", "the Employer|the Company"),
@@ -178,6 +191,8 @@ EMPLOYMENT = Kind(
         "{A} works for {B} as {good} from {date} and earns {amount} per month.",
         "{B} must pay {A} a salary of {amount} per month for work as {good} from {date}.",
     ),
+    dates={"date": START},
+    payer="B",
 )
 SECRECY = Kind(
     roles=("the Recipient|the Receiving Party", "the Discloser|the Disclosing Party"),
@@ -205,6 +220,7 @@ SECRECY = Kind(
         "{A} may not disclose the {good} of {B} until {date2}, with a penalty of {amount} per breach.",
         "until {date2}, {A} must keep secret the {good} of {B} and pays {amount} for every breach.",
     ),
+    dates={"date2": END},
 )
 LICENCE = Kind(
     roles=("the Licensee", "the Licensor"),
@@ -230,6 +246,7 @@ LICENCE = Kind(
         "{A} may use {good} of {B} from {date} to {date2} and pays {amount} per year.",
         "{A} must pay {B} {amount} per year for the use of {good} from {date} until {date2}.",
     ),
+    dates={"date": START, "date2": END},
 )
 TERMINATION = Kind(
     roles=("the Customer|the Client", "the Provider|the Agency"),
@@ -254,6 +271,7 @@ TERMINATION = Kind(
         "{good} between {A} and {B} ends on {date2}, and {A} must pay {B} {amount} by {date3}.",
         "{A} must pay {B} {amount} by {date3} because {good} ends on {date2}.",
     ),
+    dates={"date2": END, "date3": DEADLINE},
 )
 KINDS = (SERVICE, LEASE, SALE, LOAN, EMPLOYMENT, SECRECY, LICENCE, TERMINATION)
 
@@ -296,6 +314,36 @@ SUMMARY_REQUESTS = (
 )  # fmt: skip
 
 
+# (question, answer); every slot of the answer stands in the clause.
+QUESTIONS = (
+    ("[Who are the parties|Which parties are named|Between whom is it|Name the parties][?|.]", "{Aname} and {Bname}."),
+    ("[How much is it|What is the amount|How much money|Which sum is agreed|How much must be paid]?", "{amount}."),
+    ("[How much is it|What is the amount|How much money|Which sum is agreed|How much must be paid]?", "{amount}."),
+    ("[Who pays|Who must pay|Who owes the money|Who has to pay]?", "{payer}."),
+    ("[Who receives the money|Who is paid|Who gets the money|To whom is the money paid]?", "{payee}."),
+    ("[What is it about|What is it for|What is the subject]?", "{good}."),
+)  # fmt: skip
+ROLE_QUESTIONS = (
+    ("[Who is|Name] {role_a}[?|.]", "{Aname}."),
+    ("[Who is|Name] {role_b}[?|.]", "{Bname}."),
+    ("[What is|Which role has] {Aname}?", "{role_a}."),
+    ("[What is|Which role has] {Bname}?", "{role_b}."),
+)
+SIGNED_QUESTION = ("[When was it signed|Which day is it dated|What is the date of the agreement]?", "{signed}.")
+
+
+def _questions(kind: Kind, facts: dict[str, str], text: str, has_roles: bool) -> list[tuple[str, str]]:
+    """The questions that this clause answers."""
+    pairs = [*QUESTIONS, *(ROLE_QUESTIONS if has_roles else ()), SIGNED_QUESTION]
+    pairs += [(question, f"{{{slot}}}.") for slot, question in kind.dates.items()]
+    return [
+        (question, sentence_case(answer.format_map(facts)))
+        for question, answer in pairs
+        if answer != "{signed}." or facts["signed"] in text
+        if answer != "{date}." or facts["date"] in text
+    ]
+
+
 def _long_name(rng: random.Random, name: str, role: str, town: str) -> str:
     extra = rng.choice(("", "", ", {town},", " of {town}", ", registered in {town},"))
     return f'{name}{extra.format(town=town)} ("{role}")'
@@ -325,7 +373,8 @@ def _facts(rng: random.Random, kind: Kind, held_out: bool) -> dict[str, str]:
         "months": rng.choice(("two", "three", "four", "six")),
     }
     facts["good"] = rng.choice(kind.goods).format_map(facts)
-    return facts
+    payer, payee = ("Aname", "Bname") if kind.payer == "A" else ("Bname", "Aname")
+    return facts | {"payer": facts[payer], "payee": facts[payee]}
 
 
 def compose(rng: random.Random, held_out: bool = False) -> Clause:
@@ -333,6 +382,7 @@ def compose(rng: random.Random, held_out: bool = False) -> Clause:
     kind = rng.choice(KINDS)
     facts = _facts(rng, kind, held_out)
     role_a, role_b = (rng.choice(role.split("|")) for role in kind.roles)
+    facts |= {"role_a": role_a, "role_b": role_b}
     facts["Along"] = _long_name(rng, facts["Aname"], role_a, facts["town"])
     facts["Blong"] = _long_name(rng, facts["Bname"], role_b, names.town(rng, held_out))
 
@@ -340,7 +390,7 @@ def compose(rng: random.Random, held_out: bool = False) -> Clause:
     short = (role_a, role_b) if has_roles else (facts["Aname"], facts["Bname"])
     slots = facts | {"A": short[0], "B": short[1]}
     body = [rng.choice(kind.duties), *rng.sample(kind.details, rng.randrange(1, 4))]
-    body += rng.sample(BOILERPLATE, rng.randrange(1, 7))
+    body += rng.sample(BOILERPLATE, rng.choice((0, 1, 1, 2, 2, 3, 3, 4, 5, 6)))
     tail = body[1:]
     rng.shuffle(tail)
     opening = [rng.choice(PREAMBLES)] if has_roles else []
@@ -348,20 +398,35 @@ def compose(rng: random.Random, held_out: bool = False) -> Clause:
     text = label + prose([*opening, body[0], *tail], slots, rng)
     summary_slots = facts | {"A": facts["Aname"], "B": facts["Bname"]}
     summary = sentence_case(expand(rng.choice(kind.summaries), summary_slots, rng))
-    return Clause(text, summary, facts)
+    return Clause(text, summary, facts, _questions(kind, facts, text, has_roles))
 
 
 def messages(rng: random.Random, clause: Clause) -> list[dict[str, str]]:
-    """A conversation that asks for the summary, with the instruction in one of two places."""
-    answer = {"role": "assistant", "content": clause.summary}
+    """A conversation that asks for the summary, with the instruction in one of two places.
+
+    Questions about the same clause follow: each asks for one fact, so that a clause teaches the
+    model to find every name, sum and date in it, and not only those that its summary needs.
+    """
+    request, answer = _summary_request(rng, clause), clause.summary
+    if rng.random() < 0.25:
+        question, answer = rng.choice(clause.questions)
+        question = expand(question, clause.facts, rng)
+        order = rng.choice(("{question}\n\n{clause}", "{clause}\n\n{question}", "{clause} {question}"))
+        request = [{"role": "user", "content": order.format(question=question, clause=clause.text)}]
+    exchange = [*request, {"role": "assistant", "content": answer}]
+    for question, answer in rng.sample(clause.questions, rng.choice((0, 1, 2, 3, 4, 5))):
+        exchange += [
+            {"role": "user", "content": expand(question, clause.facts, rng)},
+            {"role": "assistant", "content": answer},
+        ]
+    return exchange
+
+
+def _summary_request(rng: random.Random, clause: Clause) -> list[dict[str, str]]:
     if rng.random() < 0.7:
         system = expand(rng.choice(SUMMARY_SYSTEMS), {}, rng)
-        return [
-            {"role": "system", "content": system},
-            {"role": "user", "content": clause.text},
-            answer,
-        ]
+        return [{"role": "system", "content": system}, {"role": "user", "content": clause.text}]
     if rng.random() < 0.15:
-        return [{"role": "user", "content": clause.text}, answer]
+        return [{"role": "user", "content": clause.text}]
     request = expand(rng.choice(SUMMARY_REQUESTS), {"clause": clause.text}, rng)
-    return [{"role": "user", "content": request}, answer]
+    return [{"role": "user", "content": request}]

@@ -29,8 +29,10 @@ TOWN_ENDINGS = ("ville", "burg", "ton", "mouth", "field", "stad", "port", "haven
 MONTHS = (
     "January February March April May June July August September October November December"
 ).split()
-CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "JPY", "CAD", "AUD")
-CURRENCY_WORDS = ("euros", "dollars", "pounds", "francs", "crowns", "yen")
+CURRENCIES = "EUR USD GBP CHF SEK JPY CAD AUD NOK DKK PLN INR CNY BRL ZAR NZD".split()
+CURRENCY_WORDS = "euros dollars pounds francs crowns yen rupees pesos".split()
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+ACCENTS = str.maketrans("aeioucn", "äéíöüçñ")
 
 
 def is_held_out(word: str) -> bool:
@@ -41,11 +43,21 @@ def is_held_out(word: str) -> bool:
 def word(rng: random.Random, held_out: bool = False) -> str:
     """A capitalised word of two to four syllables, from the training or the held-out set."""
     while True:
-        count = rng.choice((2, 2, 2, 3, 3, 4))
-        syllables = (rng.choice(ONSETS) + rng.choice(NUCLEI) for _ in range(count))
-        candidate = ("".join(syllables) + rng.choice(CODAS)).capitalize()
+        candidate = _composed(rng)
         if is_held_out(candidate) == held_out:
             return candidate
+
+
+def _composed(rng: random.Random) -> str:
+    """Mostly pronounceable. The rest keeps the model from trusting in syllables."""
+    if rng.random() < 0.12:
+        return "".join(rng.choice(LETTERS) for _ in range(rng.randrange(2, 9))).capitalize()
+    count = rng.choice((1, 2, 2, 2, 2, 3, 3, 4))
+    syllables = [rng.choice(ONSETS) + rng.choice(NUCLEI) for _ in range(count)]
+    if rng.random() < 0.3:
+        syllables[0] = syllables[0].lstrip("bcdfghjklmnpqrstvwxyz") or syllables[0]
+    candidate = ("".join(syllables) + rng.choice(CODAS)).capitalize()
+    return candidate.translate(ACCENTS) if rng.random() < 0.03 else candidate
 
 
 def company(rng: random.Random, held_out: bool = False) -> str:
@@ -86,7 +98,14 @@ def amount(rng: random.Random) -> str:
         return f"{digits} {rng.choice(CURRENCY_WORDS)}"
     if style == 1:
         return f"{rng.choice('$€£')}{digits}"
-    return f"{rng.choice(CURRENCIES)} {digits}"
+    return f"{currency(rng)} {digits}"
+
+
+def currency(rng: random.Random) -> str:
+    """A currency code; now and then one that does not exist, so that codes are copied, too."""
+    if rng.random() < 0.1:
+        return "".join(rng.choice(LETTERS) for _ in range(3)).upper()
+    return rng.choice(CURRENCIES)
 
 
 def date(rng: random.Random) -> str:
