@@ -15,9 +15,9 @@ from llmparams_cli.protocol import Finished, Message, Request, Started
 @pytest.fixture(scope="module")
 def engine(cache):
     env = Environment(variables={"LLMPARAMS_CACHE_DIR": str(cache)}, quiet=True)
-    with Interrupt(0) as interrupt:
-        with Engine(env, resolve_model(None, env), settings(), interrupt) as engine:
-            yield engine
+    model = resolve_model(None, env)
+    with Interrupt(0) as interrupt, Engine(env, model, settings(), interrupt) as engine:
+        yield engine
 
 
 def settings(**values):

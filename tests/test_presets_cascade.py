@@ -197,6 +197,7 @@ def test_hidden_presets_are_noted(tmp_path: Path) -> None:
     env = world(tmp_path, {"project/presets/precise.yaml": preset(top_k=7)})
     assert gather(env, ["precise"]).notes == [
         "preset precise: presets/precise.yaml hides llmparams:precise.yaml"
+        " (precise@llmparams is that one)"
     ]
 
 

@@ -17,7 +17,7 @@ from llmparams_cli.params.kinds import Number
 from llmparams_cli.params.settings import Origin, Source
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.document import Document, examine, load
-from llmparams_cli.presets.nodes import scalar
+from llmparams_cli.presets.nodes import Mark, scalar
 
 
 @pytest.fixture
@@ -132,7 +132,8 @@ def test_all_problems_of_a_file_are_found_from_top_to_bottom(tmp_path: Path) -> 
     path = tmp_path / "p.yaml"
     path.write_text("sistem: x\nparameters:\n  top_k: -3\n  top_p: 0.5\n  top_p: 2\nmodel: 1\n")
     document, problems = examine(path, Source.PRESET, tmp_path)
-    assert [error.message.split(":")[1] for error in problems] == ["1", "3", "5", "6"]
+    marks = [problem.mark for problem in problems]
+    assert marks == [Mark(1, 1), Mark(3, 3), Mark(5, 3), Mark(6, 1)]
     assert values(document) == {"top_p": 0.5}
 
 
@@ -231,9 +232,9 @@ def test_no_text_raises_anything_but_a_preset_error_of_one_line(data: bytes) -> 
         path.write_bytes(data)
         _, problems = examine(path, Source.PRESET, Path(name))
     for problem in problems:
-        assert type(problem) is PresetError
-        assert problem.message.startswith("p.yaml:")
-        assert len(problem.message.splitlines()) == 1
+        message = problem.error("p.yaml").message
+        assert message.startswith("p.yaml:")
+        assert len(message.splitlines()) == 1
 
 
 NAMES = [name for name, param in PARAMS.items() if isinstance(param.kind, Number)]
@@ -276,3 +277,65 @@ def test_an_integer_is_read_as_it_is_written(number: int) -> None:
 def test_words_mean_what_yaml_1_2_says(text: str, value: object) -> None:
     assert scalar(text) == value
     assert type(scalar(text)) is type(value)
+
+
+def test_a_prompt_is_a_template_with_variables(read: Any) -> None:
+    document = read(
+        "prompt: 'To {{ language }}: {{ input }}'\nvariables: {language: Thai, n: 2, x: }"
+    )
+    assert document.prompt.text == "To {{ language }}: {{ input }}"
+    texts = {name: placed and placed.text for name, placed in document.variables.items()}
+    assert texts == {"language": "Thai", "n": "2", "x": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prompt: '{{ input'", "p.yaml:1: prompt: not a Jinja template: "),
+        ("variables: x", "p.yaml:1: variables: not a mapping"),
+        ("variables: {input: x}", "'input' cannot be a variable's name"),
+        ("variables: {a b: x}", "'a b' cannot be a variable's name"),
+        ("variables: {a: [1]}", "a must be one text"),
+        ("presets: {}", "unknown key 'presets'"),
+        ("tests: x", "tests: not a list"),
+        ("tests: [x]", "test 1 is not a mapping"),
+        ("tests: [{input: x}]", "test 1 has no `expect:`"),
+        ("tests: [{expect: {}}]", "expect: not a mapping"),
+        ("tests: [{expect: {contain: x}}]", "unknown key 'contain'; did you mean contains?"),
+        ("tests: [{expect: {json: false}}]", "json: False means nothing here"),
+        ("tests: [{expect: {matches: '('}}]", "matches: not a regular expression"),
+        ("tests: [{expect: {stop: end}}]", "stop: 'end' is not a stop reason"),
+        ("tests: [{expect: {tokens: 5}}]", "tokens: not an interval; write {min: …, max: …}"),
+        ("tests: [{expect: {first: {min: 1}}}]", "first: text is missing"),
+        ("tests: [{seeds: 0, expect: {json: true}}]", "seeds: 0 is not a whole number from 1"),
+        (
+            "tests: [{seeds: 2, at_least: 3, expect: {json: true}}]",
+            "at_least is 3, and there are 2",
+        ),
+    ],
+)
+def test_slips_in_prompts_and_tests_are_told(text: str, message: str, read: Any) -> None:
+    with pytest.raises(PresetError) as caught:
+        read(text)
+    assert message in caught.value.message
+
+
+def test_a_presets_tests_are_read(read: Any) -> None:
+    [case] = read(
+        "tests:\n"
+        "  - name: both\n    file: a.txt\n    seeds: 20\n    at_least: 19\n"
+        "    expect: {contains: [a, b], stop: max-tokens, tokens: {max: 9},\n"
+        "      first: {text: A, min: 0.5}}"
+    ).tests
+    assert (case.name, case.file.name, len(case.seeds), case.at_least) == ("both", "a.txt", 20, 19)
+    assert case.expect["contains"] == ("a", "b")
+    assert case.expect["tokens"].holds(9) and not case.expect["tokens"].holds(10)
+    assert str(case.expect["first"]) == "at least 0.5"
+
+
+def test_a_project_file_with_presets_is_checked_with_them(read: Any) -> None:
+    assert read("presets: {a: {system: x}}", Source.PROJECT).system is None
+    with pytest.raises(PresetError, match=r"p.yaml:1: top_k: -3 is out of range"):
+        read("presets: {a: {parameters: {top_k: -3}}}", Source.PROJECT)
+    with pytest.raises(PresetError, match="'a/b' cannot be a preset's name"):
+        read("presets: {a/b: {system: x}}", Source.PROJECT)

@@ -20,7 +20,10 @@ def test_the_project_comes_before_the_user_and_the_user_before_the_shipped_ones(
     found = find("precise", env)
     shipped = shipped_directory() / "precise.yaml"
     assert found.path == tmp_path / "project/presets/precise.yaml"
-    assert found.shadowed == (tmp_path / "config/presets/precise.yaml", shipped)
+    assert [(hidden.path, hidden.place) for hidden in found.shadowed] == [
+        (tmp_path / "config/presets/precise.yaml", "user"),
+        (shipped, "llmparams"),
+    ]
     os.remove(found.path)
     assert find("precise", env).path == tmp_path / "config/presets/precise.yaml"
     os.remove(find("precise", env).path)
@@ -81,3 +84,30 @@ def test_shipped_presets_have_a_short_place_outside_their_own_repository(tmp_pat
 def test_a_place_that_cannot_be_listed_is_passed_over(tmp_path: Path) -> None:
     env = world(tmp_path, {"config/presets": "a file"})
     assert find("precise", env).path == shipped_directory() / "precise.yaml"
+
+
+PROJECT_FILE = "presets:\n  terse:\n    system: Be brief.\n  precise:\n    system: Mine.\n"
+
+
+def test_a_project_file_holds_presets_by_name(tmp_path: Path) -> None:
+    env = world(tmp_path, {"project/llmparams.yaml": PROJECT_FILE})
+    found = find("terse", env)
+    assert (found.path, found.entry) == (tmp_path / "project/llmparams.yaml", "terse")
+    assert find("precise", env).entry == "precise"
+    assert [hidden.place for hidden in find("precise", env).shadowed] == ["llmparams"]
+
+
+def test_a_place_behind_the_name_picks_one(tmp_path: Path) -> None:
+    files = {"project/presets/precise.yaml": "", "config/presets/precise.yaml": "", "far/x.yml": ""}
+    env = world(tmp_path, files)
+    assert find("precise@user", env).path == tmp_path / "config/presets/precise.yaml"
+    assert find("precise@llmparams", env).path == shipped_directory() / "precise.yaml"
+    assert find("x@../far", env).path == tmp_path / "far/x.yml"
+    assert find("x@far", env, tmp_path).path == tmp_path / "far/x.yml"
+
+
+def test_a_wrong_place_is_told_where_the_name_is(tmp_path: Path) -> None:
+    env = world(tmp_path, {"project/presets/mine.yaml": ""})
+    with pytest.raises(PresetError, match="there is no preset 'mine' in 'user'") as caught:
+        find("mine@user", env)
+    assert caught.value.hint == "it is in project (presets/mine.yaml)"

@@ -187,9 +187,11 @@ def _files(env: Environment) -> Iterator[Check]:
     project = there.get(Source.PROJECT, "no llmparams.yaml here or above")
     yield Check("files", "config", str(config))
     yield Check("files", "project", str(project))
-    counts = Counter(path.parent for files in find.available(env).values() for path in files)
-    for directory in find.directories(env):
-        yield Check("files", "presets", f"{counts[directory]} in {directory}")
+    presets = [found for files in find.available(env).values() for found in files]
+    counts = Counter(found.path if found.entry else found.path.parent for found in presets)
+    for _, path in find.places(env):
+        if counts[path] or path.is_dir():
+            yield Check("files", "presets", f"{counts[path]} in {path}")
     yield _cache(env.cache_dir)
 
 

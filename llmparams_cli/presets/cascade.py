@@ -30,7 +30,7 @@ from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Document, Placed, load
 from llmparams_cli.presets.files import brief, read_text, resolve, shown
-from llmparams_cli.presets.find import Found, find, nearest
+from llmparams_cli.presets.find import PROJECT_FILE, Found, find, nearest
 
 OTHER_VARIABLES = (
     "LLMPARAMS_PRESET",
@@ -71,10 +71,10 @@ def gather(
     """
     gathered = Gathered()
     for source, path in configuration(env):
-        _add_layer(gathered, path, source, env)
+        _add_layer(gathered, Found(path), source, env)
     for name in presets or _listed(env.variables.get("LLMPARAMS_PRESET", "")):
         found = find(name, env)
-        read = _add_layer(gathered, found.path, Source.PRESET, env)
+        read = _add_layer(gathered, found, Source.PRESET, env)
         gathered.notes += _shadow_notes(name, found, read, env)
     _add_variables(gathered, env)
     _add_flags(gathered, flags or {}, env)
@@ -84,43 +84,55 @@ def gather(
 def configuration(env: Environment) -> list[tuple[Source, Path]]:
     """The configuration files that there are, lowest layer first."""
     files = [(Source.CONFIG, env.config_file)] if os.path.lexists(env.config_file) else []
-    if project := nearest("llmparams.yaml", env.directory, os.path.lexists):
+    if project := nearest(PROJECT_FILE, env.directory, os.path.lexists):
         files.append((Source.PROJECT, project))
     return files
 
 
-def layer(path: Path, source: Source, env: Environment) -> list[Document]:
+def layer(found: Found, source: Source, env: Environment) -> list[Document]:
     """The file and those it extends, parents first; one that is reached twice counts once."""
-    documents: dict[str, Document] = {}
+    documents: dict[tuple[str, str], Document] = {}
 
-    def visit(path: Path, trail: list[Path]) -> None:
-        if os.path.realpath(path) in documents:
+    def visit(found: Found, trail: list[Found]) -> None:
+        if _identity(found) in documents:
             return
-        document = load(path, source, env.directory)
+        document = load(found.path, source, env.directory, found.entry)
         for name in document.extends:
-            parent = _parent(name, path, env)
-            if os.path.realpath(parent) in map(os.path.realpath, trail):
-                circle = " → ".join(shown(file, env.directory) for file in (*trail, parent))
+            parent = _parent(name, found, env)
+            if _identity(parent) in map(_identity, trail):
+                circle = " → ".join(_shown(each, env) for each in (*trail, parent))
                 raise PresetError(f"{name.origin.place}: extends goes in a circle: {circle}")
             visit(parent, [*trail, parent])
-        documents[os.path.realpath(path)] = document
+        documents[_identity(found)] = document
 
-    visit(path, [path])
+    visit(found, [found])
     return list(documents.values())
 
 
-def _parent(name: Placed, path: Path, env: Environment) -> Path:
-    """The file that `path` extends. Under its own name, that is the next one it hides."""
+def _identity(found: Found) -> tuple[str, str]:
+    return os.path.realpath(found.path), found.entry
+
+
+def _shown(found: Found, env: Environment) -> str:
+    return shown(found.path, env.directory) + (f" ({found.entry})" if found.entry else "")
+
+
+def _parent(name: Placed, child: Found, env: Environment) -> Found:
+    """What `child` extends. Under its own name, that is the next one it hides."""
     try:
-        found = find(name.text, env, path.parent)
+        found = find(name.text, env, child.path.parent)
     except PresetError as error:
         raise PresetError(f"{name.origin.place}: extends: {error.message}", error.hint) from error
-    files = [found.path, *found.shadowed]
-    return files[files.index(path) + 1] if path in files[:-1] else found.path
+    files = [found, *found.shadowed]
+    identities = [*map(_identity, files)]
+    own = _identity(child)
+    return files[identities.index(own) + 1] if own in identities[:-1] else found
 
 
-def _add_layer(gathered: Gathered, path: Path, source: Source, env: Environment) -> list[Document]:
-    documents = layer(path, source, env)
+def _add_layer(
+    gathered: Gathered, found: Found, source: Source, env: Environment
+) -> list[Document]:
+    documents = layer(found, source, env)
     for document in documents:
         gathered.add(document)
     return documents
@@ -130,9 +142,10 @@ def _shadow_notes(name: str, found: Found, read: list[Document], env: Environmen
     """What the nearest file hides, unless it is read too or says the same."""
     used = {os.path.realpath(document.path) for document in read}
     return [
-        f"preset {name}: {shown(found.path, env.directory)} hides {shown(path, env.directory)}"
-        for path in found.shadowed
-        if os.path.realpath(path) not in used and not _same(found.path, path)
+        f"preset {name}: {_shown(found, env)} hides {_shown(hidden, env)}"
+        f" ({name}@{hidden.place} is that one)"
+        for hidden in found.shadowed
+        if os.path.realpath(hidden.path) not in used and not _same(found.path, hidden.path)
     ]
 
 

@@ -11,11 +11,13 @@
       temperature: 0.2
     tests: []                      # see presets.tests
 
+A llmparams.yaml may also hold whole presets by name, under the key `presets`.
 Paths are relative to the file. Everything is checked, and every value remembers its line.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,9 +27,11 @@ from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import template, values
 from llmparams_cli.presets.files import brief, read_text, resolve, shown
-from llmparams_cli.presets.nodes import Node, Unreadable, compose
+from llmparams_cli.presets.nodes import Mark, Node, Unreadable, compose
 from llmparams_cli.presets.tests import Case, read_tests
 
+PRESETS = "presets"
+NAME = r"\w[\w.-]*"  # a preset's
 KEYS = (
     "description",
     "extends",
@@ -67,23 +71,48 @@ class Document:
     tests: tuple[Case, ...] = ()
 
 
-def load(path: Path, source: Source, directory: Path) -> Document:
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a file, and where; `mark` is None for the file as a whole."""
+
+    mark: Mark | None
+    reason: str
+    hint: str = ""
+
+    def error(self, place: str) -> PresetError:
+        where = f"{place}:{self.mark.line}" if self.mark else place
+        return PresetError(f"{where}: {self.reason}", self.hint)
+
+
+def load(path: Path, source: Source, directory: Path, entry: str = "") -> Document:
     """Read a file of the layer `source`, or raise its first problem as a PresetError.
 
-    `directory` is the working directory, from which paths in messages are seen.
+    `directory` is the working directory, from which paths in messages are seen. With an
+    `entry`, the preset of that name in a llmparams.yaml is read.
     """
-    document, problems = examine(path, source, directory)
+    document, problems = examine(path, source, directory, entry)
     if problems:
-        raise problems[0]
+        raise problems[0].error(document.place)
     return document
 
 
-def examine(path: Path, source: Source, directory: Path) -> tuple[Document, list[PresetError]]:
+def examine(
+    path: Path, source: Source, directory: Path, entry: str = ""
+) -> tuple[Document, list[Problem]]:
     """Read a file; return what is good of it and all its problems, from top to bottom."""
     reader = _Reader(path, source, directory)
-    document = reader.document()
-    reader.problems.sort(key=lambda problem: problem[0])
-    return document, [error for _, error in reader.problems]
+    document = reader.document(entry)
+    return document, sorted(reader.problems, key=lambda problem: problem.mark or Mark(0, 0))
+
+
+def entries(path: Path) -> list[str]:
+    """The names of the presets in a llmparams.yaml; none if it cannot be read."""
+    try:
+        root = compose(read_text(path), lambda _mark, _reason: None)
+    except (Unreadable, ValueError):
+        return []
+    presets = root.value.get(PRESETS) if root and isinstance(root.value, dict) else None
+    return list(presets.value) if presets and isinstance(presets.value, dict) else []
 
 
 class _Reader:
@@ -91,10 +120,14 @@ class _Reader:
         self.path = path
         self.source = source
         self.place = shown(path, directory)
-        self.problems: list[tuple[int, PresetError]] = []
+        self.problems: list[Problem] = []
 
-    def document(self) -> Document:
-        entries = self._entries()
+    def document(self, entry: str = "") -> Document:
+        root = self._root()
+        keys = self._entry(root, entry) if entry else self._keys(root)
+        return self._document(keys)
+
+    def _document(self, entries: dict[str, Node]) -> Document:
         description = self._text(entries.get("description"), "description")
         model = self._text(entries.get("model"), "model")
         return Document(
@@ -110,33 +143,59 @@ class _Reader:
             assignments=self._assignments(entries.get("parameters")),
         )
 
-    def _entries(self) -> dict[str, Node]:
+    def _root(self) -> Node | None:
         try:
-            root = compose(read_text(self.path), self._problem)
+            return compose(read_text(self.path), self._problem)
         except Unreadable as error:
-            self._problem(error.line, error.reason)
-            return {}
+            self._problem(error.mark, error.reason)
         except ValueError as error:
-            self._problem(0, str(error))
-            return {}
-        if root is None and self.source is Source.PRESET:
-            self._problem(0, "empty; a preset has `parameters:` or at least `system:`")
-        if root is None:
-            return {}
-        if not isinstance(root.value, dict):
-            self._problem(root.line, f"not a mapping with the keys {', '.join(KEYS)}")
-            return {}
-        for key, node in root.value.items():
-            if key not in KEYS:
-                self._unknown_key(key, node)
-        return root.value
+            self._problem(None, str(error))
+        return None
 
-    def _unknown_key(self, key: str, node: Node) -> None:
+    def _keys(self, root: Node | None) -> dict[str, Node]:
+        """The file's own keys. Those of a llmparams.yaml may hold presets, checked here too."""
+        is_preset = self.source is Source.PRESET
+        if root is None:
+            if is_preset and not self.problems:
+                self._problem(None, "empty; a preset has `parameters:` or at least `system:`")
+            return {}
+        keys = self._mapping(root, KEYS if is_preset else (*KEYS, PRESETS))
+        for name, body in self._presets(keys.get(PRESETS)).items():
+            if not re.fullmatch(NAME, name):
+                self._problem(body.mark, f"presets: {name!r} cannot be a preset's name")
+            self._document(self._mapping(body, KEYS))
+        return keys
+
+    def _entry(self, root: Node | None, name: str) -> dict[str, Node]:
+        """The keys of one preset in a llmparams.yaml."""
+        if root is None or not isinstance(root.value, dict):
+            return {}
+        body = self._presets(root.value.get(PRESETS)).get(name)
+        return self._mapping(body, KEYS) if body else {}
+
+    def _presets(self, node: Node | None) -> dict[str, Node]:
+        if node is None or node.value is None:
+            return {}
+        if not isinstance(node.value, dict):
+            self._problem(node.mark, "presets: not a mapping of names to presets")
+            return {}
+        return node.value
+
+    def _mapping(self, node: Node, known: tuple[str, ...]) -> dict[str, Node]:
+        if not isinstance(node.value, dict):
+            self._problem(node.mark, f"not a mapping with the keys {', '.join(KEYS)}")
+            return {}
+        for key, item in node.value.items():
+            if key not in known:
+                self._unknown_key(key, item, known)
+        return node.value
+
+    def _unknown_key(self, key: str, node: Node, known: tuple[str, ...]) -> None:
         if key in PARAMS:
-            self._problem(node.line, f"{key} is a parameter: indent it under `parameters:`")
+            self._problem(node.mark, f"{key} is a parameter: indent it under `parameters:`")
         else:
-            guess = did_you_mean(key, KEYS) or f"; the keys are {', '.join(KEYS)}"
-            self._problem(node.line, f"unknown key {key!r}{guess}")
+            guess = did_you_mean(key, known) or f"; the keys are {', '.join(KEYS)}"
+            self._problem(node.mark, f"unknown key {key!r}{guess}")
 
     def _text(self, node: Node | None, key: str) -> Placed | None:
         if node is None:
@@ -144,9 +203,9 @@ class _Reader:
         if isinstance(node.value, str):
             return Placed(node.value, self._origin(node))
         if node.value is None:
-            self._problem(node.line, f"{key}: no text is given")
+            self._problem(node.mark, f"{key}: no text is given")
         else:
-            self._problem(node.line, f"{key}: {node.plain()!r} is not text; put text in quotes")
+            self._problem(node.mark, f"{key}: {node.plain()!r} is not text; put text in quotes")
         return None
 
     def _prompt(self, node: Node | None) -> Placed | None:
@@ -155,21 +214,21 @@ class _Reader:
             try:
                 template.names(prompt.text)
             except ValueError as error:
-                self._problem(node.line, f"prompt: {error}")
+                self._problem(node.mark, f"prompt: {error}")
         return prompt
 
     def _variables(self, node: Node | None) -> dict[str, Placed | None]:
         if node is None:
             return {}
         if not isinstance(node.value, dict):
-            self._problem(node.line, "variables: not a mapping such as `language: English`")
+            self._problem(node.mark, "variables: not a mapping such as `language: English`")
             return {}
         variables: dict[str, Placed | None] = {}
         for name, item in node.value.items():
             if not name.isidentifier() or name == template.INPUT:
-                self._problem(item.line, f"variables: {name!r} cannot be a variable's name")
+                self._problem(item.mark, f"variables: {name!r} cannot be a variable's name")
             elif isinstance(item.value, (dict, list)):
-                self._problem(item.line, f"variables: {name} must be one text")
+                self._problem(item.mark, f"variables: {name} must be one text")
             else:
                 text = None if item.value is None else template.text_of(item.value)
                 variables[name] = None if text is None else Placed(text, self._origin(item))
@@ -186,7 +245,7 @@ class _Reader:
         if node is None or node.value is None:
             return ()
         if not isinstance(node.value, dict):
-            self._problem(node.line, "parameters: not a mapping such as `temperature: 0.2`")
+            self._problem(node.mark, "parameters: not a mapping such as `temperature: 0.2`")
             return ()
         assignments = (self._assignment(name, item) for name, item in node.value.items())
         return tuple(assignment for assignment in assignments if assignment)
@@ -194,23 +253,21 @@ class _Reader:
     def _assignment(self, name: str, node: Node) -> Assignment | None:
         if name not in PARAMS:
             reason = f"unknown parameter {name!r}{values.suggestion(name)}"
-            self._problem(node.line, reason, "`llmparams params` lists them all")
+            self._problem(node.mark, reason, "`llmparams params` lists them all")
             return None
         param = PARAMS[name]
         try:
             value = values.from_yaml(param, node.plain(), self.path.parent)
         except ValueError as error:
-            self._problem(node.line, f"{name}: {error}", values.see(param))
+            self._problem(node.mark, f"{name}: {error}", values.see(param))
             return None
         return Assignment(name, value, self._origin(node))
 
     def _origin(self, node: Node) -> Origin:
-        return Origin(self.source, f"{self.place}:{node.line}")
+        return Origin(self.source, f"{self.place}:{node.mark.line}")
 
-    def _problem(self, line: int, reason: str, hint: str = "") -> None:
-        """Note what is wrong; line 0 is the file as a whole."""
-        where = f"{self.place}:{line}" if line else self.place
-        self.problems.append((line, PresetError(f"{where}: {brief(reason)}", hint)))
+    def _problem(self, mark: Mark | None, reason: str, hint: str = "") -> None:
+        self.problems.append(Problem(mark, brief(reason), hint))
 
 
 def _model(text: str, directory: Path) -> str:

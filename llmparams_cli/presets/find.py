@@ -3,38 +3,52 @@
 A name with a path separator, or that ends in .yaml or .yml, is a path. Any other is looked
 up, and the first place wins:
 
-1. `presets/` in the working directory, or in the nearest directory above that has one;
-2. `presets/` in the user's configuration directory;
-3. the presets shipped with the program.
+1. `project`: `presets/` in the working directory, or in the nearest directory above that
+   has one; then the key `presets` of the nearest llmparams.yaml;
+2. `user`: `presets/` in the user's configuration directory;
+3. `llmparams`: the presets shipped with the program.
+
+`NAME@PLACE` skips the others; the place is one of these words or a directory.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError
 from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.presets.document import entries
 from llmparams_cli.presets.files import resolve, shipped_directory, shown
 
 SUFFIXES = (".yaml", ".yml")
+PROJECT_FILE = "llmparams.yaml"
 
 
 @dataclass(frozen=True)
 class Found:
-    """The file that a name means, and those further away that it hides."""
+    """The file that a name means, and those further away that it hides.
+
+    `entry` is the preset's key in a llmparams.yaml, `place` the word for where it is.
+    """
 
     path: Path
-    shadowed: tuple[Path, ...] = ()
+    entry: str = ""
+    place: str = ""
+    shadowed: tuple[Found, ...] = ()
 
 
 def find(name: str, env: Environment, directory: Path | None = None) -> Found:
     """The file of a preset; paths are relative to `directory` (the working directory)."""
+    directory = directory or env.directory
+    word, at, place = name.rpartition("@")
+    if at and not _is_path(word):
+        return _find_at(word, place, env, directory)
     if _is_path(name):
-        path = resolve(name, directory or env.directory)
+        path = resolve(name, directory)
         if not os.path.lexists(path):
             hint = "a preset is named without its suffix, a file with its path"
             raise PresetError(f"{shown(path, env.directory)}: no such preset file", hint)
@@ -44,23 +58,45 @@ def find(name: str, env: Environment, directory: Path | None = None) -> Found:
         hint = f"the presets are {', '.join(sorted(presets))}" if presets else ""
         raise PresetError(f"unknown preset {name!r}{did_you_mean(name, presets)}", hint)
     nearest, *shadowed = presets[name]
-    return Found(nearest, tuple(shadowed))
+    return replace(nearest, shadowed=tuple(shadowed))
 
 
-def available(env: Environment) -> dict[str, list[Path]]:
+def _find_at(name: str, place: str, env: Environment, directory: Path) -> Found:
+    """The preset of this name in one place: a word for it, or a directory."""
+    files = available(env).get(name, [])
+    for found in files:
+        if found.place == place:
+            return found
+    for suffix in SUFFIXES:
+        path = resolve(place, directory) / f"{name}{suffix}"
+        if path.exists():
+            return Found(path)
+    places = [f"{found.place} ({shown(found.path, env.directory)})" for found in files]
+    hint = f"it is in {', '.join(places)}" if places else "`llmparams presets list` lists them all"
+    raise PresetError(f"there is no preset {name!r} in {place!r}", hint)
+
+
+def available(env: Environment) -> dict[str, list[Found]]:
     """All presets by name: their files, the nearest first."""
-    presets: dict[str, list[Path]] = {}
-    for directory in directories(env):
-        for path in _preset_files(directory):
-            presets.setdefault(path.stem, []).append(path)
+    presets: dict[str, list[Found]] = {}
+    for place, directory in places(env):
+        for found in _presets_in(directory, place):
+            presets.setdefault(found.entry or found.path.stem, []).append(found)
     return presets
 
 
-def directories(env: Environment) -> list[Path]:
-    """The directories in which presets are looked up, the nearest first."""
+def places(env: Environment) -> list[tuple[str, Path]]:
+    """Where presets are looked up, the nearest first: words and directories, or a file."""
     project = nearest("presets", env.directory, os.path.isdir)
-    places = (project, env.config_dir / "presets", shipped_directory())
-    return list(dict.fromkeys(place for place in places if place))
+    file = nearest(PROJECT_FILE, env.directory, os.path.lexists)
+    shipped = shipped_directory()
+    listed = [
+        ("project", project if project != shipped else None),
+        ("project", file),
+        ("user", env.config_dir / "presets"),
+        ("llmparams", shipped),
+    ]
+    return [(word, path) for word, path in listed if path]
 
 
 def nearest(name: str, directory: Path, is_it: Callable[[Path], bool]) -> Path | None:
@@ -73,8 +109,14 @@ def _is_path(name: str) -> bool:
     return "/" in name or os.sep in name or name.endswith(SUFFIXES)
 
 
-def _preset_files(directory: Path) -> list[Path]:
+def _presets_in(path: Path, place: str) -> Iterator[Found]:
+    if path.name == PROJECT_FILE:
+        for entry in entries(path):
+            yield Found(path, entry, place)
+        return
     try:
-        return sorted(path for path in directory.iterdir() if path.suffix in SUFFIXES)
+        files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     except OSError:  # missing, or not ours to read
-        return []
+        return
+    for file in files:
+        yield Found(file, "", place)

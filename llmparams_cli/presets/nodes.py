@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_DEPTH = 64
 
@@ -28,23 +28,32 @@ OTHER_BASE = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,250}")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 Value = bool | int | float | str | list["Node"] | dict[str, "Node"] | None
-Report = Callable[[int, str], None]
+
+
+class Mark(NamedTuple):
+    """A place in a text, counted from 1."""
+
+    line: int
+    column: int
+
+
+Report = Callable[[Mark, str], None]
 
 
 class Unreadable(Exception):
     """The text cannot be read any further."""
 
-    def __init__(self, line: int, reason: str) -> None:
+    def __init__(self, mark: Mark, reason: str) -> None:
         super().__init__(reason)
-        self.line = line
+        self.mark = mark
         self.reason = reason
 
 
 @dataclass(frozen=True)
 class Node:
-    """A value and the line where it begins; in a mapping, that of its key."""
+    """A value and the place where it begins; in a mapping, that of its key."""
 
-    line: int
+    mark: Mark
     value: Value
 
     def plain(self) -> Any:
@@ -68,13 +77,14 @@ def compose(text: str, report: Report) -> Node | None:
         return _Composer(yaml.parse(text, Loader=loader), report).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise Unreadable(line, f"not YAML: {error.problem or error.context}") from error
+        at = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+        raise Unreadable(at, f"not YAML: {error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
         # Its position counts characters in one parser and bytes in the other.
-        line = text.count("\n", 0, text.find(chr(error.character))) + 1
+        before = text[: text.find(chr(error.character))]
+        at = Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
         reason = f"the character U+{error.character:04X} is not allowed in YAML"
-        raise Unreadable(line, reason) from error
+        raise Unreadable(at, reason) from error
 
 
 class _Composer:
@@ -88,24 +98,24 @@ class _Composer:
         root = None
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent) and root:
-                raise Unreadable(_line(event), "a second document begins here; one is allowed")
+                raise Unreadable(_mark(event), "a second document begins here; one is allowed")
             if isinstance(event, yaml.NodeEvent):
-                root = self._node(event, _line(event), 0)
+                root = self._node(event, _mark(event), 0)
         return root
 
-    def _node(self, event: Any, line: int, depth: int) -> Node:
+    def _node(self, event: Any, mark: Mark, depth: int) -> Node:
         import yaml
 
         if depth > MAX_DEPTH:
-            raise Unreadable(_line(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise Unreadable(_mark(event), f"nested deeper than {MAX_DEPTH} levels")
         _refuse_extras(event)
         if isinstance(event, yaml.MappingStartEvent):
-            return Node(line, self._mapping(depth))
+            return Node(mark, self._mapping(depth))
         if isinstance(event, yaml.SequenceStartEvent):
             items = self._until(yaml.SequenceEndEvent)
-            return Node(line, [self._node(item, _line(item), depth + 1) for item in items])
+            return Node(mark, [self._node(item, _mark(item), depth + 1) for item in items])
         is_plain = event.implicit[0]
-        return Node(line, scalar(event.value) if is_plain else event.value)
+        return Node(mark, scalar(event.value) if is_plain else event.value)
 
     def _mapping(self, depth: int) -> dict[str, Node]:
         import yaml
@@ -114,13 +124,12 @@ class _Composer:
         for event in self._until(yaml.MappingEndEvent):
             _refuse_extras(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise Unreadable(_line(event), "a key must be text")
-            node = self._node(next(self._events), _line(event), depth + 1)
+                raise Unreadable(_mark(event), "a key must be text")
+            node = self._node(next(self._events), _mark(event), depth + 1)
             first = entries.setdefault(event.value, node)
             if first is not node:
-                self._report(
-                    node.line, f"{event.value!r} is given twice, first in line {first.line}"
-                )
+                twice = f"{event.value!r} is given twice, first in line {first.mark.line}"
+                self._report(node.mark, twice)
         return entries
 
     def _until(self, end: type) -> Iterator[Any]:
@@ -130,15 +139,15 @@ class _Composer:
             yield event
 
 
-def _line(event: Any) -> int:
-    return int(event.start_mark.line) + 1
+def _mark(event: Any) -> Mark:
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 def _refuse_extras(event: Any) -> None:
     if event.anchor is not None:  # an alias has its name here
-        raise Unreadable(_line(event), "anchors and aliases (&name, *name) are not allowed")
+        raise Unreadable(_mark(event), "anchors and aliases (&name, *name) are not allowed")
     if getattr(event, "tag", None) is not None:
-        raise Unreadable(_line(event), f"the tag {event.tag!r} is not allowed; tags never are")
+        raise Unreadable(_mark(event), f"the tag {event.tag!r} is not allowed; tags never are")
 
 
 def scalar(text: str) -> Value:

@@ -32,11 +32,10 @@ from typing import Any
 
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.presets.files import resolve
-from llmparams_cli.presets.nodes import Node
+from llmparams_cli.presets.nodes import Mark, Node, Report
 from llmparams_cli.presets.template import text_of
 from llmparams_cli.protocol import StopReason
 
-Report = Callable[[int, str], None]
 MAX_SEEDS = 10_000
 
 
@@ -61,7 +60,7 @@ class Interval:
 class Case:
     """One test. `expect` maps an assertion's name to what it asks for."""
 
-    line: int
+    mark: Mark
     name: str
     input: str | None = None
     file: Path | None = None
@@ -84,7 +83,7 @@ def read_tests(node: Node | None, directory: Path, report: Report) -> tuple[Case
     if node is None or node.value is None:
         return ()
     if not isinstance(node.value, list):
-        report(node.line, "tests: not a list; begin each test with a dash")
+        report(node.mark, "tests: not a list; begin each test with a dash")
         return ()
     cases = (_Reader(directory, report, number).case(n) for number, n in enumerate(node.value, 1))
     return tuple(case for case in cases if case)
@@ -104,7 +103,7 @@ class _Reader:
 
     def case(self, node: Node) -> Case | None:
         if not isinstance(node.value, dict):
-            self._report(node.line, f"tests: {self._name} is not a mapping with `expect:`")
+            self._report(node.mark, f"tests: {self._name} is not a mapping with `expect:`")
             return None
         read: dict[str, Any] = {"name": self._name}
         for key, item in node.value.items():
@@ -113,24 +112,24 @@ class _Reader:
         read.setdefault("at_least", len(seeds))
         if read["at_least"] > len(seeds):
             self._report(
-                node.value["at_least"].line,
+                node.value["at_least"].mark,
                 f"tests: at_least is {read['at_least']}, and there are {len(seeds)} seed(s)",
             )
-        if "expect" not in read:
-            self._report(node.line, f"tests: {read['name']} has no `expect:`")
+        if "expect" not in node.value:
+            self._report(node.mark, f"tests: {read['name']} has no `expect:`")
         if "file" in read:
             read["file"] = resolve(read["file"], self._directory)
-        return Case(line=node.line, **read)
+        return Case(mark=node.mark, **read)
 
     def _read(self, keys: dict[str, Key], key: str, item: Node, into: dict[str, Any]) -> None:
         if key not in keys:
             guess = did_you_mean(key, keys) or f"; the keys are {', '.join(keys)}"
-            self._report(item.line, f"tests: unknown key {key!r}{guess}")
+            self._report(item.mark, f"tests: unknown key {key!r}{guess}")
             return
         try:
             into[key] = self._expect(item) if key == "expect" else keys[key].read(item.plain())
         except _Wrong as error:
-            self._report(item.line, f"tests: {key}: {error}")
+            self._report(item.mark, f"tests: {key}: {error}")
 
     def _expect(self, node: Node) -> dict[str, Any]:
         if not isinstance(node.value, dict) or not node.value:
