@@ -9,6 +9,7 @@ import pytest
 from models import encode, write_gguf, write_llama
 from program import Program
 
+from llmparams_cli.engine import machine
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 
@@ -125,3 +126,14 @@ def test_a_wrong_adapter_is_blamed_and_not_the_model(program: Program) -> None:
         path = str(program.place / name)
         line = program.pipe("generate", "hi", "--lora", path).complaint(ExitCode.MODEL)
         assert path in line
+
+
+def test_an_adapter_that_is_not_there_is_told_before_loading(program):
+    done = program.call("generate", "hi", "--lora", "none.gguf:0.5")
+    assert "none.gguf does not exist (flag --lora)" in done.complaint(4)
+
+
+def test_a_model_beyond_memory_is_refused_unless_it_is_mapped(program, monkeypatch):
+    monkeypatch.setattr(machine, "available_memory", lambda: 1_000_000)
+    done = program.call("generate", "hi", "--no-mmap")
+    assert "the model takes 11.4 MB and 1.0 MB of memory are free" in done.complaint(6)

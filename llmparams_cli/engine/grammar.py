@@ -67,6 +67,13 @@ def from_settings(model: Model, settings: Settings, note: Callable[[str], None])
     return None
 
 
+def refuse_schema(settings: Settings, note: Callable[[str], None]) -> None:
+    """Raise UsageError for a JSON Schema that cannot be followed; no model is needed for it."""
+    if settings["json_schema"] is not None:
+        origin = str(settings.setting("json_schema").origin)
+        _from_json_schema(settings["json_schema"], origin, note)
+
+
 def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> str:
     from llmparams_cli.engine import json_schema
 

@@ -15,7 +15,7 @@ from llmparams_cli.engine import gpu, machine, probe, weights
 from llmparams_cli.engine.interrupt import Interrupt
 from llmparams_cli.engine.library import llama
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import BackendError, UsageError
+from llmparams_cli.errors import BackendError, ModelError, UsageError
 from llmparams_cli.models.ggml_types import TENSOR_TYPES
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
@@ -34,6 +34,8 @@ def model_params(
     params = lib.llama_model_default_params()
     needed = header.size + wanted_context(settings, header) * _cache_bytes(settings, header)
     params.n_gpu_layers = gpu.layers(env, settings, needed, header.block_count)
+    if not params.n_gpu_layers and not settings["mmap"]:
+        _refuse_too_large(header)
     if params.n_gpu_layers:  # without a GPU, some split modes are errors
         params.split_mode = SPLIT_MODES.index(settings["split_mode"])
         params.main_gpu = settings["main_gpu"]
@@ -43,6 +45,17 @@ def model_params(
     params.progress_callback = lib.llama_progress_callback(lambda done, _: progress(done))
     weights.apply(probe.choose(env, header.tensor_types()), params)
     return params
+
+
+def _refuse_too_large(header: Header) -> None:
+    """A file that is not mapped must fit into memory; the system would kill us half way."""
+    free = machine.available_memory()
+    if free is None or header.size <= free:
+        return
+    raise BackendError(
+        f"the model takes {size_text(header.size)} and {size_text(free)} of memory are free",
+        "--mmap reads it from the disk as needed; a more quantised model is smaller",
+    )
 
 
 def _set_tensor_split(params: Any, settings: Settings) -> None:
@@ -136,12 +149,19 @@ def _tokens_in_memory(per_token: int) -> int | None:
 
 
 def lora_adapters(settings: Settings) -> list[tuple[Path, float]]:
-    """(file, scale) of every adapter; written PATH or PATH:SCALE."""
-    adapters = []
-    for text in settings["lora"]:
-        path, colon, scale = text.rpartition(":")
-        try:
-            adapters.append((Path(path), float(scale)) if colon else (Path(text), 1.0))
-        except ValueError:
-            adapters.append((Path(text), 1.0))
+    """(file, scale) of every adapter; written PATH or PATH:SCALE. ModelError for no file."""
+    adapters = [_adapter(text) for text in settings["lora"]]
+    for path, _ in adapters:
+        if not path.is_file():
+            what = "is no file" if path.exists() else "does not exist"
+            origin = settings.setting("lora").origin
+            raise ModelError(f"the adapter {path} {what} ({origin})", "give a LoRA in GGUF")
     return adapters
+
+
+def _adapter(text: str) -> tuple[Path, float]:
+    path, colon, scale = text.rpartition(":")
+    try:
+        return (Path(path), float(scale)) if colon else (Path(text), 1.0)
+    except ValueError:
+        return Path(text), 1.0
