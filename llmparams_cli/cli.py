@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from errno import ENOSPC
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -20,8 +21,13 @@ from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
 # when it is a group, a table COMMANDS of its own, whose modules are NAME.SUBNAME.
 COMMANDS = {
     "generate": "Generate text: one prompt in, the answer out.",
+    "chat": "Talk with a model; change its parameters live.",
+    "explain": "Show what every sampler stage and setting did to an answer.",
+    "presets": "List, show, compare, check, test, import and export presets.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",
     "doctor": "Check what this machine and this installation can do.",
+    "replay": "Run a receipt again: is the answer the same, and if not, where and why?",
+    "log": "List, search and show the last runs.",
 }
 EXIT_CODES = f"""Exit codes: {", ".join(f"{code.value} {code.meaning}" for code in ExitCode)}."""
 EPILOG = f"""First steps: llmparams generate "Once upon a time" --preset creative-chat
@@ -115,11 +121,10 @@ def _add_commands(
         if not completing and name not in arguments:
             app.command(name, short_help=summary)(_not_loaded)
             continue
-        module = import_module(f"{package}.{name}")
+        module = import_module(f"{package}.{name}{'_' if iskeyword(name) else ''}")
         if subcommands := getattr(module, "COMMANDS", None):
-            group = typer.Typer(
-                help=module.__doc__, rich_markup_mode=None, no_args_is_help=True, epilog=EXIT_CODES
-            )
+            group = typer.Typer(help=module.__doc__, rich_markup_mode=None, epilog=EXIT_CODES)
+            group.callback(invoke_without_command=True)(_help_without_command)
             _add_commands(group, module.__name__, subcommands, arguments)
             app.add_typer(group, name=name, short_help=summary)
         else:
@@ -141,6 +146,11 @@ def _root(
     ] = False,
 ) -> None:
     """Take the options that stand before a command."""
+
+
+def _help_without_command(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
 
 
 def _not_loaded() -> None:

@@ -35,6 +35,8 @@ class ExitCode(IntEnum):
     CONTEXT = 5, "the prompt does not fit the context"
     BACKEND = 6, "inference library"
     UNWANTED_STOP = 7, "stopped for a reason named in --fail-on"
+    DIFFERENT = 8, "a replay differs from its receipt"
+    TEST_FAILED = 9, "a preset's test failed"
     INTERRUPTED = 130, "interrupted"
 
 

@@ -160,6 +160,30 @@ class Finished:
 Event = Started | Piece | Finished
 
 
+@dataclass(frozen=True)
+class Divergence:
+    """How differently two settings draw one token: half the sum of the absolute differences
+    of probabilities, 0 to 1. `best` is each one's most probable token, with its probability.
+    """
+
+    token: str
+    variation: float
+    best: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class PresetDiff:
+    """Two presets side by side: their names, the texts that differ, all values; and, along
+    an answer to `prompt`, how differently they draw.
+    """
+
+    names: tuple[str, str]
+    texts: dict[str, tuple[str | None, str | None]]
+    settings: tuple[Settings, Settings]
+    prompt: str
+    divergences: tuple[Divergence, ...] = ()
+
+
 class Health(str, Enum):
     """Of one part of an installation: `FAIL` prevents generating, `WARN` makes it worse."""
 

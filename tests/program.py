@@ -139,6 +139,7 @@ class Program:
             "PYTHONPATH": str(CHECKOUT),
             "LLMPARAMS_CONFIG_DIR": str(self.place / "config"),
             "LLMPARAMS_CACHE_DIR": str(self.cache),
+            "LLMPARAMS_STATE_DIR": str(self.place / "state"),
             # Two threads wait for each other whenever another process takes a CPU.
             "LLMPARAMS_THREADS": "1",
         }

@@ -10,10 +10,11 @@ from rendering import Pipe, Terminal, by_flag, by_preset, settings
 
 from llmparams_cli.params.settings import DEFAULT, Origin, Settings, Source
 from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets.document import Placed
 from llmparams_cli.render import settings_view
 
 MODEL = ("/models/fox.gguf", Origin(Source.FLAG, "--model"))
-SYSTEM = ("Be brief.\nBe kind.", Origin(Source.PRESET, "presets/legal-summary.yaml:3"))
+SYSTEM = Placed("Be brief.\nBe kind.", Origin(Source.PRESET, "presets/legal-summary.yaml:3"))
 RESOLVED = settings(
     by_preset("temperature", 1.2, "presets/creative-chat.yaml:5"),
     by_flag("temperature", 0.3),

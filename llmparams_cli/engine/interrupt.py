@@ -39,7 +39,12 @@ class Interrupt:
             self._flag[0] = b"!"
 
     def start_clock(self) -> None:
-        """Begin to count the time limit (seconds; 0 for none)."""
+        """Begin to count the time limit (seconds; 0 for none), anew for each answer."""
+        if self._timer:
+            self._timer.cancel()
+        if self.stop and self.stop.reason is StopReason.TIME_LIMIT:
+            self.stop = None
+            self._flag[0] = b"\0"
         if self._limit > 0:
             stop = Stop(StopReason.TIME_LIMIT, f"{self._limit:g} s")
             self._timer = threading.Timer(min(self._limit, threading.TIMEOUT_MAX), self.set, [stop])

@@ -13,14 +13,28 @@ from llmparams_cli.presets.document import Placed
 
 @dataclass(frozen=True)
 class Template:
-    """The prompt as the preset writes it, and a value for each of its variables."""
+    """The prompt as the preset writes it, the names it reads, and what is known of them."""
 
     source: Placed
     values: dict[str, str]
-    reads_input: bool
+    reads: set[str]
+
+    @property
+    def reads_input(self) -> bool:
+        return template.INPUT in self.reads
 
     def render(self, given: str) -> str:
-        """The prompt; what the user gives comes behind it if the template does not place it."""
+        """The prompt; what the user gives comes behind it if the template does not place it.
+
+        Raises UsageError for a variable without a value.
+        """
+        missing = sorted(self.reads - self.values.keys() - {template.INPUT})
+        if missing:
+            raise UsageError(
+                f"the preset's prompt ({self.source.origin.place}) needs a value for "
+                f"{', '.join(missing)}",
+                " ".join(f"--var {name}=TEXT" for name in missing),
+            )
         try:
             text = template.render(self.source.text, {**self.values, template.INPUT: given})
         except ValueError as error:
@@ -33,7 +47,7 @@ def from_preset(
 ) -> Template | None:
     """Check the texts NAME=VALUE of --var against a preset's prompt; None if it has none.
 
-    Raises UsageError for a variable that is not there, and for one without a value.
+    Raises UsageError for a variable that is not there.
     """
     read = template.names(source.text) if source else set()
     known = {*read, *defaults} - {template.INPUT}
@@ -48,10 +62,4 @@ def from_preset(
                 f"--var {name}: the preset has no such variable{did_you_mean(name, known)}", hint
             )
         values[name] = value
-    missing = sorted(read - values.keys() - {template.INPUT})
-    if missing:
-        raise UsageError(
-            f"the preset's prompt needs a value for {', '.join(missing)}",
-            " ".join(f"--var {name}=TEXT" for name in missing),
-        )
-    return Template(source, values, template.INPUT in read) if source else None
+    return Template(source, values, read) if source else None

@@ -29,6 +29,11 @@ def inert(settings: Settings) -> list[str]:
     ]
 
 
+def is_inert(param: Param, settings: Settings) -> bool:
+    """Can this parameter's value not matter beside the others?"""
+    return bool(_why_inert(param, settings))
+
+
 def refuse_contradictions(settings: Settings) -> None:
     """Raise UsageError for two settings of which at most one can hold."""
     for first, second, contradict, cure in CONTRADICTIONS:

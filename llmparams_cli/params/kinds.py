@@ -34,8 +34,12 @@ class Kind:
         raise NotImplementedError
 
     def show(self, value: Any) -> str:
-        """Write the value as its flag would take it."""
+        """Write the value for people, in one text."""
         return str(value)
+
+    def arguments(self, value: Any) -> list[str]:
+        """What the flag takes for this value, once for each time that it is repeated."""
+        return [self.show(value)]
 
     def allowed(self) -> str:
         """The accepted values, in words."""
@@ -230,6 +234,9 @@ class Texts(Kind):
 
         return json.dumps(value, ensure_ascii=False)
 
+    def arguments(self, value: Any) -> list[str]:
+        return list(value)
+
     def allowed(self) -> str:
         return "texts, none empty"
 
@@ -348,8 +355,11 @@ class Biases(Kind):
             raise ValueError(f"token {token!r}: {error}") from error
 
     def show(self, value: Any) -> str:
+        return ",".join(self.arguments(value))
+
+    def arguments(self, value: Any) -> list[str]:
         pairs = ((t, "false" if b == -math.inf else _shortest(b)) for t, b in value.items())
-        return ",".join(f"{token}={bias}" for token, bias in pairs)
+        return [f"{token}={bias}" for token, bias in pairs]
 
     def allowed(self) -> str:
         return "-100 to 100, or false"

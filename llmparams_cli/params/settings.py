@@ -21,6 +21,7 @@ class Source(str, Enum):
     PRESET = "preset"
     ENVIRONMENT = "environment"
     FLAG = "flag"
+    CHAT = "chat"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,10 @@ class Settings:
     def setting(self, name: str) -> Setting:
         return self._settings[name]
 
+    def but(self, new: Assignment) -> Settings:
+        """The same, with one more value on top."""
+        return Settings({**self._settings, new.name: _over(self._settings[new.name], new)})
+
 
 def resolve(assignments: Iterable[Assignment]) -> Settings:
     """Stack assignments, lowest layer first, upon the table's defaults.
@@ -84,7 +89,10 @@ def resolve(assignments: Iterable[Assignment]) -> Settings:
     """
     settings = {p.name: Setting(p, p.default, DEFAULT) for p in PARAMS.values()}
     for new in assignments:
-        old = settings[new.name]
-        below = Assignment(new.name, old.value, old.origin)
-        settings[new.name] = Setting(old.param, new.value, new.origin, (below, *old.overrode))
+        settings[new.name] = _over(settings[new.name], new)
     return Settings(settings)
+
+
+def _over(old: Setting, new: Assignment) -> Setting:
+    below = Assignment(new.name, old.value, old.origin)
+    return Setting(old.param, new.value, new.origin, (below, *old.overrode))

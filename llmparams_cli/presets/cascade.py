@@ -39,6 +39,7 @@ OTHER_VARIABLES = (
     "LLMPARAMS_CONFIG_DIR",
     "LLMPARAMS_CACHE_DIR",
     "LLMPARAMS_STATE_DIR",
+    "LLMPARAMS_LOG",
 )
 
 
@@ -78,6 +79,13 @@ def gather(
         gathered.notes += _shadow_notes(name, found, read, env)
     _add_variables(gathered, env)
     _add_flags(gathered, flags or {}, env)
+    return gathered
+
+
+def from_flags(flags: Mapping[str, Any], env: Environment) -> Gathered:
+    """The flags alone, checked."""
+    gathered = Gathered()
+    _add_flags(gathered, flags, env)
     return gathered
 
 

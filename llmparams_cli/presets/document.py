@@ -52,6 +52,11 @@ class Placed:
     origin: Origin
 
 
+def text_of(placed: Placed | None) -> str | None:
+    """The text without its place."""
+    return placed.text if placed else None
+
+
 @dataclass(frozen=True)
 class Document:
     """What a file says, checked. `place` is its path as shown to people.

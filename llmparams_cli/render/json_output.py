@@ -120,7 +120,7 @@ def parameters_object(settings: Settings) -> dict[str, Any]:
     }
 
 
-def write_json(env: Environment, document: dict[str, Any], *, indent: int | None = None) -> None:
+def write_json(env: Environment, document: Any, *, indent: int | None = None) -> None:
     """Write one document and a newline to stdout at once. JSON is UTF-8, or ASCII."""
     import json
 

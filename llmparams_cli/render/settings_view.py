@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.params.kinds import Words
 from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings
 from llmparams_cli.params.table import PARAMS, by_group
+from llmparams_cli.presets.document import Placed
 from llmparams_cli.safe import encodable, one_line
 
 _NAME = max(map(len, PARAMS)) + 2  # columns, with the indentation
@@ -21,33 +23,46 @@ def show(
     settings: Settings,
     *,
     model: tuple[str, Origin],
-    system: tuple[str, Origin] | None = None,
+    system: Placed | None = None,
+    prompt: Placed | None = None,
+    command: str = "",
     color: str = "auto",
     as_json: bool = False,
 ) -> None:
     """Print the resolution to stdout: a table on a terminal, aligned lines, or JSON.
 
-    `model` is its path or name, `system` the system text, each with its origin.
+    `model` is its path or name with its origin; `command` is a command line that says the same.
     """
+    texts = {"system": system, "prompt": prompt}
     if as_json:
         from llmparams_cli.render.json_output import parameters_object, write_json
 
-        document = {
+        document: dict[str, Any] = {
             "model": _with_origin(model),
-            "system": _with_origin(system) if system else None,
+            **{
+                name: _with_origin((text.text, text.origin) if text else None)
+                for name, text in texts.items()
+            },
             "parameters": parameters_object(settings),
         }
+        if command:
+            document["command"] = command
         write_json(env, document, indent=2 if env.stdout_is_tty else None)
         return
-    head = _head("model", model) + (_head("system", system) if system else "")
+    head = _head("model", model)
+    for name, text in texts.items():
+        head += _head(name, (text.text, text.origin)) if text else ""
     in_color = env.wants_color(color, env.stdout)
     as_table = env.stdout_is_tty or in_color
     body = _table(env, settings, in_color) if as_table else _lines(settings)
-    env.stdout.write(encodable(head + body, env.stdout))
+    tail = f"\nthe same without the preset:\n{one_line(command)}\n" if command else ""
+    env.stdout.write(encodable(head + body + tail, env.stdout))
     env.stdout.flush()
 
 
-def _with_origin(given: tuple[str, Origin]) -> dict[str, str]:
+def _with_origin(given: tuple[str, Origin] | None) -> dict[str, str] | None:
+    if given is None:
+        return None
     value, origin = given
     return {"value": value, "origin": str(origin)}
 

@@ -1,0 +1,62 @@
+"""`llmparams presets show`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from llmparams_cli.env import Environment
+from llmparams_cli.jobs.resolution import resolution
+from llmparams_cli.presets.catalog import flattened
+from llmparams_cli.render import presets as view
+from llmparams_cli.render import settings_view
+
+HELP = typer.core.TyperCommand
+
+
+def command(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The preset, by name or path.")],
+    format: Annotated[
+        Literal["origins", "yaml", "json", "llama.cpp", "ollama", "openai", "hf", "vllm"],
+        typer.Option("--format", help="What to write."),
+    ] = "origins",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print values and origins as JSON.")
+    ] = False,
+    color: Annotated[
+        Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
+    ] = "auto",
+) -> None:
+    """Show all that a preset resolves to here: every value, where it comes from, and the
+    command line that does the same without it.
+
+    \b
+    llmparams presets show legal-summary
+    llmparams presets show legal-summary --format ollama > Modelfile
+    """
+    env: Environment = ctx.obj
+    if format == "origins":
+        resolved = resolution(name, env)
+        settings_view.show(
+            env,
+            resolved.settings,
+            model=resolved.model,
+            system=resolved.system,
+            prompt=resolved.prompt,
+            command=resolved.command_line,
+            color=color,
+            as_json=as_json,
+        )
+        return
+    preset = flattened(name, env)
+    if format in ("yaml", "json"):
+        view.write_preset(env, preset, format)
+        return
+    from llmparams_cli.jobs.exchange import exported
+
+    text, losses = exported(name, format, env)
+    env.stdout.write(text)
+    for loss in losses:
+        env.note(loss)

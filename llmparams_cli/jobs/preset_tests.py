@@ -1,0 +1,99 @@
+"""The tests that presets carry, run on the real model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import PresetError, UsageError
+from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.params.settings import Assignment, Origin, Source
+from llmparams_cli.presets.document import load
+from llmparams_cli.presets.files import read_text, shown
+from llmparams_cli.presets.find import find
+from llmparams_cli.presets.outcome import Result, judge
+from llmparams_cli.presets.tests import Case
+from llmparams_cli.protocol import Finished, Request, StopReason
+
+Progress = Callable[[str, float], None]
+
+
+def cases(env: Environment, name: str) -> list[Case]:
+    """The tests of a preset, its own and not its parents'."""
+    found = find(name, env)
+    return list(load(found.path, Source.PRESET, env.directory, found.entry).tests)
+
+
+def run(env: Environment, name: str, model: str | None, progress: Progress) -> Iterator[Result]:
+    """Run a preset's tests one by one; the model is loaded once.
+
+    Values come from all layers, as in `generate --preset NAME`; each run has its own seed.
+    """
+    from llmparams_cli.engine.generate import Engine
+    from llmparams_cli.engine.interrupt import Interrupt
+
+    todo = cases(env, name)
+    prepared = prepare(env, [name], {"model": model})
+    if not todo:
+        return
+    total, done = sum(len(case.seeds) for case in todo), 0
+    with (
+        Interrupt(prepared.settings["time_limit"]) as interrupt,
+        Engine(env, prepared.model, prepared.settings, interrupt, progress) as engine,
+    ):
+        for case in todo:
+            answers = []
+            with closing(engine.conversation()) as conversation:
+                for seed in case.seeds:
+                    request = _request(env, prepared, case, seed, engine.model.tokenize)
+                    *_, answer = conversation.ask(request)
+                    assert isinstance(answer, Finished)
+                    if answer.stop.reason is StopReason.INTERRUPTED:
+                        raise KeyboardInterrupt
+                    answers.append((seed, answer))
+                    done += 1
+                    progress("testing", done / total)
+            yield judge(name, case, answers)
+
+
+def _request(
+    env: Environment,
+    prepared: Prepared,
+    case: Case,
+    seed: int,
+    tokenize: Callable[[str], list[int]],
+) -> Request:
+    origin = Origin(Source.PRESET, f"test {case.name}")
+    settings = prepared.settings.but(Assignment("seed", seed, origin))
+    template = prepared.template
+    if template and case.variables:
+        template = replace(template, values={**template.values, **case.variables})
+    first = case.expect.get("first")
+    measured = first or {"entropy", "probability"} & case.expect.keys()
+    messages = replace(prepared, template=template).messages(_input(env, case, prepared))
+    return Request(
+        messages,
+        settings,
+        raw=not prepared.model.header.chat_template,
+        logprobs=0 if measured else None,
+        expected=tuple(tokenize(first.text)[:1]) if first else (),
+    )
+
+
+def _input(env: Environment, case: Case, prepared: Prepared) -> str:
+    if case.input is None and case.file is None and prepared.needs_input:
+        raise PresetError(
+            f"{case.name} (line {case.mark.line}) has no input", "give it `input:` or `file:`"
+        )
+    parts = [case.input, _read(case.file, env) if case.file else None]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _read(path: Path, env: Environment) -> str:
+    try:
+        return read_text(path).removesuffix("\n")
+    except ValueError as error:
+        raise UsageError(f"{shown(path, env.directory)}: {error}") from error

@@ -1,0 +1,87 @@
+"""All the presets that there are, and what one says when its parents are counted in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import PresetError
+from llmparams_cli.params.settings import Setting, Settings, Source, resolve
+from llmparams_cli.presets.cascade import Gathered, layer
+from llmparams_cli.presets.document import Document, text_of
+from llmparams_cli.presets.find import Found, available, find
+from llmparams_cli.presets.write import Preset
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One preset in the list; `problem` says why it cannot be read."""
+
+    name: str
+    found: Found
+    documents: list[Document] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def description(self) -> str:
+        return self.documents[-1].description if self.documents else ""
+
+    @property
+    def tests(self) -> int:
+        """How many it carries."""
+        return len(self.documents[-1].tests) if self.documents else 0
+
+    @property
+    def changes(self) -> list[Setting]:
+        return changes(stacked(self.documents))
+
+
+def listed(env: Environment) -> list[Listed]:
+    """Every preset that there is by name, those that hide others once."""
+    items = []
+    for name, (nearest, *shadowed) in sorted(available(env).items()):
+        found = replace(nearest, shadowed=tuple(shadowed))
+        try:
+            items.append(Listed(name, found, layer(found, Source.PRESET, env)))
+        except PresetError as error:
+            items.append(Listed(name, found, problem=error.message))
+    return items
+
+
+def gathered(documents: list[Document]) -> Gathered:
+    """Several documents as one, the lowest first."""
+    together = Gathered()
+    for document in documents:
+        together.add(document)
+    return together
+
+
+def stacked(documents: list[Document]) -> Settings:
+    """The settings that documents make of the table's defaults."""
+    return resolve(gathered(documents).assignments)
+
+
+def changes(settings: Settings) -> list[Setting]:
+    """The values that differ from the table's defaults."""
+    return [each for each in settings if each.value != each.param.default]
+
+
+def flattened(name: str, env: Environment) -> Preset:
+    """The preset without `extends`: what it and its parents say, in one."""
+    found = find(name, env)
+    documents = layer(found, Source.PRESET, env)
+    together = gathered(documents)
+    return Preset(
+        description=documents[-1].description,
+        model=text_of(together.model),
+        system=text_of(together.system),
+        prompt=text_of(together.prompt),
+        variables={name: text_of(default) for name, default in together.variables.items()},
+        parameters=chosen(resolve(together.assignments)),
+    )
+
+
+def chosen(settings: Settings) -> dict[str, Any]:
+    """The values that somebody wrote down, in the table's order."""
+    return {each.param.name: each.value for each in settings if not each.is_default}

@@ -1,0 +1,103 @@
+"""A preset as YAML text, with a comment for every value."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmparams_cli.params.table import PARAMS
+
+SCHEMA_LINE = "# yaml-language-server: $schema={}"
+COMMENT_COLUMN = 30
+ESCAPED = range(0x20)  # JSON texts escape these; the rest below YAML must not see either
+
+
+@dataclass
+class Preset:
+    """What a preset file says, before it is written."""
+
+    description: str = ""
+    extends: Sequence[str] = ()
+    model: str | None = None
+    system: str | None = None
+    prompt: str | None = None
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    comments: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_yaml(preset: Preset, schema: str = "") -> str:
+    """The file's text. `comments` go behind values; without one, a parameter's summary."""
+    return "\n".join([*_lines(preset, schema), ""])
+
+
+def plain(value: Any) -> Any:
+    """A value as files write it: a bias of -inf, which forbids, is false."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return int(value) if abs(value) < 1e15 else value
+    return False if value == -math.inf else value
+
+
+def _lines(preset: Preset, schema: str) -> Iterator[str]:
+    if schema:
+        yield SCHEMA_LINE.format(schema)
+    if preset.description:
+        yield from _text("description", preset.description)
+    if preset.extends:
+        yield f"extends: {_flow(list(preset.extends))}"
+    for key in ("model", "system", "prompt"):
+        if (text := getattr(preset, key)) is not None:
+            yield from _text(key, text)
+    if preset.variables:
+        yield "variables:"
+        for name, default in preset.variables.items():
+            yield f"  {name}: {'' if default is None else _flow(default)}".rstrip()
+    if preset.parameters:
+        yield "parameters:"
+        for name, value in preset.parameters.items():
+            yield from _parameter(name, plain(value), preset.comments.get(name))
+
+
+def _parameter(name: str, value: Any, comment: str | None) -> Iterator[str]:
+    comment = PARAMS[name].summary if comment is None else comment
+    if isinstance(value, str) and "\n" in value:
+        yield f"  # {comment}"
+        yield from _text(f"  {name}", value)
+        return
+    written = f"  {name}: {_flow(value)}"
+    if len(written) > COMMENT_COLUMN + 10:
+        yield f"  # {comment}"
+        yield written
+    else:
+        yield f"{written:<{COMMENT_COLUMN}} # {comment}"
+
+
+def _text(key: str, text: str) -> Iterator[str]:
+    """A text of several lines as a block, if YAML gives it back unchanged."""
+    lines = text.removesuffix("\n").split("\n")
+    whole = all(line == line.rstrip() and line.isprintable() for line in lines)
+    if len(lines) < 2 or not whole or not lines[0] or lines[0][0] == " " or not lines[-1]:
+        yield f"{key}: {_flow(text)}"
+        return
+    indent = " " * (len(key) - len(key.lstrip()) + 2)
+    yield f"{key}: |{'' if text.endswith(chr(10)) else '-'}"
+    for line in lines:
+        yield f"{indent}{line}" if line else ""
+
+
+def _flow(value: Any) -> str:
+    """JSON is YAML, but for what YAML keeps out of files altogether."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

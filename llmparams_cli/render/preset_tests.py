@@ -1,0 +1,134 @@
+"""`llmparams presets test`: for a person, as JSON, as JUnit XML for CI."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.presets.outcome import Result
+from llmparams_cli.render.json_output import write_json
+from llmparams_cli.safe import encodable, one_line
+
+GREEN, RED = "32", "31"
+
+
+def show(env: Environment, results: Iterable[Result]) -> list[Result]:
+    """Print each result as soon as it is there, then the tally; return them all."""
+    colored = env.wants_color("auto", env.stdout)
+    seen = []
+    for result in results:
+        seen.append(result)
+        word, color = ("passed", GREEN) if result.passed else ("FAILED", RED)
+        mark = f"\x1b[{color}m{word}\x1b[0m" if colored else word
+        title = one_line(f"{result.preset}: {result.case.name}")
+        _write(env, f"{mark}  {title}: {_counts(result)}\n")
+        if not result.passed:
+            for line in _reasons(result):
+                _write(env, f"        {one_line(line)}\n")
+    failed = sum(not result.passed for result in seen)
+    _write(env, f"{len(seen) - failed} passed, {failed} failed\n")
+    return seen
+
+
+def show_json(env: Environment, results: Sequence[Result]) -> None:
+    """Print one object: every test with every seed's answer."""
+    write_json(
+        env,
+        {
+            "passed": all(result.passed for result in results),
+            "tests": [_object(result) for result in results],
+        },
+        indent=2 if env.stdout_is_tty else None,
+    )
+
+
+def junit(results: Sequence[Result]) -> str:
+    """The results as JUnit XML: a suite for each preset, a case for each test."""
+    from xml.etree import ElementTree as Xml
+
+    root = Xml.Element("testsuites", tests=str(len(results)), failures=_failed(results))
+    for preset in dict.fromkeys(result.preset for result in results):
+        mine = [result for result in results if result.preset == preset]
+        seconds = sum(result.seconds for result in mine)
+        suite = Xml.SubElement(
+            root,
+            "testsuite",
+            name=_xml(preset),
+            tests=str(len(mine)),
+            failures=_failed(mine),
+            time=f"{seconds:.3f}",
+        )
+        for result in mine:
+            case = Xml.SubElement(
+                suite,
+                "testcase",
+                classname=_xml(preset),
+                name=_xml(result.case.name),
+                time=f"{result.seconds:.3f}",
+            )
+            if not result.passed:
+                failure = Xml.SubElement(case, "failure", message=_counts(result))
+                failure.text = _xml("\n".join(_reasons(result)))
+    Xml.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, "unicode") + "\n"
+
+
+def _failed(results: Sequence[Result]) -> str:
+    return str(sum(not result.passed for result in results))
+
+
+def _counts(result: Result) -> str:
+    case = result.case
+    if len(case.seeds) == 1:
+        return f"seed {case.seeds[0]}"
+    return f"{result.passes} of {len(case.seeds)} seeds, {case.at_least} are needed"
+
+
+def _reasons(result: Result) -> Iterator[str]:
+    """The seeds that failed and why; what several say alike only once."""
+    if result.distinct:
+        yield result.distinct
+    if result.passes >= result.case.at_least:
+        return
+    reasons = Counter(reason for each in result.outcomes for reason in each.failures)
+    seeds: dict[str, list[int]] = {}
+    for outcome in result.outcomes:
+        for reason in outcome.failures:
+            seeds.setdefault(reason, []).append(outcome.seed)
+    for reason, _ in reasons.most_common():
+        many = "s" if len(seeds[reason]) > 1 else ""
+        yield f"seed{many} {', '.join(map(str, seeds[reason]))}: {reason}"
+
+
+def _object(result: Result) -> dict[str, Any]:
+    return {
+        "preset": result.preset,
+        "name": result.case.name,
+        "passed": result.passed,
+        "passes": result.passes,
+        "at_least": result.case.at_least,
+        "seconds": round(result.seconds, 3),
+        "distinct": result.distinct or None,
+        "runs": [
+            {
+                "seed": outcome.seed,
+                "text": outcome.answer.text,
+                "stop": outcome.answer.stop.reason.value,
+                "tokens": outcome.answer.usage.completion_tokens,
+                "failures": list(outcome.failures),
+            }
+            for outcome in result.outcomes
+        ],
+    }
+
+
+def _xml(text: str) -> str:
+    """XML knows no control characters, however they are written."""
+    return "\n".join(one_line(line) for line in text.split("\n"))
+
+
+def _write(env: Environment, text: str) -> None:
+    env.stdout.write(encodable(text, env.stdout))
+    env.stdout.flush()

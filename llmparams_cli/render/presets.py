@@ -1,0 +1,206 @@
+"""`llmparams presets`: the list, one preset as a file, differences, problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.params.settings import Setting
+from llmparams_cli.presets.catalog import Listed
+from llmparams_cli.presets.checking import FileProblem
+from llmparams_cli.presets.files import shown
+from llmparams_cli.presets.write import Preset, plain, to_yaml
+from llmparams_cli.protocol import PresetDiff
+from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.terminal import Row, columns, table
+from llmparams_cli.safe import encodable, one_line
+
+GAP = 2
+LONGEST_VALUE = 40
+
+
+def show_list(env: Environment, items: Sequence[Listed], *, as_json: bool) -> None:
+    """Every preset: its place and what it sets; a pipe gets one line for each."""
+    if as_json:
+        write_json(env, [_object(item, env) for item in items], indent=2)
+    elif env.stdout_is_tty:
+        _write(env, _table(env, items))
+    else:
+        width = max((len(item.name) for item in items), default=0)
+        for item in items:
+            values = _values(item.changes)
+            line = f"{item.name:<{width}}  {_place(item, env)}: {_about(item)}"
+            _write(env, one_line(f"{line} ({values})" if values else line) + "\n")
+
+
+def write_preset(env: Environment, preset: Preset, format: str) -> None:
+    """The whole preset as YAML, or as the JSON that means the same."""
+    if format == "yaml":
+        _write(env, to_yaml(preset))
+        return
+    document = {
+        "description": preset.description,
+        "model": preset.model,
+        "system": preset.system,
+        "prompt": preset.prompt,
+        "variables": dict(preset.variables),
+        "parameters": {name: plain(value) for name, value in preset.parameters.items()},
+    }
+    write_json(env, {key: value for key, value in document.items() if value}, indent=2)
+
+
+def show_diff(env: Environment, diff: PresetDiff, *, as_json: bool) -> None:
+    """The values that differ, then how much that changes what is drawn."""
+    if as_json:
+        write_json(env, _diff_object(diff), indent=2 if env.stdout_is_tty else None)
+        return
+    rows: list[tuple[str, str, str]] = [("", *diff.names)]
+    rows += [(name, _short(one), _short(two)) for name, (one, two) in diff.texts.items()]
+    rows += [(one.param.name, value_text(one), value_text(two)) for one, two in _differing(diff)]
+    if len(rows) == 1:
+        _write(env, "the same values\n")
+    else:
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        for row in rows:
+            cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+            _write(env, "  ".join(cells).rstrip() + "\n")
+    if diff.divergences:
+        _write(env, "\n" + "\n".join(_effect(diff)) + "\n")
+
+
+def _differing(diff: PresetDiff) -> list[tuple[Setting, Setting]]:
+    pairs = zip(*diff.settings, strict=True)
+    return [(one, two) for one, two in pairs if one.value != two.value]
+
+
+def _short(text: str | None) -> str:
+    if text is None:
+        return "-"
+    line = one_line(text)
+    return line if len(line) <= LONGEST_VALUE else f"{line[: LONGEST_VALUE - 2]} …"
+
+
+def _effect(diff: PresetDiff) -> Iterator[str]:
+    steps = diff.divergences
+    mean = sum(step.variation for step in steps) / len(steps)
+    yield f"effect on the next token, over {len(steps)} tokens of an answer by {diff.names[0]}:"
+    yield f"  total variation distance {mean:.3f} on average (0: the same draws, 1: never the same)"
+    number, most = max(enumerate(steps, 1), key=lambda item: item[1].variation)
+    if most.variation > 0:
+        best = " against ".join(f'"{one_line(token)}" {p:.0%}' for token, p in most.best)
+        yield f"  largest at token {number}: {most.variation:.3f} (most probable: {best})"
+
+
+def _diff_object(diff: PresetDiff) -> dict[str, Any]:
+    a, b = diff.names
+    steps = diff.divergences
+    return {
+        "a": a,
+        "b": b,
+        "texts": {name: dict(zip("ab", texts, strict=True)) for name, texts in diff.texts.items()},
+        "parameters": {
+            one.param.name: {"a": plain(one.value), "b": plain(two.value)}
+            for one, two in _differing(diff)
+        },
+        "prompt": diff.prompt,
+        "mean_total_variation": sum(s.variation for s in steps) / len(steps) if steps else None,
+        "tokens": [
+            {
+                "text": step.token,
+                "total_variation": round(step.variation, 6),
+                "best": [{"text": text, "probability": round(p, 6)} for text, p in step.best],
+            }
+            for step in steps
+        ],
+    }
+
+
+def show_problems(env: Environment, problems: Sequence[FileProblem], checked: int) -> None:
+    """Every problem on its line, as compilers print them; on a terminal also the tally."""
+    for problem in problems:
+        hint = f" ({problem.hint})" if problem.hint else ""
+        _write(env, one_line(f"{problem.where}: {problem.reason}{hint}") + "\n")
+    if env.stdout_is_tty or not problems:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        env.note(f"{count} in {checked} file{'s' if checked != 1 else ''}")
+
+
+def problems_json(env: Environment, problems: Sequence[FileProblem]) -> None:
+    """The problems as an array of objects."""
+    write_json(
+        env,
+        [
+            {
+                "file": str(problem.path),
+                "line": problem.mark.line if problem.mark else None,
+                "column": problem.mark.column if problem.mark else None,
+                "reason": problem.reason,
+                "hint": problem.hint or None,
+            }
+            for problem in problems
+        ],
+        indent=2 if env.stdout_is_tty else None,
+    )
+
+
+def value_text(setting: Setting) -> str:
+    """A value as people write it; long ones, such as a grammar, by their length."""
+    text = one_line(setting.param.kind.show(setting.value))
+    return text if len(text) <= LONGEST_VALUE else f"({len(text)} characters)"
+
+
+def _values(settings: Sequence[Setting]) -> str:
+    return ", ".join(f"{each.param.name} {value_text(each)}" for each in settings)
+
+
+def _about(item: Listed) -> str:
+    return f"cannot be read: {item.problem}" if item.problem else item.description
+
+
+def _place(item: Listed, env: Environment) -> str:
+    """Where it lies, and what it hides."""
+    hidden = [found.place for found in item.found.shadowed]
+    place = item.found.place
+    if item.found.entry:
+        place += f" ({shown(item.found.path, env.directory)})"
+    return f"{place}, hides {' and '.join(hidden)}" if hidden else place
+
+
+def _table(env: Environment, items: Sequence[Listed]) -> str:
+    name = max((len(item.name) for item in items), default=0)
+    about = max(columns(env, env.stdout) - name - GAP, 20)
+    return table(
+        env,
+        list(_rows(items, env)),
+        (name, about),
+        colored=env.wants_color("auto", env.stdout),
+    )
+
+
+def _rows(items: Sequence[Listed], env: Environment) -> Iterator[Row]:
+    for item in items:
+        yield Row((item.name, one_line(_about(item))), "red" if item.problem else "")
+        values = _values(item.changes)
+        place = one_line(_place(item, env))
+        yield Row(("", f"{place}: {values}" if values else place), "dim")
+
+
+def _object(item: Listed, env: Environment) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "place": item.found.place,
+        "path": str(item.found.path),
+        "entry": item.found.entry or None,
+        "hides": [str(found.path) for found in item.found.shadowed],
+        "description": item.description,
+        "extends": [name.text for doc in item.documents[-1:] for name in doc.extends],
+        "tests": item.tests,
+        "parameters": {each.param.name: plain(each.value) for each in item.changes},
+        "problem": item.problem or None,
+    }
+
+
+def _write(env: Environment, text: str) -> None:
+    env.stdout.write(encodable(text, env.stdout))
+    env.stdout.flush()
