@@ -8,13 +8,50 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from llmparams_cli.params.kinds import Switch
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
+
+
+# What every command that asks a model something takes, beside the parameters.
+PromptArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="PROMPT", help="The prompt; - or a pipe reads standard input."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="PATH", help="GGUF file. [the built-in model]"),
+]
+PresetOption = Annotated[
+    list[str] | None,
+    typer.Option("--preset", "-p", metavar="NAME", help="Preset, by name or path; repeats."),
+]
+FileOption = Annotated[
+    str | None, typer.Option("--file", "-f", metavar="PATH", help="Read the prompt here.")
+]
+VarOption = Annotated[
+    list[str] | None,
+    typer.Option("--var", metavar="NAME=VALUE", help="A variable of the preset's prompt."),
+]
+SystemOption = Annotated[
+    str | None, typer.Option("--system", metavar="TEXT", help="System text, or @FILE.")
+]
+RawOption = Annotated[bool, typer.Option("--raw", help="Do not apply the chat template.")]
+OverflowOption = Annotated[
+    Literal["refuse", "truncate-start", "truncate-middle"],
+    typer.Option("--overflow", help="What to do with a prompt beyond the context."),
+]
+ColorOption = Annotated[
+    Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show llama.cpp's log and the statistics.")
+]
 
 
 def with_parameters(function: Callable[..., None]) -> Callable[..., None]:

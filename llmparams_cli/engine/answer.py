@@ -10,6 +10,7 @@ from llmparams_cli.engine.chain import Sampler
 from llmparams_cli.engine.decode import Branch, decode
 from llmparams_cli.engine.interrupt import Interrupt
 from llmparams_cli.engine.llama import Context, Model, softmax_statistics
+from llmparams_cli.engine.recording import Recording
 from llmparams_cli.engine.text import TextStream
 from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.protocol import (
@@ -40,12 +41,14 @@ class Answer:
         sampler: Sampler,
         request: Request,
         interrupt: Interrupt,
+        recording: Recording | None = None,
     ) -> None:
         self._model = model
         self._context = context
         self._interrupt = interrupt
         self._logprobs = request.logprobs
         self._expected = request.expected
+        self._recording = recording
         self._max_tokens: int = request.settings["max_tokens"]
         self._branch = Branch(sampler)
         self._stream: TextStream[Token] = TextStream(request.settings["stop"])
@@ -106,7 +109,11 @@ class Answer:
             branch.stop = self._interrupt.stop
             return []
         self._refuse_nan(row)
+        if self._recording is not None:
+            self._recording.add(self._context.logits(row))
         drawn = branch.sampler.sample(self._context, row)
+        if self._recording is not None and drawn is not None:
+            self._recording.drawn.append(drawn)
         if drawn is None and not branch.sampler.grammar_is_complete():
             raise UsageError(
                 "no token is left that both the grammar and the other settings allow",

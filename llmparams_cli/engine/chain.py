@@ -50,7 +50,11 @@ class Sampler:
         params = llama().llama_sampler_chain_default_params()
         params.no_perf = True
         self.chain = llama().llama_sampler_chain_init(params)
-        self._build(_Builder(model, settings, seed, context_size, self._keep), settings)
+        try:
+            self._build(_Builder(model, settings, seed, context_size, self._keep), settings)
+        except BaseException:
+            self.close()
+            raise
 
     def sample(self, context: Context, row: int) -> int | None:
         """Draw and accept a token from output `row` of the last batch.
@@ -59,7 +63,76 @@ class Sampler:
         """
         if self._grammar is None:
             return int(llama().llama_sampler_sample(self.chain, context.handle, row))
-        return self._sample_constrained(context.logits(row), self._grammar)
+        token = self.draw(context.logits(row))
+        if token is not None:
+            self.accept(token)
+        return token
+
+    def draw(self, logits: Any) -> int | None:
+        """The same from a pointer to n_vocab logits; the token is not accepted yet.
+
+        As common_sampler_sample: freely, and again within the grammar only if the first draw
+        breaks it, since testing every token is slow.
+        """
+        token = self._draw(candidates(logits, self._model.n_vocab))
+        if self._grammar is None or self._grammar.allows(token):
+            return token
+        allowed = candidates(logits, self._model.n_vocab)
+        self._grammar.apply(allowed)
+        token = self._draw(allowed)
+        return token if self._grammar.allows(token) else None
+
+    def walk(self, logits: Any) -> tuple[list[tuple[str, Any]], int | None]:
+        """As `draw`, stage by stage: each one's name with a copy of the candidates that it
+        left (a numpy table with id and logit), and the token.
+
+        When a free draw breaks the grammar, 'grammar' is the first stage.
+        """
+        steps, token = self._walk(candidates(logits, self._model.n_vocab))
+        if self._grammar is None or self._grammar.allows(token):
+            return steps, token
+        allowed = candidates(logits, self._model.n_vocab)
+        self._grammar.apply(allowed)
+        left = allowed.table[allowed.table["logit"] > -float("inf")].copy()
+        steps, token = self._walk(allowed)
+        return [("grammar", left), *steps], token if self._grammar.allows(token) else None
+
+    def _walk(self, array: Any) -> tuple[list[tuple[str, Any]], int]:
+        lib, steps = llama(), []
+        for place, name in enumerate(self.stages):
+            lib.llama_sampler_apply(
+                lib.llama_sampler_chain_get(self.chain, place), ctypes.byref(array)
+            )
+            steps.append((name, array.table[: array.size].copy()))
+        return steps, int(array.data[array.selected].id)
+
+    @property
+    def penalties(self) -> PenaltyStage | None:
+        """The penalties' stage, if they are on."""
+        return next((stage for stage in self._keep if isinstance(stage, PenaltyStage)), None)
+
+    def distribution(self, logits: Any) -> Any:
+        """The probabilities, by token id, with which `sample` draws from these logits (a
+        pointer to n_vocab floats), but for the grammar. Accepts nothing.
+        """
+        import numpy as np
+
+        array = candidates(logits, self._model.n_vocab)
+        llama().llama_sampler_apply(self.chain, ctypes.byref(array))
+        probabilities = np.zeros(self._model.n_vocab)
+        if self.stages[-1] == "greedy":
+            probabilities[array.data[array.selected].id] = 1.0
+            return probabilities
+        left = array.table[: array.size]
+        weights = np.exp(left["logit"].astype(np.float64) - left["logit"].max())
+        probabilities[left["id"]] = weights / weights.sum()
+        return probabilities
+
+    def accept(self, token: int) -> None:
+        """Let the grammar and the stages with a memory know what was drawn."""
+        if self._grammar:
+            self._grammar.accept(token)
+        llama().llama_sampler_accept(self.chain, token)
 
     def grammar_is_complete(self) -> bool:
         """May the text end here?"""
@@ -95,21 +168,6 @@ class Sampler:
         llama().llama_sampler_chain_add(self.chain, stage)
         if name in HISTORY_STAGES:
             self._history.append(stage)
-
-    def _sample_constrained(self, logits: Any, grammar: Grammar) -> int | None:
-        """As common_sampler_sample: draw freely, and again within the grammar only if the
-        first draw breaks it, since testing every token is slow.
-        """
-        token = self._draw(candidates(logits, self._model.n_vocab))
-        if not grammar.allows(token):
-            allowed = candidates(logits, self._model.n_vocab)
-            grammar.apply(allowed)
-            token = self._draw(allowed)
-            if not grammar.allows(token):
-                return None
-        grammar.accept(token)
-        llama().llama_sampler_accept(self.chain, token)
-        return token
 
     def _draw(self, array: Any) -> int:
         llama().llama_sampler_apply(self.chain, ctypes.byref(array))

@@ -15,6 +15,7 @@ from llmparams_cli.engine.chain import Sampler
 from llmparams_cli.engine.interrupt import Interrupt
 from llmparams_cli.engine.library import llama, log
 from llmparams_cli.engine.llama import Context, Model
+from llmparams_cli.engine.recording import Recording
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models.resolve import ResolvedModel
@@ -48,6 +49,8 @@ class Engine:
         self.header = resolved.header
         self.interrupt = interrupt
         self.progress = progress
+        placement.lora_adapters(settings)  # what is wrong with the settings fails before
+        grammar.refuse_schema(settings, env.note)  # a load that may take a minute
         params = placement.model_params(env, settings, resolved.header, self._loading)
         try:
             self.model = Model(resolved.path, params)
@@ -107,8 +110,13 @@ class Conversation:
         self._made_for: list[Any] = []
         self._held: list[int] = []
 
-    def ask(self, request: Request) -> Generator[Event, None, None]:
-        """A Started, Pieces, a Finished. Exhaust or close it before the next one."""
+    def ask(
+        self, request: Request, recording: Recording | None = None
+    ) -> Generator[Event, None, None]:
+        """A Started, Pieces, a Finished. Exhaust or close it before the next one.
+
+        A `recording` gets the logits of every draw.
+        """
         engine, settings = self._engine, request.settings
         started = time.perf_counter()
         context = self._ready(settings)
@@ -122,11 +130,23 @@ class Conversation:
             cached = self._reuse(context, prompt)
             load_s = engine.take_load_time() + time.perf_counter() - started
             yield Started(text, tuple(prompt), seed, engine.info, size)
-            answer = Answer(engine.model, context, sampler, request, engine.interrupt)
+            answer = Answer(engine.model, context, sampler, request, engine.interrupt, recording)
             try:
                 yield from answer.run(prompt, cached, load_s, engine.progress)
             finally:
                 self._held = [*prompt, *answer.tokens][: context.held()]
+
+    def go_on(
+        self, request: Request, tokens: Sequence[int], sampler: Sampler
+    ) -> Generator[Event, None, None]:
+        """Pieces and a Finished that continue `tokens`, the last of which is new here, with a
+        sampler that has drawn before.
+        """
+        context = self._ready(request.settings)
+        cached = self._reuse(context, tokens)
+        answer = Answer(self._engine.model, context, sampler, request, self._engine.interrupt)
+        yield from answer.run(tokens, cached, 0.0, self._engine.progress)
+        self._held = [*tokens, *answer.tokens][: context.held()]
 
     def close(self) -> None:
         if self._context:

@@ -32,12 +32,15 @@ class Penalties:
         penalty, once or to the power of `count`; then less count x frequency + presence.
         As llama_sampler_penalties_apply, which knows 'once' only.
         """
+        return logit - sum(self.parts(logit, count))
+
+    def parts(self, logit: float, count: int) -> tuple[float, float, float]:
+        """What each of the three takes: repetition, frequency, presence."""
         if count == 0:
-            return logit
-        if self.repeat != 1.0:
-            factor = self._factor(count)
-            logit = logit * factor if logit <= 0 else logit / factor
-        return logit - count * self.frequency - self.presence
+            return 0.0, 0.0, 0.0
+        factor = self._factor(count) if self.repeat != 1.0 else 1.0
+        repeated = logit * factor if logit <= 0 else logit / factor
+        return logit - repeated, count * self.frequency, self.presence
 
     def _factor(self, count: int) -> float:
         if not self.exponential:
@@ -79,8 +82,9 @@ class PenaltyStage:
 
     def __init__(self, penalties: Penalties, window: int) -> None:
         lib = llama()
+        self.size = window
         self.window = Window(window)
-        self._penalties = penalties
+        self.penalties = penalties
         # The library keeps pointers to these: they must live as long as the stage.
         self._interface = lib.llama_sampler_i(
             accept=lib.llama_sampler_i_accept(lambda _sampler, token: self.window.add(token)),
@@ -102,5 +106,5 @@ class PenaltyStage:
                 place = places.get(token)
             if place is not None:
                 candidate = data[place]
-                candidate.logit = self._penalties.apply(candidate.logit, count)
+                candidate.logit = self.penalties.apply(candidate.logit, count)
         candidates.sorted = False

@@ -33,6 +33,17 @@ def read(env: Environment, argument: str | None, file: str | None, *, required: 
     return "\n\n".join(filter(None, parts))
 
 
+def read_target(env: Environment, file: str) -> str:
+    """The text of --target; - is standard input."""
+    if file == STDIN:
+        text = _read("standard input", env.stdin.buffer.read)
+    else:
+        text = _read(f"--target {file}", resolve(file, env.directory).read_bytes)
+    if not text:
+        raise UsageError(f"--target {file} is empty", "give a text file")
+    return text
+
+
 def _read(place: str, read: Callable[[], bytes]) -> str:
     try:
         return _decode(read(), place)

@@ -1,0 +1,112 @@
+"""`llmparams explain`: one answer, and what every sampler stage and setting did to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs import explain as job
+from llmparams_cli.jobs import prompt as prompts
+from llmparams_cli.jobs.prepare import prepare
+from llmparams_cli.options import (
+    ColorOption,
+    FileOption,
+    HelpInSections,
+    ModelOption,
+    OverflowOption,
+    PresetOption,
+    PromptArgument,
+    QuietOption,
+    RawOption,
+    SystemOption,
+    VarOption,
+    VerboseOption,
+    with_parameters,
+)
+from llmparams_cli.protocol import Request
+from llmparams_cli.render import explain as view
+from llmparams_cli.render.progress import ProgressBar
+
+HELP = HelpInSections
+
+
+@with_parameters
+def command(
+    ctx: typer.Context,
+    prompt: PromptArgument = None,
+    model: ModelOption = None,
+    preset: PresetOption = None,
+    file: FileOption = None,
+    var: VarOption = None,
+    system: SystemOption = None,
+    raw: RawOption = False,
+    overflow: OverflowOption = "refuse",
+    at: Annotated[
+        int | None, typer.Option("--at", metavar="N", help="Show draw N stage by stage.")
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=1, max=1000, metavar="N", help="Candidates to show.")
+    ] = 8,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--what-if",
+            metavar="NAME=VALUE",
+            help="Draw again from the same logits with another value, or preset; repeats.",
+        ),
+    ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Decode the other text of each --what-if too.")
+    ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="FILE", help="Explain this text as the answer."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    color: ColorOption = "auto",
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Generate an answer and show, draw by draw, what became of the model's distribution:
+    what each sampler stage removed, what the penalties took, which settings changed anything,
+    how near the end was, and what another value would have drawn.
+
+    Takes all that generate takes. The same seed gives the same answer as there.
+
+    \b
+    llmparams explain "Once upon a time" --seed 7 --max-tokens 20
+    llmparams explain "Once upon a time" --seed 7 --at 3
+    llmparams explain "Once upon a time" --seed 7 --what-if temperature=0.2 --continue
+    llmparams explain "Write a haiku" --target haiku.txt --preset precise
+    """
+    env: Environment = ctx.obj
+    env.verbose, env.quiet = verbose, quiet
+    prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
+    others = job.other_settings(env, prepared.settings, what_if or [])
+    if go_on and not others:
+        raise UsageError("--continue has nothing to continue", "name it with --what-if")
+    text = prompts.read(env, prompt, file, required=prepared.needs_input)
+    if prepared.model.is_builtin:
+        env.note("no --model given: using the small built-in model")
+    raw = raw or not prepared.model.header.chat_template
+    request = Request(prepared.messages(text), prepared.settings, raw, overflow=overflow)
+    with ProgressBar(env) as progress:
+        if target is not None:
+            wanted = prompts.read_target(env, target)
+            fit = job.fit(env, prepared, request, wanted, progress)
+            view.show_fit(env, fit, as_json=as_json)
+            return
+        explanation = job.explain(
+            env, prepared, request, others, top=top, go_on=go_on, progress=progress
+        )
+    if as_json:
+        view.show_json(env, explanation, prepared.settings)
+    elif at is not None:
+        view.show_token(env, explanation, job.token_at(explanation, at), color=color)
+    else:
+        view.show(env, explanation, color=color)

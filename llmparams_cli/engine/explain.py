@@ -1,0 +1,310 @@
+"""One recorded run, looked at from all sides: what each stage did, what each setting changed.
+
+Everything is drawn again from the recorded logits through the real chain with the same
+seed, so the numbers shown are the numbers used; a draw that comes out otherwise is an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import islice
+from typing import Any
+
+from llmparams_cli.engine import grammar
+from llmparams_cli.engine.chain import Sampler
+from llmparams_cli.engine.llama import Model
+from llmparams_cli.engine.recording import Recording, pointer
+from llmparams_cli.errors import BackendError
+from llmparams_cli.explanation import (
+    Effect,
+    Fit,
+    Forced,
+    Penalised,
+    Stage,
+    Standing,
+    TokenView,
+    WhatIf,
+)
+from llmparams_cli.params.conflicts import is_inert
+from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
+from llmparams_cli.params.spec import Scope
+
+Step = tuple[str, Any]
+
+
+class Replay:
+    """The draws of a run, made again. `prompt` are its token ids, `seed` the one in use."""
+
+    def __init__(
+        self,
+        model: Model,
+        recording: Recording,
+        settings: Settings,
+        *,
+        prompt: Sequence[int],
+        seed: int,
+        context: int,
+    ) -> None:
+        self._model = model
+        self._recording = recording
+        self._settings = settings
+        self._prompt = list(prompt)
+        self._seed = seed
+        self._context = context
+
+    def views(self, top: int, progress: Callable[[float], None]) -> Iterator[TokenView]:
+        """Every draw in full, with its `top` candidates at least."""
+        with closing(self._sampler(self._settings)) as sampler:
+            for number, (logits, drawn) in enumerate(self._recording.rows(), 1):
+                steps, token = sampler.walk(pointer(logits))
+                if token != drawn:
+                    raise BackendError(
+                        f"draw {number} of the same logits gave another token the second time",
+                        "this is a bug of the sampler chain; please report it",
+                    )
+                yield self._view(number, drawn, logits, steps, sampler, top)
+                sampler.accept(drawn)
+                progress(number / len(self._recording))
+
+    def effects(self, progress: Callable[[float], None]) -> tuple[Effect, ...]:
+        """For every sampling value that is not neutral: the draws that it changed.
+
+        Each setting is put to its neutral value alone; the other chain follows the real text
+        and uses the same random numbers, so a change comes from the setting.
+        """
+        wanted = [each for each in self._settings if is_active(each, self._settings)]
+        changed: list[list[int]] = [[] for _ in wanted]
+        with ExitStack() as stack:
+            others = [
+                stack.enter_context(closing(self._sampler(self._without(each)))) for each in wanted
+            ]
+            for number, (logits, drawn) in enumerate(self._recording.rows(), 1):
+                for other, numbers in zip(others, changed, strict=True):
+                    if other.draw(pointer(logits)) != drawn:
+                        numbers.append(number)
+                    other.accept(drawn)
+                progress(number / len(self._recording))
+        draws = len(self._recording)
+        return tuple(
+            Effect(each, draws, tuple(numbers))
+            for each, numbers in zip(wanted, changed, strict=True)
+        )
+
+    def impossible(self, progress: Callable[[float], None]) -> list[str]:
+        """For every recorded token, the first stage that removes it; empty where none does."""
+        removed = []
+        with closing(self._sampler(self._settings)) as sampler:
+            for number, (logits, wanted) in enumerate(self._recording.rows(), 1):
+                steps, _ = sampler.walk(pointer(logits))
+                gone = (name for name, left in steps if name not in DRAWS and not _in(left, wanted))
+                removed.append(next(gone, ""))
+                sampler.accept(wanted)
+                progress(number / len(self._recording))
+        return removed
+
+    def branch(self, settings: Settings, number: int) -> tuple[Sampler, list[int]]:
+        """A sampler with other settings that has made the draws up to and with `number`, and
+        those draws: the text's own, and its first different one. Close it.
+        """
+        sampler = self._sampler(settings)
+        tokens: list[int] = []
+        for logits, drawn in islice(self._recording.rows(), number):
+            instead = sampler.draw(pointer(logits))
+            tokens.append(drawn if len(tokens) + 1 < number or instead is None else instead)
+            sampler.accept(tokens[-1])
+        return sampler, tokens
+
+    def what_if(self, settings: Settings, changes: tuple[str, ...]) -> WhatIf:
+        """Where the same logits part from the text under other settings."""
+        with (
+            closing(self._sampler(settings)) as other,
+            closing(self._sampler(self._settings)) as own,
+        ):
+            before: list[int] = []
+            for number, (logits, drawn) in enumerate(self._recording.rows(), 1):
+                instead = other.draw(pointer(logits))
+                if instead != drawn:
+                    ours = own.distribution(pointer(logits))
+                    theirs = other.distribution(pointer(logits))
+                    return WhatIf(
+                        changes,
+                        number,
+                        self._model.name(drawn),
+                        "" if instead is None else self._model.name(instead),
+                        float(ours[drawn]),
+                        None if instead is None else float(theirs[instead]),
+                        self._text(before),
+                    )
+                for sampler in (own, other):
+                    sampler.accept(drawn)
+                before.append(drawn)
+        return WhatIf(changes, None, same_text=self._text(before))
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return b"".join(map(self._model.piece, tokens)).decode("utf-8", "replace")
+
+    def _sampler(self, settings: Settings) -> Sampler:
+        constraint = grammar.from_settings(self._model, settings, lambda _note: None)
+        sampler = Sampler(self._model, settings, self._seed, self._context, constraint)
+        if settings["penalize_prompt"]:
+            sampler.show_prompt(self._prompt)
+        return sampler
+
+    def _without(self, setting: Setting) -> Settings:
+        neutral = Assignment(setting.param.name, setting.param.neutral, NEUTRAL)
+        return self._settings.but(neutral)
+
+    def _view(
+        self,
+        number: int,
+        drawn: int,
+        logits: Any,
+        steps: Sequence[Step],
+        sampler: Sampler,
+        top: int,
+    ) -> TokenView:
+        import numpy as np
+
+        table = np.zeros(len(logits), dtype=[("id", "<i4"), ("logit", "<f4")])
+        table["id"], table["logit"] = np.arange(len(logits)), logits
+        shown = _shown(table, steps, drawn, top)
+        all_steps = [("model", table), *steps]
+        stages = []
+        before: dict[str, Any] = {}
+        for name, left in all_steps:
+            stage, before = _stage(name, left, before, shown, drawn, len(logits))
+            stages.append(stage)
+        first = softmax(logits)
+        ends = self._model.end_tokens
+        rank = 1 + int((logits > logits[ends].max()).sum()) if ends else len(logits)
+        penalties = sampler.penalties
+        return TokenView(
+            number,
+            drawn,
+            self._model.name(drawn),
+            self._model.ends_generation(drawn),
+            tuple((token, self._model.name(token)) for token in shown),
+            tuple(stages),
+            (float(first[ends].sum()) if ends else 0.0, rank),
+            self._penalised(table, steps, sampler),
+            penalties.size if penalties else 0,
+        )
+
+    def _penalised(
+        self, table: Any, steps: Sequence[Step], sampler: Sampler
+    ) -> tuple[Penalised, ...]:
+        """The ledger: every token in the window that is still a candidate."""
+        stage = sampler.penalties
+        names = [name for name, _ in steps]
+        if stage is None or "penalties" not in names:
+            return ()
+        at = names.index("penalties")
+        before = _by_id(steps[at - 1][1] if at else table)
+        after = _by_id(steps[at][1])
+        entries = []
+        for token, count in stage.window.counts.items():
+            if token in before:
+                logit = before[token]
+                parts = stage.penalties.parts(logit, count)
+                name = self._model.name(token)
+                entries.append(Penalised(token, name, count, logit, *parts, after[token]))
+        return tuple(sorted(entries, key=lambda entry: entry.after - entry.before))
+
+
+def admitted(model: Model, recording: Recording, removed: Sequence[str]) -> Fit:
+    """What a recorded, forced text demands of top-k, top-p and min-p; and its perplexity."""
+    import numpy as np
+
+    tokens = []
+    for (logits, wanted), stage in zip(recording.rows(), removed, strict=True):
+        probabilities = softmax(logits)
+        own = probabilities[wanted]
+        better = probabilities[probabilities > own]
+        tokens.append(
+            Forced(
+                wanted,
+                model.name(wanted),
+                float(np.log(own)) if own > 0 else -math.inf,
+                1 + len(better),
+                float(better.sum()),
+                float(own / probabilities.max()),
+                stage,
+            )
+        )
+    mean = sum(token.logprob for token in tokens) / len(tokens)
+    return Fit(
+        tuple(tokens),
+        math.exp(-mean),
+        max(token.rank for token in tokens),
+        max(token.before for token in tokens),
+        min(token.share for token in tokens),
+    )
+
+
+DRAWS = ("greedy", "dist", "adaptive_p")  # the last stage, where it only draws
+NEUTRAL = Origin(Source.DEFAULT, "neutral")
+
+
+def is_active(setting: Setting, settings: Settings) -> bool:
+    """Is this a sampling value that can be switched off alone, and was not, or was asked for?"""
+    param = setting.param
+    chooses = param.scope is Scope.SAMPLING and param.neutral is not None
+    on = setting.value != param.neutral
+    return chooses and on and not (setting.is_default and is_inert(param, settings))
+
+
+def _by_id(table: Any) -> dict[int, float]:
+    return dict(zip(table["id"].tolist(), table["logit"].tolist(), strict=True))
+
+
+def _shown(table: Any, steps: Sequence[Step], drawn: int, top: int) -> list[int]:
+    """The tokens worth showing: the model's best, the final best, and the drawn one."""
+    import numpy as np
+
+    count = min(top, len(table))
+    best = np.argpartition(-table["logit"], count - 1)[:count]
+    best = best[np.argsort(-table["logit"][best], kind="stable")]
+    left = steps[-1][1] if steps else table
+    final = left["id"][np.argsort(-left["logit"], kind="stable")[:count]]
+    return list(dict.fromkeys([*best.tolist(), *final.tolist(), drawn]))
+
+
+def _stage(
+    name: str, left: Any, before: dict[str, Any], shown: Sequence[int], drawn: int, size: int
+) -> tuple[Stage, dict[str, Any]]:
+    import numpy as np
+
+    probabilities = np.zeros(size)
+    there = np.zeros(size, dtype=bool)
+    logits = np.zeros(size, dtype=np.float32)
+    weights = softmax(left["logit"])
+    probabilities[left["id"]], logits[left["id"]] = weights, left["logit"]
+    there[left["id"]] = left["logit"] > -np.inf
+    cut = float(before["p"][~there].sum()) if before else 0.0
+    seen = weights > 0
+    entropy = -float((weights[seen] * np.log2(weights[seen])).sum())
+    rank = 1 + int((probabilities > probabilities[drawn]).sum()) if there[drawn] else None
+    standings = tuple(
+        Standing(float(logits[token]), float(probabilities[token]))
+        if there[token]
+        else Standing(None, None)
+        for token in shown
+    )
+    stage = Stage(name, int(there.sum()), max(0.0, cut), max(0.0, entropy), rank, standings)
+    return stage, {"p": probabilities}
+
+
+def _in(table: Any, token: int) -> bool:
+    """Is this token still a candidate?"""
+    return bool(((table["id"] == token) & (table["logit"] > -float("inf"))).any())
+
+
+def softmax(logits: Any) -> Any:
+    """Probabilities of logits, in double precision."""
+    import numpy as np
+
+    logits = logits.astype(np.float64)
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()

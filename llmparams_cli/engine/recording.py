@@ -1,0 +1,52 @@
+"""The logits of a run, kept so that it can be looked at, and drawn again otherwise."""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+
+class Recording:
+    """One row of n_vocab logits (float32) for every draw, and the token that was drawn.
+
+    Rows are in an unnamed temporary file: the system keeps it in memory while there is
+    room. A context manager.
+    """
+
+    def __init__(self, n_vocab: int) -> None:
+        self.n_vocab = n_vocab
+        self.drawn: list[int] = []
+        self._bytes = n_vocab * ctypes.sizeof(ctypes.c_float)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
+
+    def add(self, logits: Any) -> None:
+        """Keep a row (pointer to n_vocab floats), before its draw."""
+        self._file.write(ctypes.string_at(logits, self._bytes))
+
+    def __len__(self) -> int:
+        return len(self.drawn)
+
+    def row(self, number: int) -> Any:
+        """The logits of draw `number`, from 0, as a numpy array."""
+        import numpy as np
+
+        self._file.seek(number * self._bytes)
+        return np.frombuffer(self._file.read(self._bytes), dtype=np.float32).copy()
+
+    def rows(self) -> Iterator[tuple[Any, int]]:
+        """(logits, drawn token) from the first draw to the last."""
+        for number, token in enumerate(self.drawn):
+            yield self.row(number), token
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def pointer(logits: Any) -> Any:
+    """A row as the pointer to floats that samplers take; the row must outlive it."""
+    return logits.ctypes.data_as(ctypes.POINTER(ctypes.c_float))

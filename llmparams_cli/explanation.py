@@ -1,0 +1,162 @@
+"""What `explain` finds out about one answer; renderers read it, engines fill it.
+
+Probabilities are shares of 1, logits natural, entropies in bits, ranks from 1. Token
+numbers count the answer's tokens from 1; the last one may be the end token, which is
+drawn like any other and is no part of the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llmparams_cli.params.settings import Setting
+from llmparams_cli.protocol import Finished, Started
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A candidate after one stage; None for both: the stage or one before it removed it."""
+
+    logit: float | None
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of the sampler made of the candidates.
+
+    `cut` is the probability that the removed ones had before it, `rank` that of the drawn
+    token afterwards (None: removed). The first stage is called 'model': the bare
+    distribution. `standings` are parallel to the token's `candidates`.
+    """
+
+    name: str
+    kept: int
+    cut: float
+    entropy: float
+    rank: int | None
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True)
+class Penalised:
+    """What the penalties took from one token's logit: `before` less the three is `after`."""
+
+    id: int
+    text: str
+    count: int
+    before: float
+    repetition: float
+    frequency: float
+    presence: float
+    after: float
+
+
+@dataclass(frozen=True)
+class TokenView:
+    """One draw: the candidates shown, the stages in their order, and what was drawn.
+
+    `candidates` are (id, text), the most probable first. `end` is the probability of all
+    end tokens together in the model's own distribution, and the rank of the best of them.
+    `window` is how many tokens the penalties looked back on.
+    """
+
+    number: int
+    id: int
+    text: str
+    is_end: bool
+    candidates: tuple[tuple[int, str], ...]
+    stages: tuple[Stage, ...]
+    end: tuple[float, int]
+    penalised: tuple[Penalised, ...] = ()
+    window: int = 0
+
+    @property
+    def model(self) -> Stage:
+        return self.stages[0]
+
+    def standing(self, stage: Stage) -> Standing:
+        """That of the drawn token."""
+        ids = [id for id, _ in self.candidates]
+        return stage.standings[ids.index(self.id)]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One setting against its neutral value: at how many draws another token would have come
+    from the same random number, which they were, and at how many it touched anything.
+    """
+
+    setting: Setting
+    draws: int
+    changed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NearStop:
+    """How near a stop sequence came: the longest of its beginnings in the text, and where
+    that ends there (characters). `matched` is the one that ended the answer.
+    """
+
+    text: str
+    seen: str
+    at: int
+    matched: bool = False
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """The same logits through another chain: the first draw that differs, if any.
+
+    `text` is the other branch's text from there on, when it was decoded.
+    """
+
+    changes: tuple[str, ...]
+    number: int | None
+    drawn: str = ""
+    instead: str = ""
+    probability: float | None = None
+    instead_probability: float | None = None
+    same_text: str = ""
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Forced:
+    """One token of a given text: its probability and rank in the model's own distribution,
+    the probability of all that rank before it, and its share of the best one's. `removed_by`
+    is the stage that makes it impossible under the settings, if any.
+    """
+
+    id: int
+    text: str
+    logprob: float
+    rank: int
+    before: float
+    share: float
+    removed_by: str = ""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A given text as the answer: `perplexity`, and the tightest values that still admit it:
+    top_k at least this, top_p above this, min_p at most this.
+    """
+
+    tokens: tuple[Forced, ...]
+    perplexity: float
+    top_k: int
+    top_p: float
+    min_p: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All of it."""
+
+    started: Started
+    finished: Finished
+    tokens: tuple[TokenView, ...]
+    effects: tuple[Effect, ...] = ()
+    stops: tuple[NearStop, ...] = ()
+    what_if: tuple[WhatIf, ...] = field(default=())

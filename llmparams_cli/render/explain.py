@@ -1,0 +1,314 @@
+"""`llmparams explain`: a line for every draw, one draw stage by stage, and what follows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.explanation import Effect, Explanation, Fit, Stage, TokenView, WhatIf
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.render.json_output import parameters_object, write_json
+from llmparams_cli.render.summary import stop_text
+from llmparams_cli.render.terminal import columns
+from llmparams_cli.safe import encodable, one_line
+
+BOLD, DIM, CYAN, YELLOW = "1", "2", "36", "33"
+LONGEST_TOKEN = 16
+REMOVED = "·"
+
+
+class _View:
+    """Lines to stdout, styled where that is wanted."""
+
+    def __init__(self, env: Environment, color: str) -> None:
+        self.env = env
+        self.colored = env.wants_color(color, env.stdout)
+        self.width = columns(env, env.stdout) if env.stdout_is_tty else 100
+
+    def line(self, text: str = "", style: str = "") -> None:
+        text = encodable(text.rstrip(), self.env.stdout)
+        self.env.stdout.write(f"{self.styled(text, style)}\n")
+
+    def styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colored and style and text else text
+
+
+def show(env: Environment, explanation: Explanation, *, color: str) -> None:
+    """A line for every draw; then the settings, the end, and the what-ifs."""
+    view = _View(env, color)
+    deciders = _deciders(explanation.effects)
+    view.line(
+        f"{'draw':>4}  {'token':<{LONGEST_TOKEN}}  {'model':>6}  {'drawn':>6}  "
+        f"{'rank':>5}  {'left':>6}  {'bits':>5}  changed by",
+        BOLD,
+    )
+    for token in explanation.tokens:
+        view.line(_overview(token, deciders.get(token.number, [])), _style(token))
+    view.line()
+    _show_effects(view, explanation.effects)
+    _show_end(view, explanation)
+    for what_if in explanation.what_if:
+        view.line()
+        for line in _what_if_lines(what_if):
+            view.line(line)
+    env.stdout.flush()
+
+
+def _overview(token: TokenView, deciders: Sequence[str]) -> str:
+    """Probabilities before and after the stages, rank before, candidates and entropy after."""
+    first, last = token.model, _before_draw(token)
+    return (
+        f"{token.number:>4}  {_name(token.text):<{LONGEST_TOKEN}}  "
+        f"{_percent(token.standing(first).probability):>6}  "
+        f"{_percent(token.standing(last).probability):>6}  "
+        f"{first.rank or 0:>5}  {last.kept:>6}  {last.entropy:>5.2f}  {', '.join(deciders)}"
+    )
+
+
+def _style(token: TokenView) -> str:
+    if token.is_end:
+        return CYAN
+    return YELLOW if token.model.rank != 1 else ""
+
+
+def _before_draw(token: TokenView) -> Stage:
+    """The distribution that the draw was made from (mirostat's own stage truncates too)."""
+    return token.stages[-1]
+
+
+def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
+    deciders: dict[int, list[str]] = {}
+    for effect in effects:
+        for number in effect.changed:
+            deciders.setdefault(number, []).append(effect.setting.param.name)
+    return deciders
+
+
+def _show_effects(view: _View, effects: Sequence[Effect]) -> None:
+    if not effects:
+        view.line("no sampling setting is on")
+        return
+    view.line("what each setting changed (same random numbers, the setting at its neutral value)")
+    for effect in sorted(effects, key=lambda effect: -len(effect.changed)):
+        setting = effect.setting
+        name = f"{setting.param.name} {setting.param.kind.show(setting.value)}"
+        count = len(effect.changed)
+        told = f"decided {count} of {effect.draws} draws" if count else "changed nothing"
+        told += f" in {effect.draws} draws" if not count else ""
+        view.line(
+            f"  {one_line(name):<26} {told}  ({one_line(str(setting.origin))})",
+            "" if count else DIM,
+        )
+
+
+def _show_end(view: _View, explanation: Explanation) -> None:
+    view.line()
+    view.line(f"stopped: {stop_text(explanation.finished.stop)}")
+    if explanation.tokens:
+        near = max(explanation.tokens, key=lambda token: token.end[0])
+        probability, rank = near.end
+        view.line(
+            f"  an end token was likeliest at draw {near.number}: "
+            f"{_percent(probability)}, rank {rank}"
+        )
+    for stop in explanation.stops:
+        text = one_line(stop.text)
+        if stop.matched:
+            view.line(f'  stop sequence "{text}" matched at character {stop.at - len(stop.text)}')
+        elif stop.seen:
+            seen = one_line(stop.seen)
+            view.line(
+                f'  stop sequence "{text}": the nearest was "{seen}", up to character {stop.at}'
+            )
+        else:
+            view.line(f'  stop sequence "{text}": not even its first character came')
+
+
+def _what_if_lines(what_if: WhatIf) -> Iterator[str]:
+    title = f"with {', '.join(map(one_line, what_if.changes))}: "
+    if what_if.number is None:
+        yield title + "every draw is the same"
+        return
+    yield (
+        f"{title}draw {what_if.number} is {_quoted(what_if.instead)} "
+        f"({_percent(what_if.instead_probability)}) instead of {_quoted(what_if.drawn)} "
+        f"({_percent(what_if.probability)})"
+    )
+    if what_if.text is not None:
+        yield f"  {one_line(what_if.text)}"
+
+
+def show_token(env: Environment, explanation: Explanation, token: TokenView, *, color: str) -> None:
+    """One draw as a waterfall: a row for each stage, a column for each candidate."""
+    view = _View(env, color)
+    texts = [each.text for each in explanation.tokens[: token.number - 1]]
+    before = one_line("".join(texts))
+    before = before if len(before) <= 60 else f"…{before[-60:]}"
+    view.line(f"draw {token.number} of {len(explanation.tokens)}: {_quoted(token.text)}", BOLD)
+    view.line(f"after {_quoted(before)}" if before else "the first", DIM)
+    view.line()
+    _waterfall(view, token)
+    probability, rank = token.end
+    view.line()
+    view.line(f"an end token had {_percent(probability)}, rank {rank}")
+    if token.penalised:
+        _ledger(view, token)
+    env.stdout.flush()
+
+
+def _waterfall(view: _View, token: TokenView) -> None:
+    names = [_name(text) for _, text in token.candidates]
+    head = f"{'stage':<12} {'left':>6} {'cut':>6} {'bits':>5} {'rank':>5} "
+    widths = [max(6, len(name)) for name in names]
+    room, fitting = view.width - len(head), 0
+    for width in widths:
+        room -= width + 1
+        if room < 0:
+            break
+        fitting += 1
+    ids = [id for id, _ in token.candidates]
+    shown = list(range(max(1, fitting)))
+    drawn = ids.index(token.id)
+    if drawn not in shown:
+        shown[-1] = drawn
+    cells = [f"{names[i] + ('*' if i == drawn else ''):>{widths[i]}}" for i in shown]
+    view.line(f"{head} {' '.join(cells)}", BOLD)
+    for stage in token.stages:
+        rank = "-" if stage.rank is None else str(stage.rank)
+        row = f"{stage.name:<12} {stage.kept:>6} {_percent(stage.cut):>6} "
+        row += f"{stage.entropy:>5.2f} {rank:>5} "
+        values = (f"{_percent(stage.standings[i].probability):>{widths[i]}}" for i in shown)
+        view.line(f"{row} {' '.join(values)}")
+    view.line("* was drawn; · was removed; cut is the probability that a stage removed", DIM)
+
+
+def _ledger(view: _View, token: TokenView) -> None:
+    view.line()
+    view.line(f"penalties, over the last {token.window} tokens at most", BOLD)
+    view.line(
+        f"{'token':<{LONGEST_TOKEN}} {'count':>5} {'logit':>8} {'repetition':>10} "
+        f"{'frequency':>9} {'presence':>8} {'after':>8}",
+        BOLD,
+    )
+    for entry in token.penalised:
+        taken = f"{_taken(entry.repetition):>10} {_taken(entry.frequency):>9} "
+        taken += f"{_taken(entry.presence):>8}"
+        view.line(
+            f"{_name(entry.text):<{LONGEST_TOKEN}} {entry.count:>5} {entry.before:>8.3f} "
+            f"{taken} {entry.after:>8.3f}"
+        )
+
+
+def _taken(amount: float) -> str:
+    return f"{-amount:+.3f}" if amount else "0"
+
+
+def show_fit(env: Environment, fit: Fit, *, as_json: bool) -> None:
+    """What a given text demands of the settings."""
+    if as_json:
+        document = {**asdict(fit), "tokens": [asdict(token) for token in fit.tokens]}
+        write_json(env, _finite(document), indent=2 if env.stdout_is_tty else None)
+        return
+    view = _View(env, "auto")
+    view.line(
+        f"{'token':<{LONGEST_TOKEN}} {'model':>6} {'rank':>5} {'before':>6} {'share':>6}", BOLD
+    )
+    for token in fit.tokens:
+        removed = f"  removed by {token.removed_by}" if token.removed_by else ""
+        view.line(
+            f"{_name(token.text):<{LONGEST_TOKEN}} {_percent(math.exp(token.logprob)):>6} "
+            f"{token.rank:>5} {_percent(token.before):>6} {_percent(token.share):>6}{removed}",
+            YELLOW if removed else "",
+        )
+    impossible = sum(bool(token.removed_by) for token in fit.tokens)
+    view.line()
+    view.line(f"perplexity {fit.perplexity:.4g}")
+    view.line(
+        f"admitted by top_k {fit.top_k} or more, top_p above {fit.top_p:.6g}, "
+        f"min_p up to {fit.min_p:.6g}, each alone"
+    )
+    view.line(f"impossible with these settings: {impossible} of {len(fit.tokens)} tokens")
+    env.stdout.flush()
+
+
+def show_json(env: Environment, explanation: Explanation, settings: Settings) -> None:
+    """All of it: every candidate at every stage of every draw."""
+    finished, started = explanation.finished, explanation.started
+    document = {
+        "prompt": started.prompt,
+        "text": finished.text,
+        "seed": started.seed,
+        "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
+        "parameters": parameters_object(settings),
+        "tokens": [_token_object(token) for token in explanation.tokens],
+        "effects": [
+            {
+                "parameter": effect.setting.param.name,
+                "value": effect.setting.param.kind.show(effect.setting.value),
+                "draws": effect.draws,
+                "changed": list(effect.changed),
+            }
+            for effect in explanation.effects
+        ],
+        "stop_sequences": [asdict(stop) for stop in explanation.stops],
+        "what_if": [asdict(what_if) for what_if in explanation.what_if],
+    }
+    write_json(env, _finite(document), indent=2 if env.stdout_is_tty else None)
+
+
+def _token_object(token: TokenView) -> dict[str, Any]:
+    return {
+        "number": token.number,
+        "id": token.id,
+        "text": token.text,
+        "is_end": token.is_end,
+        "end": {"probability": token.end[0], "rank": token.end[1]},
+        "candidates": [{"id": id, "text": text} for id, text in token.candidates],
+        "stages": [
+            {
+                "name": stage.name,
+                "kept": stage.kept,
+                "cut": stage.cut,
+                "entropy": stage.entropy,
+                "rank": stage.rank,
+                "logits": [each.logit for each in stage.standings],
+                "probabilities": [each.probability for each in stage.standings],
+            }
+            for stage in token.stages
+        ],
+        "window": token.window,
+        "penalties": [asdict(entry) for entry in token.penalised],
+    }
+
+
+def _finite(value: Any) -> Any:
+    """What JSON cannot write becomes null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _name(text: str) -> str:
+    shown = f'"{one_line(text)}"'
+    return shown if len(shown) <= LONGEST_TOKEN else f'{shown[: LONGEST_TOKEN - 2]}…"'
+
+
+def _quoted(text: str) -> str:
+    return f'"{one_line(text)}"'
+
+
+def _percent(probability: float | None) -> str:
+    """Three digits: 99.8%, 4.1%, 0.04%; what was removed is a dot."""
+    if probability is None:
+        return REMOVED
+    share = probability * 100
+    if share >= 99.95 or share == 0:
+        return f"{share:.0f}%"
+    if share >= 1:
+        return f"{share:.1f}%"
+    return f"{share:.2f}%" if share >= 0.005 else f"{share:.0e}%"
