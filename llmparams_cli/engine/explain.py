@@ -54,8 +54,12 @@ class Replay:
         self._seed = seed
         self._context = context
 
-    def views(self, top: int, progress: Callable[[float], None]) -> Iterator[TokenView]:
-        """Every draw in full, with its `top` candidates at least."""
+    def views(
+        self, top: int, progress: Callable[[float], None], coverage: float = 0.0
+    ) -> Iterator[TokenView]:
+        """Every draw in full, with its `top` candidates at least; with more of them, up to
+        MOST_SHOWN, until they hold this share of the model's own probability.
+        """
         with closing(self._sampler(self._settings)) as sampler:
             for number, (logits, drawn) in enumerate(self._recording.rows(), 1):
                 steps, token = sampler.walk(pointer(logits))
@@ -64,7 +68,8 @@ class Replay:
                         f"draw {number} of the same logits gave another token the second time",
                         "this is a bug of the sampler chain; please report it",
                     )
-                yield self._view(number, drawn, logits, steps, sampler, top)
+                count = max(top, min(_covering(logits, coverage), MOST_SHOWN))
+                yield self._view(number, drawn, logits, steps, sampler, count)
                 sampler.accept(drawn)
                 progress(number / len(self._recording))
 
@@ -244,6 +249,7 @@ def admitted(model: Model, recording: Recording, removed: Sequence[str]) -> Fit:
 
 
 DRAWS = ("greedy", "dist", "adaptive_p")  # the last stage, where it only draws
+MOST_SHOWN = 1000
 NEUTRAL = Origin(Source.DEFAULT, "neutral")
 
 
@@ -257,6 +263,16 @@ def is_active(setting: Setting, settings: Settings) -> bool:
 
 def _by_id(table: Any) -> dict[int, float]:
     return dict(zip(table["id"].tolist(), table["logit"].tolist(), strict=True))
+
+
+def _covering(logits: Any, coverage: float) -> int:
+    """How many of the most probable tokens hold this share of the probability."""
+    import numpy as np
+
+    if coverage <= 0:
+        return 0
+    best_first = np.sort(softmax(logits))[::-1]
+    return int(np.searchsorted(np.cumsum(best_first), coverage)) + 1
 
 
 def _shown(table: Any, steps: Sequence[Step], drawn: int, top: int) -> list[int]:

@@ -42,6 +42,7 @@ def explain(
     others: Sequence[Other],
     *,
     top: int,
+    coverage: float = 0.0,
     go_on: bool,
     progress: Progress,
 ) -> Explanation:
@@ -76,7 +77,7 @@ def explain(
         return Explanation(
             started,
             finished,
-            tuple(replay.views(top, lambda done: progress("looking", done))),
+            tuple(replay.views(top, lambda done: progress("looking", done), coverage)),
             replay.effects(lambda done: progress("comparing", done)),
             near_stops(finished.text, request.settings["stop"], finished.stop),
             tuple(
