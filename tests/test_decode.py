@@ -4,7 +4,7 @@ import pytest
 
 from llmparams_cli.engine import placement
 from llmparams_cli.engine.chain import Sampler
-from llmparams_cli.engine.decode import Branch, decode
+from llmparams_cli.engine.decode import Branch, Group, decode
 from llmparams_cli.engine.interrupt import Interrupt
 from llmparams_cli.engine.library import llama
 from llmparams_cli.engine.llama import Context, Model
@@ -28,7 +28,7 @@ def continuations(model: Model, seeds: list[int], length: int, size: int, **valu
         params = placement.context_params(settings, size, interrupt, len(seeds))
         context = Context(model, params, size)
         branches = [Branch(Sampler(model, settings, seed, size)) for seed in seeds]
-        for column in decode(context, prompt, branches):
+        for column in decode(context, [Group(prompt, branches)]):
             for branch, row in column:
                 token = branch.sampler.sample(context, row)
                 assert token is not None

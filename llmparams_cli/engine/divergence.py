@@ -7,7 +7,7 @@ from contextlib import closing
 
 from llmparams_cli.engine import placement
 from llmparams_cli.engine.chain import Sampler
-from llmparams_cli.engine.decode import Branch, decode
+from llmparams_cli.engine.decode import Branch, Group, decode
 from llmparams_cli.engine.generate import Engine, draw_seed
 from llmparams_cli.engine.llama import Context
 from llmparams_cli.params.settings import Settings
@@ -36,7 +36,7 @@ def along(
             if settings["penalize_prompt"]:
                 sampler.show_prompt(prompt)
         branch = Branch(first)
-        for [(_, row)] in decode(context, prompt, [branch]):
+        for [(_, row)] in decode(context, [Group(prompt, [branch])]):
             logits = context.logits(row)
             ours, theirs = first.distribution(logits), second.distribution(logits)
             drawn = first.sample(context, row)

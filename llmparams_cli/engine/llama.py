@@ -152,14 +152,18 @@ class Context:
         return bool(code == 0)
 
     def prefill(
-        self, tokens: Sequence[int], progress: Callable[[int], None], cached: int = 0
+        self,
+        tokens: Sequence[int],
+        progress: Callable[[int], None],
+        cached: int = 0,
+        sequence: int = 0,
     ) -> bool:
-        """Run a prompt, but for what is cached of it, as sequence 0; logits for its last
-        token. False when interrupted.
+        """Run a prompt, but for what is cached of it; logits for its last token. False when
+        interrupted.
         """
         for start in range(cached, len(tokens), self.batch_size):
             part = tokens[start : start + self.batch_size]
-            rows = [(token, start + i, 0) for i, token in enumerate(part)]
+            rows = [(token, start + i, sequence) for i, token in enumerate(part)]
             last = start + len(part) == len(tokens)
             if not self.decode(rows, [len(part) - 1] if last else []):
                 return False
@@ -180,10 +184,10 @@ class Context:
         lib.llama_memory_clear(self.memory, True)
         return False
 
-    def share_prompt(self, sequences: int) -> None:
-        """Let sequences 1 … n-1 begin with what sequence 0 holds."""
-        for sequence in range(1, sequences):
-            llama().llama_memory_seq_cp(self.memory, 0, sequence, -1, -1)
+    def share(self, first: int, sequences: int) -> None:
+        """Let the `sequences` from `first` on all begin with what the first one holds."""
+        for sequence in range(first + 1, first + sequences):
+            llama().llama_memory_seq_cp(self.memory, first, sequence, -1, -1)
 
     def logits(self, row: int) -> Any:
         """Pointer to the n_vocab logits of output `row` of the last batch."""
@@ -213,14 +217,37 @@ class Context:
             self.handle = None
 
 
-def softmax_statistics(logits: Any, size: int) -> tuple[Any, float]:
-    """(natural log-probabilities as a numpy array, entropy in bits) of raw logits."""
-    import numpy as np
+class Distribution:
+    """The softmax of raw logits (pointer to `size` floats); `entropy` is in bits.
 
-    values = np.ctypeslib.as_array(logits, shape=(size,)).astype(np.float64)
-    shifted = values - values.max()
-    logprobs = shifted - math.log(np.exp(shifted).sum())
-    probabilities = np.exp(logprobs)
-    seen = probabilities > 0
-    entropy = -float((probabilities[seen] * logprobs[seen]).sum()) / math.log(2)
-    return logprobs, max(0.0, entropy)
+    In single precision, with sums in double: a vocabulary of 150,000 takes a third of a
+    millisecond.
+    """
+
+    def __init__(self, logits: Any, size: int) -> None:
+        import numpy as np
+
+        values = np.ctypeslib.as_array(logits, shape=(size,))
+        self._shifted = values - values.max()
+        weights = np.exp(self._shifted)
+        total = float(weights.sum(dtype=np.float64))
+        self._log_total = math.log(total)
+        possible = weights > 0  # 0 x -inf is no number
+        products = np.multiply(weights, self._shifted, where=possible, out=np.zeros_like(weights))
+        mean = float(products.sum(dtype=np.float64)) / total
+        self.entropy = max(0.0, (self._log_total - mean) / math.log(2))
+
+    def logprob(self, token: int) -> float:
+        """Natural logarithm of the token's probability."""
+        return float(self._shifted[token]) - self._log_total
+
+    def best(self, count: int) -> list[int]:
+        """The `count` most probable tokens, the best first."""
+        import numpy as np
+
+        count = min(count, len(self._shifted))
+        best = np.argpartition(-self._shifted, range(count))[:count] if count else ()
+        return [int(token) for token in best]
+
+    def __contains__(self, token: int) -> bool:
+        return 0 <= token < len(self._shifted)
