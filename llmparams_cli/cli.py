@@ -22,6 +22,7 @@ from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
 COMMANDS = {
     "generate": "Generate text: one prompt in, the answer out.",
     "chat": "Talk with a model; change its parameters live.",
+    "compare": "Presets and values side by side: texts and numbers from one prefill.",
     "explain": "Show what every sampler stage and setting did to an answer.",
     "presets": "List, show, compare, check, test, import and export presets.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",

@@ -20,6 +20,7 @@ FLOORS = {  # a room may import from its own floor's own room and from lower flo
     "env": 2,
     "protocol": 2,
     "explanation": 3,
+    "comparison": 3,
     "presets": 3,
     "models": 3,
     "chat": 5,

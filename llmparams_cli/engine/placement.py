@@ -114,7 +114,7 @@ def context_size(env: Environment, settings: Settings, header: Header) -> int:
     """Tokens of context: as asked, or as many of the usual number as memory allows."""
     asked, trained = int(settings["context"]), header.context_length
     per_token = _cache_bytes(settings, header)
-    fits = _tokens_in_memory(per_token)
+    fits = tokens_in_memory(settings, header)
     if asked:
         if trained and asked > trained:
             env.note(
@@ -140,9 +140,9 @@ def context_size(env: Environment, settings: Settings, header: Header) -> int:
     return size
 
 
-def _tokens_in_memory(per_token: int) -> int | None:
+def tokens_in_memory(settings: Settings, header: Header) -> int | None:
     """What the cache may still take; the weights are in memory by now."""
-    free = machine.available_memory()
+    free, per_token = machine.available_memory(), _cache_bytes(settings, header)
     if free is None or per_token == 0:
         return None
     return int(free * machine.MEMORY_SHARE / per_token)

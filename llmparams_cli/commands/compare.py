@@ -1,0 +1,121 @@
+"""`llmparams compare`: presets and grids of values, side by side from one prefill."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from llmparams_cli.comparison import read_metric
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs import compare as job
+from llmparams_cli.jobs import prompt as prompts
+from llmparams_cli.options import (
+    FileOption,
+    HelpInSections,
+    ModelOption,
+    PromptArgument,
+    QuietOption,
+    RawOption,
+    SystemOption,
+    VarOption,
+    VerboseOption,
+    with_parameters,
+)
+from llmparams_cli.render import compare as view
+from llmparams_cli.render.progress import ProgressBar
+
+HELP = HelpInSections
+
+
+@with_parameters
+def command(
+    ctx: typer.Context,
+    prompt: PromptArgument = None,
+    model: ModelOption = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option("--preset", "-p", metavar="NAME", help="A variant for each; repeats."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="NAME=A,B", help="Variants with each value; repeats."),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, metavar="N", help="Answers of each variant.")
+    ] = 1,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="METRIC",
+            help="json, regex:PATTERN, length:10-50, command:COMMAND; repeats.",
+        ),
+    ] = None,
+    many: Annotated[
+        str | None,
+        typer.Option("--prompts", metavar="FILE", help="Many prompts: a line each, or JSONL."),
+    ] = None,
+    file: FileOption = None,
+    var: VarOption = None,
+    system: SystemOption = None,
+    raw: RawOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every answer and number as JSON.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each answer.")] = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Answer one prompt with several presets, or with every combination of several values,
+    and compare: texts, and numbers of each.
+
+    The prompt is read once and all answers are decoded together, several times faster than
+    one after the other. All variants draw with the same random numbers, so what differs
+    comes from the parameters.
+
+    \b
+    llmparams compare "Tell me a story." --preset precise --preset creative-chat
+    llmparams compare "Tell me a story." --grid temperature=0.2,0.8,1.4 --samples 4
+    llmparams compare --prompts prompts.txt --grid top_p=0.5,0.95 --metric 'regex:^Once' --csv
+    """
+    env: Environment = ctx.obj
+    env.verbose, env.quiet = verbose, quiet
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other")
+    metrics = [read_metric(text) for text in metric or []]
+    given = {**flags, "model": model, "system": system}
+    found = job.candidates(env, preset or [], grid or [], given, var or [])
+    if len(found) * samples == 1:
+        raise UsageError("there is only one answer", "--grid temperature=0.2,1.2, or --preset")
+    texts = job.prompts_of(env, many) if many else [_prompt(env, prompt, file, found)]
+    if found[0].prepared.model.is_builtin:
+        env.note("no --model given: using the small built-in model")
+    names = [each.variant.name for each in found for _ in range(samples)]
+    with ProgressBar(env) as progress, view.watching(env, names, len(texts)) as watch:
+        variants = job.run(
+            env,
+            found,
+            texts,
+            samples=samples,
+            raw=raw,
+            metrics=metrics,
+            progress=progress,
+            watch=watch,
+        )
+    if as_json:
+        view.show_json(env, variants)
+    elif as_csv:
+        view.show_csv(env, variants)
+    else:
+        view.show(env, variants)
+
+
+def _prompt(
+    env: Environment, prompt: str | None, file: str | None, found: list[job.Candidate]
+) -> str:
+    required = any(each.prepared.needs_input for each in found)
+    return prompts.read(env, prompt, file, required=required)

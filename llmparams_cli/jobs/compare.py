@@ -1,0 +1,197 @@
+"""Variants of one answer: presets, and grids of values, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.comparison import Metric, Sample, Variant, measure
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.params.conflicts import refuse_contradictions
+from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import values
+from llmparams_cli.presets.files import read_text, resolve
+from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
+
+AT_ONCE = 32  # branches in one batch; more of them wait for the next
+MOST = 4096  # answers to one prompt
+GRID = Origin(Source.FLAG, "--grid")
+Progress = Callable[[str, float], None]
+Watch = Callable[[int, Piece | Finished], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A variant before it has answered: its settings, and the preset it comes from."""
+
+    variant: Variant
+    prepared: Prepared
+    settings: Settings
+
+
+def candidates(
+    env: Environment,
+    presets: Sequence[str],
+    grids: Sequence[str],
+    flags: Mapping[str, Any],
+    variables: Sequence[str],
+) -> list[Candidate]:
+    """Every preset with every combination of the grids' values; without presets, the grid
+    alone. All share one seed.
+    """
+    axes = [_axis(env, text) for text in grids]
+    found = []
+    seed = None
+    for preset in presets or [""]:
+        prepared = prepare(env, [preset] if preset else [], flags, variables)
+        for point in product(*axes):
+            settings = prepared.settings
+            for assignment in point:
+                settings = settings.but(assignment)
+            refuse_contradictions(settings)
+            seed = _seed(settings) if seed is None else seed
+            if not any(assignment.name == "seed" for assignment in point):
+                settings = settings.but(Assignment("seed", seed, GRID))
+            texts = {a.name: PARAMS[a.name].kind.show(a.value) for a in point}
+            name = " ".join([preset, *(f"{key}={text}" for key, text in texts.items())]).strip()
+            shown = {"preset": preset, **texts} if preset else texts
+            found.append(Candidate(Variant(name or "as set", shown), prepared, settings))
+    _refuse_several_models(found)
+    return found
+
+
+def _axis(env: Environment, text: str) -> list[Assignment]:
+    """Read --grid NAME=V1,V2,…"""
+    name, equals, listed = text.partition("=")
+    name = name.strip().lstrip("-").replace("-", "_")
+    if name not in PARAMS:
+        raise UsageError(f"--grid: unknown parameter {name!r}{values.suggestion(name)}")
+    param = PARAMS[name]
+    if param.scope in (Scope.LOAD, Scope.CONTEXT):
+        raise UsageError(
+            f"--grid {name}: one model is loaded once for all variants",
+            "run compare again for another value",
+        )
+    if not equals or not listed:
+        raise UsageError(f"--grid {text!r} has no values", f"--grid {name}=A,B,C")
+    try:
+        points = [values.from_text(param, value, env.directory) for value in listed.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--grid {name}: {error}", values.see(param)) from error
+    return [Assignment(name, point, GRID) for point in points]
+
+
+def _seed(settings: Settings) -> int:
+    from llmparams_cli.engine.generate import draw_seed
+
+    return draw_seed(settings)
+
+
+def _refuse_several_models(found: Sequence[Candidate]) -> None:
+    paths = {str(each.prepared.model.path): each.variant.name for each in found}
+    if len(paths) > 1:
+        names = " and ".join(paths.values())
+        raise UsageError(
+            f"{names} name different models, and one is loaded for all", "--model overrides both"
+        )
+
+
+def prompts_of(env: Environment, file: str) -> list[str]:
+    """The prompts of --prompts: a line each, or JSON Lines with the key 'prompt'."""
+    try:
+        lines = read_text(resolve(file, env.directory)).splitlines()
+    except ValueError as error:
+        raise UsageError(f"--prompts {file}: {error}", "give a text file") from error
+    found = [_prompt(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not found:
+        raise UsageError(f"--prompts {file} is empty", "one prompt a line")
+    return found
+
+
+def _prompt(file: str, number: int, line: str) -> str:
+    if Path(file).suffix not in (".jsonl", ".ndjson"):
+        return line
+    try:
+        return str(json.loads(line)["prompt"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--prompts {file}:{number}: no JSON object with the key 'prompt'"
+        ) from error
+
+
+def run(
+    env: Environment,
+    found: Sequence[Candidate],
+    prompts: Sequence[str],
+    *,
+    samples: int,
+    raw: bool,
+    metrics: Sequence[Metric],
+    progress: Progress,
+    watch: Watch,
+) -> list[Variant]:
+    """Answer every prompt with every variant, `samples` times with seeds in a row.
+
+    `watch` sees pieces and ends as they come, with the number of the answer among those of
+    its prompt: the samples of the first variant, then those of the second, …
+    """
+    from llmparams_cli.engine.generate import Engine
+    from llmparams_cli.engine.interrupt import Interrupt
+
+    if len(found) * samples > MOST:
+        raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
+    first = found[0]
+    with (
+        Interrupt(first.settings["time_limit"]) as interrupt,
+        Engine(env, first.prepared.model, first.settings, interrupt, progress) as engine,
+    ):
+        for prompt in prompts:
+            jobs = list(_jobs(found, prompt, samples, raw))
+            for start in range(0, len(jobs), AT_ONCE):
+                part = jobs[start : start + AT_ONCE]
+                for number, finished in _answers(engine, part, start, watch):
+                    if finished.stop.reason is StopReason.INTERRUPTED:
+                        raise KeyboardInterrupt
+                    candidate, request = jobs[number]
+                    seed = request.settings["seed"]
+                    numbers = measure(finished, metrics)
+                    candidate.variant.samples.append(Sample(prompt, seed, finished, numbers))
+    for candidate in found:
+        candidate.variant.samples.sort(key=lambda s: (prompts.index(s.prompt), s.seed))
+    return [candidate.variant for candidate in found]
+
+
+def _jobs(
+    found: Sequence[Candidate], prompt: str, samples: int, raw: bool
+) -> Iterator[tuple[Candidate, Request]]:
+    for candidate in found:
+        prepared = candidate.prepared
+        without_template = raw or not prepared.model.header.chat_template
+        for sample in range(samples):
+            seed = (candidate.settings["seed"] + sample) % (2**32 - 1)
+            settings = candidate.settings.but(Assignment("seed", seed, GRID))
+            yield (
+                candidate,
+                Request(prepared.messages(prompt), settings, without_template, logprobs=0),
+            )
+
+
+def _answers(
+    engine: Any, jobs: Sequence[tuple[Candidate, Request]], start: int, watch: Watch
+) -> Iterator[tuple[int, Finished]]:
+    from llmparams_cli.engine.compare import together
+
+    for column in together(engine, [request for _, request in jobs]):
+        if isinstance(column.event, Started):
+            continue
+        watch(start + column.number, column.event)
+        if isinstance(column.event, Finished):
+            yield start + column.number, column.event

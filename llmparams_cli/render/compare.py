@@ -1,0 +1,162 @@
+"""`llmparams compare`: live columns, the texts, the table, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llmparams_cli.comparison import Sample, Variant
+from llmparams_cli.env import Environment
+from llmparams_cli.protocol import Finished, Piece
+from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.terminal import columns
+from llmparams_cli.safe import encodable, one_line, printable
+
+BOLD, DIM = "1", "2"
+NARROWEST = 22  # columns of a live text
+LONGEST_TEXT = 300  # characters of a sample where there are several
+Watch = Callable[[int, Piece | Finished], None]
+
+
+@contextmanager
+def watching(env: Environment, names: Sequence[str], prompts: int) -> Iterator[Watch]:
+    """Live columns on stderr while answers grow, where they fit; else nothing."""
+    width = columns(env, env.stderr)
+    fits = len(names) * NARROWEST <= width
+    if not env.stderr_is_tty or env.quiet or not fits or prompts > 1:
+        yield lambda _number, _event: None
+        return
+    from rich.columns import Columns
+    from rich.console import Console
+    from rich.live import Live
+    from rich.panel import Panel
+    from rich.text import Text
+
+    texts = [""] * len(names)
+    room = width // len(names)
+    console = Console(file=env.stderr, width=width)
+
+    def picture() -> Columns:
+        lines = max(4, console.height - 4)
+        shown = [_tail(text, room - 4, lines) for text in texts]
+        panels = [
+            Panel(Text(text), title=Text(one_line(name)), width=room)
+            for name, text in zip(names, shown, strict=True)
+        ]
+        return Columns(panels, padding=0)
+
+    with Live(picture(), console=console, transient=True, refresh_per_second=12) as live:
+
+        def watch(number: int, event: Piece | Finished) -> None:
+            if isinstance(event, Piece):
+                texts[number] += printable(event.text)
+                live.update(picture())
+
+        yield watch
+
+
+def _tail(text: str, width: int, lines: int) -> str:
+    """The end of a text that has outgrown its column."""
+    return text if len(text) < width * lines else f"…{text[-width * (lines - 1) :]}"
+
+
+def show(env: Environment, variants: Sequence[Variant]) -> None:
+    """Every variant's texts, then the table of numbers."""
+    colored = env.wants_color("auto", env.stdout)
+    alone = all(len(variant.samples) == 1 for variant in variants)
+    for variant in variants:
+        _write(env, _styled(one_line(variant.name), BOLD, colored) + "\n")
+        for sample in variant.samples:
+            text = printable(sample.finished.text).strip()
+            if not alone:
+                text = one_line(text)
+                text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+                text = f"  seed {sample.seed}: {text}"
+            _write(env, f"{text}\n")
+        _write(env, "\n")
+    for number, line in enumerate(_table(variants)):
+        _write(env, (_styled(line, BOLD, colored) if number == 0 else line) + "\n")
+    env.stdout.flush()
+
+
+def _table(variants: Sequence[Variant]) -> Iterator[str]:
+    """A row for each variant; columns without any number are left out."""
+    means = [variant.means() for variant in variants]
+    names = [name for name in means[0] if any(mean[name] is not None for mean in means)]
+    rows = [["", *names, "stops"]]
+    for variant, mean in zip(variants, means, strict=True):
+        stops = ", ".join(f"{count} {reason}" for reason, count in variant.stops().items())
+        rows.append([one_line(variant.name), *(_number(mean[name]) for name in names), stops])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            f"{cell:<{width}}" if column in (0, len(row) - 1) else f"{cell:>{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def show_json(env: Environment, variants: Sequence[Variant]) -> None:
+    """Every variant with its means, and every sample with its text and numbers."""
+    document = [
+        {
+            "name": variant.name,
+            "values": variant.values,
+            "means": {name: _rounded(value) for name, value in variant.means().items()},
+            "stops": variant.stops(),
+            "samples": [_sample_object(sample) for sample in variant.samples],
+        }
+        for variant in variants
+    ]
+    write_json(env, {"variants": document}, indent=2 if env.stdout_is_tty else None)
+
+
+def _sample_object(sample: Sample) -> dict[str, Any]:
+    finished = sample.finished
+    return {
+        "prompt": sample.prompt,
+        "seed": sample.seed,
+        "text": finished.text,
+        "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
+        "metrics": {name: _rounded(value) for name, value in sample.metrics.items()},
+        "token_ids": [token.id for token in finished.tokens],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def show_csv(env: Environment, variants: Sequence[Variant]) -> None:
+    """A row for each answer."""
+    keys = list(dict.fromkeys(key for variant in variants for key in variant.values))
+    metrics = list(variants[0].samples[0].metrics)
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(["variant", *keys, "prompt", "seed", "stop", *metrics, "text"])
+    for variant in variants:
+        own = [variant.values.get(key, "") for key in keys]
+        for sample in variant.samples:
+            numbers = (_rounded(sample.metrics[name]) for name in metrics)
+            reason = sample.finished.stop.reason.value
+            known = [variant.name, *own, sample.prompt, sample.seed, reason]
+            writer.writerow([*known, *numbers, sample.finished.text])
+    _write(env, sheet.getvalue())
+    env.stdout.flush()
+
+
+def _styled(text: str, style: str, colored: bool) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if colored else text
+
+
+def _write(env: Environment, text: str) -> None:
+    env.stdout.write(encodable(text, env.stdout))

@@ -1,0 +1,151 @@
+"""`compare`: variants from one prefill, and the numbers of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from presets_world import write
+from program import Program
+
+from llmparams_cli.comparison import agreement, distinct, read_metric, repetition
+
+STORY = ("compare", "Tell me a story.", "--seed", "3", "-n", "12")
+
+
+def variants(program: Program, *flags: str) -> dict[str, Any]:
+    done = program.call(*STORY, "--json", *flags)
+    assert done.code == 0, done.stderr
+    return {variant["name"]: variant for variant in done.json["variants"]}
+
+
+def test_every_answer_is_the_one_that_generate_gives(program: Program) -> None:
+    """Decoding together changes rounding at most; these settings leave no near-ties."""
+    found = variants(program, "--grid", "temperature=0,0.3", "--samples", "2")
+    for name, variant in found.items():
+        for sample in variant["samples"]:
+            flag = ("--" + name).split("=")
+            alone = program.call(
+                "generate", "Tell me a story.", "-n", "12", *flag, "--seed", str(sample["seed"])
+            )
+            assert sample["text"] == alone.text
+
+
+def test_a_grid_is_every_combination_with_the_same_seeds(program: Program) -> None:
+    found = variants(
+        program, "--grid", "temperature=0.2,1.2", "--grid", "top-k=5,50", "--samples", "2"
+    )
+    assert list(found) == [
+        "temperature=0.2 top_k=5", "temperature=0.2 top_k=50",
+        "temperature=1.2 top_k=5", "temperature=1.2 top_k=50",
+    ]  # fmt: skip
+    assert {tuple(s["seed"] for s in v["samples"]) for v in found.values()} == {(3, 4)}
+
+
+def test_equal_settings_give_equal_answers(program: Program) -> None:
+    done = program.call(*STORY, "--json", "--grid", "top_k=40,40", "--temperature", "1")
+    one, other = done.json["variants"]
+    assert one["samples"][0]["token_ids"] == other["samples"][0]["token_ids"]
+
+
+def test_presets_with_other_system_texts_are_read_separately(program: Program) -> None:
+    write(
+        program.place,
+        {
+            "presets/a.yaml": "system: You answer in rhymes.\nparameters: {temperature: 0}",
+            "presets/b.yaml": "parameters: {temperature: 0}",
+        },
+    )
+    found = variants(program, "--preset", "a", "--preset", "b")
+    for name, variant in found.items():
+        alone = program.call("generate", "Tell me a story.", "-p", name, "-n", "12").text
+        assert variant["samples"][0]["text"] == alone
+
+
+def test_a_branch_that_ends_early_does_not_disturb_the_others(program: Program) -> None:
+    found = variants(program, "--grid", "max_tokens=2,9", "--temperature", "0")
+    short, long = (variant["samples"][0] for variant in found.values())
+    assert short["stop"]["reason"] == "max-tokens"
+    assert len(short["token_ids"]) == 2
+    assert long["token_ids"][:2] == short["token_ids"]
+    assert len(long["token_ids"]) == 9
+
+
+def test_csv_has_a_row_for_each_answer(program: Program) -> None:
+    flags = ("--grid", "temperature=0.2,1", "--samples", "2", "--metric", "json")
+    done = program.call(*STORY, "--csv", *flags, "--metric", "command:wc -c")
+    rows = list(csv.DictReader(io.StringIO(done.text)))
+    assert [row["temperature"] for row in rows] == ["0.2", "0.2", "1", "1"]
+    assert all(int(float(row["command:wc -c"])) == len(row["text"].encode()) for row in rows)
+    assert {row["json"] for row in rows} == {"0.0"}
+
+
+def test_many_prompts(program: Program) -> None:
+    write(program.place, {"p.jsonl": '{"prompt": "hi"}\n{"prompt": "What is top-k?"}\n'})
+    flags = ("--prompts", "p.jsonl", "--grid", "temperature=0,1", "-n", "4", "--json")
+    found = program.call("compare", *flags).json["variants"]
+    for variant in found:
+        assert [s["prompt"] for s in variant["samples"]] == ["hi", "What is top-k?"]
+        assert variant["means"]["agreement"] is None
+
+
+def test_the_table_stands_below_the_texts(program: Program) -> None:
+    done = program.call(*STORY, "--grid", "temperature=0.2,1")
+    *_, head, first, second = done.text.splitlines()
+    assert head.split()[:3] == ["tokens", "distinct-1", "distinct-2"]
+    assert first.startswith("temperature=0.2") and second.startswith("temperature=1")
+
+
+def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
+    shown = program.terminal(*STORY, "--grid", "temperature=0.2,1", width=100).end()
+    assert shown.code == 0
+    assert any("distinct-1" in line for line in shown.lines)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        ((), 2, "there is only one answer"),
+        (("--grid", "temprature=1,2"), 2, "unknown parameter 'temprature'"),
+        (("--grid", "temperature=1,99"), 2, "--grid temperature: 99 is out of range"),
+        (("--grid", "temperature"), 2, "has no values (--grid temperature=A,B,C)"),
+        (("--grid", "context=512,1024"), 2, "one model is loaded once"),
+        (("--grid", "top_k=1,2", "--metric", "regex:("), 2, "not a regular expression"),
+        (("--grid", "top_k=1,2", "--metric", "nonsense"), 2, "--metric 'nonsense' is unknown"),
+        (("--grid", "top_k=1,2", "--metric", "command:false"), 2, "ended with 1"),
+        (("--grid", "top_k=1,2", "--metric", "command:echo x"), 2, "printed 'x'"),
+        (("--grid", "top_k=1,2", "--prompts", "none.txt"), 2, "--prompts none.txt: no such file"),
+        (("--grid", "top_k=1,2", "--json", "--csv"), 2, "exclude each other"),
+        (("--grid", "top_k=1,2", "--context", "8"), 5, "the context holds 8"),
+    ],
+)
+def test_slips_are_told(flags: tuple[str, ...], code: int, message: str, program: Program) -> None:
+    assert message in program.call("compare", "Tell me a story.", *flags, "-n", "2").complaint(code)
+
+
+def test_the_metrics_by_hand() -> None:
+    text = "The fox saw the fox. The fox saw the fox."
+    assert distinct(text, 1) == 3 / 10
+    assert distinct(text, 2) == 4 / 9
+    assert repetition(text) == pytest.approx(2 / 7)
+    assert distinct("", 1) is None
+    assert agreement([]) is None
+
+
+@given(st.text())
+def test_shares_are_shares(text: str) -> None:
+    for value in (distinct(text, 1), distinct(text, 2), repetition(text)):
+        assert value is None or 0 <= value <= 1
+
+
+def test_a_length_band_is_closed() -> None:
+    class Answer:
+        tokens = (0,) * 5
+
+    share = read_metric("length:5-9").measure
+    assert share(Answer()) == 1  # type: ignore[arg-type]
+    assert read_metric("length:6-9").measure(Answer()) == 0  # type: ignore[arg-type]
