@@ -11,9 +11,10 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UnwantedStop, UsageError
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.jobs.receipt import Receipts, Run
 from llmparams_cli.options import HelpInSections, with_parameters
 from llmparams_cli.params.kinds import Number, did_you_mean
-from llmparams_cli.protocol import Finished, Piece, Request, Started, Stop, StopReason
+from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
 from llmparams_cli.render import settings_view
 from llmparams_cli.render.choose import Format, Renderer, choose
 
@@ -78,6 +79,15 @@ def command(
         str | None,
         typer.Option("--fail-on", metavar="A,B", help="Stop reasons that make the exit code 7."),
     ] = None,
+    receipt: Annotated[
+        str | None,
+        typer.Option(
+            "--receipt", metavar="FILE", help="Write a receipt of the run, for llmparams replay."
+        ),
+    ] = None,
+    no_log: Annotated[
+        bool, typer.Option("--no-log", help="Keep this run out of llmparams log.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show llama.cpp's log and the statistics.")
     ] = False,
@@ -100,6 +110,7 @@ def command(
     env.verbose, env.quiet = verbose, quiet
     form = _format(as_json, stream_json)
     unwanted = _stop_reasons(fail_on)
+    receipts = Receipts(env, file=receipt, log=not no_log)
     alternatives = _alternatives(logprobs)
     if alternatives is not None and form == "auto":
         env.note("--logprobs has no effect: only --json and --stream-json show them")
@@ -126,7 +137,9 @@ def command(
     if color_by and alternatives is None:
         alternatives = 0  # the numbers of the tokens themselves
     request = Request(messages, prepared.settings, without_template, alternatives, overflow)
-    stop = _generate(env, prepared, request, renderer)
+    run = _generate(env, prepared, request, renderer)
+    _keep(env, receipts, run)
+    stop = run.finished.stop
     if stop.reason is StopReason.INTERRUPTED:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if stop.reason in unwanted:
@@ -137,19 +150,19 @@ def command(
 
 def _show(env: Environment, prepared: Prepared, color: str, *, as_json: bool) -> None:
     """Print the resolution of all values."""
-    system = prepared.system
     settings_view.show(
         env,
         prepared.settings,
         model=(prepared.model.header.name, prepared.model_origin),
-        system=(system.text, system.origin) if system else None,
+        system=prepared.system,
+        prompt=prepared.template.source if prepared.template else None,
         color=color,
         as_json=as_json,
     )
 
 
-def _generate(env: Environment, prepared: Prepared, request: Request, renderer: Renderer) -> Stop:
-    """Drive the engine's events into the renderer; return why it ended."""
+def _generate(env: Environment, prepared: Prepared, request: Request, renderer: Renderer) -> Run:
+    """Drive the engine's events into the renderer; return how it began and ended."""
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
     from llmparams_cli.render.progress import ProgressBar
@@ -162,13 +175,25 @@ def _generate(env: Environment, prepared: Prepared, request: Request, renderer: 
     ):
         for event in events:
             if isinstance(event, Started):
+                started = event
                 renderer.started(event)
             elif isinstance(event, Piece):
                 renderer.piece(event)
             elif isinstance(event, Finished):
                 renderer.finished(event)
-                return event.stop
+                return Run(prepared.model, request, started, event)
     raise AssertionError("a generation ends with the event Finished")
+
+
+def _keep(env: Environment, receipts: Receipts, run: Run) -> None:
+    """Write the receipt, if one is wanted. Hashing a model for it may take a while."""
+    if receipts.wanted:
+        from llmparams_cli.render.json_output import result_object
+        from llmparams_cli.render.progress import ProgressBar
+
+        result = result_object(run.started, run.finished, run.request.settings, logprobs=False)
+        with ProgressBar(env) as progress:
+            receipts.keep(run, result, progress)
 
 
 def _format(as_json: bool, stream_json: bool) -> Format:

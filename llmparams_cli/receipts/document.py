@@ -30,6 +30,9 @@ CHECKED = (
 )
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def make(
     result: Mapping[str, Any],
     request: Request,
@@ -92,9 +95,9 @@ def checksums(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
 def _object(value: Any, newline: str, levels: int) -> str:
     """JSON with the items of its outer objects on lines of their own."""
     if not levels or not isinstance(value, Mapping) or not value:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return _encode(value)
     inner = newline + "  "
-    items = (f"{json.dumps(k)}: {_object(v, inner, levels - 1)}" for k, v in value.items())
+    items = (f"{_encode(k)}: {_object(v, inner, levels - 1)}" for k, v in value.items())
     return "{" + inner + f",{inner}".join(items) + newline + "}"
 
 

@@ -6,9 +6,8 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmparams_cli.storage import write_whole
 
@@ -21,8 +20,7 @@ REMEMBERED = 64  # files
 Progress = Callable[[str, float], None]
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """Of a model in one file or several parts, in their order. Where hashing would take too
     long there is no `sha256`; then `fingerprint` is that of `SAMPLES` places in the file.
     """

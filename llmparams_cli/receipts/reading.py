@@ -14,6 +14,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import INT32_MAX, did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import values
 from llmparams_cli.presets.files import brief
 from llmparams_cli.protocol import Message, Stop, StopReason
 from llmparams_cli.receipts.document import FORMAT, checksums
@@ -78,10 +79,10 @@ class Field:
 
     def __getitem__(self, key: str) -> Field:
         path = f"{self.path}.{key}".lstrip(".")
-        values = self.of(dict)
-        if key not in values:
+        items = self.of(dict)
+        if key not in items:
             raise UsageError(f"{self.place}: {path} is missing", CURE)
-        return Field(self.place, path, values[key])
+        return Field(self.place, path, items[key])
 
     def of(self, kind: type[T]) -> T:
         """The value, if it has this type."""
@@ -101,8 +102,8 @@ class Field:
         return number
 
     def items(self) -> list[Field]:
-        values = enumerate(self.of(list))
-        return [Field(self.place, f"{self.path}[{i}]", value) for i, value in values]
+        items = enumerate(self.of(list))
+        return [Field(self.place, f"{self.path}[{i}]", item) for i, item in items]
 
     def refuse(self, why: str, cure: str = CURE) -> NoReturn:
         raise UsageError(f"{self.place}: {self.path or 'the whole'}: {brief(why)}", cure)
@@ -154,7 +155,7 @@ def check(document: Field) -> Receipt:
         raw=document["raw"].of(bool),
         overflow=document["overflow"].one_of(OVERFLOWS),
         assignments=assignments,
-        seed=document["seed"].of(int),
+        seed=_parameter("seed", document["seed"]),
         prompt_ids=_ids(document["prompt_ids"]),
         answer_ids=ids,
         answer_texts=tuple(item.of(str) for item in _parallel(document["answer_texts"], ids)),
@@ -199,11 +200,15 @@ def _assignments(field: Field) -> tuple[Assignment, ...]:
 def _assignment(name: str, field: Field) -> Assignment:
     if name not in PARAMS:
         field.refuse(f"there is no such parameter{did_you_mean(name, PARAMS)}")
+    return Assignment(name, _parameter(name, field["value"]), _origin(field["origin"]))
+
+
+def _parameter(name: str, field: Field) -> Any:
+    """The value of a parameter, checked as everywhere."""
     try:
-        value = PARAMS[name].kind.check(field["value"].value)
+        return PARAMS[name].kind.check(field.value)
     except ValueError as error:
-        field.refuse(str(error), f"`llmparams params {name}` explains it")
-    return Assignment(name, value, _origin(field["origin"]))
+        field.refuse(str(error), values.see(PARAMS[name]))
 
 
 def _origin(field: Field) -> Origin:
@@ -247,8 +252,8 @@ def _stop(field: Field) -> Stop:
 
 def _edited(document: Field, assignments: tuple[Assignment, ...]) -> tuple[str, ...]:
     recorded = document["checksums"].of(dict)
-    values = {assignment.name: assignment.value for assignment in assignments}
-    now = checksums(document.value, values)
+    given = {assignment.name: assignment.value for assignment in assignments}
+    now = checksums(document.value, given)
     return tuple(name for name in {**now, **recorded} if now.get(name) != recorded.get(name))
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,6 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import Switch
 from llmparams_cli.receipts.document import to_json
-from llmparams_cli.receipts.reading import Field, read
-from llmparams_cli.storage import write_whole
 
 VARIABLE = f"{PREFIX}LOG"
 LAST = "last"
@@ -47,12 +43,17 @@ def directory(env: Environment) -> Path:
     return env.state_dir / "log"
 
 
+def path(env: Environment, id: str) -> Path:
+    """The file of a run."""
+    return directory(env) / (id + SUFFIX)
+
+
 def add(env: Environment, receipt: dict[str, Any]) -> None:
     """Keep a receipt, readable for its owner only; drop what is too old or too much."""
     place = directory(env)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = receipt["id"] + SUFFIX
-    write_whole(place / name, to_json(receipt), private=True)
+    _write(place, name, to_json(receipt))
     if receipt["id"].endswith("0"):  # one run in sixteen pays for looking at all files
         prune(place, name)
 
@@ -81,12 +82,7 @@ def find(env: Environment, text: str) -> Path:
             f"the log has no run {text!r}" if known else "the log is empty",
             "llmparams log lists the runs",
         )
-    return directory(env) / (found[0] + SUFFIX)
-
-
-def entries(env: Environment, count: int, search: str = "") -> Iterator[dict[str, Any]]:
-    """The newest runs, in short; only those with `search` in their prompt or answer."""
-    return islice(_entries(env, search.casefold()), count)
+    return path(env, found[0])
 
 
 def clear(env: Environment) -> int:
@@ -97,6 +93,21 @@ def clear(env: Environment) -> int:
         if ID.match(name.lstrip(".")):  # half-written ones, too
             (place / name).unlink(missing_ok=True)
     return count
+
+
+def _write(place: Path, name: str, text: str) -> None:
+    """Whole or not at all, unless the power fails: an fsync would add as much to a short run
+    as all the rest of its receipt, and after a power cut nobody misses the last run.
+    """
+    temporary = place / f".{name}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.replace(temporary, place / name)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def prune(place: Path, newest: str) -> None:
@@ -118,43 +129,3 @@ def prune(place: Path, newest: str) -> None:
 
 def _begins(id: str, text: str) -> bool:
     return bool(text) and (id.startswith(text) or id.partition("-")[2].startswith(text))
-
-
-def _entries(env: Environment, search: str) -> Iterator[dict[str, Any]]:
-    for id in ids(env):
-        path = directory(env) / (id + SUFFIX)
-        try:
-            receipt = read(path, str(path))
-            if search in _searchable(receipt):
-                yield _entry(id, receipt)
-        except UsageError as error:
-            env.note(f"not in the list: {error.message}")
-
-
-def _searchable(receipt: Field) -> str:
-    texts = [message["content"].of(str) for message in receipt["messages"].items()]
-    return "\n".join([*texts, receipt["text"].of(str)]).casefold()
-
-
-def _entry(id: str, receipt: Field) -> dict[str, Any]:
-    return {
-        "id": id,
-        "date": receipt["date"].of(str),
-        "model": receipt["model"]["name"].of(str),
-        "presets": _presets(receipt["parameters"]),
-        "prompt": receipt["messages"].items()[-1]["content"].of(str),
-        "answer": receipt["text"].of(str),
-        "stop": receipt["stop"]["reason"].of(str),
-    }
-
-
-def _presets(parameters: Field) -> list[str]:
-    """Names of the preset files that gave a value, whether it won or not."""
-    names: dict[str, None] = {}
-    for name in parameters.of(dict):
-        setting = parameters[name]
-        for value in (setting, *setting["overrode"].items()):
-            source, _, place = value["origin"].of(str).partition(" ")
-            if source == "preset":
-                names[Path(place.rpartition(":")[0]).stem.rpartition(":")[2]] = None
-    return list(names)

@@ -1,0 +1,173 @@
+"""What a run was made with, and its receipt: into a file by wish, into the log by habit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmparams_cli import __version__
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.presets.files import resolve
+from llmparams_cli.protocol import Finished, Request, Started
+from llmparams_cli.receipts import document, identity, store
+from llmparams_cli.storage import write_whole
+
+Progress = Callable[[str, float], None]
+
+
+def _silent(_what: str, _done: float) -> None:
+    pass
+
+
+class Run(NamedTuple):
+    """One finished generation."""
+
+    model: ResolvedModel
+    request: Request
+    started: Started
+    finished: Finished
+
+
+class Receipts:
+    """Where the receipts of a command's runs go: into the log, and into a file if one is named.
+
+    Raises UsageError where the file, or what LLMPARAMS_LOG says, is not usable.
+    """
+
+    def __init__(self, env: Environment, *, file: str | None = None, log: bool = True) -> None:
+        self._env = env
+        self._file = None if file is None else _target(env, file)
+        self._logged = store.is_on(env) and log
+
+    @property
+    def wanted(self) -> bool:
+        return self._logged or self._file is not None
+
+    def keep(self, run: Run, result: Mapping[str, Any], progress: Progress = _silent) -> None:
+        """Write the receipt of a run. `result` is the object of `--json`; `progress` is told
+        how far the model is hashed for a file.
+
+        A file that cannot be written is an error; a log that cannot is one note.
+        """
+        receipt = None
+        if self._file:
+            try:
+                receipt = make(self._env, run, result, progress)
+                write_whole(self._file, document.to_json(receipt))
+            except OSError as error:
+                raise _unusable(str(self._file), error.strerror) from error
+        if self._logged:
+            try:
+                store.add(self._env, receipt or make(self._env, run, result))
+            except OSError as error:
+                self._env.note(
+                    f"this run is not in the log: {error.strerror}: "
+                    f"{error.filename or store.directory(self._env)} "
+                    f"({store.VARIABLE}=off says that no log is wanted)"
+                )
+
+
+def make(
+    env: Environment, run: Run, result: Mapping[str, Any], progress: Progress | None = None
+) -> dict[str, Any]:
+    """The receipt. With `progress`, all bytes of the model are hashed, and no memory trusted."""
+
+    def identified(paths: tuple[Path, ...]) -> dict[str, Any]:
+        if progress is None:
+            return document.file_object(identity.recall(paths, env.cache_dir))
+        found = identity.read(paths, progress)
+        identity.remember(paths, found.sha256, env.cache_dir)
+        return document.file_object(found)
+
+    settings, model = run.request.settings, run.model
+    cached = run.finished.usage.cached_tokens
+    return document.make(
+        result,
+        run.request,
+        run.started,
+        run.finished,
+        circumstances(env, model, settings, run.started.context, cached),
+        {"builtin": model.is_builtin, **identified(model.header.paths)},
+        [{"path": str(path), **identified((path,))} for path in adapters(settings)],
+    )
+
+
+def adapters(settings: Settings) -> list[Path]:
+    """The files of the LoRA adapters."""
+    from llmparams_cli.engine.placement import lora_adapters
+
+    return [path for path, _scale in lora_adapters(settings)]
+
+
+def circumstances(
+    env: Environment, model: ResolvedModel, settings: Settings, context: int, cached_tokens: int
+) -> dict[str, Any]:
+    """All beside the model and the settings that decides how sums are rounded."""
+    from llmparams_cli.engine import gpu, library, machine
+
+    lib = library.llama()
+    features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
+    on_gpu = lib.llama_supports_gpu_offload()
+    threads = settings["threads"] or machine.usable_cpus()
+    batch_size = min(settings["batch_size"], context)
+    return {
+        "program": __version__,
+        "library": {
+            "llama-cpp-python": library.version(),
+            "llama.cpp": str(lib.llama_version(), "utf-8"),
+            "build": " ".join(features),
+        },
+        "device": {
+            "processor": machine.processor().model,
+            "gpus": [device.description for device in gpu.devices() if on_gpu and device.is_gpu],
+            "threads": threads,
+            "threads_batch": settings["threads_batch"] or threads,
+            "weights": _weights(env, model),
+        },
+        "batch": {
+            "batch_size": batch_size,
+            "ubatch_size": min(settings["ubatch_size"], batch_size),
+            "sequences": 1,
+            "cached_tokens": cached_tokens,
+        },
+    }
+
+
+def _weights(env: Environment, model: ResolvedModel) -> str:
+    """Where quantised weights are: names of buffer types; empty for plain memory."""
+    from llmparams_cli.engine import probe, weights
+    from llmparams_cli.engine.weights import REPACK, WeightMode
+
+    types = probe.with_fast_path(model.header.tensor_types())
+    if not types:
+        return ""
+    memory = probe.Memory(env.cache_dir)
+    found = [memory.recall(type) for type in types]
+    modes = {finding.mode if finding else WeightMode.PLAIN for finding in found}
+    if WeightMode.PLAIN in modes:
+        return ""
+    return REPACK if WeightMode.REPACK in modes else " ".join(weights.extra_buffers())
+
+
+def _target(env: Environment, text: str) -> Path:
+    """The file that --receipt names, refused before any work where it cannot be one."""
+    if text in ("", "-"):
+        raise _unusable(repr(text), "not a file, and stdout is for the answer")
+    path = resolve(text, env.directory)
+    try:
+        if path.exists() and not path.is_file():
+            raise _unusable(text, "not a regular file")
+        if not path.parent.is_dir():
+            raise _unusable(text, f"there is no directory {path.parent}")
+    except OSError as error:
+        raise _unusable(text, error.strerror) from error
+    return path
+
+
+def _unusable(file: str, reason: str | None) -> UsageError:
+    return UsageError(f"--receipt {file}: {reason}", "name a file that can be written")

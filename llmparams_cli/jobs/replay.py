@@ -1,0 +1,233 @@
+"""Run a receipt again: is the answer the same, and if not, where and why does it part?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.jobs.receipt import adapters, circumstances
+from llmparams_cli.models import resolve as models
+from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.params.conflicts import inert, refuse_contradictions
+from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import values
+from llmparams_cli.presets.files import brief
+from llmparams_cli.presets.files import resolve as resolve_path
+from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
+from llmparams_cli.receipts import identity, reading, store
+from llmparams_cli.receipts.comparison import (
+    CUT_OFF,
+    Difference,
+    Replay,
+    compare,
+    first_difference,
+)
+from llmparams_cli.receipts.reading import File, Receipt
+
+Progress = Callable[[str, float], None]
+
+SET = "--set"
+FROM_RECEIPT = Origin(Source.FLAG, "receipt")
+
+
+def find(env: Environment, text: str) -> Receipt:
+    """The receipt in the file `text`, or else the run of the log that it names."""
+    path = resolve_path(text, env.directory)
+    if os.path.lexists(path) or os.sep in text or text.endswith(".json"):
+        return reading.load(path, text)
+    found = store.find(env, text)
+    return reading.load(found, str(found))
+
+
+def replay(
+    env: Environment,
+    receipt: Receipt,
+    *,
+    model: str | None = None,
+    changes: Sequence[str] = (),
+    progress: Progress,
+) -> Replay:
+    """Generate once more with what the receipt says, but for `changes` (NAME=VALUE)."""
+    changed = list(_changed(changes, env.directory))
+    settings = resolve([*_recorded(receipt), *changed])
+    refuse_contradictions(settings)
+    for note in inert(settings):
+        if SET in note:
+            env.note(note)
+    resolved = _model(env, receipt, model)
+    files = _file_differences(receipt, resolved, settings, progress)
+    started, finished = _generate(env, receipt, resolved, settings, progress)
+    now = circumstances(env, resolved, settings, started.context, finished.usage.cached_tokens)
+    differences = [
+        *_edits(receipt),
+        *_change_differences(receipt, changed),
+        *files,
+        *_prompt_difference(receipt, started),
+        *_circumstance_differences(receipt, now),
+    ]
+    return compare(receipt, finished, differences)
+
+
+def _recorded(receipt: Receipt) -> Iterator[Assignment]:
+    """The receipt's values. What chance, memory or the clock decided is set to what it was."""
+    yield from receipt.assignments
+    known = {assignment.name: assignment for assignment in receipt.assignments}
+    for name, value in (("seed", receipt.seed), ("context", receipt.context)):
+        left_open = name in known and known[name].value == PARAMS[name].default
+        if left_open or name in receipt.edited:
+            yield Assignment(name, value, FROM_RECEIPT)
+    if receipt.stop.reason in CUT_OFF:
+        yield Assignment("max_tokens", len(receipt.answer_ids), FROM_RECEIPT)
+    yield Assignment("time_limit", 0.0, FROM_RECEIPT)
+
+
+def _changed(changes: Sequence[str], directory: Path) -> Iterator[Assignment]:
+    """The values of --set, those of one parameter joined as flags are."""
+    parts: dict[str, list[Any]] = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        name = name.strip().lstrip("-").replace("-", "_")
+        if not equals:
+            raise UsageError(f"{SET} {change!r} has no =", f"write {SET} temperature=0.4")
+        if name not in PARAMS:
+            raise UsageError(
+                f"{SET} {name}: there is no such parameter{values.suggestion(name)}",
+                "llmparams params lists them all",
+            )
+        try:
+            value = values.from_text(PARAMS[name], text, directory)
+        except ValueError as error:
+            raise UsageError(
+                f"{SET} {name}: {brief(str(error))}", values.see(PARAMS[name])
+            ) from error
+        parts.setdefault(name, []).append(value)
+    for name, given in parts.items():
+        value = values.joined(given) if PARAMS[name].kind.many else given[-1]
+        yield Assignment(name, value, Origin(Source.FLAG, SET))
+
+
+def _model(env: Environment, receipt: Receipt, given: str | None) -> ResolvedModel:
+    if given is None and receipt.is_builtin:
+        return models.resolve(None, env)
+    if given is None and not os.path.exists(receipt.model.path):
+        raise ModelError(
+            f"{receipt.model.path}, the model of the receipt, does not exist",
+            "--model PATH names it where it is now",
+        )
+    return models.resolve(given or receipt.model.path, env)
+
+
+def _generate(
+    env: Environment,
+    receipt: Receipt,
+    resolved: ResolvedModel,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Started, Finished]:
+    from llmparams_cli.engine.generate import Engine
+    from llmparams_cli.engine.interrupt import Interrupt
+
+    request = Request(
+        receipt.messages,
+        settings,
+        receipt.raw,
+        logprobs=0,
+        overflow=receipt.overflow,
+        expected=receipt.answer_ids,
+    )
+    pieces = 0
+    with (
+        Interrupt(settings["time_limit"]) as interrupt,
+        Engine(env, resolved, settings, interrupt, progress) as engine,
+        closing(engine.generate(request)) as events,
+    ):
+        for event in events:
+            if isinstance(event, Started):
+                started = event
+            elif isinstance(event, Piece):
+                pieces += 1
+                progress("replaying", min(pieces / (len(receipt.answer_ids) + 1), 0.99))
+            elif isinstance(event, Finished):
+                if event.stop.reason is StopReason.INTERRUPTED:
+                    raise KeyboardInterrupt
+                return started, event
+    raise AssertionError("a generation ends with the event Finished")
+
+
+def _edits(receipt: Receipt) -> Iterator[Difference]:
+    now = {f"parameters.{a.name}": PARAMS[a.name].kind.show(a.value) for a in receipt.assignments}
+    now |= {"seed": str(receipt.seed), "context": str(receipt.context)}
+    for name in receipt.edited:
+        yield Difference(name, None, brief(now.get(name) or "otherwise", 60))
+
+
+def _change_differences(receipt: Receipt, changed: list[Assignment]) -> Iterator[Difference]:
+    known = {assignment.name: assignment.value for assignment in receipt.assignments}
+    for new in changed:
+        param = PARAMS[new.name]
+        old = receipt.seed if new.name == "seed" else known.get(new.name, param.default)
+        if old != new.value:
+            show = param.kind.show
+            yield Difference(
+                f"parameters.{new.name}", brief(show(old)), f"{brief(show(new.value))} ({SET})"
+            )
+
+
+def _file_differences(
+    receipt: Receipt, resolved: ResolvedModel, settings: Settings, progress: Progress
+) -> list[Difference]:
+    """Other files than those of the receipt: every byte is read, for a flipped bit shows
+    neither in the size nor in the date.
+    """
+    pairs: list[tuple[str, File | None, Sequence[Path]]] = [
+        ("model", receipt.model, resolved.header.paths)
+    ]
+    for index, path in enumerate(adapters(settings)):
+        recorded = receipt.adapters[index] if index < len(receipt.adapters) else None
+        pairs.append((f"adapter {path.name}", recorded, [path]))
+    found = []
+    for what, recorded, paths in pairs:
+        try:
+            now = identity.read(paths, progress)
+        except OSError as error:
+            raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from error
+        if recorded is None or not now.is_that_of(recorded.identity):
+            before = _name(recorded.identity) if recorded else "none"
+            found.append(Difference(f"{what} file", before, _name(now)))
+    return found
+
+
+def _name(file: identity.Identity) -> str:
+    if file.sha256:
+        return f"SHA-256 {file.sha256[:16]}…"
+    return f"{file.size} bytes, fingerprint {(file.fingerprint or 'none')[:16]}…"
+
+
+def _prompt_difference(receipt: Receipt, started: Started) -> Iterator[Difference]:
+    recorded, now = receipt.prompt_ids, started.tokens
+    if recorded == now:
+        return
+    place = first_difference(recorded, now)
+    yield Difference(
+        f"prompt token {place + 1} (from messages, template and tokenizer)",
+        *(str(ids[place]) if place < len(ids) else "none" for ids in (recorded, now)),
+    )
+
+
+def _circumstance_differences(receipt: Receipt, now: dict[str, Any]) -> Iterator[Difference]:
+    sections = {**now, "program": {"version": now["program"]}}
+    for section, recorded in receipt.circumstances.items():
+        for name in {**recorded, **sections[section]}:
+            before, after = recorded.get(name), sections[section].get(name)
+            if before != after:
+                yield Difference(f"{section} {name}", *(_shown(v) for v in (before, after)))
+
+
+def _shown(value: Any) -> str:
+    return brief(", ".join(map(str, value)) if isinstance(value, list) else str(value)) or "none"

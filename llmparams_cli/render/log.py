@@ -1,0 +1,102 @@
+"""`llmparams log`: the last runs in a table, and one of them in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.render.terminal import Row, columns, table
+from llmparams_cli.safe import encodable, one_line, printable
+
+ID = 6  # columns: the part of an id that no other run shares
+DATE = len("2026-11-24 04:15")
+GAP = 2
+FIRST_WORDS = 80  # characters of prompt and answer in a pipe
+
+
+def list_runs(env: Environment, runs: Sequence[dict[str, Any]]) -> None:
+    """A table on a terminal; in a pipe a line each, its fields between tabs."""
+    text = _table(env, runs) if env.stdout_is_tty else "".join(map(_line, runs))
+    _write(env, text)
+
+
+def show(env: Environment, receipt: dict[str, Any]) -> None:
+    """One run: its circumstances, what was set, and all that was said."""
+    _write(env, "\n".join(_in_full(receipt)) + "\n")
+
+
+def _line(run: dict[str, Any]) -> str:
+    presets = ",".join(run["presets"]) or "-"
+    fields = (run["id"], run["date"], run["model"], presets, run["stop"])
+    words = (run[name][:FIRST_WORDS] for name in ("prompt", "answer"))
+    return "\t".join(map(one_line, (*fields, *words))) + "\n"
+
+
+def _table(env: Environment, runs: Sequence[dict[str, Any]]) -> str:
+    room = max(columns(env, env.stdout) - ID - DATE - 6 * GAP, 30)
+    model = preset = stop = room // 6
+    prompt = (room - model - preset - stop) // 2
+    widths = (ID, DATE, model, preset, prompt, prompt, stop)
+    head = ("id", "when", "model", "presets", "prompt", "answer", "stop")
+    rows = [Row(head, "bold")]
+    for run in runs:
+        cells = (
+            run["id"].partition("-")[2],
+            _local(run["date"]),
+            run["model"],
+            ",".join(run["presets"]) or "-",
+            run["prompt"],
+            run["answer"],
+            run["stop"],
+        )
+        rows.append(Row(tuple(map(_fit, cells, widths))))
+    return table(env, rows, widths, colored=env.wants_color("auto", env.stdout)) if runs else ""
+
+
+def _fit(text: str, width: int) -> str:
+    """The beginning of a text, in one line of the column; some characters are two wide."""
+    from rich.cells import set_cell_size
+
+    line = " ".join(printable(text).split())
+    fitted = set_cell_size(line, width).rstrip()
+    return line if fitted == line else set_cell_size(line, width - 1).rstrip() + "…"
+
+
+def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
+    library, device, usage = (receipt[name] for name in ("library", "device", "usage"))
+    fields = {
+        "id": receipt["id"],
+        "when": receipt["date"],
+        "model": f"{receipt['model']['name']}, {receipt['model']['path']}",
+        "SHA-256": receipt["model"]["sha256"] or "not computed (--receipt FILE does)",
+        "library": ", ".join(f"{name} {library[name]}" for name in library if name != "build"),
+        "device": f"{device.get('processor')}, {device.get('threads')} threads",
+        "seed": receipt["seed"],
+        "tokens": f"{usage.get('prompt_tokens')} + {usage.get('completion_tokens')}",
+        "stop": f"{receipt['stop']['reason']} ({receipt['stop']['detail']})",
+    }
+    for name, value in fields.items():
+        yield f"{name:<9}{one_line(str(value))}"
+    for name, setting in receipt["parameters"].items():
+        if setting["origin"] != "default":
+            value = one_line(f"{name} {setting['value']} ({setting['origin']})")
+            yield f"{'set':<9}{value}"
+    for message in receipt["messages"]:
+        yield f"\n{message['role']}:\n{printable(message['content'])}"
+    yield f"\nanswer:\n{printable(receipt['text'])}"
+
+
+def _local(date: str) -> str:
+    """The date in the user's time zone; as it is, if it is none."""
+    try:
+        moment = datetime.fromisoformat(date.replace("Z", "+00:00"))
+    except ValueError:
+        return date
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _write(env: Environment, text: str) -> None:
+    env.stdout.write(encodable(text, env.stdout))
+    env.stdout.flush()

@@ -1,0 +1,78 @@
+"""`llmparams replay`: is it the same answer, and where and why does it part?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.safe import encodable, one_line, printable
+
+CONTEXT = 60  # characters that are shown before the first difference
+BOLD, GREEN, YELLOW = "1", "32", "33"
+
+
+def show(env: Environment, report: dict[str, Any]) -> None:
+    """Print a replay; `report` is its JSON object."""
+    colored = env.wants_color("auto", env.stdout)
+    verdict, *rest = _lines(report)
+    if colored:
+        verdict = f"\x1b[{BOLD};{GREEN if report['identical'] else YELLOW}m{verdict}\x1b[0m"
+    text = "\n".join([verdict, *rest]) + "\n"
+    env.stdout.write(encodable(text, env.stdout))
+    env.stdout.flush()
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    yield _verdict(report)
+    if parting := report["parting"]:
+        yield _field("after", _tail(parting["before"]))
+        yield _field("recorded", _step(parting["recorded"]))
+        yield _field("replayed", _step(parting["replayed"]))
+    word = "although" if report["identical"] else "why"
+    for place, reason in enumerate(report["reasons"]):
+        yield _field("" if place else word, one_line(reason))
+    if not report["identical"]:
+        for name in ("recorded", "replayed"):
+            stop = one_line(report["stop"][name]["reason"])
+            yield f"\n{name}, up to {stop}:\n{printable(report['text'][name])}"
+
+
+def _verdict(report: dict[str, Any]) -> str:
+    recorded, replayed = report["tokens"]["recorded"], report["tokens"]["replayed"]
+    if report["identical"]:
+        stop = one_line(report["stop"]["recorded"]["reason"])
+        same = "" if report["reasons"] else "; the same model file, library and machine"
+        return f"identical: {recorded} tokens up to {stop}{same}"
+    if parting := report["parting"]:
+        counts = f"{recorded} recorded, {replayed} replayed"
+        return f"different from token {parting['index'] + 1} on ({counts})"
+    return f"different: the same {recorded} tokens, but another text"
+
+
+def _field(name: str, text: str) -> str:
+    return f"  {name:<9} {text}".rstrip()
+
+
+def _tail(text: str) -> str:
+    if not text:
+        return "the prompt"
+    shown = one_line(text[-CONTEXT:])
+    return f'"…{shown}"' if len(text) > CONTEXT else f'"{shown}"'
+
+
+def _step(step: dict[str, Any]) -> str:
+    """A token with its probabilities: now, and at the time of the receipt."""
+    if step["id"] is None:
+        return f"the end: {one_line(step['text'])}"
+    parts = [f'"{one_line(step["text"])}"']
+    if step["logprob"] is not None:
+        parts.append(f"probability {_percent(step['logprob'])} now")
+    if step.get("recorded_logprob") is not None:
+        parts.append(f"{_percent(step['recorded_logprob'])} then")
+    return ", ".join(parts)
+
+
+def _percent(logprob: float) -> str:
+    return f"{math.exp(min(logprob, 0.0)):.2%}"
