@@ -172,6 +172,17 @@ class Divergence:
 
 
 @dataclass(frozen=True)
+class EffectPoint:
+    """A parameter at one value: bits of entropy that are left to the draw, and the share of
+    draws (0 to 1) that come out otherwise than with the parameter off.
+    """
+
+    value: str
+    entropy: float
+    changed: float
+
+
+@dataclass(frozen=True)
 class PresetDiff:
     """Two presets side by side: their names, the texts that differ, all values; and, along
     an answer to `prompt`, how differently they draw.

@@ -13,6 +13,7 @@ import pytest
 from llmparams_cli.commands.params import find, params
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.effect import TRIALS
 from llmparams_cli.params.table import PARAMS, by_group
 
 
@@ -181,3 +182,34 @@ def _strict(text: str) -> Any:
         raise AssertionError(f"{constant} is not JSON")
 
     return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("name", ["temperature", "top-k", "frequency-penalty", "xtc-threshold"])
+def test_the_effect_is_measured_and_nothing_changes_at_the_neutral_value(name, program):
+    document = program.call("params", name, "--effect", "--json").json
+    neutral = PARAMS[document["name"]].kind.show(document["neutral"])
+    for point in document["effect"]:
+        assert 0 <= point["changed"] <= 1
+        if point["value"] == neutral:
+            assert point["changed"] == 0
+
+
+def test_more_temperature_leaves_more_to_chance(program):
+    points = program.call("params", "temperature", "--effect", "--json").json["effect"]
+    bits = [point["entropy"] for point in points]
+    assert bits == sorted(bits) and bits[0] == 0
+
+
+def test_the_effect_is_drawn_on_a_terminal_and_can_be_left_out(program):
+    shown = program.terminal("params", "top-p").end()
+    assert any("left to chance" in line for line in shown.lines)
+    without = program.terminal("params", "top-p", "--no-effect").end()
+    assert not any("left to chance" in line for line in without.lines)
+
+
+def test_every_trial_value_is_allowed():
+    for name, trial in TRIALS.items():
+        for value in trial.values:
+            PARAMS[name].kind.check(value)
+        for other, value in trial.beside.items():
+            PARAMS[other].kind.check(value)

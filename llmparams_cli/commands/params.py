@@ -11,6 +11,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
+from llmparams_cli.protocol import EffectPoint
 
 
 class HELP(typer.core.TyperCommand):
@@ -26,23 +27,49 @@ def command(
         typer.Argument(help="One parameter in full: temperature, top-k, --temp, -n, ..."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every field as JSON.")] = False,
+    effect: Annotated[
+        bool | None,
+        typer.Option(
+            "--effect/--no-effect",
+            help="Measure what one does on the built-in model. [on a terminal]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Show every parameter: meaning, range, default, names elsewhere."""
-    params(ctx.obj, name, as_json)
+    """Show every parameter: meaning, range, default, names elsewhere; of one, its effect too."""
+    env: Environment = ctx.obj
+    wanted = env.stdout_is_tty and not as_json if effect is None else effect
+    params(env, name, as_json, wanted)
 
 
-def params(env: Environment, name: str | None, as_json: bool) -> None:
+def params(env: Environment, name: str | None, as_json: bool, effect: bool = False) -> None:
     """Print one parameter, or all; `name` may be a flag, with dashes or underscores."""
     from llmparams_cli.render.params import ParamsView
 
     param = find(name) if name else None
     view = ParamsView(env)
+    points = _measure(env, param) if param and effect else []
     if as_json:
-        view.json(param)
+        view.json(param, points)
     elif param:
         view.one(param)
+        view.effect(points)
     else:
         view.all()
+
+
+def _measure(env: Environment, param: Param) -> list[EffectPoint]:
+    """The parameter's effect; nothing where it has none on a draw, or nothing can run."""
+    from llmparams_cli.errors import BackendError
+    from llmparams_cli.jobs.effect import TRIALS, measure
+
+    if param.name not in TRIALS:
+        return []
+    try:
+        return measure(env, param)
+    except BackendError as error:
+        env.note(f"the effect cannot be measured: {error.message}")
+        return []
 
 
 def find(name: str) -> Param:

@@ -77,13 +77,15 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.model.close()
 
-    def generate(self, request: Request) -> Generator[Event, None, None]:
+    def generate(
+        self, request: Request, recording: Recording | None = None
+    ) -> Generator[Event, None, None]:
         """One answer to one prompt: a Started, Pieces, a Finished.
 
         Close the generator before the engine: it holds a context of the model.
         """
         with closing(self.conversation()) as conversation:
-            yield from conversation.ask(request)
+            yield from conversation.ask(request, recording)
 
     def conversation(self) -> Conversation:
         """A context that is kept from one request to the next. Close it before the engine."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llmparams_cli.env import Environment
@@ -11,6 +11,7 @@ from llmparams_cli.params.kinds import Kind
 from llmparams_cli.params.reference import facts, shown
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import GROUPS, PARAMS, by_group
+from llmparams_cli.protocol import EffectPoint
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable
 
@@ -18,6 +19,7 @@ NAME, DEFAULT, ALLOWED = 21, 10, 22  # columns of the list
 ONE_LINE_EACH = 130  # from this width on, the meaning stands on the same line
 WIDEST = 88  # wider paragraphs are hard to read
 
+BAR = 16
 BOLD, DIM = "1", "2"
 
 
@@ -55,11 +57,37 @@ class ParamsView:
             for line in others:
                 self._write(line)
 
-    def json(self, param: Param | None) -> None:
+    def effect(self, points: Sequence[EffectPoint]) -> None:
+        """A small plot: what is left to chance, and how many draws change, at each value."""
+        if not points:
+            return
+        widest = max(len(point.value) for point in points)
+        most = max(1.0, *(point.entropy for point in points))
+        self._write("")
+        title = "  its effect on a story by the built-in model, all other samplers off"
+        self._write(self._styled(title, DIM))
+        head = f"  {'value':>{max(widest, 5)}}  {'left to chance':<{BAR + 10}}  draws changed"
+        self._write(self._styled(head, BOLD))
+        for point in points:
+            chance = f"{self._bar(point.entropy / most)} {point.entropy:>4.1f} bits"
+            changed = f"{self._bar(point.changed)} {point.changed:>4.0%}"
+            self._write(f"  {point.value:>{max(widest, 5)}}  {chance}  {changed}")
+
+    def _bar(self, share: float) -> str:
+        """A bar of eighths of a column, or of # where the encoding lacks them."""
+        eighths = round(share * BAR * 8)
+        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+        if not self._env.encodes("█▏", self._env.stdout):
+            bar = "#" * round(share * BAR)
+        return f"{bar:<{BAR}}"
+
+    def json(self, param: Param | None, points: Sequence[EffectPoint] = ()) -> None:
         """Every field of one parameter, or of all as a list."""
         import json
 
-        document = param_object(param) if param else [*map(param_object, PARAMS.values())]
+        document: Any = param_object(param) if param else [*map(param_object, PARAMS.values())]
+        if points:
+            document["effect"] = [dataclasses.asdict(point) for point in points]
         self._write(json.dumps(document, indent=2, allow_nan=False))
 
     def _list_item(self, param: Param) -> None:
