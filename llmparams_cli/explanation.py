@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from llmparams_cli.params.settings import Setting
-from llmparams_cli.protocol import Finished, Started
+from llmparams_cli.protocol import Effect, Finished, Started
 
 
 @dataclass(frozen=True)
@@ -79,17 +78,6 @@ class TokenView:
         """That of the drawn token."""
         ids = [id for id, _ in self.candidates]
         return stage.standings[ids.index(self.id)]
-
-
-@dataclass(frozen=True)
-class Effect:
-    """One setting against its neutral value: at how many draws another token would have come
-    from the same random number, which they were, and at how many it touched anything.
-    """
-
-    setting: Setting
-    draws: int
-    changed: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ one `Finished`. Renderers consume events and know nothing of engines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from llmparams_cli.errors import ExitCode
-from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.settings import Setting, Settings
 
 
 class StopReason(str, Enum):
@@ -147,14 +147,28 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """One setting against its neutral value: at how many draws another token would have come
+    from the same random number, which they were, and at how many it touched anything.
+    """
+
+    setting: Setting
+    draws: int
+    changed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The end of a generation; `tokens` includes those cut off by a stop sequence."""
+    """The end of a generation; `tokens` includes those cut off by a stop sequence. `effects`
+    only where they were asked for.
+    """
 
     text: str
     stop: Stop
     usage: Usage
     timing: Timing
-    tokens: tuple[Token, ...] = field(default=())
+    tokens: tuple[Token, ...] = ()
+    effects: tuple[Effect, ...] = ()
 
 
 Event = Started | Piece | Finished

@@ -208,3 +208,12 @@ def test_nothing_that_a_model_writes_reaches_the_terminal_raw(program: Program) 
         assert done.code == 0, done.stderr
         assert b"\x1b" not in done.stdout and "\u202e" not in done.text
     assert json.loads(program.call("explain", "x", "--grammar", grammar, "--json").stdout)
+
+
+def test_full_statistics_tell_what_each_setting_changed(program: Program) -> None:
+    full = ("generate", *STORY[1:-1], "--stats", "full")
+    effects = program.call(*full, "--json").json["effects"]
+    assert effects == explained(program)["effects"]
+    lines = program.call(*full).stderr.splitlines()
+    assert any("min_p 0.05" in line and "16 draws" in line for line in lines)
+    assert "effects" not in program.call(*full[:-2], "--json").json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Annotated, Any, Literal
 
 import typer
@@ -12,7 +12,21 @@ from llmparams_cli.errors import ExitCode, UnwantedStop, UsageError
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.jobs.receipt import Receipts, Run
-from llmparams_cli.options import HelpInSections, with_parameters
+from llmparams_cli.options import (
+    ColorOption,
+    FileOption,
+    HelpInSections,
+    ModelOption,
+    OverflowOption,
+    PresetOption,
+    PromptArgument,
+    QuietOption,
+    RawOption,
+    SystemOption,
+    VarOption,
+    VerboseOption,
+    with_parameters,
+)
 from llmparams_cli.params.kinds import Number, did_you_mean
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
 from llmparams_cli.render import settings_view
@@ -25,33 +39,14 @@ LOGPROBS = Number(integer=True, low=0, high=100)
 @with_parameters
 def command(
     ctx: typer.Context,
-    prompt: Annotated[
-        str | None,
-        typer.Argument(metavar="PROMPT", help="The prompt; - or a pipe reads standard input."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="PATH", help="GGUF file. [the built-in model]"),
-    ] = None,
-    preset: Annotated[
-        list[str] | None,
-        typer.Option("--preset", "-p", metavar="NAME", help="Preset, by name or path; repeats."),
-    ] = None,
-    file: Annotated[
-        str | None, typer.Option("--file", "-f", metavar="PATH", help="Read the prompt here.")
-    ] = None,
-    var: Annotated[
-        list[str] | None,
-        typer.Option("--var", metavar="NAME=VALUE", help="A variable of the preset's prompt."),
-    ] = None,
-    system: Annotated[
-        str | None, typer.Option("--system", metavar="TEXT", help="System text, or @FILE.")
-    ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Do not apply the chat template.")] = False,
-    overflow: Annotated[
-        Literal["refuse", "truncate-start", "truncate-middle"],
-        typer.Option("--overflow", help="What to do with a prompt beyond the context."),
-    ] = "refuse",
+    prompt: PromptArgument = None,
+    model: ModelOption = None,
+    preset: PresetOption = None,
+    file: FileOption = None,
+    var: VarOption = None,
+    system: SystemOption = None,
+    raw: RawOption = False,
+    overflow: OverflowOption = "refuse",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of text.")
     ] = False,
@@ -64,9 +59,7 @@ def command(
             "--logprobs", metavar="N", help="Add each token's N best alternatives to the JSON."
         ),
     ] = None,
-    color: Annotated[
-        Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
-    ] = "auto",
+    color: ColorOption = "auto",
     color_by: Annotated[
         Literal["probability", "entropy"] | None,
         typer.Option("--color-by", help="Colour every token by the model's own numbers."),
@@ -88,10 +81,12 @@ def command(
     no_log: Annotated[
         bool, typer.Option("--no-log", help="Keep this run out of llmparams log.")
     ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show llama.cpp's log and the statistics.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+    stats: Annotated[
+        Literal["short", "full"],
+        typer.Option("--stats", help="full: also what each setting changed."),
+    ] = "short",
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
     *,
     flags: dict[str, Any],
 ) -> None:
@@ -137,7 +132,7 @@ def command(
     if color_by and alternatives is None:
         alternatives = 0  # the numbers of the tokens themselves
     request = Request(messages, prepared.settings, without_template, alternatives, overflow)
-    run = _generate(env, prepared, request, renderer)
+    run = _generate(env, prepared, request, renderer, full=stats == "full")
     _keep(env, receipts, run)
     stop = run.finished.stop
     if stop.reason is StopReason.INTERRUPTED:
@@ -161,7 +156,9 @@ def _show(env: Environment, prepared: Prepared, color: str, *, as_json: bool) ->
     )
 
 
-def _generate(env: Environment, prepared: Prepared, request: Request, renderer: Renderer) -> Run:
+def _generate(
+    env: Environment, prepared: Prepared, request: Request, renderer: Renderer, *, full: bool
+) -> Run:
     """Drive the engine's events into the renderer; return how it began and ended."""
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
@@ -171,7 +168,8 @@ def _generate(env: Environment, prepared: Prepared, request: Request, renderer: 
         ProgressBar(env) as progress,
         Interrupt(request.settings["time_limit"]) as interrupt,
         Engine(env, prepared.model, request.settings, interrupt, progress) as engine,
-        closing(engine.generate(request)) as events,
+        engine.recording() if full else nullcontext() as recording,
+        closing(engine.generate(request, recording)) as events,
     ):
         for event in events:
             if isinstance(event, Started):
@@ -180,6 +178,10 @@ def _generate(env: Environment, prepared: Prepared, request: Request, renderer: 
             elif isinstance(event, Piece):
                 renderer.piece(event)
             elif isinstance(event, Finished):
+                if recording is not None:
+                    from llmparams_cli.jobs.explain import with_effects
+
+                    event = with_effects(engine, recording, request, started, event)
                 renderer.finished(event)
                 return Run(prepared.model, request, started, event)
     raise AssertionError("a generation ends with the event Finished")

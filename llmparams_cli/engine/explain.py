@@ -18,7 +18,6 @@ from llmparams_cli.engine.llama import Model
 from llmparams_cli.engine.recording import Recording, pointer
 from llmparams_cli.errors import BackendError
 from llmparams_cli.explanation import (
-    Effect,
     Fit,
     Forced,
     Penalised,
@@ -30,6 +29,7 @@ from llmparams_cli.explanation import (
 from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
 from llmparams_cli.params.spec import Scope
+from llmparams_cli.protocol import Effect
 
 Step = tuple[str, Any]
 

@@ -87,6 +87,10 @@ class Engine:
         with closing(self.conversation()) as conversation:
             yield from conversation.ask(request, recording)
 
+    def recording(self) -> Recording:
+        """For the logits of an answer. A context manager."""
+        return Recording(self.model.n_vocab)
+
     def conversation(self) -> Conversation:
         """A context that is kept from one request to the next. Close it before the engine."""
         return Conversation(self)

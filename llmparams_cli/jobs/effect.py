@@ -56,7 +56,6 @@ def measure(env: Environment, param: Param) -> list[EffectPoint]:
     from llmparams_cli.engine.chain import Sampler
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
-    from llmparams_cli.engine.recording import Recording
     from llmparams_cli.engine.survey import survey
 
     trial = TRIALS[param.name]
@@ -64,7 +63,7 @@ def measure(env: Environment, param: Param) -> list[EffectPoint]:
     with (
         Interrupt() as interrupt,
         Engine(env, models.resolve(None, env), neutral, interrupt) as engine,
-        Recording(engine.model.n_vocab) as recording,
+        engine.recording() as recording,
     ):
         request = Request(
             (Message("user", "Tell me a story."),), _settings(seed=7, temperature=0.8)

@@ -21,7 +21,8 @@ from llmparams_cli.protocol import Finished, Request, Started, Stop, StopReason
 
 if TYPE_CHECKING:
     from llmparams_cli.engine.explain import Replay
-    from llmparams_cli.engine.generate import Conversation
+    from llmparams_cli.engine.generate import Conversation, Engine
+    from llmparams_cli.engine.recording import Recording
 
 FLAG = Origin(Source.FLAG, "--what-if")
 Progress = Callable[[str, float], None]
@@ -47,17 +48,15 @@ def explain(
     progress: Progress,
 ) -> Explanation:
     """Generate, then look at it from all sides. `go_on` decodes the other branches too."""
-    from llmparams_cli.engine.explain import Replay
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
-    from llmparams_cli.engine.recording import Recording
 
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt(request.settings["time_limit"]))
         engine = stack.enter_context(
             Engine(env, prepared.model, request.settings, interrupt, progress)
         )
-        recording = stack.enter_context(Recording(engine.model.n_vocab))
+        recording = stack.enter_context(engine.recording())
         conversation = stack.enter_context(closing(engine.conversation()))
         for event in conversation.ask(request, recording):
             if isinstance(event, Started):
@@ -66,14 +65,7 @@ def explain(
                 finished = event
         if finished.stop.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
-        replay = Replay(
-            engine.model,
-            recording,
-            request.settings,
-            prompt=started.tokens,
-            seed=started.seed,
-            context=started.context,
-        )
+        replay = _replay(engine, recording, request, started)
         return Explanation(
             started,
             finished,
@@ -85,6 +77,28 @@ def explain(
                 for other in others
             ),
         )
+
+
+def with_effects(
+    engine: Engine, recording: Recording, request: Request, started: Started, finished: Finished
+) -> Finished:
+    """The end of an answer, with what each setting changed in it."""
+    replay = _replay(engine, recording, request, started)
+    effects = replay.effects(lambda done: engine.progress("comparing", done))
+    return replace(finished, effects=effects)
+
+
+def _replay(engine: Engine, recording: Recording, request: Request, started: Started) -> Replay:
+    from llmparams_cli.engine.explain import Replay
+
+    return Replay(
+        engine.model,
+        recording,
+        request.settings,
+        prompt=started.tokens,
+        seed=started.seed,
+        context=started.context,
+    )
 
 
 def _what_if(
@@ -159,13 +173,12 @@ def fit(
     from llmparams_cli.engine.forced import force
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
-    from llmparams_cli.engine.recording import Recording
 
     settings = request.settings
     with (
         Interrupt(settings["time_limit"]) as interrupt,
         Engine(env, prepared.model, settings, interrupt, progress) as engine,
-        Recording(engine.model.n_vocab) as recording,
+        engine.recording() as recording,
     ):
         prompt, size = force(engine, request, text, recording)
         replay = Replay(engine.model, recording, settings, prompt=prompt, seed=0, context=size)

@@ -140,7 +140,7 @@ class _Reader:
             place=self.place,
             description=description.text if description else "",
             extends=self._extends(entries.get("extends")),
-            model=model and Placed(_model(model.text, self.path.parent), model.origin),
+            model=model and Placed(absolute_path(model.text, self.path.parent), model.origin),
             system=self._text(entries.get("system"), "system"),
             prompt=self._prompt(entries.get("prompt")),
             variables=self._variables(entries.get("variables")),
@@ -275,8 +275,8 @@ class _Reader:
         self.problems.append(Problem(mark, brief(reason), hint))
 
 
-def _model(text: str, directory: Path) -> str:
-    """Make a path absolute; other names, such as user/repo:Q4_K_M, mean the same everywhere."""
+def absolute_path(text: str, directory: Path) -> str:
+    """A model's path made absolute; other names, as user/repo:Q4_K_M, mean the same everywhere."""
     is_path = text.startswith(("./", "../", "~", "/"))
     if is_path or (text.endswith(".gguf") and ":" not in text):
         return str(resolve(text, directory))

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from llmparams_cli.env import Environment
-from llmparams_cli.explanation import Effect, Explanation, Fit, Stage, TokenView, WhatIf
+from llmparams_cli.explanation import Explanation, Fit, Stage, TokenView, WhatIf
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.render.json_output import parameters_object, write_json
-from llmparams_cli.render.summary import stop_text
+from llmparams_cli.protocol import Effect
+from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
+from llmparams_cli.render.summary import effect_lines, stop_text
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable, one_line
 
@@ -48,7 +49,8 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     for token in explanation.tokens:
         view.line(_overview(token, deciders.get(token.number, [])), _style(token))
     view.line()
-    _show_effects(view, explanation.effects)
+    for line in effect_lines(explanation.effects):
+        view.line(line, DIM if "changed nothing" in line else "")
     _show_end(view, explanation)
     for what_if in explanation.what_if:
         view.line()
@@ -85,23 +87,6 @@ def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
         for number in effect.changed:
             deciders.setdefault(number, []).append(effect.setting.param.name)
     return deciders
-
-
-def _show_effects(view: _View, effects: Sequence[Effect]) -> None:
-    if not effects:
-        view.line("no sampling setting is on")
-        return
-    view.line("what each setting changed (same random numbers, the setting at its neutral value)")
-    for effect in sorted(effects, key=lambda effect: -len(effect.changed)):
-        setting = effect.setting
-        name = f"{setting.param.name} {setting.param.kind.show(setting.value)}"
-        count = len(effect.changed)
-        told = f"decided {count} of {effect.draws} draws" if count else "changed nothing"
-        told += f" in {effect.draws} draws" if not count else ""
-        view.line(
-            f"  {one_line(name):<26} {told}  ({one_line(str(setting.origin))})",
-            "" if count else DIM,
-        )
 
 
 def _show_end(view: _View, explanation: Explanation) -> None:
@@ -244,15 +229,7 @@ def show_json(env: Environment, explanation: Explanation, settings: Settings) ->
         "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
         "parameters": parameters_object(settings),
         "tokens": [_token_object(token) for token in explanation.tokens],
-        "effects": [
-            {
-                "parameter": effect.setting.param.name,
-                "value": effect.setting.param.kind.show(effect.setting.value),
-                "draws": effect.draws,
-                "changed": list(effect.changed),
-            }
-            for effect in explanation.effects
-        ],
+        "effects": effects_object(explanation.effects),
         "stop_sequences": [asdict(stop) for stop in explanation.stops],
         "what_if": [asdict(what_if) for what_if in explanation.what_if],
     }

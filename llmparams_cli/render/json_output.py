@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import codecs
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
+from llmparams_cli.protocol import Candidate, Effect, Finished, Piece, Started, Token
 from llmparams_cli.render.summary import generation_speed, per_second
 from llmparams_cli.safe import escape_json
 
@@ -100,9 +101,24 @@ def result_object(
         "parameters": parameters_object(settings),
         "prompt": started.prompt,
     }
+    if finished.effects:
+        document["effects"] = effects_object(finished.effects)
     if logprobs:
         document["tokens"] = [_token_object(token, logprobs=True) for token in finished.tokens]
     return document
+
+
+def effects_object(effects: Sequence[Effect]) -> list[dict[str, Any]]:
+    """For every setting that was on: the draws, from 1, that it changed."""
+    return [
+        {
+            "parameter": effect.setting.param.name,
+            "value": effect.setting.param.kind.show(effect.setting.value),
+            "draws": effect.draws,
+            "changed": list(effect.changed),
+        }
+        for effect in effects
+    ]
 
 
 def parameters_object(settings: Settings) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, Piece, Started
-from llmparams_cli.render.summary import separator, statistics, stop_text, was_cut_off
+from llmparams_cli.render.summary import effect_lines, separator, statistics, stop_text, was_cut_off
 from llmparams_cli.safe import encodable
 
 
@@ -60,3 +60,5 @@ class PlainRenderer:
                 items.append(f"seed {self._started.seed}")
         if items:
             env.note(separator(env, env.stderr).join(items))
+        for line in effect_lines(event.effects) if event.effects else ():
+            env.note(line)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from llmparams_cli.env import Environment
-from llmparams_cli.protocol import Finished, Started, Stop, StopReason
+from llmparams_cli.protocol import Effect, Finished, Started, Stop, StopReason
 from llmparams_cli.safe import one_line
 
 # The model or the user meant the answer to end here; every other stop cuts it off.
@@ -47,6 +47,21 @@ def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]
         yield f"first token {timing.first_token_s:.3f} s"
         yield f"load {timing.load_s:.3f} s"
         yield f"context {started.context}"
+
+
+def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
+    """What each setting changed, those that decided most first."""
+    if not effects:
+        yield "no sampling setting is on"
+        return
+    yield "what each setting changed (against its neutral value, with the same random numbers):"
+    for effect in sorted(effects, key=lambda effect: -len(effect.changed)):
+        setting = effect.setting
+        name = f"{setting.param.name} {setting.param.kind.show(setting.value)}"
+        count = len(effect.changed)
+        told = f"decided {count} of" if count else "changed nothing in"
+        origin = one_line(str(setting.origin))
+        yield f"  {one_line(name):<26} {told} {effect.draws} draws  ({origin})"
 
 
 def stop_text(stop: Stop) -> str:

@@ -17,7 +17,7 @@ from typing import TextIO
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece, Started, Token
 from llmparams_cli.render.plain import Answer
-from llmparams_cli.render.summary import fold, separator, statistics
+from llmparams_cli.render.summary import effect_lines, fold, separator, statistics
 from llmparams_cli.safe import printable
 
 _RESET = "\x1b[0m"
@@ -125,6 +125,8 @@ class TerminalRenderer:
         between = separator(env, env.stderr)
         for row in fold(items, len(between), columns(env, env.stderr)):
             self._aside(between.join(row))
+        for line in effect_lines(event.effects) if event.effects else ():
+            self._aside(line)
         self._answer.end()
 
     def _dress(self, text: str, token: Token) -> str:

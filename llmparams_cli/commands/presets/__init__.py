@@ -17,5 +17,7 @@ COMMANDS = {
     "edit": "Open a preset in your editor, and check it afterwards.",
     "check": "Find every problem in preset files.",
     "test": "Run the tests that presets carry.",
+    "import": "Read another program's preset.",
+    "export": "Write a preset in another program's format.",
     "schema": "Print the JSON Schema of preset files, for editors.",
 }

@@ -11,6 +11,7 @@ from llmparams_cli.jobs.resolution import resolution
 from llmparams_cli.presets.catalog import flattened
 from llmparams_cli.render import presets as view
 from llmparams_cli.render import settings_view
+from llmparams_cli.safe import encodable
 
 HELP = typer.core.TyperCommand
 
@@ -57,6 +58,6 @@ def command(
     from llmparams_cli.jobs.exchange import exported
 
     text, losses = exported(name, format, env)
-    env.stdout.write(text)
+    env.stdout.write(encodable(text, env.stdout))
     for loss in losses:
-        env.note(loss)
+        env.note(f"{name} for {format}: {loss}")

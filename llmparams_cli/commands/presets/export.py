@@ -1,0 +1,51 @@
+"""`llmparams presets export`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.exchange import exported
+from llmparams_cli.presets.files import resolve
+from llmparams_cli.safe import encodable
+from llmparams_cli.storage import write_whole
+
+HELP = typer.core.TyperCommand
+
+
+def command(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, by name or path.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="llama.cpp, ollama, webui, llm, lmstudio, hf, sillytavern, openai or vllm.",
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write. [stdout]")
+    ] = "-",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not report losses.")] = False,
+) -> None:
+    """Write a preset in another program's format, and tell on stderr what does not fit there.
+
+    \b
+    llmparams presets export legal-summary --format ollama -o Modelfile
+    """
+    env: Environment = ctx.obj
+    env.quiet = quiet
+    text, losses = exported(name, format, env)
+    if output == "-":
+        env.stdout.write(encodable(text, env.stdout))
+    else:
+        try:
+            write_whole(resolve(output, env.directory), text)
+        except OSError as error:
+            raise UsageError(f"--output {output}: {error.strerror}", "another file") from error
+    for loss in losses:
+        env.note(f"{name} for {format}: {loss}")
