@@ -11,6 +11,7 @@ from typing import Any
 from llmparams_cli.comparison import Sample, Variant
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece
+from llmparams_cli.render.bars import bar
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable, one_line, printable
@@ -18,6 +19,8 @@ from llmparams_cli.safe import encodable, one_line, printable
 BOLD, DIM = "1", "2"
 NARROWEST = 22  # columns of a live text
 LONGEST_TEXT = 300  # characters of a sample where there are several
+PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
+BAR = 12
 Watch = Callable[[int, Piece | Finished], None]
 
 
@@ -79,7 +82,29 @@ def show(env: Environment, variants: Sequence[Variant]) -> None:
         _write(env, "\n")
     for number, line in enumerate(_table(variants)):
         _write(env, (_styled(line, BOLD, colored) if number == 0 else line) + "\n")
+    for line in _picture(env, variants):
+        _write(env, line + "\n")
     env.stdout.flush()
+
+
+def _picture(env: Environment, variants: Sequence[Variant]) -> Iterator[str]:
+    """Where one parameter takes at least three values: some metrics against it, as bars."""
+    axes = {key for variant in variants for key in variant.values}
+    if len(axes) != 1 or len(variants) < 3:
+        return
+    [axis] = axes
+    points = [(variant.values[axis], variant.means()) for variant in variants]
+    names = [name for name in PICTURED if all(mean[name] is not None for _, mean in points)]
+    widest = max(len(axis), *(len(value) for value, _ in points))
+    yield ""
+    yield "  ".join([f"{axis:>{widest}}", *(f"{name:<{BAR + 6}}" for name in names)]).rstrip()
+    for value, mean in points:
+        cells = []
+        for name in names:
+            number = mean[name] or 0.0
+            most = max(other[name] or 0.0 for _, other in points) or 1.0
+            cells.append(f"{bar(env, env.stdout, number / most, BAR)} {_number(number):>5}")
+        yield "  ".join([f"{value:>{widest}}", *cells]).rstrip()
 
 
 def _table(variants: Sequence[Variant]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.explanation import Explanation, Fit, Stage, TokenView, WhatIf
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Effect
+from llmparams_cli.render.bars import spark
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
 from llmparams_cli.render.summary import effect_lines, stop_text
 from llmparams_cli.render.terminal import columns
@@ -22,16 +23,19 @@ REMOVED = "·"
 
 
 class _View:
-    """Lines to stdout, styled where that is wanted."""
+    """Lines, styled where that is wanted: to stdout, or to whoever shows them otherwise."""
 
-    def __init__(self, env: Environment, color: str) -> None:
+    def __init__(
+        self, env: Environment, color: str, write: Callable[[str], object] | None = None
+    ) -> None:
         self.env = env
+        self.write = write or env.stdout.write
         self.colored = env.wants_color(color, env.stdout)
         self.width = columns(env, env.stdout) if env.stdout_is_tty else 100
 
     def line(self, text: str = "", style: str = "") -> None:
         text = encodable(text.rstrip(), self.env.stdout)
-        self.env.stdout.write(f"{self.styled(text, style)}\n")
+        self.write(f"{self.styled(text, style)}\n")
 
     def styled(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self.colored and style and text else text
@@ -49,6 +53,7 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     for token in explanation.tokens:
         view.line(_overview(token, deciders.get(token.number, [])), _style(token))
     view.line()
+    _show_entropy(view, explanation)
     for line in effect_lines(explanation.effects):
         view.line(line, DIM if "changed nothing" in line else "")
     _show_end(view, explanation)
@@ -87,6 +92,16 @@ def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
         for number in effect.changed:
             deciders.setdefault(number, []).append(effect.setting.param.name)
     return deciders
+
+
+def _show_entropy(view: _View, explanation: Explanation) -> None:
+    """The entropy along the text, before the stages and after them."""
+    for title, at in (("model", 0), ("drawn", -1)):
+        bits = [token.stages[at].entropy for token in explanation.tokens]
+        if bits:
+            line = spark(view.env, view.env.stdout, bits, view.width - 34)
+            view.line(f"entropy, {title}: {line} up to {max(bits):.1f} bits", DIM)
+    view.line()
 
 
 def _show_end(view: _View, explanation: Explanation) -> None:
@@ -128,7 +143,51 @@ def _what_if_lines(what_if: WhatIf) -> Iterator[str]:
 
 def show_token(env: Environment, explanation: Explanation, token: TokenView, *, color: str) -> None:
     """One draw as a waterfall: a row for each stage, a column for each candidate."""
-    view = _View(env, color)
+    _show_token(_View(env, color), explanation, token)
+    env.stdout.flush()
+
+
+def step(env: Environment, explanation: Explanation, number: int, *, color: str) -> None:
+    """The waterfall of one draw after the other, by the arrow keys, on a terminal."""
+    from prompt_toolkit import Application
+    from prompt_toolkit.formatted_text import ANSI
+    from prompt_toolkit.key_binding import KeyBindings
+    from prompt_toolkit.layout import FormattedTextControl, Layout, Window
+
+    last = len(explanation.tokens)
+    at = [number]
+    keys = KeyBindings()
+
+    def picture() -> ANSI:
+        lines: list[str] = []
+        view = _View(env, color, lines.append)
+        _show_token(view, explanation, explanation.tokens[at[0] - 1])
+        view.line("← → one draw, ↑ ↓ ten, Home End, q leaves", DIM)
+        return ANSI("".join(lines))
+
+    def move(to: Callable[[int], int]) -> Callable[[Any], None]:
+        def handler(_event: Any) -> None:
+            at[0] = min(last, max(1, to(at[0])))
+
+        return handler
+
+    moves: dict[str, Callable[[int], int]] = {
+        "left": lambda n: n - 1,
+        "right": lambda n: n + 1,
+        "up": lambda n: n - 10,
+        "down": lambda n: n + 10,
+        "home": lambda _: 1,
+        "end": lambda _: last,
+    }
+    for key, to in moves.items():
+        keys.add(key)(move(to))
+    for key in ("q", "escape", "c-c", "c-d", "enter"):
+        keys.add(key)(lambda event: event.app.exit())
+    window = Window(FormattedTextControl(picture), wrap_lines=False)
+    Application(layout=Layout(window), key_bindings=keys, full_screen=False).run()
+
+
+def _show_token(view: _View, explanation: Explanation, token: TokenView) -> None:
     texts = [each.text for each in explanation.tokens[: token.number - 1]]
     before = one_line("".join(texts))
     before = before if len(before) <= 60 else f"…{before[-60:]}"
@@ -141,7 +200,6 @@ def show_token(env: Environment, explanation: Explanation, token: TokenView, *, 
     view.line(f"an end token had {_percent(probability)}, rank {rank}")
     if token.penalised:
         _ledger(view, token)
-    env.stdout.flush()
 
 
 def _waterfall(view: _View, token: TokenView) -> None:

@@ -12,6 +12,7 @@ from llmparams_cli.params.reference import facts, shown
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import GROUPS, PARAMS, by_group
 from llmparams_cli.protocol import EffectPoint
+from llmparams_cli.render.bars import bar
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable
 
@@ -74,12 +75,7 @@ class ParamsView:
             self._write(f"  {point.value:>{max(widest, 5)}}  {chance}  {changed}")
 
     def _bar(self, share: float) -> str:
-        """A bar of eighths of a column, or of # where the encoding lacks them."""
-        eighths = round(share * BAR * 8)
-        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-        if not self._env.encodes("█▏", self._env.stdout):
-            bar = "#" * round(share * BAR)
-        return f"{bar:<{BAR}}"
+        return bar(self._env, self._env.stdout, share, BAR)
 
     def json(self, param: Param | None, points: Sequence[EffectPoint] = ()) -> None:
         """Every field of one parameter, or of all as a list."""

@@ -1,0 +1,37 @@
+"""Small pictures in text: bars and lines of them, in blocks or in ASCII."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TextIO
+
+from llmparams_cli.env import Environment
+
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+LEVELS = "▁▂▃▄▅▆▇█"
+ASCII_LEVELS = "_.-=+*%#"
+
+
+def bar(env: Environment, stream: TextIO, share: float, width: int) -> str:
+    """A horizontal bar of `share` (0 to 1) of `width` columns, padded to that width."""
+    eighths = round(min(1.0, max(0.0, share)) * width * 8)
+    text = EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+    if not env.encodes(EIGHTHS, stream):
+        text = "#" * round(share * width)
+    return f"{text:<{width}}"
+
+
+def spark(env: Environment, stream: TextIO, values: Sequence[float], width: int) -> str:
+    """A line of vertical bars, from 0 to the largest value; neighbours are averaged where
+    there are more values than columns.
+    """
+    if not values:
+        return ""
+    columns = min(width, len(values))
+    edges = [round(column * len(values) / columns) for column in range(columns + 1)]
+    parts = [values[low:high] for low, high in pairwise(edges)]
+    means = [sum(part) / len(part) for part in parts]
+    levels = LEVELS if env.encodes(LEVELS, stream) else ASCII_LEVELS
+    top = max(means) or 1.0
+    return "".join(levels[round(mean / top * (len(levels) - 1))] for mean in means)

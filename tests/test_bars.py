@@ -1,0 +1,32 @@
+"""Bars and lines of bars."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rendering import Pipe
+
+from llmparams_cli.render.bars import bar, spark
+
+
+@pytest.mark.parametrize(
+    ("share", "drawn"), [(0, "    "), (1, "████"), (0.5, "██  "), (1 / 32, "▏   "), (2, "████")]
+)
+def test_a_bar_fills_its_share(share: float, drawn: str) -> None:
+    env = Pipe().env
+    assert bar(env, env.stdout, share, 4) == drawn
+
+
+def test_a_line_rises_to_the_largest_value() -> None:
+    env = Pipe().env
+    assert spark(env, env.stdout, [0, 1, 2], 10) == "▁▅█"
+    assert spark(env, env.stdout, [0, 0, 4, 4], 2) == "▁█"
+    assert spark(env, env.stdout, [], 10) == ""
+    assert spark(env, env.stdout, [0, 0], 10) == "▁▁"
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=300), st.integers(1, 90))
+def test_a_line_never_outgrows_its_width(values: list[float], width: int) -> None:
+    env = Pipe().env
+    assert len(spark(env, env.stdout, values, width)) == min(width, len(values))
