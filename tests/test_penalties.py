@@ -1,5 +1,7 @@
 """The penalties' arithmetic, by hand: 'bear' ten times, 'fox' once."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +47,8 @@ def test_the_window_counts_the_last_tokens(tokens, size):
         window.add(token)
     last = tokens[-size:] if size else []
     assert window.counts == {token: last.count(token) for token in set(last)}
+
+
+def test_a_forbidden_token_stays_forbidden():
+    penalties = Penalties(repeat=1.3, frequency=0.5, presence=0.2)
+    assert penalties.apply(-math.inf, 3) == -math.inf

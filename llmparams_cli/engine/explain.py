@@ -210,7 +210,7 @@ class Replay:
         after = _by_id(steps[at][1])
         entries = []
         for token, count in stage.window.counts.items():
-            if token in before:
+            if before.get(token, -math.inf) > -math.inf:
                 logit = before[token]
                 parts = stage.penalties.parts(logit, count)
                 name = self._model.name(token)

@@ -8,6 +8,7 @@ count-dependent ('exponential') growth of the repetition penalty.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,10 @@ class Penalties:
         penalty, once or to the power of `count`; then less count x frequency + presence.
         As llama_sampler_penalties_apply, which knows 'once' only.
         """
-        return logit - sum(self.parts(logit, count))
+        if math.isinf(logit):  # forbidden: nothing is left to take
+            return logit
+        repetition, frequency, presence = self.parts(logit, count)
+        return logit - repetition - frequency - presence
 
     def parts(self, logit: float, count: int) -> tuple[float, float, float]:
         """What each of the three takes: repetition, frequency, presence."""
