@@ -321,3 +321,54 @@ def test_a_group_without_a_command_shows_its_help(program: Program) -> None:
     done = program.pipe("presets")
     assert done.code == 0
     assert "check" in done.text
+
+
+MODELFILE = 'FROM ./a.gguf\nPARAMETER temperature 0.3\nPARAMETER tfs_z 2\nSYSTEM "Be brief."\n'
+
+
+def test_import_writes_a_preset_and_tells_the_losses(program: Program) -> None:
+    write(program.place, {"elsewhere/Modelfile": MODELFILE})
+    done = program.call("presets", "import", "elsewhere/Modelfile", "--name", "brief")
+    assert (done.code, done.stdout) == (0, b"")
+    assert "brief from ollama: lost: tfs_z" in done.stderr
+    preset = program.call("presets", "show", "brief", "--format", "json").json
+    assert preset["parameters"]["temperature"] == 0.3
+    assert preset["model"] == str(program.place / "elsewhere/a.gguf")
+    assert program.call("presets", "check", "brief").code == 0
+
+
+def test_import_from_a_pipe_by_format_and_section(program: Program) -> None:
+    ini = b"[*]\ntemp = 0.2\n[a]\ntop-k = 5\n[b]\ntop-k = 6\n"
+    done = program.call("presets", "import", "-", "--section", "b", "--quiet", stdin=ini)
+    assert (done.code, done.stderr) == (0, "")
+    preset = program.call("presets", "show", "b", "--format", "json").json
+    assert preset["parameters"]["top_k"] == 6
+    several = program.call("presets", "import", "-", "--name", "x", stdin=ini)
+    assert "--name fits one preset, and there are a, b" in several.complaint(2)
+
+
+def test_import_refuses_what_is_no_preset(program: Program) -> None:
+    write(program.place, {"x.json": '{"a": 1}', "y.yaml": "parameters: {top_k: 1}"})
+    assert "not clear which program" in program.call("presets", "import", "x.json").complaint(3)
+    own = program.call("presets", "import", "y.yaml").complaint(3)
+    assert "preset of this program already" in own
+    assert not (program.place / "presets").exists()
+
+
+@pytest.mark.parametrize(
+    "format",
+    ["llama.cpp", "ollama", "webui", "llm", "lmstudio", "hf", "sillytavern", "openai", "vllm"],
+)
+def test_what_is_exported_comes_back(format: str, project: Program) -> None:
+    out = project.call("presets", "export", "terse", "--format", format, "-o", f"out.{format}")
+    assert (out.code, out.stdout) == (0, b"")
+    back = project.call("presets", "import", f"out.{format}", "--format", format, "--name", "back")
+    assert back.code == 0, back.stderr
+    preset = project.call("presets", "show", "back", "--format", "json").json
+    assert preset["parameters"]["temperature"] == 0.3
+    assert preset["parameters"]["top_p"] == 0.9
+
+
+def test_an_unknown_format_is_told(project: Program) -> None:
+    done = project.call("presets", "export", "terse", "--format", "olama")
+    assert "did you mean ollama?" in done.complaint(3)

@@ -1,0 +1,126 @@
+"""What all formats share: presets on their way in and out, and a word on what does not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from llmparams_cli.errors import PresetError
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets.files import brief
+from llmparams_cli.presets.nodes import Mark, Node
+
+# At this program's defaults these four shape the output; elsewhere they may well not.
+SHAPING = ("temperature", "top_k", "top_p", "min_p")
+PENALTIES = ("repeat_penalty", "frequency_penalty", "presence_penalty")
+REPETITION = (*PENALTIES, "dry_multiplier")
+NOT_SAMPLERS = ("repeat_last_n", "dry_last_n", "penalize_prompt", "logit_bias", "grammar")
+
+Entries = dict[str, Node]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One thing of a preset that the other side takes differently, or not at all.
+
+    `kind`: 'lost', 'reordered' (sampler stages), 'filled' (the other side's own value
+    for what is missing) or 'changed'.
+    """
+
+    kind: str
+    what: str
+    reason: str
+
+
+@dataclass
+class Imported:
+    """A preset from elsewhere: its values checked, under the names they have here.
+
+    `section` is its name in a file of several.
+    """
+
+    name: str
+    description: str = ""
+    model: str | None = None
+    system: str | None = None
+    prompt: str | None = None
+    variables: dict[str, str | None] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
+    section: str = ""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A preset to be written elsewhere; `parameters` are those it chooses, no defaults."""
+
+    name: str
+    description: str = ""
+    model: str | None = None
+    system: str | None = None
+    prompt: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How presets of one program are recognised, read and written.
+
+    `keys` are the names at the top of its files; `file_name` is a pattern that decides
+    between formats that have the same ones.
+    """
+
+    name: str
+    program: str
+    syntax: str
+    read: Callable[[str, str], list[Imported]]
+    write: Callable[[Exported], tuple[str, list[Loss]]]
+    keys: frozenset[str] = frozenset()
+    file_name: str = "$^"
+
+
+def elsewhere(program: str) -> dict[str, str]:
+    """Each parameter's name in one of the programs that the parameter table knows."""
+    names = {name: getattr(param.elsewhere, program) for name, param in PARAMS.items()}
+    return {name: other for name, other in names.items() if other}
+
+
+def stem(place: str) -> str:
+    """A preset's name from the file it is in."""
+    return slug(PurePath(place).name.partition(".")[0])
+
+
+def slug(text: str) -> str:
+    """`text` as a preset can be called."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "imported"
+
+
+def hub_name(model: str) -> str:
+    """The user/repository[:quantisation] that a model's name stands for; '' for others."""
+    name = re.sub(r"^(https://)?(hf\.co|huggingface\.co)/", "", model)
+    is_name = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(:[\w.-]+)?", name)
+    return name if is_name and not name.endswith(".gguf") else ""
+
+
+def problem(place: str, mark: Mark | None, reason: str, hint: str = "") -> PresetError:
+    """The error at a place in a file."""
+    where = f"{place}:{mark.line}" if mark else place
+    return PresetError(f"{where}: {brief(reason)}", hint)
+
+
+def is_sampler(name: str) -> bool:
+    """Does the parameter shape the choice of a token, and can it be switched off?"""
+    param = PARAMS[name]
+    return param.scope is Scope.SAMPLING and param.neutral is not None and name not in NOT_SAMPLERS
+
+
+def does_nothing(name: str, value: Any) -> bool:
+    """Is it no loss when the value is not written?"""
+    param = PARAMS[name]
+    neutral = param.default if param.neutral is None else param.neutral
+    return bool(value == neutral) or (name == "top_n_sigma" and value == 0)

@@ -1,0 +1,285 @@
+"""LM Studio: presets as lists of fields (since 0.3), and the older two groups of parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmparams_cli.formats import json_nodes
+from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, slug, stem
+from llmparams_cli.formats.draft import Draft
+from llmparams_cli.formats.export import Export
+from llmparams_cli.formats.source import json_entries
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets.nodes import Node
+
+PROGRAM = "LM Studio"
+PREDICTION = "llm.prediction."
+LOAD = "llm.load."
+SYSTEM = PREDICTION + "systemPrompt"
+STRUCTURED = PREDICTION + "structured"
+OFFLOAD = LOAD + "llama.acceleration.offloadRatio"
+FLASH = LOAD + "llama.flashAttention"
+
+OPERATION_KEYS = {
+    "temperature": PREDICTION + "temperature",
+    "top_k": PREDICTION + "topKSampling",
+    "top_p": PREDICTION + "topPSampling",
+    "min_p": PREDICTION + "minPSampling",
+    "xtc_probability": PREDICTION + "llama.xtcProbability",
+    "xtc_threshold": PREDICTION + "llama.xtcThreshold",
+    "repeat_penalty": PREDICTION + "repeatPenalty",
+    "frequency_penalty": PREDICTION + "llama.frequencyPenalty",
+    "presence_penalty": PREDICTION + "llama.presencePenalty",
+    "max_tokens": PREDICTION + "maxPredictedTokens",
+    "stop": PREDICTION + "stopStrings",
+    "threads": PREDICTION + "llama.cpuThreads",
+}
+LOAD_KEYS = {
+    "seed": LOAD + "seed",
+    "context": LOAD + "contextLength",
+    "batch_size": LOAD + "llama.evalBatchSize",
+    "cache_type_k": LOAD + "llama.kCacheQuantizationType",
+    "cache_type_v": LOAD + "llama.vCacheQuantizationType",
+    "mmap": LOAD + "llama.tryMmap",
+    "mlock": LOAD + "llama.keepModelInMemory",
+    "rope_freq_base": LOAD + "llama.ropeFrequencyBase",
+    "rope_freq_scale": LOAD + "llama.ropeFrequencyScale",
+}
+# Fields with a tick box; without the tick, they do nothing.
+CHECKED = (
+    "top_p",
+    "min_p",
+    "xtc_probability",
+    "xtc_threshold",
+    "repeat_penalty",
+    "frequency_penalty",
+    "presence_penalty",
+    "max_tokens",
+    "seed",
+    "cache_type_k",
+    "cache_type_v",
+    "rope_freq_base",
+    "rope_freq_scale",
+)
+PROMPT_TEMPLATE = PREDICTION + "promptTemplate"
+
+OLDER_LOAD = {
+    "context": "n_ctx",
+    "batch_size": "n_batch",
+    "gpu_layers": "n_gpu_layers",
+    "main_gpu": "main_gpu",
+    "tensor_split": "tensor_split",
+    "mmap": "use_mmap",
+    "mlock": "use_mlock",
+    "rope_freq_base": "rope_freq_base",
+    "rope_freq_scale": "rope_freq_scale",
+    "seed": "seed",
+}
+OLDER_INFERENCE = {
+    **{
+        name: name
+        for name in (
+            "top_k",
+            "top_p",
+            "min_p",
+            "typical_p",
+            "repeat_penalty",
+            "repeat_last_n",
+            "frequency_penalty",
+            "presence_penalty",
+            "mirostat",
+            "mirostat_tau",
+            "mirostat_eta",
+            "grammar",
+            "seed",
+        )
+    },
+    "temperature": "temp",
+    "max_tokens": "n_predict",
+    "threads": "n_threads",
+    "stop": "antiprompt",
+}
+OLDER_INERT: dict[str, tuple[Any, ...]] = {
+    "tfs_z": (1,),
+    "n_keep": (0,),
+    "logit_bias": ({},),
+    "memory_f16": (True,),
+    "f16_kv": (True,),
+    "multiline_input": (False,),
+    "penalize_nl": (True, False),
+    "cache": (True, False),
+    "n_gqa": (0, 1),
+    "rms_norm_eps": (0,),
+    "n_parts": (-1,),
+    "vocab_only": (False,),
+    "logits_all": (False,),
+    "embedding": (False,),
+    "low_vram": (False,),
+    "num_experts_used": (0,),
+    "pre_prompt_prefix": ("",),
+    "pre_prompt_suffix": ("",),
+}
+
+
+def read(text: str, place: str) -> list[Imported]:
+    """The preset in a file."""
+    entries = json_entries(text, place)
+    draft = Draft(place, PROGRAM)
+    name = draft.text("name", entries.pop("name", None))
+    for key in ("identifier", "changed", "$schema"):
+        entries.pop(key, None)
+    if "load_params" in entries or "inference_params" in entries:
+        system = _older(draft, entries)
+    else:
+        system = _fields(draft, entries)
+    draft.leave(entries)
+    draft.counts_prompt()
+    return [draft.finish(slug(name) if name else stem(place), system=system or None)]
+
+
+def _fields(draft: Draft, entries: Entries) -> str | None:
+    fields: Entries = {}
+    for group in ("operation", "load"):
+        if (node := entries.pop(group, None)) and node.value is not None:
+            listed = draft.mapping(group, node).get("fields")
+            for item in draft.items(f"{group}.fields", listed) if listed else []:
+                field = draft.mapping("fields", item)
+                key = draft.text("key", field.get("key"))
+                if key and "value" in field:
+                    fields[key] = field["value"]
+    system = draft.text("systemPrompt", fields.pop(SYSTEM, None))
+    if STRUCTURED in fields:
+        _structured(draft, fields.pop(STRUCTURED))
+    if OFFLOAD in fields:
+        _offload(draft, fields.pop(OFFLOAD))
+    if FLASH in fields:
+        is_on = draft.flag("flashAttention", _ticked(draft, "flash_attention", fields.pop(FLASH)))
+        draft.values["flash_attention"] = "on" if is_on else "off"
+    if fields.pop(PROMPT_TEMPLATE, None):
+        draft.lose("promptTemplate", "the model file has its own template")
+    for name, key in {**OPERATION_KEYS, **LOAD_KEYS}.items():
+        if key in fields:
+            draft.take(name, key, _ticked(draft, name, fields.pop(key)))
+    draft.leave(fields)
+    return system
+
+
+def _ticked(draft: Draft, name: str, node: Node) -> Node:
+    """A field's value; where its box has no tick, the one that does nothing."""
+    if not isinstance(node.value, dict) or "checked" not in node.value:
+        return node
+    if draft.flag("checked", node.value["checked"]):
+        return node.value.get("value", Node(node.mark, None))
+    param = PARAMS[name]
+    return Node(node.mark, param.default if param.neutral is None else param.neutral)
+
+
+def _structured(draft: Draft, node: Node) -> None:
+    if node.value is None:
+        return
+    fields = draft.mapping("structured", node)
+    form = draft.text("type", fields.get("type"))
+    if form == "json":
+        schema = fields.get("jsonSchema", Node(node.mark, {}))
+        draft.take("json_schema", "jsonSchema", schema)
+    elif form == "gbnf" and "gbnfGrammar" in fields:
+        draft.take("grammar", "gbnfGrammar", fields["gbnfGrammar"])
+    elif form != "none":
+        draft.lose("structured", f"{form!r} is not known here")
+
+
+def _offload(draft: Draft, node: Node) -> None:
+    """A ratio of the layers; only none and all of them can be said here."""
+    layers = {0: 0, 1: "all", "off": 0, "max": "all"}
+    value = node.plain()
+    if isinstance(value, (int, float, str)) and value in layers:
+        draft.values["gpu_layers"] = layers[value]
+    else:
+        draft.lose("offloadRatio", "the number of layers depends on the model")
+
+
+def _older(draft: Draft, entries: Entries) -> str | None:
+    system = None
+    for group, keys in (("load_params", OLDER_LOAD), ("inference_params", OLDER_INFERENCE)):
+        if (node := entries.pop(group, None)) is None or node.value is None:
+            continue
+        fields = draft.mapping(group, node)
+        system = draft.text("pre_prompt", fields.pop("pre_prompt", None)) or system
+        for key in ("input_prefix", "input_suffix"):
+            if fields.pop(key, None):
+                draft.lose(key, "the model file has its own template")
+        _older_sentinels(fields)
+        draft.take_all(fields, keys)
+        draft.inert(fields, OLDER_INERT)
+        draft.leave(fields)
+    return system
+
+
+def _older_sentinels(fields: Entries) -> None:
+    if (node := fields.get("n_gpu_layers")) and node.value == -1:
+        fields["n_gpu_layers"] = Node(node.mark, "all")
+    split = fields.get("tensor_split")
+    if split and isinstance(split.value, list) and not any(item.value for item in split.value):
+        del fields["tensor_split"]
+
+
+def write(preset: Exported) -> tuple[str, list[Loss]]:
+    """The file, and what does not fit into it."""
+    export = Export(preset, PROGRAM)
+    export.counting(OPERATION_KEYS, prompt=True, window=True)
+    export.no_order()
+    load: dict[str, Any] = {}
+    operation: dict[str, Any] = {} if preset.system is None else {SYSTEM: preset.system}
+    for keys, fields in ((OPERATION_KEYS, operation), (LOAD_KEYS, load)):
+        for name in [name for name in keys if name in export.left]:
+            fields[keys[name]] = _written(name, export.left.pop(name))
+    if structured := _written_structure(export):
+        operation[STRUCTURED] = structured
+    if export.left.get("gpu_layers") in (0, "all"):
+        load[OFFLOAD] = 0 if export.left.pop("gpu_layers") == 0 else 1
+    if export.left.get("flash_attention") in ("on", "off"):
+        load[FLASH] = export.left.pop("flash_attention") == "on"
+    export.finish()
+    export.no_place_for("description", "model", "prompt")
+    body = {
+        "identifier": f"@local:{preset.name}",
+        "name": preset.name,
+        "changed": False,
+        "operation": {"fields": _listed(operation)},
+        "load": {"fields": _listed(load)},
+    }
+    return json_nodes.dump(body), export.losses
+
+
+def _written(name: str, value: Any) -> Any:
+    if name not in CHECKED:
+        return value
+    if name in ("max_tokens", "seed") and value == -1:
+        return {"checked": False, "value": 0}
+    return {"checked": True, "value": value}
+
+
+def _written_structure(export: Export) -> dict[str, Any]:
+    if grammar := export.left.pop("grammar", ""):
+        return {"type": "gbnf", "gbnfGrammar": grammar}
+    schema = export.left.pop("json_schema", None)
+    if schema is None:
+        return {}
+    return {"type": "json", "jsonSchema": schema}
+
+
+def _listed(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": value} for key, value in fields.items()]
+
+
+FORMAT = Format(
+    "lmstudio",
+    PROGRAM,
+    "json",
+    read,
+    write,
+    keys=frozenset(
+        {"identifier", "name", "changed", "operation", "load", "load_params", "inference_params"}
+    ),
+    file_name=r"\.preset\.json$",
+)

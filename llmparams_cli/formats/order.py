@@ -1,0 +1,68 @@
+"""The order of the sampler stages, as other programs have or write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llmparams_cli.params.table import SAMPLER_STAGES
+from llmparams_cli.presets.metadata import STAGE_NAMES
+
+# transformers: penalties are logits processors, the rest are warpers behind them.
+HF = ("logit_bias", "penalties", "temperature", "top_k", "top_p", "min_p", "typical_p")
+VLLM = ("logit_bias", "penalties", "temperature", "min_p", "top_k", "top_p")
+WEBUI = (
+    "logit_bias",
+    "penalties",
+    "dry",
+    "top_n_sigma",
+    "temperature",
+    "top_k",
+    "top_p",
+    "typical_p",
+    "min_p",
+    "xtc",
+)
+
+EARLY = ("logit_bias", "penalties", "dry")
+
+# Names by which other programs list what are stages here, besides llama.cpp's own.
+OTHER_NAMES = {
+    **STAGE_NAMES,
+    "repetition_penalty": "penalties",
+    "presence_penalty": "penalties",
+    "frequency_penalty": "penalties",
+    "dynamic_temperature": "temperature",
+    "top_nsigma": "top_n_sigma",
+}
+
+
+def known(names: Iterable[str]) -> list[str]:
+    """The stages among `names`, each where it is first named."""
+    cleaned = (name.strip().lower().replace("-", "_") for name in names)
+    stages = (OTHER_NAMES.get(name, name) for name in cleaned)
+    return list(dict.fromkeys(stage for stage in stages if stage in SAMPLER_STAGES))
+
+
+def complete(stages: Iterable[str]) -> list[str]:
+    """All stages: the missing ones that need no probabilities come early, the others last."""
+    named = list(stages)
+    head = [stage for stage in named if stage in EARLY]
+    if named[: len(head)] != head:
+        head = []
+    missing = [stage for stage in SAMPLER_STAGES if stage not in named]
+    first = [stage for stage in missing if stage == "logit_bias"]
+    early = [stage for stage in missing if stage in EARLY and stage not in first]
+    late = [stage for stage in missing if stage not in EARLY]
+    return [*first, *head, *early, *named[len(head) :], *late]
+
+
+def same(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Do both have the stages that they share in the same order?"""
+    first, second = list(one), list(other)
+    shared = [stage for stage in first if stage in second]
+    return shared == [stage for stage in second if stage in first]
+
+
+def temperature_last(stages: Iterable[str]) -> list[str]:
+    """The same stages with the temperature at the end."""
+    return [*(stage for stage in stages if stage != "temperature"), "temperature"]

@@ -1,0 +1,148 @@
+"""vLLM: SamplingParams, as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from llmparams_cli.formats import json_nodes, openai, order
+from llmparams_cli.formats.common import Exported, Format, Imported, Loss, elsewhere, stem
+from llmparams_cli.formats.draft import Draft
+from llmparams_cli.formats.export import Export
+from llmparams_cli.formats.source import json_entries
+from llmparams_cli.params.kinds import Number
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets.nodes import Node
+
+PROGRAM = "vLLM"
+NOT_HERE = ("logit_bias", "grammar", "json_schema")
+# What belongs to the engine is no sampling parameter there.
+KEYS = {
+    name: key
+    for name, key in elsewhere("vllm").items()
+    if PARAMS[name].scope in (Scope.SAMPLING, Scope.STOPPING) and name not in NOT_HERE
+}
+INERT: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "best_of": (1,),
+    "min_tokens": (0,),
+    "logprobs": (0,),
+    "prompt_logprobs": (0,),
+    "stop_token_ids": ([],),
+    "bad_words": ([],),
+    "detokenize": (True,),
+    "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True,),
+    "include_stop_str_in_output": (False,),
+    "output_kind": (0,),
+    "allowed_token_ids": (),
+    "truncate_prompt_tokens": (),
+    "extra_args": ({},),
+}
+STRUCTURED = ("structured_outputs", "guided_decoding")  # the name today, and before
+LIMITS = {
+    "top_p": Number(low=0, high=1, low_open=True),
+    "frequency_penalty": Number(low=-2, high=2),
+    "presence_penalty": Number(low=-2, high=2),
+    "max_tokens": Number(integer=True, low=1),
+    "seed": Number(integer=True, low=0),
+}
+
+
+def read(text: str, place: str) -> list[Imported]:
+    """The preset in a file."""
+    entries = json_entries(text, place)
+    draft = Draft(place, PROGRAM)
+    if (node := entries.get("top_k")) and node.value == -1:
+        entries["top_k"] = Node(node.mark, 0)
+    if (node := entries.get("max_tokens")) and node.value is None:
+        entries["max_tokens"] = Node(node.mark, -1)
+    draft.take_all(entries, KEYS)
+    openai.biases(draft, entries)
+    for key in STRUCTURED:
+        if (node := entries.pop(key, None)) and node.value is not None:
+            _structured(draft, key, node)
+    draft.inert(entries, INERT)
+    draft.leave(entries)
+    _counting(draft)
+    draft.counts_all()
+    draft.fill_neutral(KEYS)
+    draft.sampler_order(order.complete(order.VLLM), "vLLM applies the temperature first")
+    return [draft.finish(stem(place))]
+
+
+def _counting(draft: Draft) -> None:
+    """The repetition penalty counts the prompt too, the others the output only."""
+    if draft.penalises("repeat_penalty"):
+        draft.counts_prompt()
+        if draft.penalises("frequency_penalty", "presence_penalty"):
+            reason = "in vLLM, only the repetition penalty counts the prompt; here all or none do"
+            draft.tell("changed", "frequency_penalty, presence_penalty", reason)
+
+
+def _structured(draft: Draft, key: str, node: Node) -> None:
+    for form, value in draft.mapping(key, node).items():
+        if value.value is None:
+            continue
+        if form == "json":
+            written = Draft(draft.place, PROGRAM, textual=True)
+            written.take("json_schema", f"{key}.json", value)
+            draft.values.update(written.values)
+        elif form == "grammar":
+            draft.take("grammar", f"{key}.grammar", value)
+        else:
+            draft.lose(f"{key}.{form}", "only json and grammar are known here")
+
+
+def write(preset: Exported) -> tuple[str, list[Loss]]:
+    """The file, and what does not fit into it."""
+    export = Export(preset, PROGRAM)
+    _written_counting(export)
+    export.fixed_order(order.VLLM)
+    if export.left.get("seed") == -1:
+        del export.left["seed"]
+    if export.left.get("max_tokens") == -1:
+        export.fields["max_tokens"] = export.left.pop("max_tokens") and None
+    export.limit(LIMITS)
+    export.put(KEYS)
+    openai.write_biases(export)
+    _written_structure(export)
+    export.finish()
+    export.no_place_for("description", "model", "system", "prompt")
+    export.own_values("temperature", "top_k", "top_p", "min_p", "max_tokens")
+    return json_nodes.dump(export.fields), export.losses
+
+
+def _written_counting(export: Export) -> None:
+    counts = export.left.get("penalize_prompt", False)
+    is_repeating = export.is_active("repeat_penalty")
+    is_mixed = any(export.is_active(name) for name in ("frequency_penalty", "presence_penalty"))
+    export.counting(KEYS, prompt=is_repeating, window=False)
+    if is_repeating and is_mixed and counts:
+        reason = f"{PROGRAM} counts the output only for them"
+        export.tell("changed", "frequency_penalty, presence_penalty", reason)
+
+
+def _written_structure(export: Export) -> None:
+    structure: dict[str, Any] = {}
+    if grammar := export.left.pop("grammar", ""):
+        structure["grammar"] = grammar
+    schema = export.left.pop("json_schema", None)
+    if schema is not None and structure:
+        export.lose("json_schema", "the grammar counts")
+    elif schema is not None:
+        structure["json"] = schema if isinstance(schema, dict) else json.dumps(schema)
+    if structure:
+        export.fields["structured_outputs"] = structure
+
+
+FORMAT = Format(
+    "vllm",
+    PROGRAM,
+    "json",
+    read,
+    write,
+    keys=frozenset({*KEYS.values(), *INERT, *STRUCTURED, "logit_bias"}),
+    file_name=r"(?i)vllm|sampling_?params",
+)

@@ -1,0 +1,87 @@
+"""Presets of other programs: in and out, with a word on everything that does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import PresetError
+from llmparams_cli.formats import Exported, Imported, Loss, detect, read, write
+from llmparams_cli.presets.catalog import flattened
+from llmparams_cli.presets.document import absolute_path
+from llmparams_cli.presets.files import read_text, resolve, shown
+from llmparams_cli.presets.write import Preset
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A preset from elsewhere, ready to be written; and what was lost on the way."""
+
+    name: str
+    preset: Preset
+    losses: list[str]
+
+
+def imported(
+    env: Environment, file: str, format: str | None, section: str | None
+) -> tuple[str, list[Arrival]]:
+    """Read another program's file: its format, and the presets in it."""
+    text, place = _text(env, file)
+    base = env.directory if file == STDIN else resolve(file, env.directory).parent
+    name = format or detect(text, place)
+    return name, [
+        Arrival(each.name, _preset(each, name, base), [told(loss) for loss in each.losses])
+        for each in read(text, place, name, section)
+    ]
+
+
+def exported(name: str, format: str, env: Environment) -> tuple[str, list[str]]:
+    """A preset in another program's format, and what that format cannot say."""
+    preset = flattened(name, env)
+    text, losses = write(
+        format,
+        Exported(
+            name=Path(name.partition("@")[0]).stem,
+            description=preset.description,
+            model=preset.model,
+            system=preset.system,
+            prompt=preset.prompt,
+            parameters=dict(preset.parameters),
+            variables=dict(preset.variables),
+        ),
+    )
+    return text, [told(loss) for loss in losses]
+
+
+def told(loss: Loss) -> str:
+    """'lost: seed (the format has no seeds)'."""
+    return f"{loss.kind}: {loss.what} ({loss.reason})"
+
+
+def _text(env: Environment, file: str) -> tuple[str, str]:
+    if file == STDIN:
+        try:
+            return env.stdin.buffer.read().decode("utf-8-sig"), "standard input"
+        except UnicodeDecodeError as error:
+            raise PresetError("standard input is not UTF-8", "convert it first") from error
+    path = resolve(file, env.directory)
+    place = shown(path, env.directory)
+    try:
+        return read_text(path), place
+    except ValueError as error:
+        raise PresetError(f"{place}: {error}", "give the file of a preset") from error
+
+
+def _preset(read: Imported, format: str, base: Path) -> Preset:
+    """As it is written here; a model's path is meant from where the file was."""
+    return Preset(
+        description=read.description or f"Imported from {format}.",
+        model=read.model and absolute_path(read.model, base),
+        system=read.system,
+        prompt=read.prompt,
+        variables=read.variables,
+        parameters=read.parameters,
+    )
