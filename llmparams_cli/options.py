@@ -16,7 +16,6 @@ from llmparams_cli.params.kinds import Switch
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 
-
 # What every command that asks a model something takes, beside the parameters.
 PromptArgument = Annotated[
     str | None,

@@ -1,0 +1,113 @@
+"""`llmparams chat`: a conversation whose parameters change live."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.chat import sessions
+from llmparams_cli.jobs.chat.choices import WhenFull, chosen
+from llmparams_cli.jobs.chat.journal import Journal
+from llmparams_cli.options import (
+    ColorOption,
+    HelpInSections,
+    ModelOption,
+    PresetOption,
+    QuietOption,
+    SystemOption,
+    VarOption,
+    VerboseOption,
+    with_parameters,
+)
+
+HELP = HelpInSections
+
+
+@with_parameters
+def command(
+    ctx: typer.Context,
+    model: ModelOption = None,
+    preset: PresetOption = None,
+    var: VarOption = None,
+    system: SystemOption = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Go on with the chat that was used last.")
+    ] = False,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="NAME", help="Go on with this chat, or begin it."),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the chats that were kept; do nothing else.")
+    ] = False,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this chat.")] = False,
+    when_full: Annotated[
+        WhenFull | None,
+        typer.Option(
+            "--when-full",
+            help="What to do with the oldest turns when the context is full. [drop]",
+            show_default=False,
+        ),
+    ] = None,
+    color: ColorOption = "auto",
+    color_by: Annotated[
+        Literal["probability", "entropy"] | None,
+        typer.Option("--color-by", help="Colour every token by the model's own numbers."),
+    ] = None,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Talk with a model. Settings change live, with /set; chats are kept, and go on with
+    --continue.
+
+    Without a terminal, every line of standard input is a message or a command, and the first
+    error ends the chat with its exit code.
+
+    \b
+    llmparams chat -p creative-chat
+    llmparams chat --continue --temperature 0.2
+    printf '%s\\n' "Who are you?" "/set seed 7" "Tell me a story." | llmparams chat --no-save
+    """
+    env: Environment = ctx.obj
+    env.verbose, env.quiet = verbose, quiet
+    if listed:
+        _list(env)
+        return
+    from llmparams_cli.commands.chat.repl import Repl
+    from llmparams_cli.render.chat import ChatView
+
+    choices = chosen(
+        env, preset or [], var or [], {**flags, "model": model, "system": system}, when_full
+    )
+    journal = _open(env, go_on, session, no_save)
+    repl = Repl(env, ChatView(env, color, color_by), wants_numbers=bool(color_by))
+    if code := repl.run(journal, choices):
+        raise typer.Exit(code)
+
+
+def _open(env: Environment, go_on: bool, session: str | None, no_save: bool) -> Journal:
+    """The chat that the flags mean."""
+    if go_on + (session is not None) + no_save > 1:
+        raise UsageError("--continue, --session and --no-save exclude each other")
+    if no_save:
+        return Journal(None)
+    if go_on:
+        return Journal(sessions.newest(env))
+    return Journal(sessions.fresh(env) if session is None else sessions.path_of(env, session))
+
+
+def _list(env: Environment) -> None:
+    from llmparams_cli.render.chat import Listed, chat_list
+
+    chats = [
+        Listed(chat.name, chat.changed, chat.turns, chat.words, chat.model, chat.fault)
+        for chat in sessions.summaries(env)
+    ]
+    if not chats:
+        env.note("no chats were kept yet")
+    chat_list(env, chats)

@@ -1,0 +1,101 @@
+"""Where a chat's messages come from on a terminal: a line that can be edited, with history."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.env import Environment
+
+PROMPT = "> "
+CONTINUED = "\\"
+
+Completions = Callable[[str], Iterable[tuple[str, str]]]
+
+
+class TerminalLines:
+    """Enter sends; Alt-Enter, a backslash before Enter, and pasting make further lines.
+
+    EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C. `complete` maps the text before the
+    cursor to (what completes its last word, a hint) pairs.
+    """
+
+    is_interactive = True
+
+    def __init__(
+        self, env: Environment, history: Path | None, color: str, complete: Completions
+    ) -> None:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.output.color_depth import ColorDepth
+        from prompt_toolkit.styles import Style
+
+        colored = env.wants_color(color, env.stdout)
+        self._session: PromptSession[str] = PromptSession(
+            history=_history(history),
+            completer=_completer(complete),
+            complete_while_typing=False,
+            multiline=True,
+            key_bindings=_keys(),
+            prompt_continuation=lambda width, _line, _wrapped: " " * width,
+            color_depth=None if colored else ColorDepth.DEPTH_1_BIT,
+            style=Style([("prompt", "bold")]) if colored else None,
+            reserve_space_for_menu=4,
+        )
+
+    def read(self, prefilled: str = "") -> str:
+        """The next message, as it was typed."""
+        text = self._session.prompt([("class:prompt", PROMPT)], default=prefilled)
+        # Bytes that are not UTF-8 arrive as surrogates.
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _keys() -> Any:
+    from prompt_toolkit.key_binding import KeyBindings
+
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def _(event: Any) -> None:
+        buffer = event.current_buffer
+        if buffer.document.current_line_before_cursor.endswith(CONTINUED):
+            buffer.delete_before_cursor()
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    def _(event: Any) -> None:
+        event.current_buffer.insert_text("\n")
+
+    return keys
+
+
+def _completer(complete: Completions) -> Any:
+    from prompt_toolkit.completion import Completer, Completion
+
+    class Slash(Completer):
+        """Completes the last word of a command."""
+
+        def get_completions(self, document: Any, complete_event: Any) -> Iterator[Completion]:
+            before = document.text_before_cursor
+            word = before[before.rfind(" ") + 1 :]
+            for text, hint in complete(before):
+                yield Completion(text, start_position=-len(word), display_meta=hint)
+
+    return Slash()
+
+
+def _history(path: Path | None) -> Any:
+    """What was typed in earlier chats too, where that can be kept: for nobody else to read."""
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    if path is None:
+        return InMemoryHistory()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))

@@ -1,0 +1,319 @@
+"""A chat on a terminal or in a pipe: answers, what they cost, and the state of things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from llmparams_cli.env import Environment
+from llmparams_cli.params.settings import Setting, Settings
+from llmparams_cli.protocol import Finished, Piece, Started, StopReason
+from llmparams_cli.render.plain import Answer
+from llmparams_cli.render.summary import (
+    fold,
+    generation_speed,
+    separator,
+    stop_text,
+    was_cut_off,
+)
+from llmparams_cli.render.terminal import TerminalRenderer, columns
+from llmparams_cli.safe import encodable, one_line, printable
+
+_BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_WIDEST_BAR = 72
+_FILLS = ("█▓▒░", "#=-.")  # system, history, answer, free; for those who can show them
+_COLORS = ("35", "36", "33", "2")
+_TAIL = 1000  # characters of the last answer that are shown when a chat goes on
+
+
+class ChatView:
+    """Prints everything in a chat: what was asked for to stdout, the rest to stderr."""
+
+    def __init__(self, env: Environment, color: str, color_by: str | None) -> None:
+        self._env = env
+        self.color = color
+        self._color_by = color_by
+        self._legend_wanted = True  # once
+        self._dressed = env.stdout_is_tty or color == "always"
+        self._colored = env.wants_color(color, env.stdout)
+        if color_by and not self._colored:
+            env.note(f"--color-by {color_by} needs colours, which are off here; see --color always")
+
+    def renderer(self) -> TerminalAnswer | PipedAnswer:
+        """What prints the next answer."""
+        if not self._dressed:
+            return PipedAnswer(self._env)
+        by = self._color_by if self._colored else None
+        legend, self._legend_wanted = self._legend_wanted, False
+        return TerminalAnswer(self._env, self.color, by, legend=legend)
+
+    def write(self, text: str, style: str = "") -> None:
+        """A line that was asked for."""
+        text = printable(text)
+        if style and self._colored:
+            text = f"{style}{text}{_RESET}"
+        self._env.stdout.write(encodable(text, self._env.stdout) + "\n")
+        self._env.stdout.flush()
+
+    def remark(self, text: str) -> None:
+        """Say what happened; the same may be said again, unlike a note of the Environment."""
+        if not self._env.quiet:
+            self._say(text, _DIM)
+
+    def error(self, text: str) -> None:
+        """Say what went wrong, where the chat goes on all the same."""
+        self._say(f"error: {text}", "")
+
+    def gap(self) -> None:
+        """Room between a command and the next prompt."""
+        self._env.aside("\n")
+
+    def _say(self, text: str, style: str) -> None:
+        env = self._env
+        if not self._dressed:
+            env.warn(text)
+            return
+        if style and env.wants_color(self.color, env.stderr):
+            before, after = style, _RESET
+        else:
+            before = after = ""
+        for words in fold(one_line(text).split(" "), 1, columns(env, env.stderr) - 1):
+            env.aside(f"{before}{' '.join(words)}{after}\n")
+
+    def changed(self, pairs: Iterable[tuple[Setting, Setting]]) -> None:
+        """Values before and after."""
+        arrow = "→" if self._env.encodes("→", self._env.stderr) else "->"
+        for old, new in pairs:
+            before, after = (_brief(s) for s in (old, new))
+            self.remark(f"{new.param.name} {before} {arrow} {after} ({new.origin})")
+
+    def setting(self, setting: Setting) -> None:
+        """One parameter: its value, where it came from, what it overrode, what it means."""
+        self._setting("", setting, _BOLD)
+        for old in setting.overrode:
+            shown = one_line(setting.param.kind.show(old.value)) or "-"
+            self.write(f"  overrode {shown}  ({old.origin})", _DIM)
+        self._words(setting.param.summary, "  ", _DIM)
+
+    def tokens(self, parts: Sequence[int], context: int) -> None:
+        """A bar of the context; `parts` are system, history, answer and free."""
+        fills = _FILLS[0] if self._env.encodes(_FILLS[0], self._env.stdout) else _FILLS[1]
+        width = min(columns(self._env, self._env.stdout) - 1, _WIDEST_BAR)
+        cells = _shares(parts, width)
+        bar = [fill * count for fill, count in zip(fills, cells, strict=True)]
+        if self._colored:
+            colors = zip(bar, _COLORS, strict=True)
+            bar = [f"\x1b[{color}m{text}{_RESET}" for text, color in colors if text]
+        self._env.stdout.write("".join(bar) + "\n")
+        names = ("system", "history", "for the answer", "free")
+        legend = [f"{f} {n} {c}" for f, n, c in zip(fills, names, parts, strict=True)]
+        self._fold([*legend, f"of {context} tokens"], "  ", "", "")
+
+    def out_of_view(self, turns: int, *, summarized: bool) -> None:
+        """How much the model no longer sees."""
+        instead = "; a summary stands for them" if summarized else ""
+        self._words(f"{_turns(turns)} out of the model's view{instead}", "", "")
+
+    def dropped(self, turns: int, when_full: str, summary: str) -> None:
+        """The oldest turns left the model's view."""
+        how = f"the context was full: the oldest {_turns(turns)}"
+        if summary:
+            self.remark(f"{how} became a summary: {summary}")
+        elif when_full == "summarize":
+            self.remark(
+                f"{how} left the model's view; a summary of them did not fit, or came out empty"
+            )
+        else:
+            self.remark(f"{how} left the model's view; the session keeps all")
+
+    def goes_on(self, name: str, turns: int, out_of_view: int) -> None:
+        """A chat of an earlier run goes on."""
+        hidden = f", {out_of_view} of them out of the model's view" if out_of_view else ""
+        self.remark(f"{name}: {_turns(turns)} so far{hidden}")
+
+    def last_turn(self, message: str, answer: str | None, interrupted: bool) -> None:
+        """Where a chat that goes on had ended."""
+        if not self._dressed:
+            return
+        self.write(f"> {_end(message)}", _BOLD)
+        if answer is not None:
+            self.write(_end(answer), _DIM)
+            if interrupted:
+                self.remark("(interrupted)")
+        self.write("")
+
+    def why(self, started: Started, finished: Finished, settings: Settings) -> None:
+        """The last answer: its numbers, its end, what was not left at its default."""
+        self.write(f"stopped: {stop_text(finished.stop)}")
+        *numbers, _stop = chat_statistics(started, finished, verbose=False)
+        facts = (
+            f"seed {started.seed}",
+            f"first token {finished.timing.first_token_s:.3f} s",
+            f"model {one_line(started.model.name)}",
+        )
+        self._fold([*numbers, *facts], separator(self._env, self._env.stdout), "", "")
+        named = [s for s in settings if not s.is_default]
+        self.write("not at their defaults:" if named else "every parameter is at its default")
+        for setting in named:
+            self._setting("  ", setting, "")
+        self._words("/why all tells it draw by draw, /why 3 of the third alone", "", _DIM)
+
+    def help(self, rows: Sequence[tuple[str, str]], notes: Sequence[str]) -> None:
+        """The commands with what they do; below one another where it is narrow."""
+        widest = max(len(usage) for usage, _ in rows) + 2
+        width = columns(self._env, self._env.stdout)
+        for usage, meaning in rows:
+            if widest + 30 <= width:
+                self._words(meaning, f"{usage:<{widest}}", "")
+            else:
+                self.write(usage, _BOLD)
+                self._words(meaning, "  ", "")
+        for note in notes:
+            self._words(note, "", _DIM)
+
+    def _setting(self, indent: str, setting: Setting, style: str) -> None:
+        words = f"{setting.param.name} {_brief(setting)} ({one_line(str(setting.origin))})"
+        self._words(words, indent, style)
+
+    def _words(self, text: str, indent: str, style: str) -> None:
+        self._fold(text.split(" "), " ", indent, style)
+
+    def _fold(self, items: Sequence[str], between: str, indent: str, style: str) -> None:
+        """Items over as many lines as it takes; `indent` stands before the first one."""
+        width = columns(self._env, self._env.stdout) - 1 - len(indent)
+        for row in fold(items, len(between), max(width, 8)):
+            self.write(indent + between.join(row), style)
+            indent = " " * len(indent)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One chat of the list."""
+
+    name: str
+    changed: datetime
+    turns: int
+    words: str
+    model: str
+    fault: str
+
+
+def chat_list(env: Environment, chats: Iterable[Listed]) -> None:
+    """All chats: a block of two lines each on a terminal, tab-separated lines in a pipe."""
+    colored = env.wants_color("auto", env.stdout)
+    for chat in chats:
+        when = f"{chat.changed:%Y-%m-%d %H:%M}"
+        if not env.stdout_is_tty:
+            cells = (chat.name, when, str(chat.turns), chat.fault or chat.words, chat.model)
+            env.stdout.write(encodable("\t".join(map(one_line, cells)), env.stdout) + "\n")
+            continue
+        width = columns(env, env.stdout) - 1
+        between = separator(env, env.stdout)
+        items = [chat.name, when, _turns(chat.turns), one_line(chat.model)]
+        first, *others = [between.join(row) for row in fold(items, len(between), width)]
+        words = _cut(one_line(chat.fault or chat.words), width - 2)
+        head = f"{_BOLD}{first}{_RESET}" if colored else first
+        body = "\n".join([head, *(f"  {line}" for line in others), f"  {words}"])
+        env.stdout.write(encodable(body, env.stdout) + "\n")
+    env.stdout.flush()
+
+
+class TerminalAnswer(TerminalRenderer):
+    """An answer in a chat: the person has just typed the prompt, so it is not shown again."""
+
+    def __init__(self, env: Environment, color: str, color_by: str | None, *, legend: bool) -> None:
+        super().__init__(env, prompt="", continues=False, color=color, color_by=color_by)
+        self._legend_wanted = legend
+
+    def started(self, event: Started) -> None:
+        self._started = event
+
+    def finished(self, event: Finished) -> None:
+        env = self._env
+        if not self._at_line_start:
+            self._answer.write("\n")
+        self._answer.end()
+        if self._scale and self._colored_aside and self._legend_wanted:
+            self._legend(self._scale)
+        between = separator(env, env.stderr)
+        items = chat_statistics(self._started, event, verbose=env.verbose)
+        for row in fold(items, len(between), columns(env, env.stderr) - 1):
+            self._aside(between.join(row))
+
+
+class PipedAnswer:
+    """An answer in a pipe, and a newline behind it, where it has none."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._answer = Answer(env)
+        self._ends_line = True
+
+    def started(self, event: Started) -> None:
+        self._started = event
+
+    def piece(self, event: Piece) -> None:
+        if event.text:
+            self._answer.write(event.text)
+            self._ends_line = event.text.endswith("\n")
+
+    def finished(self, event: Finished) -> None:
+        env = self._env
+        if not self._ends_line or not event.text:
+            self._answer.write("\n")
+        self._answer.end()
+        if env.verbose:
+            items = chat_statistics(self._started, event, verbose=True)
+            env.warn(separator(env, env.stderr).join(items))
+        elif was_cut_off(event.stop) and not env.quiet:
+            env.warn(f"the answer was cut off: {stop_text(event.stop)}")
+
+
+def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> list[str]:
+    """What was read and what was kept of the prompt, what was written, and why it ended."""
+    usage = finished.usage
+    new = usage.prompt_tokens - usage.cached_tokens
+    items = [
+        f"prompt {new} new + {usage.cached_tokens} kept",
+        f"answer {usage.completion_tokens}",
+    ]
+    speed = generation_speed(finished)
+    if speed is not None:
+        items.append(f"{speed:.0f} tokens/s")
+    if finished.stop.reason is StopReason.END_OF_GENERATION and not verbose:
+        items.append(finished.stop.reason.value)
+    else:
+        items.append(stop_text(finished.stop))
+    if verbose:
+        items += [f"seed {started.seed}", f"context {started.context}"]
+    return items
+
+
+def _shares(parts: Sequence[int], width: int) -> list[int]:
+    """Columns for each part, at least one for what is not 0, the last takes the rest."""
+    total = max(sum(parts), 1)
+    cells = [max(1, part * width // total) if part else 0 for part in parts[:-1]]
+    while sum(cells) > width:
+        cells[cells.index(max(cells))] -= 1
+    rest = width - sum(cells)
+    if parts[-1] or not sum(cells):
+        return [*cells, rest]
+    cells[cells.index(max(cells))] += rest
+    return [*cells, 0]
+
+
+def _turns(count: int) -> str:
+    return f"{count} turn{'' if count == 1 else 's'}"
+
+
+def _brief(setting: Setting) -> str:
+    return _cut(one_line(setting.param.kind.show(setting.value)) or "-", 60)
+
+
+def _end(text: str) -> str:
+    return text if len(text) <= _TAIL else f"[...] {text[-_TAIL:]}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(width - 3, 0)] + "..."
