@@ -364,11 +364,11 @@ def test_what_a_preset_says_now_counts_and_is_told(program: Program) -> None:
 
 
 def test_chats_are_named_saved_loaded_and_listed(program: Program) -> None:
-    assert "no chats were kept" in program.call("chat", "--list").stderr
+    assert "no chats were kept" in program.call("chat", "list").stderr
     assert chat(program, "first words\\", "of it", "/save one", "/save two").code == 0
     assert chat(program, "other", flags=(*SHORT, "--session", "three")).code == 0
     (program.place / DIRECTORY / "broken.jsonl").write_text("{}\n")
-    listed = program.call("chat", "--list")
+    listed = program.call("chat", "list")
     rows = {row.split("\t")[0]: row.split("\t")[1:] for row in listed.text.splitlines()}
     assert list(rows) == ["broken", "three", "two"]
     assert rows["two"][1:3] == ["1", "first words\\nof it"]

@@ -236,9 +236,9 @@ def test_a_reader_that_leaves_ends_the_chat_in_peace(program: Program) -> None:
 def test_what_a_session_says_cannot_take_over_the_terminal(program: Program) -> None:
     wild = "\x1b]0;title\x07\x1b[2J\u202e"
     program.call("chat", "--session", "one", "-n", "2", stdin=f"{wild}\n".encode())
-    for flags in (("--session", "one"), ("--list",)):
+    for flags in (("--session", "one"), ("list",)):
         session = program.terminal("chat", *flags, **QUIET_TERMINAL)
-        if flags != ("--list",):
+        if flags != ("list",):
             session.wait_for("so far")
             session.wait_for(PROMPT)
             enter(session, "/export md")

@@ -8,6 +8,7 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.explanation import Explanation
 from llmparams_cli.jobs import explain as job
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.prepare import prepare
@@ -26,11 +27,16 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.presets.files import resolve
 from llmparams_cli.protocol import Request
 from llmparams_cli.render import explain as view
 from llmparams_cli.render.progress import ProgressBar
+from llmparams_cli.safe import encodable
+from llmparams_cli.storage import write_whole
 
 HELP = HelpInSections
+COVERAGE = 0.999  # of the probability, in the candidates that a page computes with
 
 
 @with_parameters
@@ -65,6 +71,15 @@ def command(
         str | None,
         typer.Option("--target", metavar="FILE", help="Explain this text as the answer."),
     ] = None,
+    stepwise: Annotated[
+        bool, typer.Option("--step", help="Walk through the draws with the arrow keys.")
+    ] = False,
+    html: Annotated[
+        str | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Write an interactive page that needs no network."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     color: ColorOption = "auto",
     verbose: VerboseOption = False,
@@ -83,11 +98,14 @@ def command(
     llmparams explain "Once upon a time" --seed 7 --at 3
     llmparams explain "Once upon a time" --seed 7 --what-if temperature=0.2 --continue
     llmparams explain "Write a haiku" --target haiku.txt --preset precise
+    llmparams explain "Once upon a time" --seed 7 --html story.html
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
     others = job.other_settings(env, prepared.settings, what_if or [])
+    if stepwise and not (env.stdin_is_tty and env.stdout_is_tty):
+        raise UsageError("--step needs a terminal", "--at N shows one draw anywhere")
     if go_on and not others:
         raise UsageError("--continue has nothing to continue", "name it with --what-if")
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
@@ -102,11 +120,44 @@ def command(
             view.show_fit(env, fit, as_json=as_json)
             return
         explanation = job.explain(
-            env, prepared, request, others, top=top, go_on=go_on, progress=progress
+            env,
+            prepared,
+            request,
+            others,
+            top=top,
+            coverage=COVERAGE if html is not None else 0.0,
+            go_on=go_on,
+            progress=progress,
         )
+    if html is not None:
+        _write_page(env, html, explanation, prepared.settings, top, at or 1)
+        if not as_json:
+            return
     if as_json:
         view.show_json(env, explanation, prepared.settings)
+    elif stepwise:
+        view.step(env, explanation, job.token_at(explanation, at or 1).number, color=color)
     elif at is not None:
         view.show_token(env, explanation, job.token_at(explanation, at), color=color)
     else:
         view.show(env, explanation, color=color)
+
+
+def _write_page(
+    env: Environment, file: str, explanation: Explanation, settings: Settings, top: int, at: int
+) -> None:
+    from llmparams_cli.engine.explain import MOST_SHOWN
+    from llmparams_cli.render.html import page
+    from llmparams_cli.render.html.document import Recorded
+
+    recorded = Recorded(top, COVERAGE, MOST_SHOWN)
+    start = job.token_at(explanation, at).number
+    text = page(explanation, settings, recorded, start=start)
+    if file == "-":
+        env.stdout.write(encodable(text, env.stdout))
+        return
+    try:
+        write_whole(resolve(file, env.directory), text)
+    except OSError as error:
+        raise UsageError(f"--html {file}: {error.strerror}", "name another file") from error
+    env.note(f"wrote {file}: open it in a browser")

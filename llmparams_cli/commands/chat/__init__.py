@@ -29,6 +29,10 @@ HELP = HelpInSections
 @with_parameters
 def command(
     ctx: typer.Context,
+    action: Annotated[
+        Literal["list"] | None,
+        typer.Argument(metavar="[list]", help="list: show the chats that were kept."),
+    ] = None,
     model: ModelOption = None,
     preset: PresetOption = None,
     var: VarOption = None,
@@ -40,9 +44,6 @@ def command(
         str | None,
         typer.Option("--session", metavar="NAME", help="Go on with this chat, or begin it."),
     ] = None,
-    listed: Annotated[
-        bool, typer.Option("--list", help="List the chats that were kept; do nothing else.")
-    ] = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this chat.")] = False,
     when_full: Annotated[
         WhenFull | None,
@@ -71,11 +72,12 @@ def command(
     \b
     llmparams chat -p creative-chat
     llmparams chat --continue --temperature 0.2
+    llmparams chat list
     printf '%s\\n' "Who are you?" "/set seed 7" "Tell me a story." | llmparams chat --no-save
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    if listed:
+    if action == "list":
         _list(env)
         return
     from llmparams_cli.commands.chat.repl import Repl

@@ -67,7 +67,7 @@ def existing(env: Environment, name: str) -> Path:
     path = path_of(env, name)
     if not path.exists():
         guess = did_you_mean(name, names(env))
-        raise UsageError(f"there is no chat {name!r}{guess}", "`llmparams chat --list` shows all")
+        raise UsageError(f"there is no chat {name!r}{guess}", "`llmparams chat list` shows all")
     return path
 
 
