@@ -104,7 +104,11 @@ class Sampler:
                 lib.llama_sampler_chain_get(self.chain, place), ctypes.byref(array)
             )
             steps.append((name, array.table[: array.size].copy()))
-        return steps, int(array.data[array.selected].id)
+        token = int(array.data[array.selected].id)
+        name, left = steps[-1]
+        if name == "greedy":  # it marks its choice and removes nothing
+            steps[-1] = (name, left[left["id"] == token])
+        return steps, token
 
     @property
     def penalties(self) -> PenaltyStage | None:
