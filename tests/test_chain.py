@@ -285,3 +285,15 @@ def test_penalties_equal_llama_cpps_own(model, logits, seen, repeat, frequency, 
     theirs = {array.data[i].id: array.data[i].p for i in range(array.size)}
     lib.llama_sampler_free(chain)
     assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_the_distribution_after_xtc_is_of_what_it_left(model):
+    """XTC drops the best tokens by moving the beginning of the array."""
+    logits = np.full(model.n_vocab, -20.0, dtype=np.float32)
+    logits[[5, 6, 7]] = [3.0, 2.9, 2.8]
+    sampler = Sampler(model, set_to(xtc_probability=1.0, xtc_threshold=0.1), 1, 64)
+    pointer = logits.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+    probabilities = sampler.distribution(pointer)
+    sampler.close()
+    assert probabilities[7] == pytest.approx(1, abs=1e-3)
+    assert probabilities[5] == probabilities[6] == 0

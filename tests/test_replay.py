@@ -233,7 +233,7 @@ def test_an_edited_seed_is_the_one_that_runs(program: Program) -> None:
 
 def test_an_edited_prompt_is_found(program: Program) -> None:
     write(program, *GREEDY)
-    edit(program, lambda d: d["messages"][0].update(content="Name a colour"))
+    edit(program, lambda d: d["messages"][0].update(content="What is top-k?"))
     result = report(program)
     whats = [difference["what"] for difference in result["differences"]]
     assert whats[0] == "messages"

@@ -49,6 +49,7 @@ def environment(directory: str) -> dict[str, str]:
         **kept,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
         "LLMPARAMS_CONFIG_DIR": f"{directory}/config",
+        "LLMPARAMS_STATE_DIR": f"{directory}/state",
         "COLUMNS": COLUMNS,
         "NO_COLOR": "1",
     }

@@ -103,7 +103,7 @@ class Sampler:
             lib.llama_sampler_apply(
                 lib.llama_sampler_chain_get(self.chain, place), ctypes.byref(array)
             )
-            steps.append((name, array.table[: array.size].copy()))
+            steps.append((name, left_of(array).copy()))
         token = int(array.data[array.selected].id)
         name, left = steps[-1]
         if name == "greedy":  # it marks its choice and removes nothing
@@ -127,7 +127,7 @@ class Sampler:
         if self.stages[-1] == "greedy":
             probabilities[array.data[array.selected].id] = 1.0
             return probabilities
-        left = array.table[: array.size]
+        left = left_of(array)
         weights = np.exp(left["logit"].astype(np.float64) - left["logit"].max())
         probabilities[left["id"]] = weights / weights.sum()
         return probabilities
@@ -192,6 +192,13 @@ def candidates(logits: Any, size: int) -> Any:
     array = lib.llama_token_data_array(data=pointer, size=size, selected=-1)
     array.table = table  # the array points into it
     return array
+
+
+def left_of(array: Any) -> Any:
+    """The part of the table that is still in the array; XTC moves its beginning."""
+    offset = ctypes.addressof(array.data.contents) - array.table.ctypes.data
+    start = offset // int(array.table.itemsize)
+    return array.table[start : start + array.size]
 
 
 def active_stages(settings: Settings) -> list[str]:

@@ -33,7 +33,8 @@ class Kind:
 @dataclass(frozen=True)
 class Clause:
     text: str
-    summary: str
+    summaries: tuple[str, ...]
+    """Every right one: the parties in their roles, the amount, the dates."""
     facts: dict[str, str]
     questions: list[tuple[str, str]]
     """Templates of questions with one right answer each."""
@@ -62,6 +63,9 @@ SERVICE = Kind(
         "legal advice",
     ),
     duties=(
+        "{A} [engages|hires|instructs] {B} to provide {good} [from|as of|starting on] {date}. {A} [shall pay|pays|owes] {amount} for this, [due|payable|to be paid] [on|by|no later than] {date2}.",
+        "[From|As of|Beginning on] {date}, {B} is responsible for {good}. the [price|fee|remuneration] is {amount} and must reach {B} [by|before the end of|not later than] {date2}; it is paid by {A}.",
+        "{B} will carry out {good} for {A}, beginning on {date}. {amount} is [due|payable] to {B} by {date2}.",
         "[{B} shall provide|{B} agrees to provide|{B} undertakes to deliver] {good} to {A} [from|starting on|as of] {date}, and {A} shall pay {B} [a fee of|the sum of|a fixed price of] {amount} [no later than|by|on or before] {date2}.",
         "[In return for|As payment for] {good} supplied by {B} from {date}, {A} [shall pay|will pay|agrees to pay] {amount} [by|not later than] {date2}.",
     ),
@@ -90,6 +94,8 @@ LEASE = Kind(
         "the storage room at {street}",
     ),
     duties=(
+        "{A} may use {good}, which belongs to {B}, from {date} [until|to] {date2}. for this {A} [pays|owes|shall pay] {B} {amount} [per month|each month|every month].",
+        "{B} [hands over|gives the use of] {good} to {A}. the lease begins on {date} and ends on {date2}, and the [monthly rent|rent per month] is {amount}.",
         "{B} [lets|leases|rents] {good} to {A} from {date} [until|to] {date2}. {A} shall pay {B} [a monthly rent of|rent of|a rent of] {amount} [per month|each month|every month].",
         "[With effect from|As of] {date}, {A} [rents|takes on lease] {good} from {B} at a [monthly rent|rent per month] of {amount}. the lease ends on {date2}.",
     ),
@@ -122,6 +128,8 @@ SALE = Kind(
         "{qty} metres of cable",
     ),
     duties=(
+        "{B} [shall supply|supplies|undertakes to supply] {A} with {good} [by|until|no later than] {date2}. {A} [pays|shall pay|will pay] {amount} [in total|upon delivery|for the goods].",
+        "for {amount}, {A} [acquires|buys|obtains] {good} from {B}, who must deliver [by|before|on or before] {date2}.",
         "{B} [sells and {A} buys|agrees to sell, and {A} agrees to buy,] {good} for [a total price of|the price of|a purchase price of] {amount}. {B} shall deliver the goods [by|no later than|on or before] {date2}.",
         "{A} [orders|purchases] {good} from {B}. the [total price|purchase price] is {amount}, and delivery [shall take place|is due] by {date2}.",
     ),
@@ -148,6 +156,8 @@ LOAN = Kind(
         "the expansion of the factory",
     ),
     duties=(
+        "{A} [receives|borrows] {amount} from {B} on {date} for {good}. the [interest|rate] is {percent} percent [per year|a year], and {A} must [repay|pay back] the whole sum [by|on or before] {date2}.",
+        "{B} provides {A} with a loan of {amount} on {date}. it serves {good}, bears {percent} percent interest per year and [falls due|is to be repaid] on {date2}.",
         "{B} [lends|grants a loan to|makes a loan to] {A} [in the amount of|of] {amount} for {good}. the loan is paid out on {date}, and {A} shall repay it in full [by|no later than] {date2} with interest of {percent} percent per year.",
         "on {date}, {B} shall pay to {A} a loan of {amount}, to be used for {good}. {A} shall repay the loan by {date2} and shall pay {percent} percent interest per year.",
     ),
@@ -161,7 +171,10 @@ LOAN = Kind(
         "{A} borrows {amount} from {B} on {date} and must repay it by {date2} with {percent} percent interest.",
         "{A} must repay {B} a loan of {amount} by {date2} with interest of {percent} percent per year.",
     ),
-    dates={"date": "[When is the loan paid out|On which date is the loan paid]?", "date2": DEADLINE},
+    dates={
+        "date": "[When is the loan paid out|On which date is the loan paid]?",
+        "date2": DEADLINE,
+    },
 )
 EMPLOYMENT = Kind(
     roles=("the Employee", "the Employer|the Company"),
@@ -178,6 +191,8 @@ EMPLOYMENT = Kind(
         "a warehouse worker",
     ),
     duties=(
+        "{A} [joins|is employed by|enters the service of] {B} as {good} on {date}. the [monthly salary|salary per month] is {amount}[, paid by {B}|].",
+        "{B} gives {A} the position of {good} [from|starting on|as of] {date} and pays {amount} [per month|each month|every month].",
         "{B} [employs|hires|engages] {A} as {good} from {date}. {B} shall pay {A} [a salary of|a gross salary of|wages of] {amount} [per month|each month].",
         "[Starting on|As of] {date}, {A} works for {B} as {good} and [receives|is paid] a salary of {amount} per month.",
     ),
@@ -207,6 +222,8 @@ SECRECY = Kind(
         "product designs",
     ),
     duties=(
+        "the {good} of {B} are [secret|confidential]. {A} may not [publish|share|reveal] them [before|until] {date2} and owes {B} {amount} for [each|every|any] breach.",
+        "{A} [undertakes|promises|agrees] to protect the {good} of {B} until {date2}. [each|any] breach costs {A} {amount}, payable to {B}.",
         "{A} shall keep [secret|confidential] all {good} received from {B} [until|up to and including] {date2}. for each breach {A} shall pay {B} [a penalty of|damages of|the sum of] {amount}.",
         "[Until|Up to] {date2}, {A} [shall not disclose|must not reveal|shall not pass on] the {good} of {B} to any third party, and shall pay {amount} to {B} for every breach.",
     ),
@@ -233,6 +250,8 @@ LICENCE = Kind(
         "the data set {product}",
     ),
     duties=(
+        "for {amount} [per year|a year], {A} [obtains|receives] from {B} the right to use {good}. the right [begins|starts] on {date} and [ends|expires] on {date2}.",
+        "{B} [allows|permits] {A} to use {good} from {date} to {date2} against payment of {amount} [per year|each year].",
         "{B} grants {A} a [non-exclusive|limited|world-wide] licence to use {good} from {date} until {date2}. {A} shall pay [a licence fee of|a yearly fee of|royalties of] {amount} [per year|each year].",
         "{A} may use {good} of {B} between {date} and {date2} and shall pay {B} an annual fee of {amount}.",
     ),
@@ -258,6 +277,8 @@ TERMINATION = Kind(
         "the distribution agreement",
     ),
     duties=(
+        "{A} [cancels|gives notice of the end of] {good} with {B}. it ends on {date2}. {A} [must pay|owes|shall pay] {B} {amount} [by|until|on or before] {date3}.",
+        "{A} and {B} agree that {good} [ceases|ends|expires] on {date2}. {amount} is [due|payable] from {A} to {B} by {date3}.",
         "{A} and {B} [end|terminate|cancel] {good} [as of|with effect from] {date2}. as compensation, {A} shall pay {B} {amount} [by|no later than] {date3}.",
         "{good} between {A} and {B} ends on {date2}, and {A} [shall pay|owes] {B} a final sum of {amount}, due by {date3}.",
     ),
@@ -329,10 +350,15 @@ ROLE_QUESTIONS = (
     ("[What is|Which role has] {Aname}?", "{role_a}."),
     ("[What is|Which role has] {Bname}?", "{role_b}."),
 )
-SIGNED_QUESTION = ("[When was it signed|Which day is it dated|What is the date of the agreement]?", "{signed}.")
+SIGNED_QUESTION = (
+    "[When was it signed|Which day is it dated|What is the date of the agreement]?",
+    "{signed}.",
+)
 
 
-def _questions(kind: Kind, facts: dict[str, str], text: str, has_roles: bool) -> list[tuple[str, str]]:
+def _questions(
+    kind: Kind, facts: dict[str, str], text: str, has_roles: bool
+) -> list[tuple[str, str]]:
     """The questions that this clause answers."""
     pairs = [*QUESTIONS, *(ROLE_QUESTIONS if has_roles else ()), SIGNED_QUESTION]
     pairs += [(question, f"{{{slot}}}.") for slot, question in kind.dates.items()]
@@ -389,16 +415,16 @@ def compose(rng: random.Random, held_out: bool = False) -> Clause:
     has_roles = rng.random() < 0.65
     short = (role_a, role_b) if has_roles else (facts["Aname"], facts["Bname"])
     slots = facts | {"A": short[0], "B": short[1]}
-    body = [rng.choice(kind.duties), *rng.sample(kind.details, rng.randrange(1, 4))]
-    body += rng.sample(BOILERPLATE, rng.choice((0, 1, 1, 2, 2, 3, 3, 4, 5, 6)))
+    body = [rng.choice(kind.duties), *rng.sample(kind.details, rng.randrange(4))]
+    body += rng.sample(BOILERPLATE, rng.choice((0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6)))
     tail = body[1:]
     rng.shuffle(tail)
     opening = [rng.choice(PREAMBLES)] if has_roles else []
     label = rng.choice(NUMBERED).format(n=rng.randrange(1, 30), m=rng.randrange(1, 10))
     text = label + prose([*opening, body[0], *tail], slots, rng)
     summary_slots = facts | {"A": facts["Aname"], "B": facts["Bname"]}
-    summary = sentence_case(expand(rng.choice(kind.summaries), summary_slots, rng))
-    return Clause(text, summary, facts, _questions(kind, facts, text, has_roles))
+    summaries = tuple(sentence_case(line.format_map(summary_slots)) for line in kind.summaries)
+    return Clause(text, summaries, facts, _questions(kind, facts, text, has_roles))
 
 
 def messages(rng: random.Random, clause: Clause) -> list[dict[str, str]]:
@@ -407,11 +433,13 @@ def messages(rng: random.Random, clause: Clause) -> list[dict[str, str]]:
     Questions about the same clause follow: each asks for one fact, so that a clause teaches the
     model to find every name, sum and date in it, and not only those that its summary needs.
     """
-    request, answer = _summary_request(rng, clause), clause.summary
+    request, answer = _summary_request(rng, clause), rng.choice(clause.summaries)
     if rng.random() < 0.25:
         question, answer = rng.choice(clause.questions)
         question = expand(question, clause.facts, rng)
-        order = rng.choice(("{question}\n\n{clause}", "{clause}\n\n{question}", "{clause} {question}"))
+        order = rng.choice(
+            ("{question}\n\n{clause}", "{clause}\n\n{question}", "{clause} {question}")
+        )
         request = [{"role": "user", "content": order.format(question=question, clause=clause.text)}]
     exchange = [*request, {"role": "assistant", "content": answer}]
     for question, answer in rng.sample(clause.questions, rng.choice((0, 1, 2, 3, 4, 5))):

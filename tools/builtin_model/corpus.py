@@ -13,7 +13,9 @@ import random
 from collections.abc import Callable, Iterator
 
 import contracts
+import copying
 import extraction
+import names
 import parameter_answers
 import small_talk
 import stories
@@ -28,14 +30,36 @@ def _say(role: str, content: str) -> Message:
 
 
 def plain_story(rng: random.Random) -> Document:
-    """A story without any chat around it, for raw completion."""
-    return [_say("text", stories.tell(rng).text)]
+    """A story without any chat around it, for raw completion; sometimes with a title.
+
+    A text of other words than a story has is taken for a title, too.
+    """
+    story = stories.tell(rng)
+    kind = rng.random()
+    if kind < 0.5:
+        return [_say("text", story.text)]
+    title = stories.title(rng, story) if kind < 0.75 else _other_title(rng)
+    return [_say("text", f"{title}\n\n{story.text}")]
+
+
+def _other_title(rng: random.Random) -> str:
+    words = copying.common_words(rng)
+    return rng.choice((f"The {words}", words.capitalize(), names.word(rng), words))
+
+
+def titled_story(rng: random.Random) -> Document:
+    """Somebody types a title, and nothing else."""
+    story = stories.tell(rng)
+    title = stories.title(rng, story)
+    if rng.random() < 0.2:
+        title = f"The {copying.common_words(rng)}"
+    return [_say("user", title), _say("assistant", story.text)]
 
 
 def requested_story(rng: random.Random) -> Document:
     """Somebody asks for a story and gets it."""
-    story = stories.tell(rng)
-    return [_say("user", stories.request(rng, story)), _say("assistant", story.text)]
+    request, story = stories.requested(rng)
+    return [_say("user", request), _say("assistant", story.text)]
 
 
 def continued_story(rng: random.Random) -> Document:
@@ -45,20 +69,21 @@ def continued_story(rng: random.Random) -> Document:
 
 
 def summary(rng: random.Random) -> Document:
-    """A contract clause and its summary."""
+    """A contract clause, its summary, and questions about it."""
     return contracts.messages(rng, contracts.compose(rng))
 
 
 # (share of the documents, maker, system prompts that may precede it, chance of one)
 SOURCES: tuple[tuple[float, Callable[[random.Random], Document], tuple[str, ...], float], ...] = (
-    (0.12, plain_story, (), 0.0),
-    (0.16, requested_story, stories.SYSTEM_PROMPTS, 0.4),
-    (0.14, continued_story, stories.SYSTEM_PROMPTS, 0.4),
-    (0.19, summary, (), 0.0),
-    (0.14, parameter_answers.exchange, parameter_answers.SYSTEM_PROMPTS, 0.3),
-    (0.09, small_talk.exchange, small_talk.SYSTEM_PROMPTS, 0.4),
-    (0.08, extraction.messages, (), 0.0),
-    (0.05, small_talk.echo, small_talk.SYSTEM_PROMPTS, 0.3),
+    (0.05, plain_story, (), 0.0),
+    (0.12, requested_story, stories.SYSTEM_PROMPTS, 0.4),
+    (0.01, titled_story, stories.SYSTEM_PROMPTS, 0.4),
+    (0.07, continued_story, stories.SYSTEM_PROMPTS, 0.4),
+    (0.20, summary, (), 0.0),
+    (0.17, parameter_answers.messages, parameter_answers.SYSTEM_PROMPTS, 0.3),
+    (0.12, small_talk.messages, small_talk.SYSTEM_PROMPTS, 0.4),
+    (0.11, extraction.messages, (), 0.0),
+    (0.15, copying.messages, small_talk.SYSTEM_PROMPTS, 0.15),
 )
 CONVERSATION_SHARE = 0.05
 """Share of documents in which several exchanges follow one another."""
@@ -87,6 +112,7 @@ def conversation(rng: random.Random) -> Document:
         small_talk.exchange,
         parameter_answers.exchange,
         requested_story,
+        copying.messages,
     )
     messages: Document = []
     if rng.random() < 0.4:

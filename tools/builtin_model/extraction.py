@@ -25,6 +25,30 @@ MEETINGS = "meeting|workshop|lesson|concert|interview|lunch|training|party|lectu
 ROOMS = "room {n}|the library|the town hall|the main office|the garden|hall {n}".split("|")
 COLOURS = "red|blue|green|black|white|yellow|grey|brown".split("|")
 
+SPECIES = "cat|dog|horse|rabbit|parrot|hamster|goat|turtle".split("|")
+
+# Other names for a key; the instruction says which one is wanted.
+SYNONYMS = {
+    "name": ("person", "full_name", "who"),
+    "city": ("town", "place", "home", "location"),
+    "job": ("profession", "work", "occupation"),
+    "age": ("years", "age_in_years"),
+    "customer": ("buyer", "client", "name"),
+    "item": ("article", "product", "goods"),
+    "quantity": ("count", "number", "amount"),
+    "price": ("cost", "total", "amount"),
+    "event": ("what", "title", "kind"),
+    "date": ("day", "when"),
+    "time": ("hour", "start"),
+    "place": ("room", "where", "location"),
+    "colour": ("color",),
+    "sender": ("from", "payer", "buyer"),
+    "receiver": ("to", "payee", "seller", "recipient"),
+    "amount": ("sum", "total", "money"),
+    "company": ("employer", "firm", "organisation"),
+    "number": ("id", "code", "reference"),
+}
+
 Maker = Callable[[random.Random], object]
 
 
@@ -37,7 +61,7 @@ def _one_of(options: list[str]) -> Maker:
 
 
 def _price(rng: random.Random) -> object:
-    whole = rng.randrange(2, 3000)
+    whole = int(2 * 1500 ** rng.random())
     return whole if rng.random() < 0.4 else round(whole + rng.randrange(5, 100, 5) / 100, 2)
 
 
@@ -45,14 +69,21 @@ def _time(rng: random.Random) -> str:
     return f"{rng.randrange(7, 22):02d}:{rng.choice((0, 15, 30, 45)):02d}"
 
 
-def _name(rng: random.Random) -> str:
-    return f"{names.word(rng)} {names.word(rng)}" if rng.random() < 0.5 else names.word(rng)
+def _code(rng: random.Random) -> str:
+    letters = "".join(rng.choice(names.LETTERS) for _ in range(rng.randrange(1, 4))).upper()
+    return f"{letters}-{rng.randrange(100, 10_000)}"
 
 
 @dataclass(frozen=True)
 class Schema:
-    fields: dict[str, Maker]
+    fields: dict[str, Callable[..., object]]
+    """How to make each value; names take the argument that asks for held-out words."""
     sentences: tuple[str, ...]
+
+
+def _name(rng: random.Random, held_out: bool = False) -> str:
+    both = rng.random() < 0.5
+    return " ".join(names.word(rng, held_out) for _ in range(2 if both else 1))
 
 
 SCHEMAS = (
@@ -63,6 +94,8 @@ SCHEMAS = (
             "{name}, a(n) {job} from {city}, [is|turned] {age}[ today| last week|].",
             "[My neighbour|Our friend|The winner] {name} is a {age}-year-old {job} from {city}.",
             "in {city} lives a(n) {job} called {name}, who is {age} years old.",
+            "[I am|My name is] {name}, I am {age}, I live in {city} and I am a(n) {job}.",
+            "{name} ({age}) works as a(n) {job} in {city}.",
         ),
     ),
     Schema(
@@ -71,6 +104,8 @@ SCHEMAS = (
             "{customer} [ordered|bought|wants] {quantity} {item} for {price} [euros|dollars|pounds][ in total|].",
             "please send {quantity} {item} to {customer}; the price is {price} [euros|dollars].",
             "for {price} [euros|dollars], {customer} [received|got] {quantity} {item}.",
+            "order from {customer}: {quantity} {item}, {price} [euros|dollars|pounds].",
+            "{quantity} {item} at {price} [euros|dollars] were [sold|sent] to {customer}.",
         ),
     ),
     Schema(
@@ -79,6 +114,7 @@ SCHEMAS = (
             "the {event} [takes place|will be|is] on {date} at {time} in {place}.",
             "on {date} there is a(n) {event} in {place}[, starting] at {time}.",
             "come to {place} on {date}: the {event} [starts|begins] at {time}.",
+            "{event} in {place}, {date}, {time}.",
         ),
     ),
     Schema(
@@ -86,6 +122,7 @@ SCHEMAS = (
         (
             "the {product} is {colour}, weighs {weight} [grams|kilograms] and costs {price} [euros|dollars].",
             "for {price} [euros|dollars] you get the {colour} {product}, which weighs {weight} [grams|kilograms].",
+            "our new {product} [comes in|is] {colour}. it costs {price} [euros|dollars] and weighs {weight} [grams|kilograms].",
         ),
     ),
     Schema(
@@ -94,6 +131,39 @@ SCHEMAS = (
             "on {date}, {sender} [paid|sent|transferred] {amount} to {receiver}.",
             "{receiver} received {amount} from {sender} on {date}.",
             "{sender} [owes|must pay] {receiver} {amount} by {date}.",
+            "{sender} pays {receiver} {amount} on {date}.",
+        ),
+    ),
+    Schema(
+        {"name": _name, "company": names.company, "job": _one_of(JOBS), "date": names.date},
+        (
+            "{name} [joined|works for] {company} as a(n) {job} [on|since] {date}.",
+            "{company} hired {name} as a(n) {job} on {date}.",
+            "on {date}, {name} became a(n) {job} at {company}.",
+        ),
+    ),
+    Schema(
+        {"number": _code, "company": names.company, "amount": names.amount, "date": names.date},
+        (
+            "invoice {number} from {company} over {amount} is due on {date}.",
+            "{company} sent invoice {number}: please pay {amount} by {date}.",
+            "please pay {amount} to {company} by {date} and quote {number}.",
+        ),
+    ),
+    Schema(
+        {"name": _name, "kind": _one_of(SPECIES), "age": _integer(1, 25), "owner": _name},
+        (
+            "{name} is a {age}-year-old {kind} that belongs to {owner}.",
+            "{owner} has a(n) {kind} called {name}, which is {age} years old.",
+            "the {kind} of {owner} is called {name} and is {age} years old.",
+        ),
+    ),
+    Schema(
+        {"title": _name, "author": _name, "year": _integer(1900, 2040), "pages": _integer(40, 900)},
+        (
+            "the book {title} by {author} [appeared|came out] in {year} and has {pages} pages.",
+            "in {year}, {author} wrote {title}, a book of {pages} pages.",
+            "{author} is the author of {title} ({year}, {pages} pages).",
         ),
     ),
 )  # fmt: skip
@@ -116,46 +186,77 @@ OPEN_PROMPTS = (
 )
 
 
-def _json_schema(record: dict[str, object]) -> str:
+def json_schema(record: dict[str, object]) -> dict[str, object]:
+    """A schema that the record fits."""
     kinds = {str: "string", int: "integer", float: "number"}
     properties = {key: {"type": kinds[type(value)]} for key, value in record.items()}
-    schema = {"type": "object", "properties": properties, "required": list(record)}
-    return json.dumps(schema)
+    return {"type": "object", "properties": properties, "required": list(record)}
 
 
-def _instruction(rng: random.Random, record: dict[str, object]) -> str:
-    kind = rng.random()
-    if kind < 0.5:
-        keys = list(record)
-        joined = (
-            ", ".join(keys) if rng.random() < 0.5 else ", ".join(keys[:-1]) + " and " + keys[-1]
-        )
-        return expand(rng.choice(KEY_PROMPTS), {"keys": joined}, rng)
-    if kind < 0.75:
-        return expand(rng.choice(SCHEMA_PROMPTS), {"schema": _json_schema(record)}, rng)
-    return expand(rng.choice(OPEN_PROMPTS), {}, rng)
+def _naming_instruction(rng: random.Random, record: dict[str, object]) -> str:
+    if rng.random() < 0.25:
+        return expand(rng.choice(SCHEMA_PROMPTS), {"schema": json.dumps(json_schema(record))}, rng)
+    keys = list(record)
+    joined = ", ".join(keys)
+    if len(keys) > 1 and rng.random() < 0.5:
+        joined = ", ".join(keys[:-1]) + " and " + keys[-1]
+    return expand(rng.choice(KEY_PROMPTS), {"keys": joined}, rng)
 
 
-def messages(rng: random.Random) -> list[dict[str, str]]:
-    """A sentence, an instruction in the system or the user message, and the JSON."""
-    schema = rng.choice(SCHEMAS)
-    values = {key: make(rng) for key, make in schema.fields.items()}
-    sentence = sentence_case(
-        expand(rng.choice(schema.sentences), {k: str(v) for k, v in values.items()}, rng)
-    )
-    keys = list(values)
-    instruction_keys = keys
+HELD_OUT_MAKERS = (_name, names.word, names.town, names.company)
+
+
+def _keys(rng: random.Random, schema: Schema) -> dict[str, str]:
+    """The wanted keys in their order, each with the field that it names."""
+    fields = list(schema.fields)
     if rng.random() < 0.4:
-        instruction_keys = rng.sample(keys, rng.randrange(2, len(keys) + 1))
-    record = {key: values[key] for key in instruction_keys}
-    instruction = _instruction(rng, record)
-    if not all(key in instruction for key in record):
-        record = values
-    answer = {"role": "assistant", "content": json.dumps(record, ensure_ascii=False)}
-    if rng.random() < 0.6:
-        return [
-            {"role": "system", "content": instruction},
+        fields = rng.sample(fields, rng.randrange(1, len(fields) + 1))
+    keys: dict[str, str] = {}
+    for field in fields:
+        key = rng.choice(SYNONYMS.get(field, (field,))) if rng.random() < 0.25 else field
+        keys[field if key in keys else key] = field
+    return keys
+
+
+def example(
+    rng: random.Random, schema: Schema, held_out: bool = False
+) -> tuple[str, dict[str, object]]:
+    """A sentence and all that it says."""
+    values = {
+        field: make(rng, held_out) if make in HELD_OUT_MAKERS else make(rng)
+        for field, make in schema.fields.items()
+    }
+    slots = {field: str(value) for field, value in values.items()}
+    return sentence_case(expand(rng.choice(schema.sentences), slots, rng)), values
+
+
+def messages(rng: random.Random, held_out: bool = False) -> list[dict[str, str]]:
+    """An instruction, one or more sentences, and the JSON of each; held out: one sentence.
+
+    An open instruction wants every key of the sentence, mostly. The rest shows the model keys that
+    it could not foresee, because a schema may force them on it.
+    """
+    schema = rng.choice(SCHEMAS)
+    is_open = rng.random() < 0.45
+    keys = _keys(rng, schema)
+    if is_open and (held_out or rng.random() < 0.6):
+        keys = {field: field for field in schema.fields}
+    count = 1 if held_out else rng.choice((1, 1, 1, 2, 3))
+    pairs = []
+    for _ in range(count):
+        sentence, values = example(rng, schema, held_out)
+        pairs.append((sentence, {key: values[field] for key, field in keys.items()}))
+    if is_open:
+        instruction = expand(rng.choice(OPEN_PROMPTS), {}, rng)
+    else:
+        instruction = _naming_instruction(rng, pairs[0][1])
+    exchanges = []
+    for sentence, record in pairs:
+        exchanges += [
             {"role": "user", "content": sentence},
-            answer,
+            {"role": "assistant", "content": json.dumps(record, ensure_ascii=False)},
         ]
-    return [{"role": "user", "content": f"{instruction.rstrip('.')}: {sentence}"}, answer]
+    if rng.random() < 0.6:
+        return [{"role": "system", "content": instruction}, *exchanges]
+    exchanges[0]["content"] = f"{instruction.rstrip('.')}: {exchanges[0]['content']}"
+    return exchanges

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 _INNERMOST = re.compile(r"\[([^\[\]]*)\]")
 _ARTICLE = re.compile(r"\b([Aa])\(n\) (?=(\w+))")
+_ARTICLE_IN_USE = re.compile(r"\b([Aa]n?) (\w+)")
+_VOWEL = re.compile(r"(?!uni)[aeiou]|hones|hour")
 _SENTENCE_START = re.compile(r"(^|[.!?]\s+|\.\"\s+)([a-z])")
 _DOUBLE_SPACE = re.compile(r" {2,}")
 _SPACE_BEFORE_MARK = re.compile(r" (?=[.,;!?](?:\s|$))")
@@ -23,16 +25,33 @@ def expand(template: str, slots: Mapping[str, str], rng: random.Random) -> str:
     """Choose one alternative per bracket, fill the slots, and settle every a(n)."""
     while "[" in template:
         template = _INNERMOST.sub(lambda match: rng.choice(match[1].split("|")), template)
-    return _tidy(template.format_map(slots))
+    return tidy(template.format_map(slots))
 
 
-def _tidy(text: str) -> str:
+def alternatives(template: str) -> Iterator[str]:
+    """What `expand` may choose: the template with every choice of its brackets, slots unfilled."""
+    bracket = _INNERMOST.search(template)
+    if bracket is None:
+        yield template
+        return
+    for choice in bracket[1].split("|"):
+        yield from alternatives(template[: bracket.start()] + choice + template[bracket.end() :])
+
+
+def has_wrong_article(text: str) -> bool:
+    """Does an a stand before a vowel, or an an before another sound?"""
+    return any(
+        (len(match[1]) == 2) != bool(_VOWEL.match(match[2].lower()))
+        for match in _ARTICLE_IN_USE.finditer(text)
+    )
+
+
+def tidy(text: str) -> str:
+    """Settle every a(n), and drop the spaces that an empty alternative left behind."""
+
     def article(match: re.Match[str]) -> str:
-        following = match[2].lower()
-        is_vowel = following[0] in "aeiou" and not following.startswith("uni")
-        return match[1] + ("n " if is_vowel else " ")
+        return match[1] + ("n " if _VOWEL.match(match[2].lower()) else " ")
 
-    # An alternative may be empty and leave its spaces behind.
     text = _DOUBLE_SPACE.sub(" ", _ARTICLE.sub(article, text))
     return _SPACE_BEFORE_MARK.sub("", text)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import copying
 from grammar import expand, sentence_case
 
 
@@ -23,7 +24,7 @@ class Topic:
 
 TOPICS = (
     Topic(
-        "temperature|the temperature|the temperature parameter|--temp",
+        "temperature|the temperature|the temperature parameter|--temp|the temperature setting|sampling temperature",
         (
             "Temperature [sets|controls] how [bold|random] the choice of the next token is. at 1 the model's own distribution is used, below 1 it becomes sharper, above 1 it becomes flatter.",
             "Temperature divides the logits before they become probabilities. a low value makes likely tokens even more likely, a high value gives unlikely tokens a chance.",
@@ -340,6 +341,25 @@ MEANING_QUESTIONS = (
     "[I do not understand|I don't know what is meant by] {topic}[.|]",
     "[In one sentence, what|In short, what|In simple words, what] is {topic}?",
     "{topic}[?|]",
+    "[What exactly is|What on earth is|So what is|Now, what is|What actually is] {topic}?",
+    "[Define|Describe|Summarise] {topic} [in one sentence|briefly|in plain words|for a child].",
+    "[I have heard|I read|People talk] about {topic}[. What is it?|, but what does it mean?|. Explain it.]",
+    "[Could you|Can you|Would you] [tell me|explain to me|say] what {topic} [is|means|does]?",
+    "[I would like|I want|I need] to [know|learn|understand] what {topic} [is|means|does][.|]",
+    "[What role does|What part does] {topic} play?",
+    "[meaning|definition|explanation] of {topic}",
+    "{topic}: [what is that|what does it do|please explain][?|]",
+    "[What|Which setting] is [known as|called] {topic}?",
+    "[What do I need|Why do models have|What is the purpose of|What is the point of] {topic}[ for|]?",
+    "[Help me with|Teach me|Show me|Help me learn] {topic}[.|, please.|]",
+    "[Remember|Remind me of|Repeat for me|Once more]: {topic}[.|?]",
+    "[I saw|I found|There is|They mention] {topic} in [a file|the manual|a list|my program][. What is that?|; what is it?|. Explain.|, what does it do?]",
+    "[Give|Write|Say] [me|us|a child|my friend] [the idea|the meaning|a summary|the main point] of {topic}[.|, please.]",
+    "[And|Also,|Next:|But] [what about|how about|what of] {topic}?",
+    # Whatever stands around it: the parameter is what the question is about.
+    "{noise} {topic}[?|.|]",
+    "{noise} {topic} {noise2}[?|.]",
+    "{noise}: {topic}[?|.|]",
 )
 EFFECT_QUESTIONS = (
     "[What happens|what happens] if [I raise|I lower|I change|I increase] {topic}?",
@@ -348,12 +368,17 @@ EFFECT_QUESTIONS = (
     "[What happens|What do I get] with a [high|low|large|small] {topic}?",
     "Why is {topic} important?",
     "Give me an example [of|for] {topic}.",
+    "[What if|What happens when] {topic} is [too high|too low|very large|very small|changed]?",
+    "[Does|How much does] {topic} [matter|change anything]?",
+    "[Tell me|Describe|Show me] the effect of {topic}.",
 )
 ADVICE_QUESTIONS = (
     "[What is a good value for|Which value should I use for|How should I set|How do I choose] {topic}?",
     "When should I use {topic}?",
     "[What do you recommend for|Any advice on|What is the best setting for] {topic}?",
     "[How high|How low] should {topic} be?",
+    "[Which|What] {topic} [should I choose|do you suggest|is best]?",
+    "[Give me a tip|Some advice|A hint|A rule of thumb] [on|for|about] {topic}[, please|][.|]",
 )
 COMPARISON_QUESTIONS = (
     "What is the difference between {first} and {second}?",
@@ -361,6 +386,29 @@ COMPARISON_QUESTIONS = (
     "{first} [or|vs|versus] {second}?",
     "Compare {first} [and|with] {second}.",
     "Is {first} the same as {second}?",
+    "[Explain|Describe|Tell me] the difference between {first} and {second}.",
+    "[I mix up|I confuse] {first} and {second}.",
+    "[Are|Is] {first} and {second} [the same|different]?",
+)
+# What people write around a question.
+BEFORE = (
+    "Quick question: ",
+    "hey, ",
+    "Hello! ",
+    "Please: ",
+    "I am new to this. ",
+    "Sorry to ask, but ",
+    "One more thing: ",
+    "Now tell me: ",
+)
+AFTER = (
+    " Thanks!",
+    " Please.",
+    " Thank you.",
+    " Be brief.",
+    " I am a beginner.",
+    " In an LLM, I mean.",
+    " Short answer, please.",
 )
 SYSTEM_PROMPTS = (
     "You are a helpful assistant.",
@@ -371,14 +419,23 @@ SYSTEM_PROMPTS = (
 )
 
 
+def messages(rng: random.Random) -> list[dict[str, str]]:
+    """One to three questions about parameters, each with an answer of one to three sentences."""
+    return [message for _ in range(rng.choice((1, 1, 2, 3))) for message in exchange(rng)]
+
+
 def exchange(rng: random.Random) -> list[dict[str, str]]:
-    """One question about a parameter and its answer in one to three sentences."""
+    """One question and its answer."""
     if rng.random() < 0.15:
         question, answer = _comparison(rng)
     else:
         question, answer = _about(rng, rng.choice(TOPICS))
     if rng.random() < 0.6:
         question = sentence_case(question)
+    if rng.random() < 0.12:
+        question = rng.choice(BEFORE) + question
+    if rng.random() < 0.12 and question[-1] in ".?":
+        question += rng.choice(AFTER)
     return [
         {"role": "user", "content": question},
         {"role": "assistant", "content": sentence_case(answer)},
@@ -395,7 +452,12 @@ def _about(rng: random.Random, topic: Topic) -> tuple[str, str]:
             (ADVICE_QUESTIONS, topic.advice),
         )
     )
-    question = expand(rng.choice(questions), {"topic": rng.choice(topic.names.split("|"))}, rng)
+    slots = {
+        "topic": rng.choice(topic.names.split("|")),
+        "noise": copying.common_words(rng),
+        "noise2": copying.common_words(rng),
+    }
+    question = expand(rng.choice(questions), slots, rng)
     answer = rng.choice(answers)
     if answers is topic.meaning and rng.random() < 0.3:
         answer += " " + rng.choice(topic.effect)

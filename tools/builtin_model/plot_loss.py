@@ -1,4 +1,4 @@
-"""Draw the loss curve of a run as a small SVG picture.
+"""Draw the loss curve of a run, and how well it copies, as a small SVG picture.
 
 python plot_loss.py --run run/ --to loss.svg
 """
@@ -9,30 +9,25 @@ import argparse
 import csv
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("svg")
-import matplotlib.pyplot as plt
+import svg
 
 
 def draw(rows: list[dict[str, str]], path: Path) -> None:
-    """Training loss as a line, held-out loss as points, over the tokens seen."""
-    figure, axes = plt.subplots(figsize=(6, 3.2))
-    millions = [int(row["tokens"]) / 1e6 for row in rows]
-    axes.plot(millions, [float(row["loss"]) for row in rows], linewidth=0.8, label="training")
-    held_out = [
-        (x, float(row["held_out_loss"]))
-        for x, row in zip(millions, rows, strict=True)
-        if row["held_out_loss"]
+    """Both over the tokens seen."""
+
+    def column(name: str) -> list[tuple[float, float]]:
+        return [(int(row["tokens"]) / 1e6, float(row[name])) for row in rows if row[name]]
+
+    last = int(int(rows[-1]["tokens"]) / 1e6)
+    step = max(1, round(last / 5, -1 if last > 50 else None))
+    ticks = [(millions, f"{millions} M") for millions in range(0, last + 1, step)]
+    losses = {"training": column("loss"), "held out": column("held_out_loss")}
+    copied = {"exercises in copying": column("copied"), "JSON": column("extracted")}
+    panels = [
+        svg.Panel("loss, nats a token", losses, ticks, top=2.0),
+        svg.Panel("answers right letter by letter", copied, ticks, top=1.0),
     ]
-    axes.plot(*zip(*held_out, strict=True), "o", markersize=3, label="held out")
-    axes.set_xlabel("million tokens")
-    axes.set_ylabel("loss (nats per token)")
-    axes.set_ylim(0, 3)
-    axes.legend()
-    axes.grid(alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    svg.write(panels, 2, path, width=360, height=200)
 
 
 def main() -> None:

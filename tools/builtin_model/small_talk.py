@@ -1,4 +1,4 @@
-"""Small talk in several moods, questions about the model itself, and echoes of any script."""
+"""Small talk in several moods, questions about the model itself, and what it cannot answer."""
 
 # One sentence a line reads better here than wrapped strings.
 # ruff: noqa: E501
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+import copying
 import names
 from grammar import expand, sentence_case
 
@@ -156,6 +157,17 @@ EXCHANGES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         ),
     ),
     (
+        (
+            "[what is|what are|who is|where is|explain|do you know|tell me about] {unknown}[?|]",
+            "[how old is|how many people live in|when was] {name}?",
+            "[why|how] [is|does|can|do] {unknown}?",
+        ),
+        (
+            "I am sorry, [I do not know|that is beyond me]. I am a small model that knows stories and LLM parameters.",
+            "I was never taught that. [Ask me for a story|Ask me about temperature, top-k or penalties] instead.",
+        ),
+    ),
+    (
         ("[yes|Yes|ok|okay|sure|of course|why not][.|!|]",),
         ("[Good|Great|Wonderful]! [Then tell me what you would like.|Give me the first words, and I will go on.|What should it be about?]",),
     ),
@@ -173,31 +185,16 @@ SYSTEM_PROMPTS = (
     "You are a creative companion. Be playful.",
 )
 
-# Ranges of whole scripts: the echo must survive text that no other part of the corpus contains.
-SCRIPTS = (
-    (0x3042, 0x3093),  # hiragana
-    (0x30A2, 0x30F3),  # katakana
-    (0x4E00, 0x4F00),  # some Chinese characters
-    (0x0627, 0x064A),  # Arabic
-    (0x1F600, 0x1F640),  # emoji faces
-    (0x1F400, 0x1F43F),  # emoji animals
-    (0x0410, 0x044F),  # Cyrillic
-    (0x03B1, 0x03C9),  # Greek
-    (0x05D0, 0x05EA),  # Hebrew
-    (0x00E0, 0x00FE),  # Latin letters with accents
-)
-ECHO_REQUESTS = (
-    "[Repeat|Echo|Say|Write|Copy] [this|the following|exactly this][:| text:] {text}",
-    "[Repeat|Say] after me: {text}",
-    "Repeat: {text}",
-    'Please [repeat|say|write] "{text}".',
-)
+
+def messages(rng: random.Random) -> list[dict[str, str]]:
+    """One to four exchanges."""
+    return [message for _ in range(rng.choice((1, 1, 2, 3, 4))) for message in exchange(rng)]
 
 
 def exchange(rng: random.Random) -> list[dict[str, str]]:
     """One user message and its answer."""
     questions, answers = rng.choice(EXCHANGES)
-    slots = {"name": names.word(rng)}
+    slots = {"name": names.word(rng), "unknown": copying.common_words(rng)}
     question = expand(rng.choice(questions), slots, rng)
     if rng.random() < 0.5:
         question = sentence_case(question)
@@ -208,25 +205,3 @@ def exchange(rng: random.Random) -> list[dict[str, str]]:
 def system_prompt(rng: random.Random) -> str:
     """A system prompt that fits small talk."""
     return expand(rng.choice(SYSTEM_PROMPTS), {}, rng)
-
-
-def _foreign_word(rng: random.Random) -> str:
-    first, last = rng.choice(SCRIPTS)
-    return "".join(chr(rng.randrange(first, last)) for _ in range(rng.randrange(1, 5)))
-
-
-def echo(rng: random.Random) -> list[dict[str, str]]:
-    """A request to repeat a text of composed words, numbers and letters of other scripts."""
-    makers = (
-        names.word,
-        lambda r: names.word(r).lower(),
-        _foreign_word,
-        _foreign_word,
-        names.number,
-        names.amount,
-        names.date,
-    )
-    maker_subset = rng.sample(makers, rng.choice((1, 1, 2, 3)))
-    text = " ".join(rng.choice(maker_subset)(rng) for _ in range(rng.randrange(1, 7)))
-    request = expand(rng.choice(ECHO_REQUESTS), {"text": text}, rng)
-    return [{"role": "user", "content": request}, {"role": "assistant", "content": text}]

@@ -71,6 +71,7 @@ FOODS = (
     "chestnuts|cherry pie|porridge|ginger biscuits|noodles|pears|pumpkin soup"
 ).split("|")
 SEASONS = ("spring", "summer", "autumn", "winter")
+COUNTS = ("two", "three", "four", "five", "seven", "ten")
 WEATHER = ("sunny", "windy", "rainy", "foggy", "snowy", "cold", "warm", "cloudy", "stormy")
 
 PRONOUNS = {
@@ -113,21 +114,32 @@ class Story:
     thing: str
 
 
-def character(rng: random.Random, without: Character | None = None) -> Character:
+UNKNOWN_NAMES, UNKNOWN_KINDS = 0.06, 0.02
+"""Shares of composed words in stories that nobody asked for."""
+
+
+def character(
+    rng: random.Random,
+    without: Character | None = None,
+    unknown_names: float = UNKNOWN_NAMES,
+    unknown_kinds: float = UNKNOWN_KINDS,
+) -> Character:
     """A new character; differs in name and kind from the one given."""
     while True:
         gender = rng.choice(("male", "female"))
         people = PEOPLE_MALE if gender == "male" else PEOPLE_FEMALE
         kind = rng.choice(rng.choice((ANIMALS, ANIMALS, people, CREATURES)))
+        if rng.random() < unknown_kinds:
+            kind = names.word(rng).lower()
         known = MALE_NAMES if gender == "male" else FEMALE_NAMES
-        name = names.word(rng) if rng.random() < 0.2 else rng.choice(known)
+        name = names.word(rng) if rng.random() < unknown_names else rng.choice(known)
         if without is None or (name != without.name and kind != without.kind):
             return Character(name, kind, rng.choice(ADJECTIVES), gender)
 
 
-def tell(rng: random.Random) -> Story:
-    """Compose one story of about 90 to 250 words."""
-    hero = character(rng)
+def tell(rng: random.Random, hero: Character | None = None) -> Story:
+    """Compose one story of about 90 to 250 words, about the hero if one is given."""
+    hero = hero or character(rng)
     friend = character(rng, without=hero)
     place, mood = rng.choice(list(PLACES)), rng.choice(MOODS)
     thing = rng.choice(OBJECTS)
@@ -180,31 +192,52 @@ def _slots(
         "food2": other_food,
         "season": rng.choice(SEASONS),
         "weather": rng.choice(WEATHER),
-        "count": rng.choice(("two", "three", "four", "five", "seven", "ten")),
+        "count": rng.choice(COUNTS),
     }
 
 
 ASK = (
     "[Tell me|Write|Write me|Please tell me|Please write|Can you tell me|I want|I would like|"
-    "Make up|Give me|Could you write|Invent]"
+    "Make up|Give me|Could you write|Invent|tell me|write|I'd like to hear|Create|Tell us]"
 )
-STORY_WORDS = "[story|short story|little story|tale|bedtime story]"
-REQUESTS = (
+STORY_WORDS = "[story|story|short story|little story|tale|bedtime story|short tale]"
+OPEN_REQUESTS = (
     f"{ASK} a(n) {STORY_WORDS}[.||!]",
+    f"{ASK} a(n) {STORY_WORDS} [set in|that happens in|in] a(n) {{place}}[.|]",
+    f"{ASK} a(n) {{mood}} {STORY_WORDS}[.|]",
+    "[story|Story|a story|tell me a story|Another story, please.|One more story!|write a story]",
+)
+# Every one of them says who the hero is.
+HERO_REQUESTS = (
     f"{ASK} a(n) {STORY_WORDS} about a(n) {{kind}}[.||!]",
     f"{ASK} a(n) {STORY_WORDS} about a(n) {{adj}} {{kind}}[.||!]",
     f"{ASK} a(n) {STORY_WORDS} about a(n) {{adj}} {{kind}}[.||!]",
+    f"{ASK} a(n) {STORY_WORDS} about a(n) {{adj}} {{kind}} [named|called] {{name}}[.|]",
     f"{ASK} a(n) {STORY_WORDS} about a(n) {{kind}} [named|called] {{name}}[.|]",
+    f"{ASK} a(n) {STORY_WORDS} about {{name}} the {{kind}}[.|]",
+    f"{ASK} a(n) {STORY_WORDS} about {{name}}, a(n) {{adj}} {{kind}}[.|]",
+    f"{ASK} a(n) {STORY_WORDS} about {{name}}[.|]",
     f"{ASK} a(n) {STORY_WORDS} about a(n) {{kind}} and a(n) {{fkind}}[.|]",
     f"{ASK} a(n) {STORY_WORDS} about {{name}} [and|the {{kind}} and] {{fname}}[.|]",
-    f"{ASK} a(n) {STORY_WORDS} [set in|that happens in|in] a(n) {{place}}[.|]",
-    f"{ASK} a(n) {{mood}} {STORY_WORDS}[.|]",
     f"{ASK} a(n) {{mood}} {STORY_WORDS} about a(n) {{kind}}[.|]",
+    f"{ASK} a(n) {{mood}} {STORY_WORDS} about a(n) {{adj}} {{kind}} in a(n) {{place}}[.|]",
     f"{ASK} a(n) {STORY_WORDS} about a(n) {{kind}} and a(n) {{thing}}[.|]",
     f"{ASK} a(n) {STORY_WORDS} about a(n) {{kind}} in a(n) {{place}}[.|]",
-    "[a|A] story about a(n) {adj} {kind}[.|]",
-    "[story|Story|a story|tell me a story|Another story, please.|One more story!|write a story]",
+    f"{ASK} a(n) {STORY_WORDS} with a(n) {{kind}} as the hero[.|]",
+    f"{ASK} a(n) {STORY_WORDS}[.|:] [The hero is|It is about] a(n) {{adj}} {{kind}}[.|]",
+    "[a|A|one|One] [story|short story] about a(n) {adj} {kind}[, please|][.|]",
+    "[Tell me|I want to hear] about a(n) {adj} {kind}[.|]",
     "a(n) {kind}, a(n) {fkind} and a(n) {thing}",
+)
+TITLES = (
+    "The {thing}",
+    "The {adj} {kind}",
+    "{name} and the {thing}",
+    "{name} the {kind}",
+    "{name}",
+    "The {kind} and the {fkind}",
+    "A(n) {mood} [day|story] in the {place}",
+    "The {kind} of the {place}",
 )
 SYSTEM_PROMPTS = (
     "You are a creative storyteller.",
@@ -219,8 +252,24 @@ SYSTEM_PROMPTS = (
 )
 
 
-def request(rng: random.Random, story: Story) -> str:
-    """A user message that asks for this story."""
+def requested(rng: random.Random) -> tuple[str, Story]:
+    """A user message that asks for a story, and the story.
+
+    Many heroes have names and even kinds that nobody heard of: they can only be copied.
+    """
+    if rng.random() < 0.2:
+        story = tell(rng)
+        return _request(rng, OPEN_REQUESTS, story), story
+    story = tell(rng, character(rng, unknown_names=0.35, unknown_kinds=0.2))
+    return _request(rng, HERO_REQUESTS, story), story
+
+
+def title(rng: random.Random, story: Story) -> str:
+    """A title, which is also what somebody may ask for in a word or two."""
+    return _request(rng, TITLES, story)
+
+
+def _request(rng: random.Random, templates: tuple[str, ...], story: Story) -> str:
     slots = {
         **story.hero.slots(""),
         **story.friend.slots("f"),
@@ -228,7 +277,7 @@ def request(rng: random.Random, story: Story) -> str:
         "mood": story.mood,
         "thing": story.thing,
     }
-    return expand(rng.choice(REQUESTS), slots, rng)
+    return expand(rng.choice(templates), slots, rng)
 
 
 def split_beginning(rng: random.Random, story: Story) -> tuple[str, str]:

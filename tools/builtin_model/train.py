@@ -1,9 +1,13 @@
 """Train the built-in model from nothing but the corpus beside this file.
 
-    python train.py --out run/ --steps 3500
+    python train.py --out run/ --minutes 95
 
 Writes tokenizer.json, checkpoint.pt (every few minutes; a run that is started again continues from
 it) and loss.csv into the folder. `export.py` turns the folder into a GGUF file.
+
+The learning rate follows the clock, so that a run ends in time on a machine that has other work,
+too. To end a run early, start it again with fewer --minutes and a short --decay-minutes.
+torch.compile, which doubles the speed, needs a C++ compiler.
 """
 
 from __future__ import annotations
@@ -16,12 +20,14 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import copying
 import corpus
+import extraction
 import tokens
 import torch
 import torch.nn.functional as F
@@ -33,7 +39,8 @@ MICRO_BATCH_TOKENS = 2048
 MICRO_BATCHES = 4
 POOL_DOCUMENTS = 1024
 WARMUP_STEPS = 60
-DECAY_SHARE = 0.45
+EVALUATION_STEPS = 200
+EXERCISES = 96
 MUON_RATE = 0.004
 ADAM_RATE = 0.001
 CHECKPOINT_SECONDS = 120
@@ -97,15 +104,20 @@ def _groups(
         yield group
 
 
-def loss_sum(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Weighted cross-entropy of a batch, and the sum of its weights."""
+def weighted_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Weighted cross-entropy, added up."""
+    losses = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+    return (losses * weights.clamp(min=0).flatten()).sum()
+
+
+compiled_loss = torch.compile(weighted_loss, dynamic=True)
+
+
+def logits_of(model: nn.Module, batch: Batch) -> Tensor:
+    """What the model says about every token, in bfloat16."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = model(batch.inputs)
-    losses = F.cross_entropy(
-        logits.flatten(0, 1).float(), batch.targets.flatten(), reduction="none"
-    )
-    weights = batch.weights.clamp(min=0).flatten()
-    return (losses * weights).sum(), weights.sum()
+        logits: Tensor = model(batch.inputs)
+    return logits
 
 
 def optimizers(model: Llama, pool: Executor) -> list[torch.optim.Optimizer]:
@@ -131,6 +143,7 @@ class Replicas:
         for replica in self.copies:
             for mine, shared in zip(replica.parameters(), model.parameters(), strict=True):
                 mine.data = shared.data
+            replica.compile(dynamic=True)
 
     def accumulate(self, micro_batches: list[Batch]) -> float:
         """Set the gradients of the model's mean loss over the micro-batches; return the loss."""
@@ -154,34 +167,59 @@ def _drain(model: Llama, waiting: deque[Batch], weight: float) -> float:
             batch = waiting.popleft()
         except IndexError:
             return loss
-        batch_loss, _ = loss_sum(model, batch)
+        batch_loss = compiled_loss(logits_of(model, batch), batch.targets, batch.weights)
         (batch_loss / weight).backward()
         loss += batch_loss.item() / weight
 
 
-def rate_factor(step: int, steps: int) -> float:
-    """Warm up, stay, then fall linearly to zero."""
-    warmup = min(1.0, (step + 1) / WARMUP_STEPS)
-    left = (steps - step) / max(1.0, steps * DECAY_SHARE)
-    return min(warmup, left, 1.0)
+@dataclass(frozen=True)
+class Schedule:
+    """Warm up, stay, then fall linearly to zero at the end of the time."""
+
+    seconds: float
+    decay_seconds: float
+
+    def rate_factor(self, step: int, elapsed: float) -> float:
+        warmup = min(1.0, (step + 1) / WARMUP_STEPS)
+        return max(0.0, min(warmup, (self.seconds - elapsed) / self.decay_seconds))
 
 
 @torch.no_grad()
-def evaluate(model: Llama, held_out: list[Batch]) -> float:
+def held_out_loss(model: Llama, batches: list[Batch]) -> float:
     """Mean loss on documents of another seed."""
-    total, weight = 0.0, 0.0
-    for batch in held_out:
-        loss, size = loss_sum(model, batch)
-        total, weight = total + loss.item(), weight + size.item()
-    return total / weight
+    total = sum(
+        weighted_loss(logits_of(model, batch), batch.targets, batch.weights).item()
+        for batch in batches
+    )
+    return total / float(sum(batch.weights.clamp(min=0).sum() for batch in batches))
+
+
+@torch.no_grad()
+def exact_share(model: Llama, batches: list[Batch]) -> float:
+    """Share of documents whose answers greedy decoding would give letter by letter."""
+    right = []
+    for batch in batches:
+        is_wrong = logits_of(model, batch).argmax(-1) != batch.targets
+        right.append(~(is_wrong & (batch.weights == 1)).any(dim=1))
+    return float(torch.cat(right).float().mean())
+
+
+def exercises(
+    tokenizer: tokens.Tokenizer, make: Callable[[random.Random], corpus.Document], seed: int
+) -> list[Batch]:
+    """Documents of one kind, to see copying appear."""
+    rng = random.Random(seed)
+    rows = tokens.encode(tokenizer, [make(rng) for _ in range(EXERCISES)])
+    rows.sort(key=lambda row: len(row[0]))
+    return [make_batch(group) for group in _groups(rows)]
 
 
 class Run:
     """A training run in a folder: its state on disk, and the loop that advances it."""
 
-    def __init__(self, folder: Path, steps: int, seed: int, threads: int) -> None:
+    def __init__(self, folder: Path, schedule: Schedule, seed: int, threads: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.steps, self.seed = folder, steps, seed
+        self.folder, self.schedule, self.seed = folder, schedule, seed
         self.step, self.tokens, self.seconds = 0, 0, 0.0
         torch.manual_seed(seed)
         self.shape = Shape()
@@ -227,16 +265,24 @@ class Run:
     def train(self) -> None:
         # A continued run draws a new part of the endless corpus instead of replaying the old one.
         stream = batches(self.tokenizer, self.shape, self.seed + 1 + self.step)
-        evaluation = batches(self.tokenizer, self.shape, self.seed + EVALUATION_SEED_OFFSET)
-        held_out = list(itertools.islice(evaluation, 8))
+        held_out_seed = self.seed + EVALUATION_SEED_OFFSET
+        held_out = list(itertools.islice(batches(self.tokenizer, self.shape, held_out_seed), 8))
+        copies = exercises(self.tokenizer, copying.messages, held_out_seed)
+        records = exercises(self.tokenizer, extraction.messages, held_out_seed)
+        started = time.monotonic() - self.seconds
         saved_at = time.monotonic()
-        while self.step < self.steps:
+        while self.seconds < self.schedule.seconds:
             loss = self._advance(list(itertools.islice(stream, MICRO_BATCHES)))
-            if self.step % 20 == 0 or self.step == self.steps:
-                held_out_loss = ""
-                if self.step % 100 == 0 or self.step == self.steps:
-                    held_out_loss = f"{evaluate(self.model, held_out):.4f}"
-                self._log(loss, held_out_loss)
+            self.seconds = time.monotonic() - started
+            if self.step % EVALUATION_STEPS == 0 or self.seconds >= self.schedule.seconds:
+                measured = (
+                    held_out_loss(self.model, held_out),
+                    exact_share(self.model, copies),
+                    exact_share(self.model, records),
+                )
+                self._log(loss, [f"{value:.4f}" for value in measured])
+            elif self.step % 20 == 0:
+                self._log(loss, ["", "", ""])
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 self.save()
                 saved_at = time.monotonic()
@@ -244,30 +290,29 @@ class Run:
 
     def _advance(self, micro_batches: list[Batch]) -> float:
         """One optimizer step over several micro-batches; returns the mean loss."""
-        started = time.monotonic()
         loss = self.replicas.accumulate(micro_batches)
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        factor = rate_factor(self.step, self.steps)
+        factor = self.schedule.rate_factor(self.step, self.seconds)
         for optimizer, rate in zip(self.optimizers, self.base_rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
             optimizer.step()
             optimizer.zero_grad()
         self.step += 1
         self.tokens += sum(batch.token_count for batch in micro_batches)
-        self.seconds += time.monotonic() - started
         return loss
 
-    def _log(self, loss: float, held_out_loss: str) -> None:
+    def _log(self, loss: float, measured: list[str]) -> None:
         path = self.folder / "loss.csv"
         is_new = not path.exists()
         with path.open("a", newline="") as stream:
             writer = csv.writer(stream)
             if is_new:
-                writer.writerow(["step", "tokens", "seconds", "loss", "held_out_loss"])
-            row = [self.step, self.tokens, round(self.seconds), f"{loss:.4f}", held_out_loss]
+                columns = ["held_out_loss", "copied", "extracted"]
+                writer.writerow(["step", "tokens", "seconds", "loss", *columns])
+            row = [self.step, self.tokens, round(self.seconds), f"{loss:.4f}", *measured]
             writer.writerow(row)
-        speed = self.tokens / self.seconds
-        print(f"step {self.step} loss {loss:.3f} {held_out_loss} {speed:.0f} token/s", flush=True)
+        speed = f"{self.tokens / self.seconds:.0f} token/s"
+        print(f"step {self.step} loss {loss:.3f} {' '.join(measured)} {speed}", flush=True)
 
 
 def keep_freed_memory() -> None:
@@ -283,13 +328,15 @@ def main() -> None:
     """Start or continue a run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, default=3500)
+    parser.add_argument("--minutes", type=float, default=95, help="of the whole run")
+    parser.add_argument("--decay-minutes", type=float, default=40, help="at the end of it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)  # parallel are the micro-batches: see Replicas
-    Run(arguments.out, arguments.steps, arguments.seed, arguments.threads).train()
+    schedule = Schedule(arguments.minutes * 60, arguments.decay_minutes * 60)
+    Run(arguments.out, schedule, arguments.seed, arguments.threads).train()
 
 
 if __name__ == "__main__":
