@@ -20,7 +20,7 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
 
     last = int(int(rows[-1]["tokens"]) / 1e6)
     step = max(1, round(last / 5, -1 if last > 50 else None))
-    ticks = [(millions, f"{millions} M") for millions in range(0, last + 1, step)]
+    ticks = [(millions, f"{millions} M") for millions in range(0, int(last) + 1, int(step))]
     losses = {"training": column("loss"), "held out": column("held_out_loss")}
     copied = {"exercises in copying": column("copied"), "JSON": column("extracted")}
     panels = [
