@@ -372,3 +372,11 @@ def test_what_is_exported_comes_back(format: str, project: Program) -> None:
 def test_an_unknown_format_is_told(project: Program) -> None:
     done = project.call("presets", "export", "terse", "--format", "olama")
     assert "did you mean ollama?" in done.complaint(3)
+
+
+def test_a_finished_run_becomes_a_preset_that_gives_it_again(program: Program) -> None:
+    run = ("generate", "Tell me a story.", "-n", "12", "--seed", "4", "--temperature", "1.1")
+    text = program.call(*run).text
+    assert program.call("presets", "new", "as-it-was", "--from", "last").code == 0
+    assert "# from flag --temperature" in (program.place / "presets/as-it-was.yaml").read_text()
+    assert program.call("generate", "Tell me a story.", "-p", "as-it-was").text == text
