@@ -75,6 +75,30 @@ def test_a_branch_that_ends_early_does_not_disturb_the_others(program: Program) 
     assert len(long["token_ids"]) == 9
 
 
+def test_more_answers_than_fit_into_one_batch_are_the_same(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer at once changes rounding at most; see above."""
+    write(program.place, {"p.txt": "Tell me a story.\nWhat is top-k?\nhi\n"})
+    flags = ("--prompts", "p.txt", "--grid", "temperature=0,0.3", "--samples", "2", "--json")
+    all_at_once = program.call("compare", *flags, "--seed", "3", "-n", "9").json
+    monkeypatch.setattr("llmparams_cli.engine.compare.AT_ONCE", 3)
+    three_at_once = program.call("compare", *flags, "--seed", "3", "-n", "9").json
+    assert texts(three_at_once) == texts(all_at_once)
+
+
+def texts(document: dict[str, Any]) -> list[tuple[str, str]]:
+    samples = [sample for variant in document["variants"] for sample in variant["samples"]]
+    return [(sample["prompt"], sample["text"]) for sample in samples]
+
+
+def test_the_time_limit_is_each_answers_own(program: Program) -> None:
+    found = variants(program, "--grid", "time_limit=0,0.000001", "--temperature", "0")
+    free, limited = (variant["samples"][0] for variant in found.values())
+    assert (free["stop"]["reason"], limited["stop"]["reason"]) == ("max-tokens", "time-limit")
+    assert len(limited["token_ids"]) == 1
+
+
 def test_csv_has_a_row_for_each_answer(program: Program) -> None:
     flags = ("--grid", "temperature=0.2,1", "--samples", "2", "--metric", "json")
     done = program.call(*STORY, "--csv", *flags, "--metric", "command:wc -c")

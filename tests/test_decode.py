@@ -10,7 +10,7 @@ from llmparams_cli.engine.library import llama
 from llmparams_cli.engine.llama import Context, Model
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
-from llmparams_cli.protocol import StopReason
+from llmparams_cli.protocol import Stop, StopReason
 
 
 @pytest.fixture(scope="module")
@@ -20,21 +20,26 @@ def model():
     loaded.close()
 
 
-def continuations(model: Model, seeds: list[int], length: int, size: int, **values: object):
-    """Decode one branch for each seed; `length` tokens at most."""
+def continuations(
+    model: Model, seeds: list[int], length: int, size: int, places: int = 0, **values: object
+):
+    """Decode one branch for each seed, `places` at a time; `length` tokens at most."""
     settings = resolve(Assignment(k, v, Origin(Source.FLAG)) for k, v in values.items())
     prompt = model.tokenize("Once upon a time there was a fox", begin=True)
     with Interrupt() as interrupt:
-        params = placement.context_params(settings, size, interrupt, len(seeds))
+        several = len(seeds) > 1
+        params = placement.context_params(
+            settings, size, interrupt, (places or len(seeds)) + several
+        )
         context = Context(model, params, size)
         branches = [Branch(Sampler(model, settings, seed, size)) for seed in seeds]
-        for column in decode(context, [Group(prompt, branches)]):
+        for column in decode(context, [Group(prompt, branches, several=several)]):
             for branch, row in column:
                 token = branch.sampler.sample(context, row)
                 assert token is not None
                 branch.tokens.append(token)
-            if len(branches[0].tokens) == length:
-                break
+                if len(branch.tokens) == length:
+                    branch.stop = Stop(StopReason.MAX_TOKENS, "")
         for branch in branches:
             branch.sampler.close()
         context.close()
@@ -71,3 +76,22 @@ def test_a_prompt_in_several_batches_gives_the_same_logits(model):
     whole = continuations(model, [1], 8, 256, temperature=0.0)
     parts = continuations(model, [1], 8, 256, temperature=0.0, batch_size=4, ubatch_size=4)
     assert whole[0].tokens == parts[0].tokens
+
+
+def test_branches_that_wait_for_a_place_go_on_as_the_first(model):
+    done = continuations(model, [5, 6, 5, 6, 5], 8, 256, places=2, temperature=1.5)
+    assert all(branch.stop and len(branch.tokens) == 8 for branch in done)
+    assert {branch.sequence for branch in done} == {0, 1}
+    assert done[0].tokens == done[2].tokens == done[4].tokens
+    assert done[1].tokens == done[3].tokens != done[0].tokens
+
+
+def test_the_cells_of_those_that_ended_are_free_again(model):
+    """Five branches of 20 tokens, one after the other, where only one has room."""
+    done = continuations(model, [1] * 5, 20, 40, places=1, ignore_eos=True)
+    assert [len(branch.tokens) for branch in done] == [20] * 5
+
+
+def test_each_branch_began_before_it_drew(model):
+    first, second, third = continuations(model, [1, 2, 3], 8, 256, places=2)
+    assert 0 < first.started <= second.started < third.started

@@ -95,7 +95,7 @@ def command(
     if found[0].prepared.model.is_builtin:
         env.note("no --model given: using the small built-in model")
     names = [each.variant.name for each in found for _ in range(samples)]
-    with ProgressBar(env) as progress, view.watching(env, names, len(texts)) as watch:
+    with ProgressBar(env) as progress, view.watching(env, names, len(texts), progress) as watch:
         variants = job.run(
             env,
             found,

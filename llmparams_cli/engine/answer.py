@@ -52,7 +52,6 @@ class Answer:
         self._stream: TextStream[Token] = TextStream(request.settings["stop"])
         self._tokens: list[Token] = []
         self._text: list[str] = []
-        self._started = time.perf_counter()
         self._prompt_done = self._first_token = self._ended = 0.0
         if self._max_tokens == 0:
             self.branch.stop = Stop(StopReason.MAX_TOKENS, "0 tokens")
@@ -109,6 +108,7 @@ class Answer:
         if stop.reason is not StopReason.STOP_SEQUENCE and self._tokens:
             yield from self._pieces(self._stream.finish(self._tokens[-1]))
         ended = self._ended or time.perf_counter()
+        started = self.branch.started or ended
         prompt_done = self._prompt_done or ended
         yield Finished(
             "".join(self._text),
@@ -116,9 +116,9 @@ class Answer:
             Usage(prompt_tokens, len(self._tokens), cached),
             Timing(
                 load_s,
-                prompt_done - self._started,
+                prompt_done - started,
                 ended - prompt_done,
-                (self._first_token or ended) - self._started,
+                (self._first_token or ended) - started,
             ),
             tuple(self._tokens),
         )

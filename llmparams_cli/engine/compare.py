@@ -1,115 +1,168 @@
-"""Many variants of one answer, decoded together: each prompt is read once."""
+"""Many answers decoded together: each prompt is read once, however many answers it gets."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from contextlib import closing
+from itertools import groupby
 
 from llmparams_cli.engine import grammar, machine, placement
 from llmparams_cli.engine.answer import Answer
 from llmparams_cli.engine.chain import Sampler
-from llmparams_cli.engine.decode import Group, decode
+from llmparams_cli.engine.decode import Branch, Group, decode
 from llmparams_cli.engine.generate import Engine, draw_seed
 from llmparams_cli.engine.llama import Context
 from llmparams_cli.errors import BackendError, ContextOverflow
-from llmparams_cli.protocol import Finished, Piece, Request, Started
+from llmparams_cli.protocol import Event, Request, Started, Stop, StopReason
 from llmparams_cli.units import size_text
 
+AT_ONCE = 32  # answers in one batch; more of them do not make it faster
 AS_ENDLESS = 512  # tokens that an answer without a limit is given room for
 
 
-@dataclass(frozen=True)
-class Column:
-    """One variant's next event; `number` is its place among the requests."""
-
-    number: int
-    event: Started | Piece | Finished
+Numbered = tuple[int, Event]  # an answer's event, and the place of its request
 
 
-def together(engine: Engine, requests: Sequence[Request]) -> Iterator[Column]:
-    """Answer all requests in one batch a step: a Started, Pieces and a Finished for each.
+def together(engine: Engine, requests: Sequence[Request]) -> Iterator[Numbered]:
+    """Answer all requests, many at a time in one batch a step; as one ends, the next joins.
 
-    Settings of scope 'context' are taken from the first. Each request draws its own random
-    numbers from its own seed: equal seeds, equal numbers.
+    A Started, Pieces and a Finished for each. Settings of scope 'context' are taken from the
+    first. Each request draws its own random numbers from its own seed: equal seeds, equal
+    numbers.
     """
-    env, first = engine.env, requests[0].settings
+    first = requests[0].settings
     prompts = [tuple(engine.tokens(r.messages, raw=r.raw)[0]) for r in requests]
-    limit = placement.context_size(env, first, engine.header)
+    limit = placement.context_size(engine.env, first, engine.header)
     for prompt, request in zip(prompts, requests, strict=True):
         if len(prompt) + max(1, min(request.settings["max_tokens"], 1)) > limit:
             raise ContextOverflow(
                 f"the prompt has {len(prompt)} tokens and the context holds {limit}",
                 "--context makes room, as far as the model can take it",
             )
-    size = _cells(engine, requests, prompts, limit)
-    params = placement.context_params(first, size, engine.interrupt, len(requests))
-    with ExitStack() as stack:
-        context = stack.enter_context(closing(Context(engine.model, params, size)))
+    places, size = _room(engine, requests, prompts, limit)
+    params = placement.context_params(first, size, engine.interrupt, places + 1)
+    with closing(Context(engine.model, params, size)) as context:
         context.attach_adapters(placement.lora_adapters(first))
-        answers = []
-        for number, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
-            seed = draw_seed(request.settings)
-            constraint = grammar.from_settings(engine.model, request.settings, env.note)
-            sampler = Sampler(engine.model, request.settings, seed, limit, constraint)
-            stack.enter_context(closing(sampler))
-            if request.settings["penalize_prompt"]:
-                sampler.show_prompt(list(prompt))
-            answers.append(Answer(engine.model, context, sampler, request, engine.interrupt))
-            yield Column(number, Started("", prompt, seed, engine.info, limit))
-        yield from _run(engine, context, answers, prompts, limit)
+        with _Answers(engine, context, requests, prompts, limit) as answers:
+            yield from answers.run()
 
 
-def _run(
-    engine: Engine,
-    context: Context,
-    answers: Sequence[Answer],
-    prompts: Sequence[tuple[int, ...]],
-    limit: int,
-) -> Iterator[Column]:
-    numbers = {id(answer.branch): number for number, answer in enumerate(answers)}
-    groups = [
-        Group(prompt, [a.branch for a, p in zip(answers, prompts, strict=True) if p == prompt])
-        for prompt in dict.fromkeys(prompts)
-    ]
-    ended: set[int] = set()
-    engine.interrupt.start_clock()
-    total = sum(len(group.prompt) for group in groups)
-    for rows in decode(context, groups, lambda n: engine.progress("reading", n / total), limit):
-        for branch, row in rows:
-            number = numbers[id(branch)]
-            for piece in answers[number].step(row):
-                yield Column(number, piece)
-            if branch.stop:
-                ended.add(number)
-                for event in answers[number].end(len(prompts[number]), 0, 0.0):
-                    yield Column(number, event)
-    engine.progress("reading", 1.0)
-    for number, answer in enumerate(answers):
-        if number not in ended:
-            for event in answer.end(len(prompts[number]), 0, 0.0):
-                yield Column(number, event)
+class _Answers:
+    """Those in progress, by the number of their request. Each exists from when it joins the
+    batch until it ends.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        context: Context,
+        requests: Sequence[Request],
+        prompts: Sequence[tuple[int, ...]],
+        limit: int,
+    ) -> None:
+        self._engine = engine
+        self._context = context
+        self._requests = requests
+        self._prompts = prompts
+        self._limit = limit
+        self._live: dict[int, Answer] = {}
+        self._numbers: dict[Branch, int] = {}
+        self._begun: list[Numbered] = []
+
+    def __enter__(self) -> _Answers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for answer in self._live.values():
+            answer.branch.sampler.close()
+
+    def run(self) -> Iterator[Numbered]:
+        progress = self._engine.progress
+        longest = max(map(len, self._prompts))
+        for column in decode(
+            self._context, self._groups(), lambda n: progress("reading", n / longest), self._limit
+        ):
+            progress("reading", 1.0)
+            yield from self._take_begun()
+            for branch, row in column:
+                number = self._numbers[branch]
+                pieces = self._live[number].step(row)
+                yield from ((number, piece) for piece in pieces)
+                self._stop_in_time(number)
+            for number in [n for n, answer in self._live.items() if answer.branch.stop]:
+                yield from self._end(number)
+        progress("reading", 1.0)
+        yield from self._take_begun()
+        for number in list(self._live):
+            yield from self._end(number)
+
+    def _groups(self) -> Iterator[Group]:
+        """Equal prompts side by side; their branches are made as they join."""
+        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(self._prompts))}
+        numbers = sorted(range(len(self._requests)), key=lambda n: places[self._prompts[n]])
+        for prompt, same in groupby(numbers, key=lambda n: self._prompts[n]):
+            found = list(same)
+            yield Group(prompt, map(self._begin, found), several=len(found) > 1)
+
+    def _begin(self, number: int) -> Branch:
+        engine, request, prompt = self._engine, self._requests[number], self._prompts[number]
+        seed = draw_seed(request.settings)
+        constraint = grammar.from_settings(engine.model, request.settings, engine.env.note)
+        sampler = Sampler(engine.model, request.settings, seed, self._limit, constraint)
+        if request.settings["penalize_prompt"]:
+            sampler.show_prompt(list(prompt))
+        answer = Answer(engine.model, self._context, sampler, request, engine.interrupt)
+        self._live[number] = answer
+        self._numbers[answer.branch] = number
+        self._begun.append((number, Started("", prompt, seed, engine.info, self._limit)))
+        return answer.branch
+
+    def _take_begun(self) -> list[Numbered]:
+        begun, self._begun = self._begun, []
+        return begun
+
+    def _stop_in_time(self, number: int) -> None:
+        """The time limit counts for each answer alone; the interrupt's clock is for all."""
+        branch, limit = self._live[number].branch, self._requests[number].settings["time_limit"]
+        if limit > 0 and time.perf_counter() - branch.started >= limit and branch.stop is None:
+            branch.stop = Stop(StopReason.TIME_LIMIT, f"{limit:g} s")
+
+    def _end(self, number: int) -> Iterator[Numbered]:
+        answer = self._live.pop(number)
+        del self._numbers[answer.branch]
+        answer.branch.sampler.close()
+        for event in answer.end(len(self._prompts[number]), 0, 0.0):
+            yield number, event
 
 
-def _cells(
+def _room(
     engine: Engine,
     requests: Sequence[Request],
     prompts: Sequence[tuple[int, ...]],
     limit: int,
-) -> int:
-    """Tokens of cache for all: prompts that are alike share theirs."""
-    shared = sum(map(len, dict.fromkeys(prompts)))
-    own = 0
-    for request, prompt in zip(requests, prompts, strict=True):
-        most = request.settings["max_tokens"]
-        own += min(limit - len(prompt), most if most >= 0 else AS_ENDLESS) + 1
-    wanted = shared + own
+) -> tuple[int, int]:
+    """How many answers at once, and the tokens of cache for them: all, at most AT_ONCE, or as
+    many as memory is left for.
+    """
+    longest = max(map(len, prompts))
+    own = longest if len(set(prompts)) > 1 else 1  # of its prompt, in each answer's cells
+    most = max(map(_most, requests))
+    each = own + min(limit - min(map(len, prompts)), most) + 1
+    places = min(AT_ONCE, len(requests))
     fits = placement.tokens_in_memory(requests[0].settings, engine.header)
-    if fits is not None and wanted > fits:
-        free = machine.available_memory() or 0
+    if fits is not None:
+        places = min(places, (fits - longest) // each)
+    if places < 1:
+        free = size_text(machine.available_memory() or 0)
         raise BackendError(
-            f"{len(requests)} answers need a context of {wanted} tokens; memory is left for "
-            f"{max(0, fits)} ({size_text(free)} are free)",
-            "fewer variants, or a smaller --max-tokens",
+            f"an answer needs a context of {longest + each} tokens; memory is left for "
+            f"{max(0, fits or 0)} ({free} are free)",
+            "a smaller --max-tokens",
         )
-    return wanted
+    return places, longest + places * each
+
+
+def _most(request: Request) -> int:
+    limit: int = request.settings["max_tokens"]
+    return limit if limit >= 0 else AS_ENDLESS

@@ -107,7 +107,8 @@ class Model:
 class Context:
     """The KV cache and the batch of one decode loop. `params` is a llama_context_params.
 
-    `size` is the number of tokens it may hold; the library rounds its own number up.
+    `size` is the number of tokens it may hold, the library rounds its own number up;
+    `sequences` is how many texts may share them.
     """
 
     def __init__(self, model: Model, params: Any, size: int) -> None:
@@ -126,6 +127,7 @@ class Context:
         if not self.memory:
             raise ModelError(f"{model.path}: this model computes embeddings; it writes no text")
         self.size = min(size, int(lib.llama_n_ctx(self.handle)))
+        self.sequences: int = lib.llama_n_seq_max(self.handle)
         self.batch_size: int = lib.llama_n_batch(self.handle)
         self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
         self._decode = lib.llama_decode
@@ -184,10 +186,13 @@ class Context:
         lib.llama_memory_clear(self.memory, True)
         return False
 
-    def share(self, first: int, sequences: int) -> None:
-        """Let the `sequences` from `first` on all begin with what the first one holds."""
-        for sequence in range(first + 1, first + sequences):
-            llama().llama_memory_seq_cp(self.memory, first, sequence, -1, -1)
+    def copy(self, source: int, sequence: int) -> None:
+        """Let a sequence begin with all that another one holds; the cells are shared."""
+        llama().llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
+
+    def drop(self, sequence: int) -> None:
+        """Forget a whole sequence."""
+        llama().llama_memory_seq_rm(self.memory, sequence, -1, -1)
 
     def logits(self, row: int) -> Any:
         """Pointer to the n_vocab logits of output `row` of the last batch."""

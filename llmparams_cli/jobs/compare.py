@@ -21,9 +21,9 @@ from llmparams_cli.presets import values
 from llmparams_cli.presets.files import read_text, resolve
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
 
-AT_ONCE = 32  # branches in one batch; more of them wait for the next
 MOST = 4096  # answers to one prompt
 GRID = Origin(Source.FLAG, "--grid")
+Asked = tuple["Candidate", str, Request]  # with the prompt, as it was given
 Progress = Callable[[str, float], None]
 Watch = Callable[[int, Piece | Finished], None]
 
@@ -140,58 +140,43 @@ def run(
 ) -> list[Variant]:
     """Answer every prompt with every variant, `samples` times with seeds in a row.
 
-    `watch` sees pieces and ends as they come, with the number of the answer among those of
-    its prompt: the samples of the first variant, then those of the second, …
+    `watch` sees pieces and ends as they come, with the number of the answer: the samples of
+    the first variant, then those of the second, …; then the same for the next prompt.
     """
+    from llmparams_cli.engine.compare import together
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
 
     if len(found) * samples > MOST:
         raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
+    asked = [each for prompt in prompts for each in _asked(found, prompt, samples, raw)]
     first = found[0]
+    answers: dict[int, Sample] = {}
     with (
-        Interrupt(first.settings["time_limit"]) as interrupt,
+        Interrupt() as interrupt,
         Engine(env, first.prepared.model, first.settings, interrupt, progress) as engine,
     ):
-        for prompt in prompts:
-            jobs = list(_jobs(found, prompt, samples, raw))
-            for start in range(0, len(jobs), AT_ONCE):
-                part = jobs[start : start + AT_ONCE]
-                for number, finished in _answers(engine, part, start, watch):
-                    if finished.stop.reason is StopReason.INTERRUPTED:
-                        raise KeyboardInterrupt
-                    candidate, request = jobs[number]
-                    seed = request.settings["seed"]
-                    numbers = measure(finished, metrics)
-                    candidate.variant.samples.append(Sample(prompt, seed, finished, numbers))
-    for candidate in found:
-        candidate.variant.samples.sort(key=lambda s: (prompts.index(s.prompt), s.seed))
+        for number, event in together(engine, [request for _, _, request in asked]):
+            if isinstance(event, Started):
+                continue
+            watch(number, event)
+            if isinstance(event, Finished):
+                if event.stop.reason is StopReason.INTERRUPTED:
+                    raise KeyboardInterrupt
+                _, prompt, request = asked[number]
+                numbers = measure(event, metrics)
+                answers[number] = Sample(prompt, request.settings["seed"], event, numbers)
+    for number, (candidate, _, _) in enumerate(asked):
+        candidate.variant.samples.append(answers[number])
     return [candidate.variant for candidate in found]
 
 
-def _jobs(
-    found: Sequence[Candidate], prompt: str, samples: int, raw: bool
-) -> Iterator[tuple[Candidate, Request]]:
+def _asked(found: Sequence[Candidate], prompt: str, samples: int, raw: bool) -> Iterator[Asked]:
     for candidate in found:
         prepared = candidate.prepared
         without_template = raw or not prepared.model.header.chat_template
         for sample in range(samples):
             seed = (candidate.settings["seed"] + sample) % (2**32 - 1)
             settings = candidate.settings.but(Assignment("seed", seed, GRID))
-            yield (
-                candidate,
-                Request(prepared.messages(prompt), settings, without_template, logprobs=0),
-            )
-
-
-def _answers(
-    engine: Any, jobs: Sequence[tuple[Candidate, Request]], start: int, watch: Watch
-) -> Iterator[tuple[int, Finished]]:
-    from llmparams_cli.engine.compare import together
-
-    for column in together(engine, [request for _, request in jobs]):
-        if isinstance(column.event, Started):
-            continue
-        watch(start + column.number, column.event)
-        if isinstance(column.event, Finished):
-            yield start + column.number, column.event
+            messages = prepared.messages(prompt)
+            yield candidate, prompt, Request(messages, settings, without_template, logprobs=0)
