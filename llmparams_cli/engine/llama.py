@@ -15,6 +15,7 @@ from llmparams_cli.errors import BackendError, ExitCode, ModelError
 
 # LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
 ATTR_SPECIAL = 1 << 0 | 1 << 3
+IMPOSSIBLE = -1000.0  # a logit so far below the best that its weight is 0 in any precision
 
 
 class Model:
@@ -225,8 +226,7 @@ class Context:
 class Distribution:
     """The softmax of raw logits (pointer to `size` floats); `entropy` is in bits.
 
-    In single precision, with sums in double: a vocabulary of 150,000 takes a third of a
-    millisecond.
+    In single precision: numpy's pairwise sums keep six digits of a vocabulary of 150,000.
     """
 
     def __init__(self, logits: Any, size: int) -> None:
@@ -235,11 +235,10 @@ class Distribution:
         values = np.ctypeslib.as_array(logits, shape=(size,))
         self._shifted = values - values.max()
         weights = np.exp(self._shifted)
-        total = float(weights.sum(dtype=np.float64))
+        total = float(weights.sum())
         self._log_total = math.log(total)
-        possible = weights > 0  # 0 x -inf is no number
-        products = np.multiply(weights, self._shifted, where=possible, out=np.zeros_like(weights))
-        mean = float(products.sum(dtype=np.float64)) / total
+        finite = np.maximum(self._shifted, IMPOSSIBLE)  # 0 x -inf is no number
+        mean = float(np.dot(weights, finite)) / total
         self.entropy = max(0.0, (self._log_total - mean) / math.log(2))
 
     def logprob(self, token: int) -> float:
