@@ -7,17 +7,11 @@ drawn like any other and is no part of the text.
 
 from __future__ import annotations
 
+import math
+from array import array
 from dataclasses import dataclass, field
 
 from llmparams_cli.protocol import Effect, Finished, Started
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A candidate after one stage; None for both: the stage or one before it removed it."""
-
-    logit: float | None
-    probability: float | None
 
 
 @dataclass(frozen=True)
@@ -26,7 +20,9 @@ class Stage:
 
     `cut` is the probability that the removed ones had before it, `rank` that of the drawn
     token afterwards (None: removed). The first stage is called 'model': the bare
-    distribution. `standings` are parallel to the token's `candidates`.
+    distribution. `logits` (float32) are parallel to the token's `candidates`; minus infinity:
+    the stage or one before it removed that one. `log_total` is the logarithm of the sum of
+    the exponentials of all logits that are left, those of candidates not shown included.
     """
 
     name: str
@@ -34,7 +30,17 @@ class Stage:
     cut: float
     entropy: float
     rank: int | None
-    standings: tuple[Standing, ...]
+    logits: array[float]
+    log_total: float
+
+    def probability(self, place: int) -> float | None:
+        """That of the candidate in this place; None: removed."""
+        logit = self.logits[place]
+        return None if logit == -math.inf else math.exp(logit - self.log_total)
+
+    def probabilities(self) -> list[float | None]:
+        """Those of all candidates."""
+        return [self.probability(place) for place in range(len(self.logits))]
 
 
 @dataclass(frozen=True)
@@ -74,10 +80,10 @@ class TokenView:
     def model(self) -> Stage:
         return self.stages[0]
 
-    def standing(self, stage: Stage) -> Standing:
+    def probability(self, stage: Stage) -> float | None:
         """That of the drawn token."""
         ids = [id for id, _ in self.candidates]
-        return stage.standings[ids.index(self.id)]
+        return stage.probability(ids.index(self.id))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ seed, so the numbers shown are the numbers used; a draw that comes out otherwise
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
@@ -17,15 +18,7 @@ from llmparams_cli.engine.chain import Sampler
 from llmparams_cli.engine.llama import Model
 from llmparams_cli.engine.recording import Recording, pointer
 from llmparams_cli.errors import BackendError
-from llmparams_cli.explanation import (
-    Fit,
-    Forced,
-    Penalised,
-    Stage,
-    Standing,
-    TokenView,
-    WhatIf,
-)
+from llmparams_cli.explanation import Fit, Forced, Penalised, Stage, TokenView, WhatIf
 from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
 from llmparams_cli.params.spec import Scope
@@ -177,7 +170,7 @@ class Replay:
         shown = _shown(table, steps, drawn, top)
         all_steps = [("model", table), *steps]
         stages = []
-        before: dict[str, Any] = {}
+        before = None
         for name, left in all_steps:
             stage, before = _stage(name, left, before, shown, drawn, len(logits))
             stages.append(stage)
@@ -288,28 +281,25 @@ def _shown(table: Any, steps: Sequence[Step], drawn: int, top: int) -> list[int]
 
 
 def _stage(
-    name: str, left: Any, before: dict[str, Any], shown: Sequence[int], drawn: int, size: int
-) -> tuple[Stage, dict[str, Any]]:
+    name: str, left: Any, before: Any, shown: Sequence[int], drawn: int, size: int
+) -> tuple[Stage, Any]:
+    """The stage, and what it left: a probability for each token. `before` is that of the stage
+    before it, or None.
+    """
     import numpy as np
 
-    probabilities = np.zeros(size)
-    there = np.zeros(size, dtype=bool)
-    logits = np.zeros(size, dtype=np.float32)
-    weights = softmax(left["logit"])
-    probabilities[left["id"]], logits[left["id"]] = weights, left["logit"]
-    there[left["id"]] = left["logit"] > -np.inf
-    cut = float(before["p"][~there].sum()) if before else 0.0
-    seen = weights > 0
-    entropy = -float((weights[seen] * np.log2(weights[seen])).sum())
-    rank = 1 + int((probabilities > probabilities[drawn]).sum()) if there[drawn] else None
-    standings = tuple(
-        Standing(float(logits[token]), float(probabilities[token]))
-        if there[token]
-        else Standing(None, None)
-        for token in shown
-    )
-    stage = Stage(name, int(there.sum()), max(0.0, cut), max(0.0, entropy), rank, standings)
-    return stage, {"p": probabilities}
+    logits = np.full(size, -np.inf, dtype=np.float32)
+    logits[left["id"]] = left["logit"]
+    there = logits > -np.inf
+    log_total = _log_total(logits)
+    probabilities = np.exp(logits.astype(np.float64) - log_total)
+    cut = 0.0 if before is None else float(before[~there].sum())
+    seen = probabilities[probabilities > 0]
+    entropy = -float((seen * np.log2(seen)).sum())
+    rank = 1 + int((logits > logits[drawn]).sum()) if there[drawn] else None
+    kept = array("f", logits[shown].tobytes())
+    stage = Stage(name, int(there.sum()), cut, max(0.0, entropy), rank, kept, log_total)
+    return stage, probabilities
 
 
 def _in(table: Any, token: int) -> bool:
@@ -321,6 +311,12 @@ def softmax(logits: Any) -> Any:
     """Probabilities of logits, in double precision."""
     import numpy as np
 
-    logits = logits.astype(np.float64)
-    weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
+    return np.exp(logits.astype(np.float64) - _log_total(logits))
+
+
+def _log_total(logits: Any) -> float:
+    """The logarithm of the sum of their exponentials."""
+    import numpy as np
+
+    top = float(logits.max())
+    return top + float(np.log(np.exp(logits.astype(np.float64) - top).sum()))

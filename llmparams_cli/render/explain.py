@@ -69,8 +69,8 @@ def _overview(token: TokenView, deciders: Sequence[str]) -> str:
     first, last = token.model, _before_draw(token)
     return (
         f"{token.number:>4}  {_name(token.text):<{LONGEST_TOKEN}}  "
-        f"{_percent(token.standing(first).probability):>6}  "
-        f"{_percent(token.standing(last).probability):>6}  "
+        f"{_percent(token.probability(first)):>6}  "
+        f"{_percent(token.probability(last)):>6}  "
         f"{first.rank or 0:>5}  {last.kept:>6}  {last.entropy:>5.2f}  {', '.join(deciders)}"
     )
 
@@ -223,7 +223,7 @@ def _waterfall(view: _View, token: TokenView) -> None:
         rank = "-" if stage.rank is None else str(stage.rank)
         row = f"{stage.name:<12} {stage.kept:>6} {_percent(stage.cut):>6} "
         row += f"{stage.entropy:>5.2f} {rank:>5} "
-        values = (f"{_percent(stage.standings[i].probability):>{widths[i]}}" for i in shown)
+        values = (f"{_percent(stage.probability(i)):>{widths[i]}}" for i in shown)
         view.line(f"{row} {' '.join(values)}")
     view.line("* was drawn; · was removed; cut is the probability that a stage removed", DIM)
 
@@ -309,8 +309,8 @@ def _token_object(token: TokenView) -> dict[str, Any]:
                 "cut": stage.cut,
                 "entropy": stage.entropy,
                 "rank": stage.rank,
-                "logits": [each.logit for each in stage.standings],
-                "probabilities": [each.probability for each in stage.standings],
+                "logits": list(stage.logits),
+                "probabilities": stage.probabilities(),
             }
             for stage in token.stages
         ],

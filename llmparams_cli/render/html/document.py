@@ -11,9 +11,8 @@ import base64
 import math
 import sys
 from array import array
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import compress, groupby
 from typing import Any
 
 from llmparams_cli.explanation import Explanation, Stage, TokenView, WhatIf
@@ -131,18 +130,14 @@ def _stage(stage: Stage, before: Stage | None) -> dict[str, Any]:
     """`left` are the candidates still there, as places from..to; `logits` is theirs, unless
     nothing changed but who is there.
     """
-    there = [standing.logit is not None for standing in stage.standings]
+    there = [logit > -math.inf for logit in stage.logits]
     left, at = [], 0
     for is_there, group in groupby(there):
         size = len(list(group))
         left += [at, at + size] if is_there else []
         at += size
-    logits = [each.logit for each in stage.standings if each.logit is not None]
-    known = before and [
-        old.logit
-        for old, new in zip(before.standings, stage.standings, strict=True)
-        if new.logit is not None
-    ]
+    logits = array("f", compress(stage.logits, there))
+    known = before and array("f", compress(before.logits, there))
     return {
         "name": stage.name,
         "kept": stage.kept,
@@ -150,36 +145,25 @@ def _stage(stage: Stage, before: Stage | None) -> dict[str, Any]:
         "entropy": _short(stage.entropy),
         "rank": stage.rank,
         "left": left,
-        "log_total": _log_total(stage),
+        "log_total": stage.log_total,
         "logits": None if logits == known else _packed(logits),
     }
-
-
-def _log_total(stage: Stage) -> float:
-    """As the most probable recorded token tells it; one is there at every stage."""
-    probability, logit = max(
-        (each.probability, each.logit)
-        for each in stage.standings
-        if each.probability is not None and each.logit is not None
-    )
-    return logit - math.log(probability)
 
 
 def _best(model: Stage, recorded: Recorded) -> int:
     """How many of the first candidates are the model's best without a gap."""
     total = 0.0
-    for count, standing in enumerate(model.standings[: recorded.most], 1):
-        total += standing.probability or 0.0
+    for count, probability in enumerate(model.probabilities()[: recorded.most], 1):
+        total += probability or 0.0
         if count >= recorded.top and total >= recorded.coverage:
             return count
-    return min(len(model.standings), max(recorded.most, recorded.top))
+    return min(len(model.logits), max(recorded.most, recorded.top))
 
 
-def _packed(logits: Sequence[float]) -> str:
-    numbers = array("f", logits)
+def _packed(logits: array[float]) -> str:
     if sys.byteorder == "big":
-        numbers.byteswap()
-    return base64.b64encode(numbers.tobytes()).decode()
+        logits.byteswap()
+    return base64.b64encode(logits.tobytes()).decode()
 
 
 def _short(value: float) -> float | None:
