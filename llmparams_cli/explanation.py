@@ -11,6 +11,7 @@ import math
 from array import array
 from dataclasses import dataclass, field
 
+from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Effect, Finished, Started
 
 
@@ -146,8 +147,9 @@ class Fit:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All of it."""
+    """All of it; `settings` are those of the request."""
 
+    settings: Settings
     started: Started
     finished: Finished
     tokens: tuple[TokenView, ...]

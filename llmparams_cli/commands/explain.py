@@ -27,7 +27,6 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
-from llmparams_cli.params.settings import Settings
 from llmparams_cli.presets.files import resolve
 from llmparams_cli.protocol import Request
 from llmparams_cli.render import explain as view
@@ -130,11 +129,11 @@ def command(
             progress=progress,
         )
     if html is not None:
-        _write_page(env, html, explanation, prepared.settings, top, at or 1)
+        _write_page(env, html, explanation, top, at or 1)
         if not as_json:
             return
     if as_json:
-        view.show_json(env, explanation, prepared.settings)
+        view.show_json(env, explanation)
     elif stepwise:
         view.step(env, explanation, job.token_at(explanation, at or 1).number, color=color)
     elif at is not None:
@@ -143,16 +142,14 @@ def command(
         view.show(env, explanation, color=color)
 
 
-def _write_page(
-    env: Environment, file: str, explanation: Explanation, settings: Settings, top: int, at: int
-) -> None:
+def _write_page(env: Environment, file: str, explanation: Explanation, top: int, at: int) -> None:
     from llmparams_cli.engine.explain import MOST_SHOWN
     from llmparams_cli.render.html import page
     from llmparams_cli.render.html.document import Recorded
 
     recorded = Recorded(top, COVERAGE, MOST_SHOWN)
     start = job.token_at(explanation, at).number
-    text = page(explanation, settings, recorded, start=start)
+    text = page(explanation, recorded, start=start)
     if file == "-":
         env.stdout.write(encodable(text, env.stdout))
         return

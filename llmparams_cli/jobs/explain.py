@@ -67,6 +67,7 @@ def explain(
             raise KeyboardInterrupt
         replay = _replay(engine, recording, request, started)
         return Explanation(
+            request.settings,
             started,
             finished,
             tuple(replay.views(top, lambda done: progress("looking", done), coverage)),

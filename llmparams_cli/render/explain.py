@@ -9,7 +9,6 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.explanation import Explanation, Fit, Stage, TokenView, WhatIf
-from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Effect
 from llmparams_cli.render.bars import spark
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
@@ -277,7 +276,7 @@ def show_fit(env: Environment, fit: Fit, *, as_json: bool) -> None:
     env.stdout.flush()
 
 
-def show_json(env: Environment, explanation: Explanation, settings: Settings) -> None:
+def show_json(env: Environment, explanation: Explanation) -> None:
     """All of it: every candidate at every stage of every draw."""
     finished, started = explanation.finished, explanation.started
     document = {
@@ -285,7 +284,7 @@ def show_json(env: Environment, explanation: Explanation, settings: Settings) ->
         "text": finished.text,
         "seed": started.seed,
         "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
-        "parameters": parameters_object(settings),
+        "parameters": parameters_object(explanation.settings),
         "tokens": [_token_object(token) for token in explanation.tokens],
         "effects": effects_object(explanation.effects),
         "stop_sequences": [asdict(stop) for stop in explanation.stops],

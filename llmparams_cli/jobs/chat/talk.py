@@ -225,6 +225,7 @@ class Chat:
                 context=started.context,
             )
             return Explanation(
+                settings,
                 started,
                 finished,
                 tuple(replay.views(top, lambda done: self._progress("looking", done))),

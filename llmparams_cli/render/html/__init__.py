@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.explanation import Explanation
-from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.html.document import Recorded, document
 from llmparams_cli.safe import printable
 
@@ -32,14 +31,13 @@ _IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 def page(
     explanation: Explanation,
-    settings: Settings,
     recorded: Recorded,
     *,
     start: int = 1,
     ascii: bool = False,
 ) -> str:
     """The whole page. `start` is the draw to open at; `ascii` escapes all other characters."""
-    data = _visible(document(explanation, settings, recorded, start))
+    data = _visible(document(explanation, recorded, start))
     text = json.dumps(data, ensure_ascii=ascii, allow_nan=False, separators=(",", ":"))
     style, arithmetic, script = map(_file, ("style.css", "distribution.js", "page.js"))
     policy = (

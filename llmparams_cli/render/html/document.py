@@ -38,9 +38,7 @@ class Recorded:
     most: int
 
 
-def document(
-    explanation: Explanation, settings: Settings, recorded: Recorded, start: int
-) -> dict[str, Any]:
+def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[str, Any]:
     """All that the page shows."""
     started, finished = explanation.started, explanation.finished
     return {
@@ -50,8 +48,8 @@ def document(
         "text": finished.text,
         "seed": started.seed,
         "stop": stop_text(finished.stop),
-        "settings": _settings(explanation, settings),
-        "sampler": _sampler(explanation, settings),
+        "settings": _settings(explanation),
+        "sampler": _sampler(explanation),
         "pieces": {str(id): text for token in explanation.tokens for id, text in token.candidates}
         | {str(entry.id): entry.text for token in explanation.tokens for entry in token.penalised},
         "draws": [_draw(token, recorded) for token in explanation.tokens],
@@ -60,7 +58,7 @@ def document(
     }
 
 
-def _settings(explanation: Explanation, settings: Settings) -> list[dict[str, Any]]:
+def _settings(explanation: Explanation) -> list[dict[str, Any]]:
     """Every parameter; with `changed` those whose effect was measured."""
     changed = {each.setting.param.name: list(each.changed) for each in explanation.effects}
     return [
@@ -71,13 +69,13 @@ def _settings(explanation: Explanation, settings: Settings) -> list[dict[str, An
             "is_default": setting.is_default,
             "changed": changed.get(setting.param.name),
         }
-        for setting in settings
+        for setting in explanation.settings
     ]
 
 
-def _sampler(explanation: Explanation, settings: Settings) -> dict[str, Any]:
+def _sampler(explanation: Explanation) -> dict[str, Any]:
     """The values that the page computes with."""
-    context = explanation.started.context
+    settings, context = explanation.settings, explanation.started.context
     window = settings["repeat_last_n"]
     biases = [bias for bias in settings["logit_bias"].values() if bias]
     return {
