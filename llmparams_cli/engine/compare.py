@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
 
@@ -13,6 +13,7 @@ from llmparams_cli.engine.chain import Sampler
 from llmparams_cli.engine.decode import Branch, Group, decode
 from llmparams_cli.engine.generate import Engine, draw_seed
 from llmparams_cli.engine.llama import Context
+from llmparams_cli.engine.recording import Recording
 from llmparams_cli.errors import BackendError, ContextOverflow
 from llmparams_cli.protocol import Event, Request, Started, Stop, StopReason
 from llmparams_cli.units import size_text
@@ -24,12 +25,16 @@ AS_ENDLESS = 512  # tokens that an answer without a limit is given room for
 Numbered = tuple[int, Event]  # an answer's event, and the place of its request
 
 
-def together(engine: Engine, requests: Sequence[Request]) -> Iterator[Numbered]:
+def together(
+    engine: Engine,
+    requests: Sequence[Request],
+    recordings: Mapping[int, Recording] | None = None,
+) -> Iterator[Numbered]:
     """Answer all requests, many at a time in one batch a step; as one ends, the next joins.
 
     A Started, Pieces and a Finished for each. Settings of scope 'context' are taken from the
     first. Each request draws its own random numbers from its own seed: equal seeds, equal
-    numbers.
+    numbers. `recordings` get the logits of every draw of the requests with these places.
     """
     first = requests[0].settings
     prompts = [tuple(engine.tokens(r.messages, raw=r.raw)[0]) for r in requests]
@@ -44,7 +49,7 @@ def together(engine: Engine, requests: Sequence[Request]) -> Iterator[Numbered]:
     params = placement.context_params(first, size, engine.interrupt, places + 1)
     with closing(Context(engine.model, params, size)) as context:
         context.attach_adapters(placement.lora_adapters(first))
-        with _Answers(engine, context, requests, prompts, limit) as answers:
+        with _Answers(engine, context, requests, prompts, limit, recordings or {}) as answers:
             yield from answers.run()
 
 
@@ -60,12 +65,14 @@ class _Answers:
         requests: Sequence[Request],
         prompts: Sequence[tuple[int, ...]],
         limit: int,
+        recordings: Mapping[int, Recording],
     ) -> None:
         self._engine = engine
         self._context = context
         self._requests = requests
         self._prompts = prompts
         self._limit = limit
+        self._recordings = recordings
         self._live: dict[int, Answer] = {}
         self._numbers: dict[Branch, int] = {}
         self._begun: list[Numbered] = []
@@ -112,7 +119,8 @@ class _Answers:
         sampler = Sampler(engine.model, request.settings, seed, self._limit, constraint)
         if request.settings["penalize_prompt"]:
             sampler.show_prompt(list(prompt))
-        answer = Answer(engine.model, self._context, sampler, request, engine.interrupt)
+        recording = self._recordings.get(number)
+        answer = Answer(engine.model, self._context, sampler, request, engine.interrupt, recording)
         self._live[number] = answer
         self._numbers[answer.branch] = number
         self._begun.append((number, Started("", prompt, seed, engine.info, self._limit)))
