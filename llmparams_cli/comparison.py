@@ -10,6 +10,7 @@ from itertools import combinations
 from statistics import fmean
 
 from llmparams_cli.errors import UsageError
+from llmparams_cli.explanation import Explanation
 from llmparams_cli.protocol import Finished
 
 Measure = Callable[[Finished], float]
@@ -25,12 +26,16 @@ class Metric:
 
 @dataclass(frozen=True)
 class Sample:
-    """One answer of a variant, and its metrics by name; None where there is no number."""
+    """One answer of a variant, and its metrics by name; None where there is no number.
+
+    `explanation` is every draw of it, where that was asked for and there was room.
+    """
 
     prompt: str
     seed: int
     finished: Finished
     metrics: dict[str, float | None]
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ def command(
             samples=samples,
             raw=raw,
             metrics=metrics,
+            details=0,
             progress=progress,
             watch=watch,
         )

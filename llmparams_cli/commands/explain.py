@@ -35,7 +35,6 @@ from llmparams_cli.safe import encodable
 from llmparams_cli.storage import write_whole
 
 HELP = HelpInSections
-COVERAGE = 0.999  # of the probability, in the candidates that a page computes with
 
 
 @with_parameters
@@ -54,7 +53,7 @@ def command(
     ] = None,
     top: Annotated[
         int, typer.Option("--top", min=1, max=1000, metavar="N", help="Candidates to show.")
-    ] = 8,
+    ] = job.TOP,
     what_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,7 +123,7 @@ def command(
             request,
             others,
             top=top,
-            coverage=COVERAGE if html is not None else 0.0,
+            coverage=job.COVERAGE if html is not None else 0.0,
             go_on=go_on,
             progress=progress,
         )
@@ -147,7 +146,7 @@ def _write_page(env: Environment, file: str, explanation: Explanation, top: int,
     from llmparams_cli.render.html import page
     from llmparams_cli.render.html.document import Recorded
 
-    recorded = Recorded(top, COVERAGE, MOST_SHOWN)
+    recorded = Recorded(top, job.COVERAGE, MOST_SHOWN)
     start = job.token_at(explanation, at).number
     text = page(explanation, recorded, start=start)
     if file == "-":

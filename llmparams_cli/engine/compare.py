@@ -153,24 +153,25 @@ def _room(
     """How many answers at once, and the tokens of cache for them: all, at most AT_ONCE, or as
     many as memory is left for.
     """
-    longest = max(map(len, prompts))
-    own = longest if len(set(prompts)) > 1 else 1  # of its prompt, in each answer's cells
-    most = max(map(_most, requests))
+    prompt = max(map(len, prompts))
+    own = prompt if len(set(prompts)) > 1 else 1  # of its prompt, in each answer's cells
+    most = max(map(longest, requests))
     each = own + min(limit - min(map(len, prompts)), most) + 1
     places = min(AT_ONCE, len(requests))
     fits = placement.tokens_in_memory(requests[0].settings, engine.header)
     if fits is not None:
-        places = min(places, (fits - longest) // each)
+        places = min(places, (fits - prompt) // each)
     if places < 1:
         free = size_text(machine.available_memory() or 0)
         raise BackendError(
-            f"an answer needs a context of {longest + each} tokens; memory is left for "
+            f"an answer needs a context of {prompt + each} tokens; memory is left for "
             f"{max(0, fits or 0)} ({free} are free)",
             "a smaller --max-tokens",
         )
-    return places, longest + places * each
+    return places, prompt + places * each
 
 
-def _most(request: Request) -> int:
+def longest(request: Request) -> int:
+    """Tokens that its answer is given room for."""
     limit: int = request.settings["max_tokens"]
     return limit if limit >= 0 else AS_ENDLESS

@@ -46,6 +46,7 @@ class Replay:
         self._prompt = list(prompt)
         self._seed = seed
         self._context = context
+        self._known: dict[int, tuple[int, str]] = {}
 
     def views(
         self, top: int, progress: Callable[[float], None], coverage: float = 0.0
@@ -183,12 +184,18 @@ class Replay:
             drawn,
             self._model.name(drawn),
             self._model.ends_generation(drawn),
-            tuple((token, self._model.name(token)) for token in shown),
+            tuple(map(self._candidate, shown)),
             tuple(stages),
             (float(first[ends].sum()) if ends else 0.0, rank),
             self._penalised(table, steps, sampler),
             penalties.size if penalties else 0,
         )
+
+    def _candidate(self, token: int) -> tuple[int, str]:
+        """One object for all draws: a page keeps thousands of draws with hundreds of them."""
+        if token not in self._known:
+            self._known[token] = (token, self._model.name(token))
+        return self._known[token]
 
     def _penalised(
         self, table: Any, steps: Sequence[Step], sampler: Sampler

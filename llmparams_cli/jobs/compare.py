@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.comparison import Metric, Sample, Variant, measure
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.explain import draws
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
@@ -21,9 +23,16 @@ from llmparams_cli.presets import values
 from llmparams_cli.presets.files import read_text, resolve
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
 
+if TYPE_CHECKING:
+    from llmparams_cli.engine.generate import Engine
+    from llmparams_cli.engine.recording import Recording
+
 MOST = 4096  # answers to one prompt
+DETAILED = 3000  # draws of which a page tells all
+RECORDED = 4 << 30  # bytes of logits that are kept for that
+FILES = 200  # and their recordings
+FLOAT = 4  # bytes
 GRID = Origin(Source.FLAG, "--grid")
-Asked = tuple["Candidate", str, Request]  # with the prompt, as it was given
 Progress = Callable[[str, float], None]
 Watch = Callable[[int, Piece | Finished], None]
 
@@ -35,6 +44,16 @@ class Candidate:
     variant: Variant
     prepared: Prepared
     settings: Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """An answer to come; `sample` counts those of its variant to this prompt, from 0."""
+
+    candidate: Candidate
+    prompt: str
+    sample: int
+    request: Request
 
 
 def candidates(
@@ -135,48 +154,90 @@ def run(
     samples: int,
     raw: bool,
     metrics: Sequence[Metric],
+    details: int,
     progress: Progress,
     watch: Watch,
 ) -> list[Variant]:
-    """Answer every prompt with every variant, `samples` times with seeds in a row.
+    """Answer every prompt with every variant, `samples` times with seeds in a row; and explain
+    answers, as long as they have no more than `details` draws together.
 
     `watch` sees pieces and ends as they come, with the number of the answer: the samples of
     the first variant, then those of the second, …; then the same for the next prompt.
     """
-    from llmparams_cli.engine.compare import together
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
 
     if len(found) * samples > MOST:
         raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
-    asked = [each for prompt in prompts for each in _asked(found, prompt, samples, raw)]
+    jobs = [job for prompt in prompts for job in _jobs(found, prompt, samples, raw)]
     first = found[0]
-    answers: dict[int, Sample] = {}
     with (
         Interrupt() as interrupt,
         Engine(env, first.prepared.model, first.settings, interrupt, progress) as engine,
     ):
-        for number, event in together(engine, [request for _, _, request in asked]):
+        for job, sample in zip(jobs, _answers(engine, jobs, metrics, watch, details), strict=True):
+            job.candidate.variant.samples.append(sample)
+    return [candidate.variant for candidate in found]
+
+
+def _jobs(found: Sequence[Candidate], prompt: str, samples: int, raw: bool) -> Iterator[Job]:
+    for candidate in found:
+        prepared = candidate.prepared
+        without_template = raw or not prepared.model.header.chat_template
+        for number in range(samples):
+            seed = (candidate.settings["seed"] + number) % (2**32 - 1)
+            settings = candidate.settings.but(Assignment("seed", seed, GRID))
+            request = Request(prepared.messages(prompt), settings, without_template, logprobs=0)
+            yield Job(candidate, prompt, number, request)
+
+
+def _answers(
+    engine: Engine, jobs: Sequence[Job], metrics: Sequence[Metric], watch: Watch, details: int
+) -> list[Sample]:
+    from llmparams_cli.engine.compare import together
+
+    started: dict[int, Started] = {}
+    samples: dict[int, Sample] = {}
+    with ExitStack() as stack:
+        recordings = {
+            number: stack.enter_context(engine.recording())
+            for number in islice(_recordable(engine, jobs, details), FILES)
+        }
+        for number, event in together(engine, [job.request for job in jobs], recordings):
             if isinstance(event, Started):
+                started[number] = event
                 continue
             watch(number, event)
             if isinstance(event, Finished):
                 if event.stop.reason is StopReason.INTERRUPTED:
                     raise KeyboardInterrupt
-                _, prompt, request = asked[number]
+                seed = started[number].seed
                 numbers = measure(event, metrics)
-                answers[number] = Sample(prompt, request.settings["seed"], event, numbers)
-    for number, (candidate, _, _) in enumerate(asked):
-        candidate.variant.samples.append(answers[number])
-    return [candidate.variant for candidate in found]
+                samples[number] = Sample(jobs[number].prompt, seed, event, numbers)
+        for number, recording in recordings.items():
+            if len(recording) <= details:
+                details -= len(recording)
+                samples[number] = _explained(
+                    engine, jobs[number], started[number], samples[number], recording
+                )
+    return [samples[number] for number in range(len(jobs))]
 
 
-def _asked(found: Sequence[Candidate], prompt: str, samples: int, raw: bool) -> Iterator[Asked]:
-    for candidate in found:
-        prepared = candidate.prepared
-        without_template = raw or not prepared.model.header.chat_template
-        for sample in range(samples):
-            seed = (candidate.settings["seed"] + sample) % (2**32 - 1)
-            settings = candidate.settings.but(Assignment("seed", seed, GRID))
-            messages = prepared.messages(prompt)
-            yield candidate, prompt, Request(messages, settings, without_template, logprobs=0)
+def _explained(
+    engine: Engine, job: Job, started: Started, sample: Sample, recording: Recording
+) -> Sample:
+    explanation = draws(engine, recording, job.request.settings, started, sample.finished)
+    return replace(sample, explanation=explanation)
+
+
+def _recordable(engine: Engine, jobs: Sequence[Job], details: int) -> Iterator[int]:
+    """Numbers of the answers to record, the first of every variant before the second: as many
+    as there is room for, should they become as long as they may and can be explained.
+    """
+    from llmparams_cli.engine.compare import longest
+
+    room = RECORDED // (engine.model.n_vocab * FLOAT) if details > 0 else 0
+    for number in sorted(range(len(jobs)), key=lambda number: jobs[number].sample):
+        room -= min(longest(jobs[number].request), details)
+        if room >= 0:
+            yield number

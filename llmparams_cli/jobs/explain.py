@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from llmparams_cli.engine.recording import Recording
 
 FLAG = Origin(Source.FLAG, "--what-if")
+TOP = 8  # candidates of every draw, at least
+COVERAGE = 0.999  # of the probability, in the candidates that a page computes with
 Progress = Callable[[str, float], None]
 
 
@@ -65,7 +67,7 @@ def explain(
                 finished = event
         if finished.stop.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
-        replay = _replay(engine, recording, request, started)
+        replay = _replay(engine, recording, request.settings, started)
         return Explanation(
             request.settings,
             started,
@@ -84,18 +86,27 @@ def with_effects(
     engine: Engine, recording: Recording, request: Request, started: Started, finished: Finished
 ) -> Finished:
     """The end of an answer, with what each setting changed in it."""
-    replay = _replay(engine, recording, request, started)
+    replay = _replay(engine, recording, request.settings, started)
     effects = replay.effects(lambda done: engine.progress("comparing", done))
     return replace(finished, effects=effects)
 
 
-def _replay(engine: Engine, recording: Recording, request: Request, started: Started) -> Replay:
+def draws(
+    engine: Engine, recording: Recording, settings: Settings, started: Started, finished: Finished
+) -> Explanation:
+    """Every draw of an answer, for a page; not what other settings would have done."""
+    replay = _replay(engine, recording, settings, started)
+    views = replay.views(TOP, lambda done: engine.progress("looking", done), COVERAGE)
+    return Explanation(settings, started, finished, tuple(views))
+
+
+def _replay(engine: Engine, recording: Recording, settings: Settings, started: Started) -> Replay:
     from llmparams_cli.engine.explain import Replay
 
     return Replay(
         engine.model,
         recording,
-        request.settings,
+        settings,
         prompt=started.tokens,
         seed=started.seed,
         context=started.context,
