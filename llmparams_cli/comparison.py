@@ -11,7 +11,7 @@ from statistics import fmean
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.explanation import Explanation
-from llmparams_cli.protocol import Finished
+from llmparams_cli.protocol import Finished, Token
 
 Measure = Callable[[Finished], float]
 
@@ -56,6 +56,70 @@ class Variant:
         """Stop reasons and how often each came."""
         reasons = [sample.finished.stop.reason.value for sample in self.samples]
         return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What some answers have at a fork: a token, or None where they end. `answers` are their
+    places among all.
+    """
+
+    token: Token | None
+    answers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Answers that were equal up to the text `before` part at draw `number`, from 1. `depth` is
+    how many forks they share before this one.
+    """
+
+    number: int
+    before: str
+    depth: int
+    branches: tuple[Branch, ...]
+
+
+def side_by_side(variants: Sequence[Variant]) -> list[list[Sample]]:
+    """The first answer of every variant, the second of each, … : one prompt and, unless seeds
+    are what is compared, one seed.
+    """
+    return [list(row) for row in zip(*(variant.samples for variant in variants), strict=True)]
+
+
+def forks(answers: Sequence[Sequence[Token]]) -> list[Fork]:
+    """Where answers part: a tree in which every fork comes before those of its branches."""
+    found = []
+    waiting = [(tuple(range(len(answers))), 0, 0)]
+    while waiting:
+        together, place, depth = waiting.pop()
+        branches = _branches(answers, together, place)
+        while len(branches) == 1 and branches[0].token is not None:
+            place += 1
+            branches = _branches(answers, together, place)
+        if len(branches) > 1:
+            before = "".join(token.text for token in answers[together[0]][:place])
+            found.append(Fork(place + 1, before, depth, branches))
+            waiting += [
+                (branch.answers, place + 1, depth + 1)
+                for branch in reversed(branches)
+                if len(branch.answers) > 1 and branch.token is not None
+            ]
+    return found
+
+
+def _branches(
+    answers: Sequence[Sequence[Token]], together: Sequence[int], place: int
+) -> tuple[Branch, ...]:
+    """The tokens that these answers have in this place, in their order."""
+    groups: dict[int | None, list[int]] = {}
+    for number in together:
+        tokens = answers[number]
+        groups.setdefault(tokens[place].id if place < len(tokens) else None, []).append(number)
+    return tuple(
+        Branch(None if id is None else answers[group[0]][place], tuple(group))
+        for id, group in groups.items()
+    )
 
 
 def distinct(text: str, n: int) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -12,7 +13,15 @@ from hypothesis import strategies as st
 from presets_world import write
 from program import Program
 
-from llmparams_cli.comparison import agreement, distinct, read_metric, repetition
+from llmparams_cli.comparison import (
+    Fork,
+    agreement,
+    distinct,
+    forks,
+    read_metric,
+    repetition,
+)
+from llmparams_cli.protocol import Token
 
 STORY = ("compare", "Tell me a story.", "--seed", "3", "-n", "12")
 
@@ -164,6 +173,51 @@ def test_the_metrics_by_hand() -> None:
 def test_shares_are_shares(text: str) -> None:
     for value in (distinct(text, 1), distinct(text, 2), repetition(text)):
         assert value is None or 0 <= value <= 1
+
+
+ANSWERS = st.lists(st.lists(st.integers(0, 2), max_size=6), min_size=1, max_size=8)
+
+
+@given(ANSWERS)
+def test_forks_are_where_answers_part(ids: list[list[int]]) -> None:
+    """Along its forks each answer spells its tokens; equal answers stay together to the end."""
+    answers = [[Token(id, f"{id}") for id in each] for each in ids]
+    found = forks(answers)
+    for fork in found:
+        assert len(fork.branches) > 1
+        assert len({branch.token and branch.token.id for branch in fork.branches}) > 1
+        for branch in fork.branches:
+            for number in branch.answers:
+                own = answers[number]
+                assert fork.before == "".join(token.text for token in own[: fork.number - 1])
+                assert own[fork.number - 1 : fork.number] == (
+                    [branch.token] if branch.token else []
+                )
+    for one, other in combinations(range(len(ids)), 2):
+        parted = [fork for fork in found if _apart(fork, one, other)]
+        assert len(parted) == (ids[one] != ids[other])
+        if parted:
+            same = [a == b for a, b in zip(ids[one], ids[other], strict=False)]
+            assert parted[0].number == 1 + [*same, False].index(False)
+
+
+def _apart(fork: Fork, one: int, other: int) -> bool:
+    places = [{one, other} & set(branch.answers) for branch in fork.branches]
+    return [one] in map(list, places) and [other] in map(list, places)
+
+
+@given(ANSWERS)
+def test_a_fork_comes_after_the_ones_that_lead_to_it(ids: list[list[int]]) -> None:
+    found = forks([[Token(id, f"{id}") for id in each] for each in ids])
+    for at, fork in enumerate(found):
+        own = {number for branch in fork.branches for number in branch.answers}
+        above = [
+            earlier
+            for earlier in found[:at]
+            if any(own <= set(branch.answers) for branch in earlier.branches)
+        ]
+        assert len(above) == fork.depth
+        assert all(earlier.number < fork.number for earlier in above)
 
 
 def test_a_length_band_is_closed() -> None:
