@@ -143,12 +143,12 @@ def command(
 
 def _write_page(env: Environment, file: str, explanation: Explanation, top: int, at: int) -> None:
     from llmparams_cli.engine.explain import MOST_SHOWN
-    from llmparams_cli.render.html import page
-    from llmparams_cli.render.html.document import Recorded
+    from llmparams_cli.render.html import explain_page
+    from llmparams_cli.render.html.draws import Recorded
 
     recorded = Recorded(top, job.COVERAGE, MOST_SHOWN)
     start = job.token_at(explanation, at).number
-    text = page(explanation, recorded, start=start)
+    text = explain_page(explanation, recorded, start=start)
     if file == "-":
         env.stdout.write(encodable(text, env.stdout))
         return

@@ -1,14 +1,19 @@
-"""`explain --html`: everything about one answer as a page that needs nothing but itself.
+"""Pages that need nothing but themselves: an answer for `explain`, variants for `compare`.
 
-    page.html           the landmarks, empty
+    page.html           what all pages have; explain.html, compare.html: their landmarks, empty
+    draw.html           the landmarks of one draw, in both
     style.css           light, dark, narrow, printed
     distribution.js     the sampler's arithmetic, for the sliders
-    page.js             fills the landmarks from the data
-    document.py         the data: an Explanation in compact form
+    elements.js         elements, words, numbers
+    answer.js           an answer, token by token
+    draw.js             one draw: sliders, candidates, stages, penalties
+    explain.js          fills the landmarks from the data; compare.js: the same
+    draws.py            the data: an answer's draws in compact form
+    explain.py          the rest of an Explanation; compare.py: variants
 
 What a model wrote is data there and stays data: JSON in a block that is no script, put
-into the page as text. The policy in its head admits the one style and the two scripts by
-their hashes, and no address at all.
+into the page as text. The policy in its head admits the one style and the scripts by their
+hashes, and no address at all.
 """
 
 from __future__ import annotations
@@ -21,35 +26,37 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.explanation import Explanation
-from llmparams_cli.render.html.document import Recorded, document
+from llmparams_cli.render.html import explain
+from llmparams_cli.render.html.draws import Recorded
 from llmparams_cli.safe import printable
 
+SHARED = ("distribution", "elements", "answer", "draw")  # scripts, in their order
 _PLACE = Path(__file__).parent
 # Those that end a JSON block early, or that scripts of old took for the end of a line.
 _IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
-def page(
-    explanation: Explanation,
-    recorded: Recorded,
-    *,
-    start: int = 1,
-    ascii: bool = False,
-) -> str:
-    """The whole page. `start` is the draw to open at; `ascii` escapes all other characters."""
-    data = _visible(document(explanation, recorded, start))
-    text = json.dumps(data, ensure_ascii=ascii, allow_nan=False, separators=(",", ":"))
-    style, arithmetic, script = map(_file, ("style.css", "distribution.js", "page.js"))
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; "
-        f"script-src {_hash(arithmetic)} {_hash(script)}; base-uri 'none'; form-action 'none'"
-    )
+def explain_page(explanation: Explanation, recorded: Recorded, *, start: int = 1) -> str:
+    """One answer. `start` is the draw to open at."""
+    data = explain.document(explanation, recorded, start)
+    return _page("explain", data)
+
+
+def _page(name: str, data: dict[str, Any]) -> str:
+    """The page with this body and this script, and what all pages have."""
+    style = _file("style.css")
+    scripts = [_file(f"{each}.js") for each in (*SHARED, name)]
+    hashes = " ".join(map(_hash, scripts))
     parts = {
-        "policy": policy,
+        "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {hashes}; "
+        "base-uri 'none'; form-action 'none'",
+        "title": f"llmparams {name}",
         "style": style,
-        "arithmetic": arithmetic,
-        "script": script,
-        "data": text.translate(_IN_SCRIPT),
+        "body": _file(f"{name}.html").replace("{{draw}}", _file("draw.html")),
+        "data": json.dumps(
+            _visible(data), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).translate(_IN_SCRIPT),
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _file("page.html"))
 

@@ -1,8 +1,8 @@
-"""An Explanation as the page's data: compact, and exact where the page goes on computing.
+"""The draws of one answer as a page's data: compact, and exact where the page goes on computing.
 
 Logits are the recorded float32 values in base64. The probabilities of a stage follow from
-them and from `log_total`, the logarithm of the sum of all their exponentials, so they are
-not written; what is missing to 1 belongs to the tokens that were not recorded.
+them and from `log_total`, so they are not written; what is missing to 1 belongs to the tokens
+that were not recorded.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import base64
 import math
 import sys
 from array import array
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import compress, groupby
 from typing import Any
 
-from llmparams_cli.explanation import Explanation, Stage, TokenView, WhatIf
+from llmparams_cli.explanation import Explanation, Stage, TokenView
 from llmparams_cli.params.conflicts import SWITCHED_ON
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.render.summary import stop_text
 
 RAW = (
     *("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "repeat_penalty_growth"),
@@ -38,43 +38,26 @@ class Recorded:
     most: int
 
 
-def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[str, Any]:
-    """All that the page shows."""
-    started, finished = explanation.started, explanation.finished
+def answer(explanation: Explanation, recorded: Recorded) -> dict[str, Any]:
+    """What the page computes with."""
     return {
-        "start": start,
-        "model": started.model.name,
-        "prompt": started.prompt,
-        "text": finished.text,
-        "seed": started.seed,
-        "stop": stop_text(finished.stop),
-        "settings": _settings(explanation),
         "sampler": _sampler(explanation),
-        "pieces": {str(id): text for token in explanation.tokens for id, text in token.candidates}
-        | {str(entry.id): entry.text for token in explanation.tokens for entry in token.penalised},
         "draws": [_draw(token, recorded) for token in explanation.tokens],
-        "stop_sequences": [asdict(stop) for stop in explanation.stops],
-        "what_if": [_what_if(what_if) for what_if in explanation.what_if],
     }
 
 
-def _settings(explanation: Explanation) -> list[dict[str, Any]]:
-    """Every parameter; with `changed` those whose effect was measured."""
-    changed = {each.setting.param.name: list(each.changed) for each in explanation.effects}
-    return [
-        {
-            "name": setting.param.name,
-            "value": setting.param.kind.show(setting.value),
-            "origin": str(setting.origin),
-            "is_default": setting.is_default,
-            "changed": changed.get(setting.param.name),
-        }
-        for setting in explanation.settings
-    ]
+def pieces(explanations: Iterable[Explanation]) -> dict[str, str]:
+    """The texts of all tokens that are shown, by their ids."""
+    found: dict[int, str] = {}
+    for explanation in explanations:
+        for token in explanation.tokens:
+            found.update(token.candidates)
+            found.update((entry.id, entry.text) for entry in token.penalised)
+    return {str(id): text for id, text in found.items()}
 
 
 def _sampler(explanation: Explanation) -> dict[str, Any]:
-    """The values that the page computes with."""
+    """The settings, as far as they matter there."""
     settings, context = explanation.settings, explanation.started.context
     window = settings["repeat_last_n"]
     biases = [bias for bias in settings["logit_bias"].values() if bias]
@@ -107,7 +90,7 @@ def _draw(token: TokenView, recorded: Recorded) -> dict[str, Any]:
     return {
         "id": token.id,
         "is_end": token.is_end,
-        "end": [_short(token.end[0]), token.end[1]],
+        "end": [short(token.end[0]), token.end[1]],
         "ids": [id for id, _ in token.candidates],
         "best": _best(token.model, recorded),
         "stages": stages,
@@ -116,8 +99,8 @@ def _draw(token: TokenView, recorded: Recorded) -> dict[str, Any]:
             [
                 entry.id,
                 entry.count,
-                *map(_short, (entry.before, entry.repetition, entry.frequency, entry.presence)),
-                _short(entry.after),
+                *map(short, (entry.before, entry.repetition, entry.frequency, entry.presence)),
+                short(entry.after),
             ]
             for entry in token.penalised
         ],
@@ -139,8 +122,8 @@ def _stage(stage: Stage, before: Stage | None) -> dict[str, Any]:
     return {
         "name": stage.name,
         "kept": stage.kept,
-        "cut": _short(stage.cut),
-        "entropy": _short(stage.entropy),
+        "cut": short(stage.cut),
+        "entropy": short(stage.entropy),
         "rank": stage.rank,
         "left": left,
         "log_total": stage.log_total,
@@ -164,14 +147,6 @@ def _packed(logits: array[float]) -> str:
     return base64.b64encode(logits.tobytes()).decode()
 
 
-def _short(value: float) -> float | None:
+def short(value: float) -> float | None:
     """As far as the page shows it; an infinite logit is null."""
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-
-
-def _what_if(what_if: WhatIf) -> dict[str, Any]:
-    shown = asdict(what_if)
-    shown["changes"] = list(what_if.changes)
-    return {
-        key: _short(value) if isinstance(value, float) else value for key, value in shown.items()
-    }

@@ -1,0 +1,51 @@
+"""An Explanation as the data of its page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from llmparams_cli.explanation import Explanation, WhatIf
+from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
+from llmparams_cli.render.summary import stop_text
+
+
+def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[str, Any]:
+    """All that the page shows."""
+    started, finished = explanation.started, explanation.finished
+    return {
+        "start": start,
+        "model": started.model.name,
+        "prompt": started.prompt,
+        "text": finished.text,
+        "seed": started.seed,
+        "stop": stop_text(finished.stop),
+        "settings": _settings(explanation),
+        "pieces": pieces([explanation]),
+        **answer(explanation, recorded),
+        "stop_sequences": [asdict(stop) for stop in explanation.stops],
+        "what_if": [_what_if(what_if) for what_if in explanation.what_if],
+    }
+
+
+def _settings(explanation: Explanation) -> list[dict[str, Any]]:
+    """Every parameter; with `changed` those whose effect was measured."""
+    changed = {each.setting.param.name: list(each.changed) for each in explanation.effects}
+    return [
+        {
+            "name": setting.param.name,
+            "value": setting.param.kind.show(setting.value),
+            "origin": str(setting.origin),
+            "is_default": setting.is_default,
+            "changed": changed.get(setting.param.name),
+        }
+        for setting in explanation.settings
+    ]
+
+
+def _what_if(what_if: WhatIf) -> dict[str, Any]:
+    shown = asdict(what_if)
+    shown["changes"] = list(what_if.changes)
+    return {
+        key: short(value) if isinstance(value, float) else value for key, value in shown.items()
+    }
