@@ -44,6 +44,10 @@ OverflowOption = Annotated[
     Literal["refuse", "truncate-start", "truncate-middle"],
     typer.Option("--overflow", help="What to do with a prompt beyond the context."),
 ]
+HtmlOption = Annotated[
+    str | None,
+    typer.Option("--html", metavar="FILE", help="Write an interactive page that needs no network."),
+]
 ColorOption = Annotated[
     Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
 ]

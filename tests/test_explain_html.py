@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import browser, computed, opened
 from program import Program
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-browser = pytest.mark.skipif(not BROWSER, reason="needs chromium (apt-get install chromium)")
 STORY = ("explain", "Tell me a story.", "--seed", "5", "-n", "12", "--frequency-penalty", "0.3")
 
 
@@ -23,40 +19,16 @@ def page(program: Program, *flags: str, arguments: tuple[str, ...] = STORY) -> s
     return (program.place / "page.html").read_text()
 
 
-def opened(html: str, place: Path, script: str = "") -> str:
-    """The document after the browser has run it; `script` runs last, the policy lifted for it."""
-    if script:
-        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
-        html = html.replace("</body>", f"<script>{script}</script></body>")
-    file = place / "opened.html"
-    file.write_text(html)
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000")
-    done = subprocess.run(
-        [str(BROWSER), *flags, f"--user-data-dir={place / 'browser'}", "--dump-dom", str(file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout.decode()
-
-
 def final_distributions(html: str, place: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Every draw's last stage as the page computes it: intervals by token id."""
-    script = """
-    const data = llmparams.prepare(JSON.parse(document.getElementById("data").textContent));
-    const result = data.draws.map((draw, i) => {
-      const row = llmparams.explain(data, i, {...data.own, ...SETTINGS}).rows.at(-1);
+    function = """
+    const data = llmparams.prepare(llmparams.elements.data());
+    return data.draws.map((draw, i) => {
+      const row = llmparams.explain(data, i, {...data.own, ...args[0]}).rows.at(-1);
       return {ids: draw.ids, probabilities: row.probabilities};
     });
-    const out = document.createElement("pre");
-    out.id = "result";
-    out.textContent = JSON.stringify(result);
-    document.body.append(out);
-    """.replace("SETTINGS", json.dumps(settings))
-    found = re.search(r'<pre id="result">(.*?)</pre>', opened(html, place, script), re.DOTALL)
-    assert found
-    result: list[dict[str, Any]] = json.loads(found[1])
+    """
+    result: list[dict[str, Any]] = computed(html, place, function, settings)
     return result
 
 

@@ -11,9 +11,11 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import compare as job
 from llmparams_cli.jobs import prompt as prompts
+from llmparams_cli.jobs.explain import COVERAGE, TOP
 from llmparams_cli.options import (
     FileOption,
     HelpInSections,
+    HtmlOption,
     ModelOption,
     PromptArgument,
     QuietOption,
@@ -61,6 +63,7 @@ def command(
     var: VarOption = None,
     system: SystemOption = None,
     raw: RawOption = False,
+    html: HtmlOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every answer and number as JSON.")
     ] = False,
@@ -80,6 +83,7 @@ def command(
     \b
     llmparams compare "Tell me a story." --preset precise --preset creative-chat
     llmparams compare "Tell me a story." --grid temperature=0.2,0.8,1.4 --samples 4
+    llmparams compare "Tell me a story." --grid temperature=0.2,0.8,1.4 --html story.html
     llmparams compare --prompts prompts.txt --grid top_p=0.5,0.95 --metric 'regex:^Once' --csv
     """
     env: Environment = ctx.obj
@@ -103,15 +107,17 @@ def command(
             samples=samples,
             raw=raw,
             metrics=metrics,
-            details=0,
+            details=0 if html is None else job.DETAILED,
             progress=progress,
             watch=watch,
         )
+    if html is not None:
+        _write_page(env, html, found)
     if as_json:
         view.show_json(env, variants)
     elif as_csv:
         view.show_csv(env, variants)
-    else:
+    elif html is None:
         view.show(env, variants)
 
 
@@ -120,3 +126,17 @@ def _prompt(
 ) -> str:
     required = any(each.prepared.needs_input for each in found)
     return prompts.read(env, prompt, file, required=required)
+
+
+def _write_page(env: Environment, file: str, found: list[job.Candidate]) -> None:
+    from llmparams_cli.engine.explain import MOST_SHOWN
+    from llmparams_cli.render import html
+    from llmparams_cli.render.html.draws import Recorded
+
+    page = html.compare_page(
+        [each.variant for each in found],
+        [each.settings for each in found],
+        found[0].prepared.model.header.name,
+        Recorded(TOP, COVERAGE, MOST_SHOWN),
+    )
+    html.write(env, file, page)

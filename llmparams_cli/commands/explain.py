@@ -16,6 +16,7 @@ from llmparams_cli.options import (
     ColorOption,
     FileOption,
     HelpInSections,
+    HtmlOption,
     ModelOption,
     OverflowOption,
     PresetOption,
@@ -27,12 +28,9 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
-from llmparams_cli.presets.files import resolve
 from llmparams_cli.protocol import Request
 from llmparams_cli.render import explain as view
 from llmparams_cli.render.progress import ProgressBar
-from llmparams_cli.safe import encodable
-from llmparams_cli.storage import write_whole
 
 HELP = HelpInSections
 
@@ -72,12 +70,7 @@ def command(
     stepwise: Annotated[
         bool, typer.Option("--step", help="Walk through the draws with the arrow keys.")
     ] = False,
-    html: Annotated[
-        str | None,
-        typer.Option(
-            "--html", metavar="FILE", help="Write an interactive page that needs no network."
-        ),
-    ] = None,
+    html: HtmlOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     color: ColorOption = "auto",
     verbose: VerboseOption = False,
@@ -143,17 +136,9 @@ def command(
 
 def _write_page(env: Environment, file: str, explanation: Explanation, top: int, at: int) -> None:
     from llmparams_cli.engine.explain import MOST_SHOWN
-    from llmparams_cli.render.html import explain_page
+    from llmparams_cli.render import html
     from llmparams_cli.render.html.draws import Recorded
 
     recorded = Recorded(top, job.COVERAGE, MOST_SHOWN)
     start = job.token_at(explanation, at).number
-    text = explain_page(explanation, recorded, start=start)
-    if file == "-":
-        env.stdout.write(encodable(text, env.stdout))
-        return
-    try:
-        write_whole(resolve(file, env.directory), text)
-    except OSError as error:
-        raise UsageError(f"--html {file}: {error.strerror}", "name another file") from error
-    env.note(f"wrote {file}: open it in a browser")
+    html.write(env, file, html.explain_page(explanation, recorded, start=start))

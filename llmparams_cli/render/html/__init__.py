@@ -7,6 +7,7 @@
     elements.js         elements, words, numbers
     answer.js           an answer, token by token
     draw.js             one draw: sliders, candidates, stages, penalties
+    diff.js, plots.js   words that differ; metrics as pictures
     explain.js          fills the landmarks from the data; compare.js: the same
     draws.py            the data: an answer's draws in compact form
     explain.py          the rest of an Explanation; compare.py: variants
@@ -22,15 +23,23 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llmparams_cli.comparison import Variant
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
 from llmparams_cli.explanation import Explanation
-from llmparams_cli.render.html import explain
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.presets.files import resolve
+from llmparams_cli.render.html import compare, explain
 from llmparams_cli.render.html.draws import Recorded
-from llmparams_cli.safe import printable
+from llmparams_cli.safe import encodable, printable
+from llmparams_cli.storage import write_whole
 
 SHARED = ("distribution", "elements", "answer", "draw")  # scripts, in their order
+OWN = {"explain": ("explain",), "compare": ("diff", "plots", "compare")}
 _PLACE = Path(__file__).parent
 # Those that end a JSON block early, or that scripts of old took for the end of a line.
 _IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
@@ -42,10 +51,29 @@ def explain_page(explanation: Explanation, recorded: Recorded, *, start: int = 1
     return _page("explain", data)
 
 
+def compare_page(
+    variants: Sequence[Variant], settings: Sequence[Settings], model: str, recorded: Recorded
+) -> str:
+    """Answers of several variants, whose `settings` are in their order."""
+    return _page("compare", compare.document(variants, settings, model, recorded))
+
+
+def write(env: Environment, file: str, page: str) -> None:
+    """To a file, whole or not at all, or to stdout for '-'."""
+    if file == "-":
+        env.stdout.write(encodable(page, env.stdout))
+        return
+    try:
+        write_whole(resolve(file, env.directory), page)
+    except OSError as error:
+        raise UsageError(f"--html {file}: {error.strerror}", "name another file") from error
+    env.note(f"wrote {file}: open it in a browser")
+
+
 def _page(name: str, data: dict[str, Any]) -> str:
     """The page with this body and this script, and what all pages have."""
     style = _file("style.css")
-    scripts = [_file(f"{each}.js") for each in (*SHARED, name)]
+    scripts = [_file(f"{each}.js") for each in (*SHARED, *OWN[name])]
     hashes = " ".join(map(_hash, scripts))
     parts = {
         "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {hashes}; "

@@ -38,6 +38,16 @@ llmparams.elements = (() => {
     const [low, high] = interval.map(show);
     return low === high ? low : `${low}\u2013${high}`;
   }
+  // As in the table that compare prints.
+  function number(value) {
+    if (value === null || value === undefined) return "-";
+    if (Math.abs(value) >= 100 || Number.isInteger(value)) return value.toFixed(0);
+    return String(Number(value.toPrecision(3)));
+  }
+  const shortened = (text, most) => {
+    const chars = Array.from(text);
+    return chars.length <= most ? text : `${chars.slice(0, most).join("")}\u2026`;
+  };
   const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
   const head = (...texts) =>
@@ -51,5 +61,6 @@ llmparams.elements = (() => {
   addEventListener("beforeprint", () =>
     document.querySelectorAll("details").forEach((each) => { each.open = true; }));
 
-  return { at, el, svg, name, percent, range, plural, head, boxed, numbers, data };
+  return { at, el, svg, name, percent, range, number, shortened, plural, head, boxed,
+    numbers, data };
 })();

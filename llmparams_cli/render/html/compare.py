@@ -1,0 +1,99 @@
+"""Variants and their answers as the data of a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from llmparams_cli.comparison import Fork, Sample, Variant, forks, side_by_side
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.protocol import Token
+from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
+from llmparams_cli.render.summary import stop_text
+
+
+def document(
+    variants: Sequence[Variant], settings: Sequence[Settings], model: str, recorded: Recorded
+) -> dict[str, Any]:
+    """All that the page shows. A round is one answer of every variant to the same prompt."""
+    samples = [sample for variant in variants for sample in variant.samples]
+    prompts = list(dict.fromkeys(sample.prompt for sample in samples))
+    written = {str(token.id): token.text for sample in samples for token in sample.finished.tokens}
+    return {
+        "model": model,
+        "variants": [_variant(variant) for variant in variants],
+        "metrics": list(variants[0].means()),
+        "settings": _settings(settings),
+        "prompts": prompts,
+        "rounds": [
+            {
+                "prompt": prompts.index(row[0].prompt),
+                "answers": [_answer(sample, recorded) for sample in row],
+                "forks": [_fork(fork) for fork in forks([s.finished.tokens for s in row])],
+            }
+            for row in side_by_side(variants)
+        ],
+        "pieces": written | pieces(s.explanation for s in samples if s.explanation),
+    }
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    return {
+        "name": variant.name,
+        "values": variant.values,
+        "means": _numbers(variant.means()),
+        "stops": variant.stops(),
+    }
+
+
+def _settings(settings: Sequence[Settings]) -> list[dict[str, Any]]:
+    """Those that any variant was given, with the values of all. The seed is told elsewhere."""
+    rows = zip(*settings, strict=True)
+    return [
+        {"name": row[0].param.name, "values": [each.param.kind.show(each.value) for each in row]}
+        for row in rows
+        if row[0].param.name != "seed" and not all(each.is_default for each in row)
+    ]
+
+
+def _answer(sample: Sample, recorded: Recorded) -> dict[str, Any]:
+    """`tokens` are ids with their probabilities in the model's own distribution; the last one
+    is the end token where the answer `ended` with one. Without `data`, only that is known.
+    """
+    finished, explanation = sample.finished, sample.explanation
+    tokens = [[token.id, _probability(token)] for token in finished.tokens]
+    end = explanation.tokens[-1] if explanation and explanation.tokens else None
+    if end and end.is_end:
+        tokens.append([end.id, short(end.probability(end.model) or 0.0)])
+    return {
+        "seed": sample.seed,
+        "stop": stop_text(finished.stop),
+        "metrics": _numbers(sample.metrics),
+        "tokens": tokens,
+        "ended": bool(end and end.is_end),
+        "data": explanation and answer(explanation, recorded),
+    }
+
+
+def _fork(fork: Fork) -> dict[str, Any]:
+    return {
+        "number": fork.number,
+        "depth": fork.depth,
+        "branches": [
+            [
+                branch.token and branch.token.id,
+                branch.token and _probability(branch.token),
+                list(branch.answers),
+            ]
+            for branch in fork.branches
+        ],
+    }
+
+
+def _probability(token: Token) -> float | None:
+    return None if token.logprob is None else short(math.exp(token.logprob))
+
+
+def _numbers(metrics: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else short(value) for name, value in metrics.items()}
