@@ -119,7 +119,8 @@ def test_every_column_is_there_and_every_token_selects_its_draw(program: Program
         assert column["text"].startswith(sample["text"])
         assert len(column["titles"]) >= len(sample["token_ids"]) > 0
         for i, (title, address, currents, current, focused) in enumerate(column["titles"], 1):
-            assert title.startswith(f"{column['name']}, draw {i} of {len(column['titles'])}: ")
+            assert title.startswith(f"Draw {i} of {len(column['titles'])}: ")
+            assert title.endswith(f" \u00b7 {column['name']}")
             assert address == f"#answer-1-{place}-{i}"
             assert (currents, current, focused) == (1, "true", True)
 
@@ -135,8 +136,8 @@ def test_arrow_keys_step_and_an_address_opens_its_draw(program: Program) -> None
     before, after, is_second = computed(
         html, program.place, READ + function, address="answer-2-2-4"
     )
-    assert before.startswith("temperature=1.5, draw 4 of 12")
-    assert after.startswith("temperature=1.5, draw 5 of 12")
+    assert re.fullmatch("Draw 4 of 12: .* \u00b7 temperature=1.5", before)
+    assert re.fullmatch("Draw 5 of 12: .* \u00b7 temperature=1.5", after)
     assert is_second
 
 
@@ -267,7 +268,7 @@ def test_answers_beyond_the_bound_show_their_text_only(
     bound, title, count, status, hidden, full = computed(html, program.place, READ + function)
     assert "2 of the 4 answers" in bound
     assert full == [[True, True], [False, False]], "first seeds come first"
-    assert title.startswith(f"temperature=1.5, draw 3 of {count}")
+    assert re.fullmatch(f"Draw 3 of {count}: .* \u00b7 temperature=1.5", title)
     assert "The model gave it" in status and "not in the page" in status
     assert hidden
 

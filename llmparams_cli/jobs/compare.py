@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +201,7 @@ def _answers(
     with ExitStack() as stack:
         recordings = {
             number: stack.enter_context(engine.recording())
-            for number in islice(_recordable(engine, jobs, details), FILES)
+            for number in (_recordable(engine, jobs, details) if details else ())
         }
         for number, event in together(engine, [job.request for job in jobs], recordings):
             if isinstance(event, Started):
@@ -236,8 +236,9 @@ def _recordable(engine: Engine, jobs: Sequence[Job], details: int) -> Iterator[i
     """
     from llmparams_cli.engine.compare import longest
 
-    room = RECORDED // (engine.model.n_vocab * FLOAT) if details > 0 else 0
-    for number in sorted(range(len(jobs)), key=lambda number: jobs[number].sample):
+    room = RECORDED // (engine.model.n_vocab * FLOAT)
+    by_sample = sorted(range(len(jobs)), key=lambda number: jobs[number].sample)
+    for number in by_sample[:FILES]:
         room -= min(longest(jobs[number].request), details)
         if room >= 0:
             yield number

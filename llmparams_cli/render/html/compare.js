@@ -5,6 +5,8 @@
     llmparams.elements;
   const data = llmparams.elements.data();
   const { variants, prompts, rounds, pieces } = data;
+  const MANY = 4; // names in a row
+  const CONTEXT = 48; // characters before a fork
   const panel = llmparams.panel((i) => select(column, i));
   let round = 0, reference = 0, column = 0, columns = [];
 
@@ -134,8 +136,17 @@
 
   // -- where they part -------------------------------------------------------------------------
 
-  const jump = (place, number_) => el("a", { href: address(place, number_) },
-    el("bdi", {}, variants[place].name));
+  const jump = (place, number_, text = variants[place].name) =>
+    el("a", { href: address(place, number_) }, el("bdi", {}, text));
+
+  // The variants of a branch by their names; many that part again further on only by their number.
+  function names(places, number_, forks) {
+    const partAgain = forks.some((fork) => fork.number > number_
+      && fork.branches.every(([, , some]) => some.every((place) => places.includes(place))));
+    return partAgain && places.length > MANY
+      ? [jump(places[0], number_, plural(places.length, "variant"))]
+      : places.flatMap((place, i) => [i ? ", " : "", jump(place, number_)]);
+  }
 
   function showForks() {
     const { forks, answers } = rounds[round], root = el("ul", { class: "tree" });
@@ -146,11 +157,12 @@
       const items = branches.map(([id, p, places]) => [places, el("li", {},
         id === null ? el("em", {}, "the end") : el("b", {}, el("bdi", {}, name(pieces[id]))),
         p === null ? null : ` ${percent(p)}`, " \u2013 ",
-        ...places.flatMap((place, i) => [i ? ", " : "", jump(place, at_)]))]);
-      const fork = el("div", { class: "fork" }, el("p", {}, before ? "after " : "from the start, ",
-        before ? el("bdi", {}, name(Array.from(before).length > 48
-          ? `\u2026${Array.from(before).slice(-48).join("")}` : before)) : null,
-        before ? " " : null, `draw ${at_}:`), el("ul", {}, ...items.map(([, item]) => item)));
+        ...names(places, at_, forks))]);
+      const tail = Array.from(before).slice(-CONTEXT).join("");
+      const place = before ? ["after ", el("bdi", {}, name(tail === before ? tail
+        : `\u2026${tail}`))] : ["from the start"];
+      const fork = el("div", { class: "fork" }, el("p", {}, ...place, `, draw ${at_}:`),
+        el("ul", {}, ...items.map(([, item]) => item)));
       if (depth === 0) root.append(el("li", {}, fork));
       else open[depth - 1].find(([places]) => places.includes(first))[1].append(fork);
       open[depth] = items;

@@ -43,8 +43,8 @@ llmparams.panel = (select, deciders = null) => {
   function showTitle() {
     const { title, tokens } = answer;
     at("draw-title").replaceChildren(el("a", { href: "#draw" },
-      ...(title ? [el("bdi", {}, title), ", draw "] : ["Draw "]),
-      `${selected + 1} of ${tokens.length}: `, el("bdi", {}, name(tokens[selected].text))));
+      `Draw ${selected + 1} of ${tokens.length}: `, el("bdi", {}, name(tokens[selected].text)),
+      ...(title ? [" \u00b7 ", el("bdi", {}, title)] : [])));
   }
 
   function status() {
