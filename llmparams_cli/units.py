@@ -12,3 +12,18 @@ def size_text(count: float) -> str:
         if count < 1000:
             return f"{count:.1f} {unit}"
     return f"{count:.0f} {unit}"
+
+
+def percent(share: float) -> str:
+    """A share of 1 with three digits: 99.8%, 4.1%, 0.04%."""
+    share *= 100
+    if share >= 99.95 or share == 0:
+        return f"{share:.0f}%"
+    if share >= 1:
+        return f"{share:.1f}%"
+    return f"{share:.2f}%" if share >= 0.005 else f"{share:.0e}%"
+
+
+def short_number(value: float) -> str:
+    """Three digits, or all before the point: 0.0435, 1.33, 40, 1234."""
+    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

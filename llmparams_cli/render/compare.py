@@ -15,6 +15,7 @@ from llmparams_cli.render.bars import bar
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable, one_line, printable
+from llmparams_cli.units import short_number
 
 if TYPE_CHECKING:
     from rich.columns import Columns
@@ -149,9 +150,7 @@ def _table(variants: Sequence[Variant]) -> Iterator[str]:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+    return "-" if value is None else short_number(value)
 
 
 def show_json(env: Environment, variants: Sequence[Variant]) -> None:

@@ -15,6 +15,7 @@ from llmparams_cli.render.json_output import effects_object, parameters_object, 
 from llmparams_cli.render.summary import effect_lines, stop_text
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable, one_line
+from llmparams_cli.units import percent
 
 BOLD, DIM, CYAN, YELLOW = "1", "2", "36", "33"
 LONGEST_TOKEN = 16
@@ -337,12 +338,5 @@ def _quoted(text: str) -> str:
 
 
 def _percent(probability: float | None) -> str:
-    """Three digits: 99.8%, 4.1%, 0.04%; what was removed is a dot."""
-    if probability is None:
-        return REMOVED
-    share = probability * 100
-    if share >= 99.95 or share == 0:
-        return f"{share:.0f}%"
-    if share >= 1:
-        return f"{share:.1f}%"
-    return f"{share:.2f}%" if share >= 0.005 else f"{share:.0e}%"
+    """What was removed is a dot."""
+    return REMOVED if probability is None else percent(probability)
