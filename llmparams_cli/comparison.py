@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -210,8 +211,8 @@ def _by_command(command: str, text: str) -> float:
     )
     words = done.stdout.decode("utf-8", "replace").split()
     try:
-        if done.returncode == 0:
-            return float(words[0])
+        if done.returncode == 0 and math.isfinite(number := float(words[0])):
+            return number
     except (ValueError, IndexError):
         pass
     printed = " ".join(words)[:80]

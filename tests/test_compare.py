@@ -151,6 +151,7 @@ def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
         (("--grid", "top_k=1,2", "--metric", "nonsense"), 2, "--metric 'nonsense' is unknown"),
         (("--grid", "top_k=1,2", "--metric", "command:false"), 2, "ended with 1"),
         (("--grid", "top_k=1,2", "--metric", "command:echo x"), 2, "printed 'x'"),
+        (("--grid", "top_k=1,2", "--metric", "command:echo nan"), 2, "printed 'nan'"),
         (("--grid", "top_k=1,2", "--prompts", "none.txt"), 2, "--prompts none.txt: no such file"),
         (("--grid", "top_k=1,2", "--json", "--csv"), 2, "exclude each other"),
         (("--grid", "top_k=1,2", "--context", "8"), 5, "the context holds 8"),
