@@ -8,8 +8,10 @@ import tempfile
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str, *, private: bool = False, replace: bool = True) -> None:
-    """Write a UTF-8 file beside its place, then move it there.
+def write_whole(
+    path: Path, content: str | bytes, *, private: bool = False, replace: bool = True
+) -> None:
+    """Write a file, a text as UTF-8, beside its place, then move it there.
 
     `private` keeps it from other users. Without `replace`, FileExistsError is raised for
     a file that is there already. Directories above are made.
@@ -18,8 +20,8 @@ def write_whole(path: Path, text: str, *, private: bool = False, replace: bool =
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with open(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, _mode(path, private))
