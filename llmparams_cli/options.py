@@ -51,6 +51,12 @@ HtmlOption = Annotated[
 ColorOption = Annotated[
     Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
 ]
+PngOption = Annotated[
+    str | None, typer.Option("--png", metavar="FILE", help="Write the plot as a picture.")
+]
+SvgOption = Annotated[
+    str | None, typer.Option("--svg", metavar="FILE", help="Write the plot as vector graphics.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show llama.cpp's log and the statistics.")

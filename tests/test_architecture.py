@@ -35,7 +35,7 @@ FLOORS = {  # a room may import from its own floor's own room and from lower flo
     "__main__": 9,
     "__init__": 0,
 }
-HEAVY = ("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs")
+HEAVY = ("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib")
 
 
 def imports(path: Path) -> set[str]:

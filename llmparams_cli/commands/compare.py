@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmparams_cli.comparison import read_metric
+from llmparams_cli.comparison import Variant, read_metric
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import compare as job
@@ -17,15 +17,19 @@ from llmparams_cli.options import (
     HelpInSections,
     HtmlOption,
     ModelOption,
+    PngOption,
     PromptArgument,
     QuietOption,
     RawOption,
+    SvgOption,
     SystemOption,
     VarOption,
     VerboseOption,
     with_parameters,
 )
 from llmparams_cli.render import compare as view
+from llmparams_cli.render.plots import plot_files
+from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
 
 HELP = HelpInSections
@@ -68,6 +72,8 @@ def command(
         bool, typer.Option("--json", help="Print every answer and number as JSON.")
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each answer.")] = False,
+    png: PngOption = None,
+    svg: SvgOption = None,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -84,12 +90,14 @@ def command(
     llmparams compare "Tell me a story." --preset precise --preset creative-chat
     llmparams compare "Tell me a story." --grid temperature=0.2,0.8,1.4 --samples 4
     llmparams compare "Tell me a story." --grid temperature=0.2,0.8,1.4 --html story.html
+    llmparams compare "Tell me a story." --grid temperature=0.2,0.8,1.4 --svg metrics.svg
     llmparams compare --prompts prompts.txt --grid top_p=0.5,0.95 --metric 'regex:^Once' --csv
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
+    plots = plot_files(env, png, svg, stdout_taken=as_json or as_csv or html == "-")
     metrics = [read_metric(text) for text in metric or []]
     given = {**flags, "model": model, "system": system}
     found = job.candidates(env, preset or [], grid or [], given, var or [])
@@ -113,12 +121,19 @@ def command(
         )
     if html is not None:
         _write_page(env, html, found)
+    plots.write(lambda: _plot(variants))
     if as_json:
         view.show_json(env, variants)
     elif as_csv:
         view.show_csv(env, variants)
-    elif html is None:
+    elif not (html or plots):
         view.show(env, variants)
+
+
+def _plot(variants: list[Variant]) -> Sheet:
+    from llmparams_cli.render.plots.metrics import metrics
+
+    return metrics(variants)
 
 
 def _prompt(

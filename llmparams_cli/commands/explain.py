@@ -19,10 +19,12 @@ from llmparams_cli.options import (
     HtmlOption,
     ModelOption,
     OverflowOption,
+    PngOption,
     PresetOption,
     PromptArgument,
     QuietOption,
     RawOption,
+    SvgOption,
     SystemOption,
     VarOption,
     VerboseOption,
@@ -30,6 +32,8 @@ from llmparams_cli.options import (
 )
 from llmparams_cli.protocol import Request
 from llmparams_cli.render import explain as view
+from llmparams_cli.render.plots import plot_files
+from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
 
 HELP = HelpInSections
@@ -71,6 +75,8 @@ def command(
         bool, typer.Option("--step", help="Walk through the draws with the arrow keys.")
     ] = False,
     html: HtmlOption = None,
+    png: PngOption = None,
+    svg: SvgOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     color: ColorOption = "auto",
     verbose: VerboseOption = False,
@@ -90,9 +96,13 @@ def command(
     llmparams explain "Once upon a time" --seed 7 --what-if temperature=0.2 --continue
     llmparams explain "Write a haiku" --target haiku.txt --preset precise
     llmparams explain "Once upon a time" --seed 7 --html story.html
+    llmparams explain "Once upon a time" --seed 7 --at 3 --svg draw.svg
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
+    plots = plot_files(env, png, svg, stdout_taken=as_json or html == "-")
+    if plots and target is not None:
+        raise UsageError("--png and --svg show an answer of the model, not --target")
     prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
     others = job.other_settings(env, prepared.settings, what_if or [])
     if stepwise and not (env.stdin_is_tty and env.stdout_is_tty):
@@ -122,8 +132,9 @@ def command(
         )
     if html is not None:
         _write_page(env, html, explanation, top, at or 1)
-        if not as_json:
-            return
+    plots.write(lambda: _plot(explanation, at, top))
+    if (html is not None or plots) and not as_json:
+        return
     if as_json:
         view.show_json(env, explanation)
     elif stepwise:
@@ -132,6 +143,15 @@ def command(
         view.show_token(env, explanation, job.token_at(explanation, at), color=color)
     else:
         view.show(env, explanation, color=color)
+
+
+def _plot(explanation: Explanation, at: int | None, top: int) -> Sheet:
+    from llmparams_cli.render.plots.along import along
+    from llmparams_cli.render.plots.waterfall import waterfall
+
+    if at is None:
+        return along(explanation)
+    return waterfall(explanation, job.token_at(explanation, at), top)
 
 
 def _write_page(env: Environment, file: str, explanation: Explanation, top: int, at: int) -> None:
