@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 MAX_DEPTH = 64
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -78,7 +79,10 @@ def compose(text: str, report: Report) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
-        raise Unreadable(at, f"not YAML: {error.problem or error.context}") from error
+        problem = str(error.problem or error.context)
+        # Since PyYAML 6.0.4 its parser has a limit too, and reads ahead up to it.
+        reason = TOO_DEEP if "nesting depth" in problem else f"not YAML: {problem}"
+        raise Unreadable(at, reason) from error
     except yaml.reader.ReaderError as error:
         # Its position counts characters in one parser and bytes in the other.
         before = text[: text.find(chr(error.character))]
@@ -107,7 +111,7 @@ class _Composer:
         import yaml
 
         if depth > MAX_DEPTH:
-            raise Unreadable(_mark(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise Unreadable(_mark(event), TOO_DEEP)
         _refuse_extras(event)
         if isinstance(event, yaml.MappingStartEvent):
             return Node(mark, self._mapping(depth))
