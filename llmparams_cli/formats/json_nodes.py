@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
-from llmparams_cli.presets.nodes import MAX_DEPTH, Mark, Node, Unreadable, scalar
+from llmparams_cli.presets.nodes import MAX_DEPTH, TOO_DEEP, Mark, Node, Unreadable, scalar
 from llmparams_cli.safe import escape_json
 
 WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false|null")
@@ -41,7 +41,7 @@ class _Composer:
         char = self._peek()
         mark = mark or self._mark()
         if depth > MAX_DEPTH:
-            raise self._unreadable(f"nested deeper than {MAX_DEPTH} levels")
+            raise self._unreadable(TOO_DEEP)
         if char == "{":
             return Node(mark, self._object(depth))
         if char == "[":
