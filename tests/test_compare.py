@@ -22,6 +22,7 @@ from llmparams_cli.comparison import (
     repetition,
 )
 from llmparams_cli.protocol import Token
+from llmparams_cli.render.comparison.tree import tree
 
 STORY = ("compare", "Tell me a story.", "--seed", "3", "-n", "12")
 
@@ -131,6 +132,46 @@ def test_the_table_stands_below_the_texts(program: Program) -> None:
     *_, head, first, second = done.text.splitlines()
     assert head.split()[:3] == ["tokens", "distinct-1", "distinct-2"]
     assert first.startswith("temperature=0.2") and second.startswith("temperature=1")
+
+
+def test_the_tree_in_text_and_json_leads_to_what_each_variant_drew(program: Program) -> None:
+    flags = ("--grid", "temperature=0,0.8,0.8,2")
+    document = program.call(*STORY, *flags, "--json").json
+    ids = [variant["samples"][0]["token_ids"] for variant in document["variants"]]
+    assert ids[1] == ids[2]
+    for fork in document["forks"]:
+        for branch in fork["branches"]:
+            at = fork["number"] - 1
+            drew = [v["name"] for v, own in zip(document["variants"], ids, strict=True)
+                    if own[at : at + 1] == [branch["id"]]]  # fmt: skip
+            assert set(branch["variants"]) <= set(drew)
+    shown = program.call(*STORY, *flags).text
+    first, *_ = document["forks"]
+    assert f"draw {first['number']}, " in shown
+    assert shown.index("where they part, seed 3\n") < shown.index(f"draw {first['number']}, ")
+
+
+def test_a_tree_by_hand() -> None:
+    def answer(text: str) -> list[Token]:
+        return [Token(ord(char), char, -0.6931472) for char in text]
+
+    lines = tree([answer(text) for text in ("abc", "abd", "ab", "x\x1b")], ["A", "B", "C", "D"])
+    assert [line.split() for line in lines] == [
+        ["draw", "1,", "at", "the", "start"],
+        ['"a"', "50.0%", "A,", "B,", "C"],
+        ["draw", "3,", "after", '"ab"'],
+        ['"c"', "50.0%", "A"],
+        ['"d"', "50.0%", "B"],
+        ["ends", "C"],
+        ['"x"', "50.0%", "D"],
+    ]
+    [_, _, escape] = tree([answer("x"), answer("\x1b")], ["A", "B" * 3])
+    assert "\x1b" not in escape
+
+
+def test_equal_answers_part_nowhere(program: Program) -> None:
+    shown = program.call(*STORY, "--grid", "seed=1,2", "--temperature", "0").text
+    assert "nowhere: these answers are the same" in shown
 
 
 def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:

@@ -27,7 +27,9 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
-from llmparams_cli.render import compare as view
+from llmparams_cli.render.comparison import data
+from llmparams_cli.render.comparison.live import watching
+from llmparams_cli.render.comparison.text import show
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
@@ -107,7 +109,7 @@ def command(
     if found[0].prepared.model.is_builtin:
         env.note("no --model given: using the small built-in model")
     names = [each.variant.name for each in found for _ in range(samples)]
-    with ProgressBar(env) as progress, view.watching(env, names, len(texts), progress) as watch:
+    with ProgressBar(env) as progress, watching(env, names, len(texts), progress) as watch:
         variants = job.run(
             env,
             found,
@@ -123,11 +125,11 @@ def command(
         _write_page(env, html, found)
     plots.write(lambda: _plot(variants))
     if as_json:
-        view.show_json(env, variants)
+        data.show_json(env, variants)
     elif as_csv:
-        view.show_csv(env, variants)
+        data.show_csv(env, variants)
     elif not (html or plots):
-        view.show(env, variants)
+        show(env, variants)
 
 
 def _plot(variants: list[Variant]) -> Sheet:

@@ -1,0 +1,87 @@
+"""`llmparams compare --json` and `--csv`: every answer and every number."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from llmparams_cli.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
+from llmparams_cli.env import Environment
+from llmparams_cli.render.json_output import write_json
+from llmparams_cli.safe import encodable
+
+
+def show_json(env: Environment, variants: Sequence[Variant]) -> None:
+    """Every variant with its means, and every sample with its text and numbers."""
+    document = [
+        {
+            "name": variant.name,
+            "values": variant.values,
+            "means": {name: _rounded(value) for name, value in variant.means().items()},
+            "stops": variant.stops(),
+            "samples": [_sample_object(sample) for sample in variant.samples],
+        }
+        for variant in variants
+    ]
+    parted = [
+        {"prompt": row[0].prompt, "seed": row[0].seed, **_fork_object(fork, variants)}
+        for row in side_by_side(variants)
+        for fork in forks([sample.finished.tokens for sample in row])
+    ]
+    written = {"variants": document, "forks": parted}
+    write_json(env, written, indent=2 if env.stdout_is_tty else None)
+
+
+def _fork_object(fork: Fork, variants: Sequence[Variant]) -> dict[str, Any]:
+    return {
+        "number": fork.number,
+        "before": fork.before,
+        "branches": [_branch_object(branch, variants) for branch in fork.branches],
+    }
+
+
+def _branch_object(branch: Branch, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Those whose answer ends here have no token."""
+    token = branch.token
+    return {
+        "id": token and token.id,
+        "text": token and token.text,
+        "logprob": token and _rounded(token.logprob),
+        "variants": [variants[place].name for place in branch.answers],
+    }
+
+
+def _sample_object(sample: Sample) -> dict[str, Any]:
+    finished = sample.finished
+    return {
+        "prompt": sample.prompt,
+        "seed": sample.seed,
+        "text": finished.text,
+        "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
+        "metrics": {name: _rounded(value) for name, value in sample.metrics.items()},
+        "token_ids": [token.id for token in finished.tokens],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def show_csv(env: Environment, variants: Sequence[Variant]) -> None:
+    """A row for each answer."""
+    keys = list(dict.fromkeys(key for variant in variants for key in variant.values))
+    metrics = list(variants[0].samples[0].metrics)
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(["variant", *keys, "prompt", "seed", "stop", *metrics, "text"])
+    for variant in variants:
+        own = [variant.values.get(key, "") for key in keys]
+        for sample in variant.samples:
+            numbers = (_rounded(sample.metrics[name]) for name in metrics)
+            reason = sample.finished.stop.reason.value
+            known = [variant.name, *own, sample.prompt, sample.seed, reason]
+            writer.writerow([*known, *numbers, sample.finished.text])
+    env.stdout.write(encodable(sheet.getvalue(), env.stdout))
+    env.stdout.flush()

@@ -1,0 +1,81 @@
+"""`llmparams compare` while it runs: the answers grow side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from llmparams_cli.env import Environment
+from llmparams_cli.protocol import Finished, Piece
+from llmparams_cli.render.terminal import columns
+from llmparams_cli.safe import one_line, printable
+
+if TYPE_CHECKING:
+    from rich.columns import Columns
+    from rich.console import Console
+
+NARROWEST = 22  # columns of a live text
+Progress = Callable[[str, float], None]
+Watch = Callable[[int, Piece | Finished], None]
+
+
+@contextmanager
+def watching(
+    env: Environment, names: Sequence[str], prompts: int, progress: Progress
+) -> Iterator[Watch]:
+    """Live columns on stderr while answers grow, where they fit; else how many have ended."""
+    fits = prompts == 1 and len(names) * NARROWEST <= columns(env, env.stderr)
+    if not env.stderr_is_tty or env.quiet or not fits:
+        yield _counting(len(names) * prompts, progress)
+        return
+    from rich.live import Live
+
+    live = Live(console=_console(env), transient=True, refresh_per_second=12)
+    texts = [""] * len(names)
+
+    def watch(number: int, event: Piece | Finished) -> None:
+        if isinstance(event, Piece):
+            texts[number] += printable(event.text)
+            live.start()  # only now: until here there may be a progress bar
+            live.update(_columns(live.console, names, texts))
+
+    try:
+        yield watch
+    finally:
+        live.stop()
+
+
+def _counting(answers: int, progress: Progress) -> Watch:
+    ended: set[int] = set()
+
+    def watch(number: int, event: Piece | Finished) -> None:
+        if isinstance(event, Finished):
+            ended.add(number)
+            progress("answering", len(ended) / answers)
+
+    return watch
+
+
+def _console(env: Environment) -> Console:
+    from rich.console import Console
+
+    return Console(file=env.stderr, width=columns(env, env.stderr))
+
+
+def _columns(console: Console, names: Sequence[str], texts: Sequence[str]) -> Columns:
+    from rich.columns import Columns
+    from rich.panel import Panel
+    from rich.text import Text
+
+    room, lines = console.width // len(names), max(4, console.height - 4)
+    panels = [
+        Panel(Text(_tail(text, room - 4, lines)), title=Text(one_line(name)), width=room)
+        for name, text in zip(names, texts, strict=True)
+    ]
+    return Columns(panels, padding=0)
+
+
+def _tail(text: str, width: int, lines: int) -> str:
+    """The end of a text that has outgrown its column."""
+    return text if len(text) < width * lines else f"…{text[-width * (lines - 1) :]}"
