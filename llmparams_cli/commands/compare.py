@@ -30,6 +30,7 @@ from llmparams_cli.options import (
 from llmparams_cli.render.comparison import data
 from llmparams_cli.render.comparison.live import watching
 from llmparams_cli.render.comparison.text import show
+from llmparams_cli.render.outputs import IN_A_BROWSER, put, refuse_two_on_stdout
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
@@ -99,7 +100,8 @@ def command(
     env.verbose, env.quiet = verbose, quiet
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    plots = plot_files(env, png, svg, stdout_taken=as_json or as_csv or html == "-")
+    refuse_two_on_stdout({"--png": png, "--svg": svg, "--html": html}, taken=as_json or as_csv)
+    plots = plot_files(env, png, svg)
     metrics = [read_metric(text) for text in metric or []]
     given = {**flags, "model": model, "system": system}
     found = job.candidates(env, preset or [], grid or [], given, var or [])
@@ -156,4 +158,4 @@ def _write_page(env: Environment, file: str, found: list[job.Candidate]) -> None
         found[0].prepared.model.header.name,
         Recorded(TOP, COVERAGE, MOST_SHOWN),
     )
-    html.write(env, file, page)
+    put(env, "--html", file, page, IN_A_BROWSER)

@@ -32,6 +32,7 @@ from llmparams_cli.options import (
 )
 from llmparams_cli.protocol import Request
 from llmparams_cli.render import explain as view
+from llmparams_cli.render.outputs import IN_A_BROWSER, put, refuse_two_on_stdout
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
@@ -100,7 +101,8 @@ def command(
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    plots = plot_files(env, png, svg, stdout_taken=as_json or html == "-")
+    refuse_two_on_stdout({"--png": png, "--svg": svg, "--html": html}, taken=as_json)
+    plots = plot_files(env, png, svg)
     if plots and target is not None:
         raise UsageError("--png and --svg show an answer of the model, not --target")
     prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
@@ -161,4 +163,5 @@ def _write_page(env: Environment, file: str, explanation: Explanation, top: int,
 
     recorded = Recorded(top, job.COVERAGE, MOST_SHOWN)
     start = job.token_at(explanation, at).number
-    html.write(env, file, html.explain_page(explanation, recorded, start=start))
+    page = html.explain_page(explanation, recorded, start=start)
+    put(env, "--html", file, page, IN_A_BROWSER)

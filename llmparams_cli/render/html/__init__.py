@@ -28,15 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.comparison import Variant
-from llmparams_cli.env import Environment
-from llmparams_cli.errors import UsageError
 from llmparams_cli.explanation import Explanation
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.presets.files import resolve
 from llmparams_cli.render.html import compare, explain
 from llmparams_cli.render.html.draws import Recorded
-from llmparams_cli.safe import encodable, printable
-from llmparams_cli.storage import write_whole
+from llmparams_cli.safe import printable
 
 SHARED = ("distribution", "elements", "answer", "draw")  # scripts, in their order
 OWN = {"explain": ("explain",), "compare": ("diff", "plots", "compare")}
@@ -56,18 +52,6 @@ def compare_page(
 ) -> str:
     """Answers of several variants, whose `settings` are in their order."""
     return _page("compare", compare.document(variants, settings, model, recorded))
-
-
-def write(env: Environment, file: str, page: str) -> None:
-    """To a file, whole or not at all, or to stdout for '-'."""
-    if file == "-":
-        env.stdout.write(encodable(page, env.stdout))
-        return
-    try:
-        write_whole(resolve(file, env.directory), page)
-    except OSError as error:
-        raise UsageError(f"--html {file}: {error.strerror}", "name another file") from error
-    env.note(f"wrote {file}: open it in a browser")
 
 
 def _page(name: str, data: dict[str, Any]) -> str:

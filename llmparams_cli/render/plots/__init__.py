@@ -19,13 +19,10 @@ from typing import TYPE_CHECKING
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.presets.files import resolve
-from llmparams_cli.storage import write_whole
+from llmparams_cli.render.outputs import STDOUT, put
 
 if TYPE_CHECKING:
     from llmparams_cli.render.plots.sheet import Sheet
-
-STDOUT = "-"
 
 
 @dataclass(frozen=True)
@@ -48,33 +45,14 @@ class Plots:
             sheet = draw()
             images = {format: sheet.image(format) for format in self.files}
         for format, file in self.files.items():
-            self._put(format, file, images[format])
-
-    def _put(self, format: str, file: str, image: bytes) -> None:
-        if file == STDOUT:
-            self.env.stdout.flush()
-            self.env.stdout.buffer.write(image)
-            return
-        try:
-            write_whole(resolve(file, self.env.directory), image)
-        except OSError as error:
-            raise UsageError(f"--{format} {file}: {error.strerror}", "name another file") from error
-        self.env.note(f"wrote {file}")
+            put(self.env, f"--{format}", file, images[format])
 
 
-def plot_files(
-    env: Environment, png: str | None, svg: str | None, *, stdout_taken: bool = False
-) -> Plots:
-    """What the flags ask for; UsageError for what cannot be, before any work is done.
-
-    `stdout_taken`: does another output go there already?
-    """
+def plot_files(env: Environment, png: str | None, svg: str | None) -> Plots:
+    """What the flags ask for; UsageError for what cannot be, before any work is done."""
     given = {"png": png, "svg": svg}
     files = {format: file for format, file in given.items() if file is not None}
-    to_stdout = [format for format, file in files.items() if file == STDOUT]
-    if len(to_stdout) + stdout_taken > 1:
-        raise UsageError(f"--{to_stdout[0]} -: standard output takes one thing", "name a file")
-    if "png" in to_stdout and env.stdout_is_tty:
+    if png == STDOUT and env.stdout_is_tty:
         raise UsageError("--png -: a terminal shows no PNG", "name a file, or pipe it")
     for format in files:
         _load(format)

@@ -1,0 +1,37 @@
+"""Pages and plots on their way to files; '-' is standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.presets.files import resolve
+from llmparams_cli.safe import encodable
+from llmparams_cli.storage import write_whole
+
+STDOUT = "-"
+IN_A_BROWSER = ": open it in a browser"
+
+
+def refuse_two_on_stdout(files: Mapping[str, str | None], *, taken: bool) -> None:
+    """`files` are those that flags name; `taken`: does another output go to stdout already?"""
+    there = [flag for flag, file in files.items() if file == STDOUT]
+    if len(there) + taken > 1:
+        raise UsageError(f"{there[0]} -: standard output takes one thing", "name a file")
+
+
+def put(env: Environment, flag: str, file: str, content: str | bytes, tip: str = "") -> None:
+    """Write what `flag` asked for, whole or not at all; a note says so, with the tip."""
+    if file == STDOUT:
+        if isinstance(content, str):
+            env.stdout.write(encodable(content, env.stdout))
+        else:
+            env.stdout.flush()
+            env.stdout.buffer.write(content)
+        return
+    try:
+        write_whole(resolve(file, env.directory), content)
+    except OSError as error:
+        raise UsageError(f"{flag} {file}: {error.strerror}", "name another file") from error
+    env.note(f"wrote {file}{tip}")
