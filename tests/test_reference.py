@@ -227,7 +227,7 @@ def possible(left: Candidates) -> Candidates:
     return left.at(left.logits > -np.inf)
 
 
-BREAKERS = (["\n", ":", '"', "*"], ["the", "a b"], ["eeee", ", and"], ["é—", ""])
+BREAKERS = (["\n", ":", '"', "*"], ["the", "a b", ", and"], ["eeee"], ["é—", ""])
 
 
 def random_settings(random: np.random.Generator) -> dict[str, object]:
@@ -297,7 +297,7 @@ def random_text(
     """
     text: list[int] = []
     for _ in range(random.integers(0, 40)):
-        if random.random() < 0.07:
+        if random.random() < 0.15:
             word = breakers[random.integers(0, len(breakers))].encode() * 2
             start, end = sorted(random.integers(0, len(word) + 1, 2))
             text += vocabulary.tokenize(word[start:end])
@@ -328,7 +328,7 @@ def pairs(model, vocabulary, seed, number):
 
 def test_every_stage_keeps_what_the_oracle_keeps(model, vocabulary):
     count: Counter = Counter()
-    for pair, random, size in pairs(model, vocabulary, 1, 2100):
+    for pair, random, size in pairs(model, vocabulary, 1, 2200):
         for _ in range(5):
             token = pair.compare_stages(random_logits(random, size, ties=0.02), count)
             if token is None:
@@ -337,7 +337,7 @@ def test_every_stage_keeps_what_the_oracle_keeps(model, vocabulary):
     assert {name for _, name in count} >= {"suppress", *SAMPLER_STAGES, *DRAWS}
     assert sum(count["same", name] for name in DRAWS) >= 10_000
     assert at_most_one_in_a_hundred(count), count
-    assert count["undefined", "mirostat"] < 100
+    assert count["undefined", "mirostat"] < 150
     assert count["undefined", "typical_p"] < 500
     assert count["undefined", "top_n_sigma"] < 50
 
