@@ -28,6 +28,7 @@ from llmparams_cli.params.table import PARAMS
 MIROSTAT_M = 100  # tokens over which mirostat 1 estimates s_hat, as in its paper
 MIN_KEEP = 1
 HISTORY_STAGES = ("penalties", "dry")
+Step = tuple[str, Any]  # a stage's name and the candidates that it left
 MIROSTAT_STAGES = ("logit_bias", "penalties", "dry", "temperature")
 
 
@@ -44,6 +45,8 @@ class Sampler:
     ) -> None:
         self.stages: list[str] = []
         self._model = model
+        self._seed = seed
+        self._context_size = context_size
         self._grammar = grammar
         self._keep: list[Any] = []
         self._history: list[Any] = []
@@ -51,7 +54,7 @@ class Sampler:
         params.no_perf = True
         self.chain = llama().llama_sampler_chain_init(params)
         try:
-            self._build(_Builder(model, settings, seed, context_size, self._keep), settings)
+            self._build(self._builder(settings), settings)
         except BaseException:
             self.close()
             raise
@@ -82,7 +85,7 @@ class Sampler:
         token = self._draw(allowed)
         return token if self._grammar.allows(token) else None
 
-    def walk(self, logits: Any) -> tuple[list[tuple[str, Any]], int | None]:
+    def walk(self, logits: Any) -> tuple[list[Step], int | None]:
         """As `draw`, stage by stage: each one's name with a copy of the candidates that it
         left (a numpy table with id and logit), and the token.
 
@@ -97,7 +100,18 @@ class Sampler:
         steps, token = self._walk(allowed)
         return [("grammar", left), *steps], token if self._grammar.allows(token) else None
 
-    def _walk(self, array: Any) -> tuple[list[tuple[str, Any]], int]:
+    def steps(self, array: Any) -> list[Step]:
+        """What each stage leaves of these candidates, the grammar aside."""
+        return self._walk(array)[0]
+
+    def renew_draw(self, settings: Settings) -> None:
+        """Make the stage that draws anew, with other settings: it has drawn nothing yet."""
+        last = len(self.stages) - 1
+        llama().llama_sampler_free(llama().llama_sampler_chain_remove(self.chain, last))
+        self.stages.pop()
+        self._add(*self._builder(settings).draw())
+
+    def _walk(self, array: Any) -> tuple[list[Step], int]:
         lib, steps = llama(), []
         for place, name in enumerate(self.stages):
             lib.llama_sampler_apply(
@@ -164,6 +178,9 @@ class Sampler:
         for name, stage in stages:
             self._add(name, stage)
         self._add(*make.draw())
+
+    def _builder(self, settings: Settings) -> _Builder:
+        return _Builder(self._model, settings, self._seed, self._context_size, self._keep)
 
     def _add(self, name: str, stage: Any) -> None:
         if stage is None:

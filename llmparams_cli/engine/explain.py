@@ -14,17 +14,15 @@ from itertools import islice
 from typing import Any
 
 from llmparams_cli.engine import grammar
-from llmparams_cli.engine.chain import Sampler
+from llmparams_cli.engine.chain import Sampler, Step
 from llmparams_cli.engine.llama import Model
 from llmparams_cli.engine.recording import Recording, pointer
 from llmparams_cli.errors import BackendError
-from llmparams_cli.explanation import Fit, Forced, Penalised, Stage, TokenView, WhatIf
+from llmparams_cli.explanation import Penalised, Stage, TokenView, WhatIf
 from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import Effect
-
-Step = tuple[str, Any]
 
 
 class Replay:
@@ -90,18 +88,6 @@ class Replay:
             Effect(each, draws, tuple(numbers))
             for each, numbers in zip(wanted, changed, strict=True)
         )
-
-    def impossible(self, progress: Callable[[float], None]) -> list[str]:
-        """For every recorded token, the first stage that removes it; empty where none does."""
-        removed = []
-        with closing(self._sampler(self._settings)) as sampler:
-            for number, (logits, wanted) in enumerate(self._recording.rows(), 1):
-                steps, _ = sampler.walk(pointer(logits))
-                gone = (name for name, left in steps if name not in DRAWS and not _in(left, wanted))
-                removed.append(next(gone, ""))
-                sampler.accept(wanted)
-                progress(number / len(self._recording))
-        return removed
 
     def branch(self, settings: Settings, number: int) -> tuple[Sampler, list[int]]:
         """A sampler with other settings that has made the draws up to and with `number`, and
@@ -218,37 +204,6 @@ class Replay:
         return tuple(sorted(entries, key=lambda entry: entry.after - entry.before))
 
 
-def admitted(model: Model, recording: Recording, removed: Sequence[str]) -> Fit:
-    """What a recorded, forced text demands of top-k, top-p and min-p; and its perplexity."""
-    import numpy as np
-
-    tokens = []
-    for (logits, wanted), stage in zip(recording.rows(), removed, strict=True):
-        probabilities = softmax(logits)
-        own = probabilities[wanted]
-        better = probabilities[probabilities > own]
-        tokens.append(
-            Forced(
-                wanted,
-                model.name(wanted),
-                float(np.log(own)) if own > 0 else -math.inf,
-                1 + len(better),
-                float(better.sum()),
-                float(own / probabilities.max()),
-                stage,
-            )
-        )
-    mean = sum(token.logprob for token in tokens) / len(tokens)
-    return Fit(
-        tuple(tokens),
-        math.exp(-mean),
-        max(token.rank for token in tokens),
-        max(token.before for token in tokens),
-        min(token.share for token in tokens),
-    )
-
-
-DRAWS = ("greedy", "dist", "adaptive_p")  # the last stage, where it only draws
 MOST_SHOWN = 1000
 NEUTRAL = Origin(Source.DEFAULT, "neutral")
 
@@ -307,11 +262,6 @@ def _stage(
     kept = array("f", logits[shown].tobytes())
     stage = Stage(name, int(there.sum()), cut, max(0.0, entropy), rank, kept, log_total)
     return stage, probabilities
-
-
-def _in(table: Any, token: int) -> bool:
-    """Is this token still a candidate?"""
-    return bool(((table["id"] == token) & (table["logit"] > -float("inf"))).any())
 
 
 def softmax(logits: Any) -> Any:

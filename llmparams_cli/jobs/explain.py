@@ -181,7 +181,7 @@ def fit(
     env: Environment, prepared: Prepared, request: Request, text: str, progress: Progress
 ) -> Fit:
     """Force `text` as the answer, and measure which settings admit it."""
-    from llmparams_cli.engine.explain import Replay, admitted
+    from llmparams_cli.engine.fit import Judge, admitted, removals
     from llmparams_cli.engine.forced import force
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
@@ -193,9 +193,9 @@ def fit(
         engine.recording() as recording,
     ):
         prompt, size = force(engine, request, text, recording)
-        replay = Replay(engine.model, recording, settings, prompt=prompt, seed=0, context=size)
-        impossible = replay.impossible(lambda done: progress("looking", done))
-        return admitted(engine.model, recording, impossible)
+        with closing(Judge(engine.model, settings, prompt, size)) as judge:
+            removed = removals(recording, judge, lambda done: progress("looking", done))
+            return admitted(engine.model, recording, removed)
 
 
 def token_at(explanation: Explanation, number: int) -> TokenView:

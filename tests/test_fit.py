@@ -1,0 +1,151 @@
+"""`explain --target`: what a given text demands, and which of its tokens are impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+import pytest
+from program import Program
+
+from llmparams_cli.engine import grammar
+from llmparams_cli.engine.chain import Sampler
+from llmparams_cli.engine.fit import Judge
+from llmparams_cli.engine.library import llama
+from llmparams_cli.engine.llama import Model
+from llmparams_cli.engine.recording import pointer
+from llmparams_cli.models import builtin
+from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
+
+FLAG = Origin(Source.FLAG, "--test")
+TARGET = ("explain", "hi", "--target", "t.txt")
+SIZE = 64
+DRAWS = 300
+LIKELY = 12  # tokens of some weight in the logits below
+CASES: list[dict[str, object]] = [
+    {"temperature": 0},
+    {"temperature": 0, "xtc_probability": 0.5, "xtc_threshold": 0.05},
+    {"top_k": 3},
+    {"top_p": 0.6, "min_p": 0.2},
+    {"xtc_probability": 0.5, "xtc_threshold": 0.05, "top_k": 6},
+    {"xtc_probability": 1.0, "xtc_threshold": 0.05, "top_k": 6},
+    {"mirostat": 2, "mirostat_tau": 2.0, "mirostat_eta": 0.5},
+    {"mirostat": 1, "mirostat_tau": 1.5, "mirostat_eta": 0.5},
+    {"adaptive_p_target": 0.3, "top_k": 5},
+    {"top_k": 4, "grammar": "root ::= [a-m]*"},
+    {"temperature": 0, "grammar": "root ::= [a-m]*"},
+    {"top_n_sigma": 1.0, "grammar": "root ::= [a-m]*"},
+    {"repeat_penalty": 3.0, "frequency_penalty": 1.0, "top_k": 3},
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Model]:
+    loaded = Model(builtin.PATH, llama().llama_model_default_params())
+    yield loaded
+    loaded.close()
+
+
+def rows(model: Model, count: int) -> list[np.ndarray]:
+    """Logits in which a dozen letters and letter pairs have almost all of the probability."""
+    generator = np.random.default_rng(7)
+    words = [word for letter in "abcdefghijklmnopqrstuvwxyz" for word in model.tokenize(letter)]
+    made = []
+    for _ in range(count):
+        row = np.full(model.n_vocab, -90, dtype=np.float32)
+        row[generator.choice(words, LIKELY, replace=False)] = generator.normal(0, 1.2, LIKELY)
+        made.append(row)
+    return made
+
+
+def forced(model: Model, values: dict[str, object], seed: int, row: np.ndarray) -> int:
+    """A token that the real chain draws first from this row."""
+    settings = resolve(Assignment(name, value, FLAG) for name, value in values.items())
+    constraint = grammar.from_settings(model, settings, lambda _note: None)
+    with closing(Sampler(model, settings, seed, SIZE, constraint)) as sampler:
+        token = sampler.draw(pointer(row))
+        assert token is not None
+        return token
+
+
+@pytest.mark.parametrize("values", CASES, ids=str)
+def test_possible_is_what_some_random_numbers_draw(values: dict[str, object], model: Model) -> None:
+    """Whatever a real chain draws is possible, and all that is possible is drawn at times."""
+    values = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 1.0, **values}
+    settings = resolve(Assignment(name, value, FLAG) for name, value in values.items())
+    for row in rows(model, 3):
+        drawn = {forced(model, values, seed, row) for seed in range(DRAWS)}
+        possible = set()
+        for token in np.flatnonzero(row > -50).tolist():
+            with closing(Judge(model, settings, [], SIZE)) as judge:
+                if not judge.removed_by(pointer(row), token):
+                    possible.add(token)
+        assert drawn <= possible
+        likely = softmax(row) > 0.02
+        assert {token for token in possible if likely[token]} <= drawn
+
+
+def softmax(row: np.ndarray) -> np.ndarray:
+    powers = np.exp(row.astype(np.float64) - row.max())
+    return np.asarray(powers / powers.sum())
+
+
+@pytest.mark.parametrize("values", CASES, ids=str)
+def test_what_a_run_drew_is_possible_all_along(values: dict[str, object], model: Model) -> None:
+    """The memories of penalties, grammar and mirostat follow the text."""
+    values = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 1.0, **values}
+    settings = resolve(Assignment(name, value, FLAG) for name, value in values.items())
+    for seed in range(4):
+        constraint = grammar.from_settings(model, settings, lambda _note: None)
+        with (
+            closing(Sampler(model, settings, seed, SIZE, constraint)) as sampler,
+            closing(Judge(model, settings, [], SIZE)) as judge,
+        ):
+            for row in rows(model, 30):
+                token = sampler.draw(pointer(row))
+                assert token is not None
+                sampler.accept(token)
+                assert judge.removed_by(pointer(row), token) == ""
+
+
+def test_mirostat_follows_the_text_and_not_its_own_draws(model: Model) -> None:
+    """Surprising tokens lower its limit until a surprising one is impossible; the best ones
+    raise it again.
+    """
+    values = {"mirostat": 2, "mirostat_tau": 2.0, "mirostat_eta": 1.0, "temperature": 1.0}
+    settings = resolve(Assignment(name, value, FLAG) for name, value in values.items())
+    row = np.full(model.n_vocab, -90, dtype=np.float32)
+    best, rare = model.tokenize("a")[0], model.tokenize("b")[0]
+    row[best], row[rare] = np.log(0.9), np.log(0.1)  # 0.15 and 3.3 bits; the limit begins at 4
+    with closing(Judge(model, settings, [], SIZE)) as judge:
+        texts = [rare, rare, best, best, rare]
+        removed = [judge.removed_by(pointer(row), token) for token in texts]
+    assert removed == ["", "mirostat_v2", "", "", ""]
+
+
+@pytest.mark.parametrize("flags", [("--grammar", 'root ::= "x"'), ("--json-schema", "{}")])
+def test_a_text_that_breaks_the_grammar_is_told(flags: tuple[str, ...], program: Program) -> None:
+    (program.place / "t.txt").write_text("Hello there")
+    done = program.call(*TARGET, *flags, "--json")
+    assert done.code == 0, done.stderr
+    first, *others = done.json["tokens"]
+    assert first["removed_by"] == "grammar"
+    assert not any(token["removed_by"] == "grammar" for token in others)
+
+
+def test_valid_text_is_not_impossible_because_the_first_draw_would_break_the_grammar(
+    program: Program,
+) -> None:
+    (program.place / "t.txt").write_text("xyzzy")
+    flags = ("--grammar", 'root ::= "xyzzy"', "--top-k", "1", "--json")
+    assert program.call("generate", "hi", *flags).json["text"] == "xyzzy"
+    assert not any(token["removed_by"] for token in program.call(*TARGET, *flags).json["tokens"])
+
+
+def test_at_temperature_0_only_the_best_token_is_possible(program: Program) -> None:
+    (program.place / "t.txt").write_text("There was once a fox")
+    for flags in (("--temperature", "0"), ("--preset", "deterministic")):
+        tokens = program.call(*TARGET, *flags, "--json").json["tokens"]
+        assert any(token["rank"] > 1 for token in tokens)
+        assert all(bool(token["removed_by"]) == (token["rank"] > 1) for token in tokens)
