@@ -12,7 +12,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.protocol import Effect, Finished, Started
+from llmparams_cli.protocol import Effect, Finished, Started, Stop
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,12 @@ class NearStop:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """The same logits through another chain: the first draw that differs, if any.
+    """The same logits through another chain: `number` is the first draw that differs, if any,
+    and the probabilities are those from which each chain drew there.
 
-    `text` is the other branch's text from there on, when it was decoded.
+    Where every draw is the same, `ends_at` says after how many of them the other text ends, if
+    not as this one does, and `goes_on` that it would not have ended here. `text` is all of the
+    other text and `stop` its end: known where it was decoded, and where it needs no decoding.
     """
 
     changes: tuple[str, ...]
@@ -113,7 +116,10 @@ class WhatIf:
     probability: float | None = None
     instead_probability: float | None = None
     same_text: str = ""
+    ends_at: int | None = None
+    goes_on: bool = False
     text: str | None = None
+    stop: Stop | None = None
 
 
 @dataclass(frozen=True)

@@ -105,16 +105,161 @@ def test_bear_ten_times_fox_once(growth: str, program: Program) -> None:
         assert entry["after"] == pytest.approx(before - taken, abs=1e-4)
 
 
-def test_what_if_is_what_really_happens(program: Program) -> None:
-    flags = ("--temperature", "0.8", "--what-if", "temperature=0.2", "--what-if", "top_k=1")
-    document = explained(program, *flags, "--continue")
-    for what_if, other in zip(
-        document["what_if"], (("--temperature", "0.2"), ("--top-k", "1")), strict=True
-    ):
-        really = program.call("generate", *STORY[1:], "--temperature", "0.8", *other).json["text"]
-        assert what_if["number"] is not None
-        assert what_if["text"] == really
-        assert really.startswith(what_if["same_text"] + what_if["instead"])
+JAPANESE = "Repeat after me: こんにちは世界"
+Flags = tuple[str, ...]
+# A prompt, flags of all runs, those of the first alone; and for each --what-if those of the run
+# that it stands for.
+WHAT_IFS: dict[str, tuple[str, Flags, Flags, dict[str, Flags]]] = {
+    "stops at and across the joint": (
+        "Tell me a story",
+        ("--temperature", "1"),
+        ("--stop", " was"),
+        {
+            "temperature=0.2": ("--temperature", "0.2", "--stop", " was"),
+            "top_k=1": ("--top-k", "1", "--stop", " was"),
+            "stop=a t": ("--stop", "a t"),
+            "stop=he,top_k=3": ("--top-k", "3", "--stop", "he"),
+        },
+    ),
+    "characters across tokens": (
+        JAPANESE,
+        ("--temperature", "1"),
+        (),
+        {
+            "temp=0.2": ("--temperature", "0.2"),
+            "--top-k=2": ("--top-k", "2"),
+            "seed=77": ("--seed", "77"),
+            "stop=は": ("--stop", "は"),
+        },
+    ),
+    "ends": (
+        "hi",
+        ("--ignore-eos", "-n", "24"),
+        (),
+        {
+            "ignore_eos=false": ("--no-ignore-eos",),
+            "ignore_eos=false,-n=40": ("--no-ignore-eos", "-n", "40"),
+            "max_tokens=3": ("-n", "3"),
+            "n-predict=30": ("-n", "30"),
+            "deterministic,max_tokens=5": ("-p", "deterministic", "-n", "5"),
+        },
+    ),
+    "memories": (
+        "Tell me a story",
+        ("--mirostat", "2", "--repeat-penalty", "1.1", "-n", "16"),
+        (),
+        {
+            "mirostat=1": ("--mirostat", "1"),
+            "mirostat=0,adaptive_p_target=0.3": ("--mirostat", "0", "--adaptive-p-target", "0.3"),
+            "repeat_penalty=1.3": ("--repeat-penalty", "1.3"),
+            "mirostat=0,xtc_probability=0.5": ("--mirostat", "0", "--xtc-probability", "0.5"),
+        },
+    ),
+    "grammars": (
+        "Tell me a story",
+        ("--grammar", 'root ::= [a-zA-Z]+ " " [a-z]+', "-n", "12"),
+        (),
+        {
+            "grammar=": ("--grammar", ""),
+            'grammar=root ::= [A-Za-z ]* "!"': ("--grammar", 'root ::= [A-Za-z ]* "!"'),
+            "temperature=2": ("--temperature", "2"),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WHAT_IFS)
+def test_what_if_is_what_really_happens(case: str, program: Program) -> None:
+    """Text and end are those of a real run, wherever and however the two part."""
+    prompt, flags, own, others = WHAT_IFS[case]
+    parted = set()
+    for seed in range(6):
+        run = (prompt, "--seed", str(seed), "--json", "-n", "16", *flags)
+        options = [word for text in others for word in ("--what-if", text)]
+        document = program.call("explain", *run, *own, *options, "--continue").json
+        for what_if, other in zip(document["what_if"], others.values(), strict=True):
+            real = program.call("generate", *run, *other).json
+            place = (case, seed, what_if["changes"])
+            same = what_if["number"] is what_if["ends_at"] is None and not what_if["goes_on"]
+            parted.add(same)
+            assert (document["text"] if same else what_if["text"]) == real["text"], place
+            assert (document["stop"] if same else what_if["stop"]) == real["stop"], place
+            if real["stop"]["reason"] != "stop-sequence":  # that may take from it
+                assert what_if["ends_at"] or real["text"].startswith(what_if["same_text"]), place
+    assert False in parted
+
+
+def test_what_if_tells_where_the_text_ends_or_that_it_goes_on(program: Program) -> None:
+    run = ("explain", "Once upon a time", "--seed", "7", "-n", "12", "--json")
+    others = ("max_tokens=5", "max_tokens=40", "stop=there", "seed=7")
+    document = program.call(*run, *(word for text in others for word in ("--what-if", text))).json
+    shorter, longer, stopped, same = document["what_if"]
+    assert (shorter["number"], shorter["ends_at"]) == (None, 5)
+    assert document["text"].startswith(shorter["text"])
+    assert shorter["stop"]["reason"] == "max-tokens"
+    assert (longer["number"], longer["ends_at"], longer["goes_on"]) == (None, None, True)
+    assert stopped["stop"] == {"reason": "stop-sequence", "detail": "there"}
+    assert stopped["text"] == document["text"].split("there")[0]
+    assert (same["ends_at"], same["goes_on"]) == (None, False)
+    shown = program.call(*run[:-1], "--what-if", others[0], "--what-if", others[1]).text
+    assert "every draw is the same, but the text ends after 5: max-tokens (5 tokens)" in shown
+    assert "every draw is the same, but the text goes on" in shown
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--mirostat", "2"),
+        ("--adaptive-p-target", "0.3"),
+        ("--xtc-probability", "0.5"),
+        ("--grammar", 'root ::= [a-zA-Z, ]+ "."'),
+    ],
+    ids=" ".join,
+)
+def test_the_probabilities_of_a_what_if_are_those_drawn_from(
+    flags: tuple[str, ...], program: Program
+) -> None:
+    """The run's own is that of its last stage; the other's that of the other run's."""
+    for seed in range(4):
+        run = ("explain", "Tell me a story", "-n", "16", "--json", "--seed", str(seed), *flags)
+        document = program.call(*run, "--what-if", "temperature=1.7").json
+        [what_if] = document["what_if"]
+        if what_if["number"] is None:
+            continue
+        other = program.call(*run, "--temperature", "1.7").json
+        place = what_if["number"] - 1
+        assert what_if["probability"] == pytest.approx(drawn(document["tokens"][place], -1))
+        assert what_if["instead_probability"] == pytest.approx(drawn(other["tokens"][place], -1))
+
+
+@pytest.mark.parametrize(
+    "name", ["context", "lora", "flash_attention", "cache_type_k", "threads", "time_limit", "-ngl"]
+)
+def test_what_if_refuses_what_a_replay_cannot_change(name: str, program: Program) -> None:
+    complaint = program.call("explain", "hi", "--what-if", f"{name}=1").complaint(2)
+    assert "the draws are made again, the model is not run again" in complaint
+
+
+def test_what_if_says_what_it_leaves_out_of_a_preset(program: Program) -> None:
+    (program.place / "p.yaml").write_text(
+        "system: Speak as a fox.\nprompt: 'Say {{ input }}'\nparameters:\n  context: 999\n"
+    )
+    done = program.call("explain", "hi", "-n", "2", "--what-if", "./p.yaml,top_k=1", "--json")
+    [what_if] = done.json["what_if"]
+    assert what_if["changes"] == ["preset ./p.yaml", "top_k 1"]
+    assert "without its system text, prompt, context" in done.stderr
+
+
+def test_several_values_with_commas_are_one_what_if(program: Program) -> None:
+    flags = ("--what-if", "temperature=0.4,top_p=0.5", "--what-if", "sampler_order=top_k,top_p")
+    more = ("--what-if", "precise,temp=0.1", "--what-if", "stop=a, b,stop=c")
+    changes = [what_if["changes"] for what_if in explained(program, *flags, *more)["what_if"]]
+    assert changes == [
+        ["temperature 0.4", "top_p 0.5"],
+        ["sampler_order top_k,top_p"],
+        ["preset precise", "temperature 0.1"],
+        ['stop ["a, b", "c"]'],
+    ]
 
 
 def test_what_if_takes_a_preset_and_the_same_value_changes_nothing(program: Program) -> None:

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from llmparams_cli.params.kinds import Number
 from llmparams_cli.params.reference import facts, reference_page
 from llmparams_cli.params.spec import Group, Param, Scope
-from llmparams_cli.params.table import GROUPS, PARAMS, SAMPLER_STAGES, by_group
+from llmparams_cli.params.table import GROUPS, PARAMS, SAMPLER_STAGES, by_group, named
 from llmparams_cli.presets.schema import preset_schema
 
 ROOT = Path(__file__).parent.parent
@@ -209,3 +209,10 @@ def test_the_reference_page_explains_every_parameter_under_its_group() -> None:
         assert [line[4:] for line in section.splitlines() if line.startswith("### ")] == [
             param.name for param in params
         ]
+
+
+def test_every_spelling_of_a_flag_names_its_parameter():
+    for param in PARAMS.values():
+        for word in (param.name, param.name.upper(), *param.flags, param.flag[2:]):
+            assert named(word) is param
+    assert named("--temprature") is None

@@ -214,7 +214,7 @@ def test_repeated_lists_are_joined(program: Program) -> None:
         ("temperature", "has no ="),
         ("temprature=1", "did you mean temperature?"),
         ("temperature=-1", "--set temperature: -1 is out of range"),
-        ("n_predict=3", "did you mean max_tokens?"),
+        ("num_predict=3", "did you mean max_tokens?"),
     ],
 )
 def test_a_wrong_change_is_one_line(program: Program, change: str, words: str) -> None:

@@ -62,7 +62,9 @@ def command(
         typer.Option(
             "--what-if",
             metavar="NAME=VALUE",
-            help="Draw again from the same logits with another value, or preset; repeats.",
+            help="Draw again from the same logits with another value, several "
+            "(NAME=VALUE,NAME=VALUE), or a preset (PRESET or PRESET,NAME=VALUE); repeats, "
+            "once for each other run.",
         ),
     ] = None,
     go_on: Annotated[
@@ -95,6 +97,7 @@ def command(
     llmparams explain "Once upon a time" --seed 7 --max-tokens 20
     llmparams explain "Once upon a time" --seed 7 --at 3
     llmparams explain "Once upon a time" --seed 7 --what-if temperature=0.2 --continue
+    llmparams explain "Once upon a time" --seed 7 --what-if temperature=0.4,top_p=0.5
     llmparams explain "Write a haiku" --target haiku.txt --preset precise
     llmparams explain "Once upon a time" --seed 7 --html story.html
     llmparams explain "Once upon a time" --seed 7 --at 3 --svg draw.svg

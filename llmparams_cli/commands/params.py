@@ -10,7 +10,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.spec import Param
-from llmparams_cli.params.table import PARAMS
+from llmparams_cli.params.table import BY_FLAG, named, plain
 from llmparams_cli.protocol import EffectPoint
 
 
@@ -74,16 +74,10 @@ def _measure(env: Environment, param: Param) -> list[EffectPoint]:
 
 def find(name: str) -> Param:
     """The parameter with this name, flag or alias; UsageError with a suggestion if none."""
-    known = {_plain(word): param for param in PARAMS.values() for word in param.flags}
-    param = known.get(_plain(name))
+    param = named(name)
     if param is None:
         raise UsageError(
-            f"there is no parameter {name!r}{did_you_mean(_plain(name), known)}",
+            f"there is no parameter {name!r}{did_you_mean(plain(name), BY_FLAG)}",
             "llmparams params lists them all",
         )
     return param
-
-
-def _plain(word: str) -> str:
-    """'--top-k', 'top-k' and 'TOP_K' as 'top_k'."""
-    return word.lstrip("-").replace("-", "_").lower()

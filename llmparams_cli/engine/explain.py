@@ -10,11 +10,12 @@ import math
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from itertools import islice
 from typing import Any
 
 from llmparams_cli.engine import grammar
+from llmparams_cli.engine.alternative import Alternative
 from llmparams_cli.engine.chain import Sampler, Step
+from llmparams_cli.engine.generate import draw_seed
 from llmparams_cli.engine.llama import Model
 from llmparams_cli.engine.recording import Recording, pointer
 from llmparams_cli.errors import BackendError
@@ -22,7 +23,7 @@ from llmparams_cli.explanation import Penalised, Stage, TokenView, WhatIf
 from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.protocol import Effect
+from llmparams_cli.protocol import Effect, Stop
 
 
 class Replay:
@@ -41,7 +42,7 @@ class Replay:
         self._model = model
         self._recording = recording
         self._settings = settings
-        self._prompt = list(prompt)
+        self.prompt = list(prompt)
         self._seed = seed
         self._context = context
         self._known: dict[int, tuple[int, str]] = {}
@@ -89,52 +90,28 @@ class Replay:
             for each, numbers in zip(wanted, changed, strict=True)
         )
 
-    def branch(self, settings: Settings, number: int) -> tuple[Sampler, list[int]]:
-        """A sampler with other settings that has made the draws up to and with `number`, and
-        those draws: the text's own, and its first different one. Close it.
-        """
-        sampler = self._sampler(settings)
-        tokens: list[int] = []
-        for logits, drawn in islice(self._recording.rows(), number):
-            instead = sampler.draw(pointer(logits))
-            tokens.append(drawn if len(tokens) + 1 < number or instead is None else instead)
-            sampler.accept(tokens[-1])
-        return sampler, tokens
+    def alternative(self, settings: Settings, name: str) -> Alternative:
+        """The run with other settings; `name` is for errors. Close it."""
+        return Alternative(self._model, self._sampler(settings), settings, name)
 
-    def what_if(self, settings: Settings, changes: tuple[str, ...]) -> WhatIf:
-        """Where the same logits part from the text under other settings."""
-        with (
-            closing(self._sampler(settings)) as other,
-            closing(self._sampler(self._settings)) as own,
-        ):
-            before: list[int] = []
-            for number, (logits, drawn) in enumerate(self._recording.rows(), 1):
-                instead = other.draw(pointer(logits))
-                if instead != drawn:
-                    ours = own.distribution(pointer(logits))
-                    theirs = other.distribution(pointer(logits))
-                    return WhatIf(
-                        changes,
-                        number,
-                        self._model.name(drawn),
-                        "" if instead is None else self._model.name(instead),
-                        float(ours[drawn]),
-                        None if instead is None else float(theirs[instead]),
-                        self._text(before),
-                    )
-                for sampler in (own, other):
-                    sampler.accept(drawn)
-                before.append(drawn)
-        return WhatIf(changes, None, same_text=self._text(before))
-
-    def _text(self, tokens: Sequence[int]) -> str:
-        return b"".join(map(self._model.piece, tokens)).decode("utf-8", "replace")
+    def what_if(
+        self,
+        other: Alternative,
+        end: Stop,
+        changes: tuple[str, ...],
+        progress: Callable[[float], None],
+    ) -> WhatIf:
+        """Where the run, which ended with `end`, parts from another one."""
+        with closing(self._sampler(self._settings)) as own:
+            return other.compare(self._recording, own, end, changes, progress)
 
     def _sampler(self, settings: Settings) -> Sampler:
         constraint = grammar.from_settings(self._model, settings, lambda _note: None)
-        sampler = Sampler(self._model, settings, self._seed, self._context, constraint)
+        same = settings["seed"] == self._settings["seed"]
+        seed = self._seed if same else draw_seed(settings)
+        sampler = Sampler(self._model, settings, seed, self._context, constraint)
         if settings["penalize_prompt"]:
-            sampler.show_prompt(self._prompt)
+            sampler.show_prompt(self.prompt)
         return sampler
 
     def _without(self, setting: Setting) -> Settings:

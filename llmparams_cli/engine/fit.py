@@ -15,8 +15,8 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from llmparams_cli.engine import grammar
-from llmparams_cli.engine.chain import Sampler, candidates
-from llmparams_cli.engine.explain import Step, softmax
+from llmparams_cli.engine.chain import Sampler, Step, candidates
+from llmparams_cli.engine.explain import softmax
 from llmparams_cli.engine.llama import Model
 from llmparams_cli.engine.recording import Recording, pointer
 from llmparams_cli.explanation import Fit, Forced

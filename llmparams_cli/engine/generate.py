@@ -12,6 +12,7 @@ from typing import Any
 from llmparams_cli.engine import chat, crash, grammar, overflow, placement
 from llmparams_cli.engine.answer import Answer, Progress
 from llmparams_cli.engine.chain import Sampler
+from llmparams_cli.engine.decode import Branch, Group, decode
 from llmparams_cli.engine.interrupt import Interrupt
 from llmparams_cli.engine.library import llama, log
 from llmparams_cli.engine.llama import Context, Model
@@ -22,7 +23,7 @@ from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.protocol import Event, Message, ModelInfo, Request, Started
+from llmparams_cli.protocol import Event, Message, ModelInfo, Request, Started, Stop
 
 LORA = PARAMS["lora"]  # belongs to the model, and is attached to the context
 
@@ -142,17 +143,35 @@ class Conversation:
             finally:
                 self._held = [*prompt, *answer.tokens][: context.held()]
 
-    def go_on(
-        self, request: Request, tokens: Sequence[int], sampler: Sampler
-    ) -> Generator[Event, None, None]:
-        """Pieces and a Finished that continue `tokens`, the last of which is new here, with a
-        sampler that has drawn before.
+    def draws(
+        self, settings: Settings, tokens: Sequence[int], sampler: Sampler
+    ) -> Generator[int | Stop | None, None, None]:
+        """Draws that continue `tokens`, the last of which is new here, with a sampler that has
+        drawn before: token ids, or None where its grammar is complete. Whoever reads them says
+        when it is enough, and closes the generator; a Stop says why there are no more.
         """
-        context = self._ready(request.settings)
-        cached = self._reuse(context, tokens)
-        answer = Answer(self._engine.model, context, sampler, request, self._engine.interrupt)
-        yield from answer.run(tokens, cached, 0.0, self._engine.progress)
-        self._held = [*tokens, *answer.tokens][: context.held()]
+        context, interrupt = self._ready(settings), self._engine.interrupt
+        branch = Branch(sampler)
+        group = Group(tokens, [branch], self._reuse(context, tokens))
+        progress = self._engine.progress
+        interrupt.start_clock()
+        try:
+            for [(_, row)] in decode(
+                context, [group], lambda n: progress("reading", n / len(tokens))
+            ):
+                if interrupt.stop:
+                    break
+                drawn = sampler.sample(context, row)
+                if drawn is not None:
+                    branch.tokens.append(drawn)
+                yield drawn
+            interrupt.check()
+            progress("reading", 1.0)
+            stop = branch.stop or interrupt.stop
+            assert stop is not None, "decoding ended without a reason"
+            yield stop
+        finally:
+            self._held = [*tokens, *branch.tokens][: context.held()]
 
     def close(self) -> None:
         if self._context:

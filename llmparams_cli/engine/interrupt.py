@@ -38,6 +38,11 @@ class Interrupt:
             self.stop = stop
             self._flag[0] = b"!"
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C was pressed; the time limit is for decoding alone."""
+        if self._presses:
+            raise KeyboardInterrupt
+
     def start_clock(self) -> None:
         """Begin to count the time limit (seconds; 0 for none), anew for each answer."""
         if self._timer:

@@ -19,14 +19,21 @@ class Recording:
         self.n_vocab = n_vocab
         self.drawn: list[int] = []
         self._bytes = n_vocab * ctypes.sizeof(ctypes.c_float)
+        self._rows = 0
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
 
     def add(self, logits: Any) -> None:
         """Keep a row (pointer to n_vocab floats), before its draw."""
         self._file.write(ctypes.string_at(logits, self._bytes))
+        self._rows += 1
 
     def __len__(self) -> int:
         return len(self.drawn)
+
+    @property
+    def is_open(self) -> bool:
+        """Is there a row from which no token could be drawn, because a grammar was complete?"""
+        return self._rows > len(self.drawn)
 
     def row(self, number: int) -> Any:
         """The logits of draw `number`, from 0, as a numpy array."""

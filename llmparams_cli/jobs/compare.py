@@ -18,7 +18,7 @@ from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.params.table import PARAMS
+from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
 from llmparams_cli.presets.files import read_text, resolve
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
@@ -90,10 +90,10 @@ def candidates(
 def _axis(env: Environment, text: str) -> list[Assignment]:
     """Read --grid NAME=V1,V2,…"""
     name, equals, listed = text.partition("=")
-    name = name.strip().lstrip("-").replace("-", "_")
-    if name not in PARAMS:
+    name = name.strip()
+    param = named(name)
+    if param is None:
         raise UsageError(f"--grid: unknown parameter {name!r}{values.suggestion(name)}")
-    param = PARAMS[name]
     if param.scope in (Scope.LOAD, Scope.CONTEXT):
         raise UsageError(
             f"--grid {name}: one model is loaded once for all variants",
@@ -105,7 +105,7 @@ def _axis(env: Environment, text: str) -> list[Assignment]:
         points = [values.from_text(param, value, env.directory) for value in listed.split(",")]
     except ValueError as error:
         raise UsageError(f"--grid {name}: {error}", values.see(param)) from error
-    return [Assignment(name, point, GRID) for point in points]
+    return [Assignment(param.name, point, GRID) for point in points]
 
 
 def _seed(settings: Settings) -> int:

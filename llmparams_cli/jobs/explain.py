@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.explanation import Explanation, Fit, NearStop, TokenView, WhatIf
 from llmparams_cli.jobs.prepare import Prepared
+from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
-from llmparams_cli.params.table import PARAMS
+from llmparams_cli.params.spec import Param, Scope
+from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
 from llmparams_cli.presets.cascade import layer
 from llmparams_cli.presets.catalog import gathered
@@ -22,20 +26,25 @@ from llmparams_cli.protocol import Finished, Request, Started, Stop, StopReason
 if TYPE_CHECKING:
     from llmparams_cli.engine.explain import Replay
     from llmparams_cli.engine.generate import Conversation, Engine
+    from llmparams_cli.engine.interrupt import Interrupt
     from llmparams_cli.engine.recording import Recording
 
 FLAG = Origin(Source.FLAG, "--what-if")
 TOP = 8  # candidates of every draw, at least
 COVERAGE = 0.999  # of the probability, in the candidates that a page computes with
+COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w-]*)\s*=)")  # and what may be a parameter's name
+PAIR = re.compile(r"\s*-*[a-zA-Z][\w-]*\s*=")
 Progress = Callable[[str, float], None]
+Watched = Callable[[str], Callable[[float], None]]
 
 
 @dataclass(frozen=True)
 class Other:
-    """Settings to compare with, and what makes them others, in words."""
+    """Settings to compare with, what makes them others, in words, and the text that asked."""
 
     settings: Settings
     changes: tuple[str, ...]
+    name: str
 
 
 def explain(
@@ -50,9 +59,12 @@ def explain(
     progress: Progress,
 ) -> Explanation:
     """Generate, then look at it from all sides. `go_on` decodes the other branches too."""
+    from llmparams_cli.engine import grammar
     from llmparams_cli.engine.generate import Engine
     from llmparams_cli.engine.interrupt import Interrupt
 
+    for other in others:
+        grammar.refuse_schema(other.settings, env.note)
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt(request.settings["time_limit"]))
         engine = stack.enter_context(
@@ -68,27 +80,27 @@ def explain(
         if finished.stop.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
         replay = _replay(engine, recording, request.settings, started)
+        watched = _watch(engine.progress, interrupt)
         return Explanation(
             request.settings,
             started,
             finished,
-            tuple(replay.views(top, lambda done: progress("looking", done), coverage)),
-            replay.effects(lambda done: progress("comparing", done)),
+            tuple(replay.views(top, watched("looking"), coverage)),
+            replay.effects(watched("comparing")),
             near_stops(finished.text, request.settings["stop"], finished.stop),
-            tuple(
-                _what_if(replay, other, request, started, conversation if go_on else None)
-                for other in others
-            ),
+            _what_ifs(replay, others, finished.stop, watched, conversation if go_on else None),
         )
 
 
 def with_effects(
     engine: Engine, recording: Recording, request: Request, started: Started, finished: Finished
 ) -> Finished:
-    """The end of an answer, with what each setting changed in it."""
+    """The end of an answer, with what each setting changed in it; not of one that Ctrl-C ended."""
+    if finished.stop.reason is StopReason.INTERRUPTED:
+        return finished
     replay = _replay(engine, recording, request.settings, started)
-    effects = replay.effects(lambda done: engine.progress("comparing", done))
-    return replace(finished, effects=effects)
+    watched = _watch(engine.progress, engine.interrupt)
+    return replace(finished, effects=replay.effects(watched("comparing")))
 
 
 def draws(
@@ -96,8 +108,22 @@ def draws(
 ) -> Explanation:
     """Every draw of an answer, for a page; not what other settings would have done."""
     replay = _replay(engine, recording, settings, started)
-    views = replay.views(TOP, lambda done: engine.progress("looking", done), COVERAGE)
-    return Explanation(settings, started, finished, tuple(views))
+    watched = _watch(engine.progress, engine.interrupt)
+    views = tuple(replay.views(TOP, watched("looking"), COVERAGE))
+    return Explanation(settings, started, finished, views)
+
+
+def _watch(progress: Progress, interrupt: Interrupt) -> Watched:
+    """For each kind of work a progress that raises KeyboardInterrupt after Ctrl-C."""
+
+    def watched(what: str) -> Callable[[float], None]:
+        def report(done: float) -> None:
+            interrupt.check()
+            progress(what, done)
+
+        return report
+
+    return watched
 
 
 def _replay(engine: Engine, recording: Recording, settings: Settings, started: Started) -> Replay:
@@ -113,54 +139,102 @@ def _replay(engine: Engine, recording: Recording, settings: Settings, started: S
     )
 
 
-def _what_if(
+def _what_ifs(
     replay: Replay,
-    other: Other,
-    request: Request,
-    started: Started,
+    others: Sequence[Other],
+    end: Stop,
+    watched: Watched,
     conversation: Conversation | None,
-) -> WhatIf:
-    found = replay.what_if(other.settings, other.changes)
-    if found.number is None or conversation is None:
-        return found
-    sampler, tokens = replay.branch(other.settings, found.number)
-    with closing(sampler):
-        text = found.same_text + found.instead
-        left = other.settings["max_tokens"] - found.number
-        if left and found.instead:
-            shorter = other.settings.but(Assignment("max_tokens", max(left, -1), FLAG))
-            events = conversation.go_on(
-                replace(request, settings=shorter), [*started.tokens, *tokens], sampler
-            )
-            *_, finished = events
-            assert isinstance(finished, Finished)
-            text += finished.text
-    return replace(found, text=text)
+) -> tuple[WhatIf, ...]:
+    """Where each of the others parts from the run; with a conversation its whole text too."""
+    with ExitStack() as stack:
+        alternatives = [
+            stack.enter_context(closing(replay.alternative(each.settings, each.name)))
+            for each in others
+        ]
+        found = [
+            replay.what_if(alternative, end, other.changes, watched("comparing"))
+            for alternative, other in zip(alternatives, others, strict=True)
+        ]
+        if conversation is not None:
+            # The latest parting first: so the context keeps what it holds of the run, bit for
+            # bit as a real run would have decoded it.
+            latest = sorted(range(len(found)), key=lambda i: -(found[i].number or sys.maxsize))
+            for i in latest:
+                found[i] = alternatives[i].go_on(conversation, replay.prompt, found[i])
+        return tuple(found)
 
 
 def other_settings(env: Environment, settings: Settings, texts: Sequence[str]) -> list[Other]:
-    """Read the texts of --what-if: NAME=VALUE, several with commas between, or a preset."""
+    """Read the texts of --what-if: NAME=VALUE, several with commas between, or a preset before
+    them.
+    """
     return [_other(env, settings, text) for text in texts]
 
 
 def _other(env: Environment, settings: Settings, text: str) -> Other:
     changes = []
-    if "=" not in text:
-        documents = layer(find(text, env), Source.PRESET, env)
-        for assignment in gathered(documents).assignments:
+    preset, pairs = _split(text)
+    if preset:
+        settings = _with_preset(env, settings, preset)
+        changes.append(f"preset {preset}")
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        param = named(name)
+        if param is None:
+            raise UsageError(f"--what-if: unknown parameter {name!r}{values.suggestion(name)}")
+        if _is_fixed(param):
+            raise UsageError(
+                f"--what-if {param.name}: the draws are made again, the model is not run again",
+                "run explain again for another value",
+            )
+        try:
+            checked = values.from_text(param, value, env.directory)
+        except ValueError as error:
+            raise UsageError(f"--what-if {param.name}: {error}", values.see(param)) from error
+        several = param.kind.many and param.name in given
+        given[param.name] = values.joined([given[param.name], checked]) if several else checked
+    for name, checked in given.items():
+        settings = settings.but(Assignment(name, checked, FLAG))
+        changes.append(f"{name} {PARAMS[name].kind.show(checked)}")
+    refuse_contradictions(settings)
+    return Other(settings, tuple(changes), text)
+
+
+def _split(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """A preset ('' for none), and the pairs of NAME and VALUE. A comma that is not followed by
+    the NAME= of a parameter belongs to a value.
+    """
+    commas = [comma for comma in COMMA.finditer(text) if named(comma[1])]
+    starts = [0, *(comma.end() for comma in commas)]
+    ends = [*(comma.start() for comma in commas), len(text)]
+    parts = [text[start:end] for start, end in zip(starts, ends, strict=True)]
+    preset = "" if PAIR.match(parts[0]) else parts.pop(0)
+    pairs = (part.partition("=") for part in parts)
+    return preset, [(name.strip(), value) for name, _, value in pairs]
+
+
+def _with_preset(env: Environment, settings: Settings, preset: str) -> Settings:
+    """The settings with all of the preset's that the draws depend on; notes the others."""
+    given = gathered(layer(find(preset, env), Source.PRESET, env))
+    texts = {"model": given.model, "system text": given.system, "prompt": given.prompt}
+    left_out = [name for name, text in texts.items() if text is not None]
+    for assignment in given.assignments:
+        if not _is_fixed(PARAMS[assignment.name]):
             settings = settings.but(assignment)
-        return Other(settings, (f"preset {text}",))
-    name, _, value = text.partition("=")
-    name = name.strip().lstrip("-").replace("-", "_")
-    if name not in PARAMS:
-        raise UsageError(f"--what-if: unknown parameter {name!r}{values.suggestion(name)}")
-    param = PARAMS[name]
-    try:
-        checked = values.from_text(param, value, env.directory)
-    except ValueError as error:
-        raise UsageError(f"--what-if {name}: {error}", values.see(param)) from error
-    changes.append(f"{name} {param.kind.show(checked)}")
-    return Other(settings.but(Assignment(name, checked, FLAG)), tuple(changes))
+        elif assignment.value != settings[assignment.name]:
+            left_out.append(assignment.name)
+    if left_out:
+        env.note(
+            f"--what-if {preset}: the draws are made again, the model is not run again: without "
+            f"its {', '.join(dict.fromkeys(left_out))}"
+        )
+    return settings
+
+
+def _is_fixed(param: Param) -> bool:
+    """Has it done its work before the draw, or beside it? A replay cannot change it then."""
+    return param.scope in (Scope.LOAD, Scope.CONTEXT) or param.name == "time_limit"
 
 
 def near_stops(text: str, stops: Sequence[str], end: Stop) -> tuple[NearStop, ...]:
@@ -194,7 +268,7 @@ def fit(
     ):
         prompt, size = force(engine, request, text, recording)
         with closing(Judge(engine.model, settings, prompt, size)) as judge:
-            removed = removals(recording, judge, lambda done: progress("looking", done))
+            removed = removals(recording, judge, _watch(progress, interrupt)("looking"))
             return admitted(engine.model, recording, removed)
 
 

@@ -15,7 +15,7 @@ from llmparams_cli.models import resolve as models
 from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
-from llmparams_cli.params.table import PARAMS
+from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
 from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.files import resolve as resolve_path
@@ -92,21 +92,22 @@ def _changed(changes: Sequence[str], directory: Path) -> Iterator[Assignment]:
     parts: dict[str, list[Any]] = {}
     for change in changes:
         name, equals, text = change.partition("=")
-        name = name.strip().lstrip("-").replace("-", "_")
+        name = name.strip()
         if not equals:
             raise UsageError(f"{SET} {change!r} has no =", f"write {SET} temperature=0.4")
-        if name not in PARAMS:
+        param = named(name)
+        if param is None:
             raise UsageError(
                 f"{SET} {name}: there is no such parameter{values.suggestion(name)}",
                 "llmparams params lists them all",
             )
         try:
-            value = values.from_text(PARAMS[name], text, directory)
+            value = values.from_text(param, text, directory)
         except ValueError as error:
             raise UsageError(
-                f"{SET} {name}: {brief(str(error))}", values.see(PARAMS[name])
+                f"{SET} {param.name}: {brief(str(error))}", values.see(param)
             ) from error
-        parts.setdefault(name, []).append(value)
+        parts.setdefault(param.name, []).append(value)
     for name, given in parts.items():
         value = values.joined(given) if PARAMS[name].kind.many else given[-1]
         yield Assignment(name, value, Origin(Source.FLAG, SET))

@@ -845,6 +845,19 @@ _ROWS = (
 PARAMS: dict[str, Param] = {param.name: param for param in _ROWS}
 
 
+def named(word: str) -> Param | None:
+    """The parameter with this name, flag or alias: '--top-k', 'top-k' and 'TOP_K' are top_k."""
+    return BY_FLAG.get(plain(word))
+
+
+def plain(word: str) -> str:
+    """A flag or a name as a name is written."""
+    return word.lstrip("-").replace("-", "_").lower()
+
+
+BY_FLAG = {plain(flag): param for param in PARAMS.values() for flag in param.flags}
+
+
 def by_group() -> dict[Group, list[Param]]:
     """The rows under each heading of the taxonomy, empty headings included."""
     return {group: [p for p in PARAMS.values() if p.group is group] for group in Group}

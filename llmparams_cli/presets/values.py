@@ -12,7 +12,7 @@ from typing import Any
 
 from llmparams_cli.params.kinds import JsonSchema, did_you_mean
 from llmparams_cli.params.spec import Param
-from llmparams_cli.params.table import PARAMS
+from llmparams_cli.params.table import PARAMS, plain
 from llmparams_cli.presets.files import read_text, resolve
 
 PATHS = ("lora",)  # parameters that name files without reading them here
@@ -56,10 +56,9 @@ def see(param: Param) -> str:
 
 def suggestion(name: str) -> str:
     """'; did you mean top_k?' for a name that is no parameter's, from spelling or use elsewhere."""
-    plain = name.lstrip("-").replace("-", "_").lower()
     for param in PARAMS.values():
         others = (param.name, *param.aliases, *astuple(param.elsewhere))
-        if plain in (other.lstrip("-").replace("-", "_") for other in others):
+        if plain(name) in map(plain, others):
             return f"; did you mean {param.name}?"
     return did_you_mean(name, PARAMS)
 

@@ -128,17 +128,27 @@ def _show_end(view: _View, explanation: Explanation) -> None:
 
 
 def _what_if_lines(what_if: WhatIf) -> Iterator[str]:
-    title = f"with {', '.join(map(one_line, what_if.changes))}: "
-    if what_if.number is None:
-        yield title + "every draw is the same"
-        return
-    yield (
-        f"{title}draw {what_if.number} is {_quoted(what_if.instead)} "
-        f"({_percent(what_if.instead_probability)}) instead of {_quoted(what_if.drawn)} "
-        f"({_percent(what_if.probability)})"
-    )
+    yield f"with {', '.join(map(one_line, what_if.changes))}: {_what_if_told(what_if)}"
     if what_if.text is not None:
         yield f"  {one_line(what_if.text)}"
+        if what_if.stop and not what_if.ends_at:
+            yield f"  stopped: {stop_text(what_if.stop)}"
+
+
+def _what_if_told(what_if: WhatIf) -> str:
+    if what_if.number is None:
+        same = "every draw is the same"
+        if what_if.ends_at and what_if.stop:
+            return f"{same}, but the text ends after {what_if.ends_at}: {stop_text(what_if.stop)}"
+        return f"{same}, but the text goes on" if what_if.goes_on else same
+    instead, drawn = (
+        f"{_quoted(text)} ({_percent(probability)})" if text else "the end"
+        for text, probability in (
+            (what_if.instead, what_if.instead_probability),
+            (what_if.drawn, what_if.probability),
+        )
+    )
+    return f"draw {what_if.number} is {instead} instead of {drawn}"
 
 
 def show_token(env: Environment, explanation: Explanation, token: TokenView, *, color: str) -> None:

@@ -104,7 +104,10 @@
     data.what_if.forEach((each) => {
       box.append(el("h3", {}, `With ${each.changes.join(", ")}`));
       if (each.number === null) {
-        box.append(el("p", {}, "Every draw is the same."));
+        const end = each.ends_at ? `, but the text ends after ${each.ends_at}: ${each.stop}`
+          : each.goes_on ? ", but the text goes on" : "";
+        box.append(el("p", {}, `Every draw is the same${end}.`));
+        if (each.text !== null) box.append(comparison(each));
         return;
       }
       const p = (share) => (share === null ? "" : ` (${percent(share)})`);

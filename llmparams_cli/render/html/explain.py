@@ -46,6 +46,7 @@ def _settings(explanation: Explanation) -> list[dict[str, Any]]:
 def _what_if(what_if: WhatIf) -> dict[str, Any]:
     shown = asdict(what_if)
     shown["changes"] = list(what_if.changes)
+    shown["stop"] = what_if.stop and stop_text(what_if.stop)
     return {
         key: short(value) if isinstance(value, float) else value for key, value in shown.items()
     }
