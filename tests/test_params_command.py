@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Program
 
 from llmparams_cli.commands.params import find, params
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import UsageError
+from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.jobs.effect import TRIALS
 from llmparams_cli.params.table import PARAMS, by_group
 
@@ -213,3 +216,13 @@ def test_every_trial_value_is_allowed():
             PARAMS[name].kind.check(value)
         for other, value in trial.beside.items():
             PARAMS[other].kind.check(value)
+
+
+def test_ctrl_c_while_an_effect_is_measured_ends_the_program(program: Program) -> None:
+    process = program.start("params", "temperature", "--effect")
+    maps = Path(f"/proc/{process.pid}/maps")
+    while ".gguf" not in maps.read_text():  # the model is loaded: it is being measured
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    done = program.end(process)
+    assert (done.code, done.stdout) == (ExitCode.INTERRUPTED, b"")

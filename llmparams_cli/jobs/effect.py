@@ -70,6 +70,7 @@ def measure(env: Environment, param: Param) -> list[EffectPoint]:
         )
         *_, finished = engine.generate(request, recording)
         assert isinstance(finished, Finished)
+        interrupt.check()
 
         def sampler(settings: Settings) -> Sampler:
             return Sampler(engine.model, settings, 7, LENGTH * 2)
@@ -77,6 +78,7 @@ def measure(env: Environment, param: Param) -> list[EffectPoint]:
         off = _settings(**{**trial.beside, **_off(param)})
         points = []
         for value in trial.values:
+            interrupt.check()
             settings = _settings(**{**trial.beside, param.name: value})
             entropy, variation = survey(recording, sampler(settings), sampler(off))
             points.append(EffectPoint(param.kind.show(value), entropy, variation))
