@@ -89,13 +89,15 @@ class TokenView:
 
 @dataclass(frozen=True)
 class NearStop:
-    """How near a stop sequence came: the longest of its beginnings in the text, and where
-    that ends there (characters). `matched` is the one that ended the answer.
+    """How near a stop sequence came: the longest of its beginnings in all that was drawn, where
+    that first ends there (characters), and the draw that completed it. `matched` is the one
+    that ended the answer, and cut it off.
     """
 
     text: str
     seen: str
     at: int
+    number: int | None
     matched: bool = False
 
 

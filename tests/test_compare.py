@@ -46,9 +46,7 @@ def test_every_answer_is_the_one_that_generate_gives(program: Program) -> None:
 
 
 def test_a_grid_is_every_combination_with_the_same_seeds(program: Program) -> None:
-    found = variants(
-        program, "--grid", "temp=0.2,1.2", "--grid", "top-k=5,50", "--samples", "2"
-    )
+    found = variants(program, "--grid", "temp=0.2,1.2", "--grid", "top-k=5,50", "--samples", "2")
     assert list(found) == [
         "temperature=0.2 top_k=5", "temperature=0.2 top_k=50",
         "temperature=1.2 top_k=5", "temperature=1.2 top_k=50",

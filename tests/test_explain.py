@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from program import Program
 
+from llmparams_cli.errors import ExitCode
+
 STORY = ("explain", "Tell me a story", "--seed", "5", "-n", "16", "--json")
 BEARS = "bear bear bear bear bear bear bear bear bear bear fox"
 
@@ -362,3 +364,48 @@ def test_full_statistics_tell_what_each_setting_changed(program: Program) -> Non
     lines = program.call(*full).stderr.splitlines()
     assert any("min_p 0.05" in line and "16 draws" in line for line in lines)
     assert "effects" not in program.call(*full[:-2], "--json").json
+
+
+def test_near_stops_know_what_another_stop_cut_off(program: Program) -> None:
+    forced = ("--grammar", 'root ::= "Hello Felix, and more"', "--seed", "1")
+    stops = ("--stop", "Felix, and", "--stop", "Felix, anx", "--stop", "Zz")
+    done = program.call("explain", "hi", *forced, *stops, "--json").json
+    cut, near, none = done["stop_sequences"]
+    assert done["text"] == "Hello "
+    assert (cut["matched"], cut["at"]) == (True, 16)
+    assert (near["seen"], near["at"], near["matched"]) == ("Felix, an", 15, False)
+    assert (none["seen"], none["number"]) == ("", None)
+    drawn = [token["text"] for token in done["tokens"]]
+    for stop in (cut, near):
+        assert len("".join(drawn[: stop["number"]])) >= stop["at"]
+        assert len("".join(drawn[: stop["number"] - 1])) < stop["at"]
+    shown = program.call("explain", "hi", *forced, *stops).text
+    assert f'the nearest was "Felix, an", up to character 15, by draw {near["number"]}' in shown
+
+
+LONG = ("--ignore-eos", "-n", "900", "--seed", "1", "--temperature", "2")
+EVERYTHING = (
+    "--dry-multiplier", "0.8", "--xtc-probability", "0.3", "--typical-p", "0.9",
+    "--top-n-sigma", "3", "--repeat-penalty", "1.1", "--frequency-penalty", "0.1",
+    "--presence-penalty", "0.1", "--dynatemp-range", "0.2", "--repeat-last-n", "-1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("work", "flags"),
+    [
+        ("looking", (*LONG, *EVERYTHING, "--top", "1000")),
+        ("comparing", (*LONG, *EVERYTHING)),
+        ("continuing", ("-n", "4", "--what-if", "seed=2,max_tokens=-1,ignore_eos=1,temperature=2",
+                        "--continue", "--context", "30000")),
+    ],
+)  # fmt: skip
+def test_ctrl_c_ends_each_part_of_the_work(
+    work: str, flags: tuple[str, ...], program: Program
+) -> None:
+    session = program.terminal("explain", "hi", *flags)
+    session.wait_for(work)
+    session.press_ctrl_c()
+    shown = session.end()
+    assert shown.code == ExitCode.INTERRUPTED
+    assert not any(line.startswith("stopped: ") for line in shown.lines)

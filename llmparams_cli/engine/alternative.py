@@ -109,20 +109,29 @@ class Alternative:
         found = replace(found, goes_on=goes_on, same_text=self._certain_text())
         return self._as_known(found) if found.ends_at else found
 
-    def go_on(self, conversation: Conversation, prompt: Sequence[int], found: WhatIf) -> WhatIf:
+    def go_on(
+        self,
+        conversation: Conversation,
+        prompt: Sequence[int],
+        found: WhatIf,
+        progress: Callable[[float], None],
+    ) -> WhatIf:
         """Decode the text to its end, if that is open."""
-        if self._line.stop or not (found.number or found.goes_on):
+        line, limit = self._line, self._settings["max_tokens"]
+        if line.stop or not (found.number or found.goes_on):
             return found
-        tokens = [*prompt, *self._line.tokens]
+        tokens = [*prompt, *line.tokens]
         with closing(conversation.draws(self._settings, tokens, self._sampler)) as draws:
             for drawn in draws:
                 if isinstance(drawn, Stop):
-                    self._line.end(drawn)
+                    line.end(drawn)
+                else:
+                    self._refuse_no_token(drawn)
+                    line.add(drawn)
+                if line.stop:
                     break
-                self._refuse_no_token(drawn)
-                self._line.add(drawn)
-                if self._line.stop:
-                    break
+                progress(len(line.tokens) / limit if limit > 0 else 0.0)
+        progress(1.0)
         return self._as_known(found)
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from llmparams_cli.engine.chain import Sampler, Step
 from llmparams_cli.engine.generate import draw_seed
 from llmparams_cli.engine.llama import Model
 from llmparams_cli.engine.recording import Recording, pointer
+from llmparams_cli.engine.text import TextStream
 from llmparams_cli.errors import BackendError
 from llmparams_cli.explanation import Penalised, Stage, TokenView, WhatIf
 from llmparams_cli.params.conflicts import is_inert
@@ -89,6 +90,18 @@ class Replay:
             Effect(each, draws, tuple(numbers))
             for each, numbers in zip(wanted, changed, strict=True)
         )
+
+    def texts(self) -> list[str]:
+        """The text that each draw completed, that which a stop sequence cut off included."""
+        texts = [""] * len(self._recording)
+        stream: TextStream[int] = TextStream()
+        for place, token in enumerate(self._recording.drawn):
+            ends = self._model.ends_generation(token)
+            for text, _ in stream.feed(b"" if ends else self._model.piece(token), place):
+                texts[place] += text
+        for text, place in stream.finish(len(texts) - 1):
+            texts[place] += text
+        return texts
 
     def alternative(self, settings: Settings, name: str) -> Alternative:
         """The run with other settings; `name` is for errors. Close it."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.env import Environment
@@ -26,7 +28,6 @@ from llmparams_cli.protocol import Finished, Request, Started, Stop, StopReason
 if TYPE_CHECKING:
     from llmparams_cli.engine.explain import Replay
     from llmparams_cli.engine.generate import Conversation, Engine
-    from llmparams_cli.engine.interrupt import Interrupt
     from llmparams_cli.engine.recording import Recording
 
 FLAG = Origin(Source.FLAG, "--what-if")
@@ -79,17 +80,32 @@ def explain(
                 finished = event
         if finished.stop.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
+        found = looked_at(engine, recording, request.settings, started, finished, top, coverage)
         replay = _replay(engine, recording, request.settings, started)
-        watched = _watch(engine.progress, interrupt)
-        return Explanation(
-            request.settings,
-            started,
-            finished,
-            tuple(replay.views(top, watched("looking"), coverage)),
-            replay.effects(watched("comparing")),
-            near_stops(finished.text, request.settings["stop"], finished.stop),
-            _what_ifs(replay, others, finished.stop, watched, conversation if go_on else None),
-        )
+        open_end = conversation if go_on else None
+        what_ifs = _what_ifs(replay, others, finished.stop, _watched(engine), open_end)
+        return replace(found, what_if=what_ifs)
+
+
+def looked_at(
+    engine: Engine,
+    recording: Recording,
+    settings: Settings,
+    started: Started,
+    finished: Finished,
+    top: int,
+    coverage: float = 0.0,
+) -> Explanation:
+    """A recorded answer from all sides, but for other settings. KeyboardInterrupt on Ctrl-C."""
+    replay, watched = _replay(engine, recording, settings, started), _watched(engine)
+    return Explanation(
+        settings,
+        started,
+        finished,
+        tuple(replay.views(top, watched("looking"), coverage)),
+        replay.effects(watched("comparing")),
+        near_stops(replay.texts(), settings["stop"], finished.stop),
+    )
 
 
 def with_effects(
@@ -99,8 +115,7 @@ def with_effects(
     if finished.stop.reason is StopReason.INTERRUPTED:
         return finished
     replay = _replay(engine, recording, request.settings, started)
-    watched = _watch(engine.progress, engine.interrupt)
-    return replace(finished, effects=replay.effects(watched("comparing")))
+    return replace(finished, effects=replay.effects(_watched(engine)("comparing")))
 
 
 def draws(
@@ -108,18 +123,17 @@ def draws(
 ) -> Explanation:
     """Every draw of an answer, for a page; not what other settings would have done."""
     replay = _replay(engine, recording, settings, started)
-    watched = _watch(engine.progress, engine.interrupt)
-    views = tuple(replay.views(TOP, watched("looking"), COVERAGE))
+    views = tuple(replay.views(TOP, _watched(engine)("looking"), COVERAGE))
     return Explanation(settings, started, finished, views)
 
 
-def _watch(progress: Progress, interrupt: Interrupt) -> Watched:
+def _watched(engine: Engine) -> Watched:
     """For each kind of work a progress that raises KeyboardInterrupt after Ctrl-C."""
 
     def watched(what: str) -> Callable[[float], None]:
         def report(done: float) -> None:
-            interrupt.check()
-            progress(what, done)
+            engine.interrupt.check()
+            engine.progress(what, done)
 
         return report
 
@@ -161,7 +175,9 @@ def _what_ifs(
             # bit as a real run would have decoded it.
             latest = sorted(range(len(found)), key=lambda i: -(found[i].number or sys.maxsize))
             for i in latest:
-                found[i] = alternatives[i].go_on(conversation, replay.prompt, found[i])
+                found[i] = alternatives[i].go_on(
+                    conversation, replay.prompt, found[i], watched("continuing")
+                )
         return tuple(found)
 
 
@@ -237,17 +253,17 @@ def _is_fixed(param: Param) -> bool:
     return param.scope in (Scope.LOAD, Scope.CONTEXT) or param.name == "time_limit"
 
 
-def near_stops(text: str, stops: Sequence[str], end: Stop) -> tuple[NearStop, ...]:
-    """How near each stop sequence came to ending the answer."""
+def near_stops(texts: Sequence[str], stops: Sequence[str], end: Stop) -> tuple[NearStop, ...]:
+    """How near each stop sequence came to ending the answer; `texts` are those of the draws."""
     matched = end.detail if end.reason is StopReason.STOP_SEQUENCE else None
+    drawn = "".join(texts)
+    ends = list(accumulate(map(len, texts)))
     near = []
     for stop in stops:
-        if stop == matched:
-            near.append(NearStop(stop, stop, len(text) + len(stop), True))
-            continue
-        length = next((n for n in range(len(stop) - 1, 0, -1) if stop[:n] in text), 0)
-        at = text.find(stop[:length]) + length if length else 0
-        near.append(NearStop(stop, stop[:length], at))
+        length = next((n for n in range(len(stop), 0, -1) if stop[:n] in drawn), 0)
+        at = drawn.find(stop[:length]) + length
+        number = 1 + bisect_left(ends, at) if length else None
+        near.append(NearStop(stop, stop[:length], at, number, stop == matched))
     return tuple(near)
 
 
@@ -268,7 +284,7 @@ def fit(
     ):
         prompt, size = force(engine, request, text, recording)
         with closing(Judge(engine.model, settings, prompt, size)) as judge:
-            removed = removals(recording, judge, _watch(progress, interrupt)("looking"))
+            removed = removals(recording, judge, _watched(engine)("looking"))
             return admitted(engine.model, recording, removed)
 
 

@@ -117,11 +117,14 @@ def _show_end(view: _View, explanation: Explanation) -> None:
     for stop in explanation.stops:
         text = one_line(stop.text)
         if stop.matched:
-            view.line(f'  stop sequence "{text}" matched at character {stop.at - len(stop.text)}')
+            at = stop.at - len(stop.text)
+            view.line(f'  stop sequence "{text}" matched at character {at}, by draw {stop.number}')
+        elif stop.seen == stop.text:
+            view.line(f'  stop sequence "{text}" came too, by draw {stop.number}')
         elif stop.seen:
-            seen = one_line(stop.seen)
             view.line(
-                f'  stop sequence "{text}": the nearest was "{seen}", up to character {stop.at}'
+                f'  stop sequence "{text}": the nearest was "{one_line(stop.seen)}", up to '
+                f"character {stop.at}, by draw {stop.number}"
             )
         else:
             view.line(f'  stop sequence "{text}": not even its first character came')

@@ -200,8 +200,7 @@ class Chat:
 
     def explain(self, top: int) -> Explanation:
         """Ask for the last answer again, with its seed, and look at every draw."""
-        from llmparams_cli.engine.explain import Replay
-        from llmparams_cli.jobs.explain import near_stops
+        from llmparams_cli.jobs.explain import looked_at
 
         if self._last is None:
             raise UsageError("/why: nothing was answered since this program started")
@@ -216,22 +215,7 @@ class Chat:
                     finished = event
             if finished.stop.reason is StopReason.INTERRUPTED:
                 raise KeyboardInterrupt
-            replay = Replay(
-                self._engine.model,
-                recording,
-                settings,
-                prompt=started.tokens,
-                seed=started.seed,
-                context=started.context,
-            )
-            return Explanation(
-                settings,
-                started,
-                finished,
-                tuple(replay.views(top, lambda done: self._progress("looking", done))),
-                replay.effects(lambda done: self._progress("comparing", done)),
-                near_stops(finished.text, settings["stop"], finished.stop),
-            )
+            return looked_at(self._engine, recording, settings, started, finished, top)
 
     def close(self) -> None:
         self._unload()

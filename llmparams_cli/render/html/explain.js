@@ -137,11 +137,13 @@
       items.push(el("span", {}, "An end token was likeliest at draw ", jump(best + 1),
         `: ${percent(p)}, rank ${rank}.`));
     }
-    data.stop_sequences.forEach(({ text, seen, at: place, matched }) => {
+    data.stop_sequences.forEach(({ text, seen, at: place, number, matched }) => {
       const told = matched ? `matched at character ${place - Array.from(text).length}`
-        : seen ? `the nearest was ${name(seen)}, up to character ${place}`
-          : "not even its first character came";
-      items.push(`Stop sequence ${name(text)}: ${told}.`);
+        : seen === text ? "came too"
+          : seen ? `the nearest was ${name(seen)}, up to character ${place}`
+            : "not even its first character came";
+      const by = number === null ? [] : [", by draw ", jump(number)];
+      items.push(el("span", {}, `Stop sequence ${name(text)}: ${told}`, ...by, "."));
     });
     at("end").append(el("ul", {}, ...items.map((item) => el("li", {}, item))),
       el("details", {}, el("summary", {}, "The prompt, as the model read it"),
