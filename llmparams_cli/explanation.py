@@ -142,8 +142,8 @@ class Forced:
 
 @dataclass(frozen=True)
 class Fit:
-    """A given text as the answer: `perplexity`, and the tightest values that still admit it:
-    top_k at least this, top_p above this, min_p at most this.
+    """A given text as the answer: `perplexity`, and the tightest values that still admit it,
+    each alone: top_k at least this, top_p above this, min_p at most this.
     """
 
     tokens: tuple[Forced, ...]

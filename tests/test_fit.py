@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -17,6 +18,7 @@ from llmparams_cli.engine.llama import Model
 from llmparams_cli.engine.recording import pointer
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
+from llmparams_cli.render.explain import _low_enough, _wide_enough
 
 FLAG = Origin(Source.FLAG, "--test")
 TARGET = ("explain", "hi", "--target", "t.txt")
@@ -149,3 +151,26 @@ def test_at_temperature_0_only_the_best_token_is_possible(program: Program) -> N
         tokens = program.call(*TARGET, *flags, "--json").json["tokens"]
         assert any(token["rank"] > 1 for token in tokens)
         assert all(bool(token["removed_by"]) == (token["rank"] > 1) for token in tokens)
+
+
+def test_the_values_that_are_printed_admit_the_text(program: Program) -> None:
+    """Rounded outward: with each of them alone no token of the text is impossible."""
+    off = ("--top-k", "0", "--top-p", "1", "--min-p", "0")
+    for text in ("There was once a fox", "Hi there!", "Hello, how are you?", "zebra", "Hi"):
+        (program.place / "t.txt").write_text(text)
+        shown = program.call(*TARGET, *off).text
+        found = re.search(r"top_k (\S+) or more, top_p (\S+) or more, min_p (\S+) or less", shown)
+        assert found
+        exact = program.call(*TARGET, *off, "--json").json
+        assert float(found[2]) == pytest.approx(exact["top_p"], rel=1e-3, abs=2e-6)
+        assert float(found[3]) == pytest.approx(exact["min_p"], rel=2e-3)
+        for flag, value in zip(("--top-k", "--top-p", "--min-p"), found.groups(), strict=True):
+            done = program.call(*TARGET, *off, flag, value, "--json").json
+            assert not any(token["removed_by"] for token in done["tokens"]), (text, flag, value)
+
+
+@pytest.mark.parametrize("share", [1e-7, 0.3, 0.944055, 0.9440550001, 0.99996, 0.9999999, 1.0])
+def test_printed_values_are_rounded_outward(share: float) -> None:
+    assert share < float(_wide_enough(share)) <= 1 or _wide_enough(share) == "1"
+    assert float(_low_enough(share)) < share or share == 1
+    assert (_wide_enough(0.0), _low_enough(1.0)) == ("0", "1")

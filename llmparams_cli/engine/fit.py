@@ -128,14 +128,14 @@ def admitted(model: Model, recording: Recording, removed: Iterable[str]) -> Fit:
     for (logits, wanted), stage in zip(recording.rows(), removed, strict=True):
         probabilities = softmax(logits)
         own = probabilities[wanted]
-        better = probabilities[probabilities > own]
+        rank = 1 + int((probabilities > own).sum())
         tokens.append(
             Forced(
                 wanted,
                 model.name(wanted),
                 float(np.log(own)) if own > 0 else -math.inf,
-                1 + len(better),
-                float(better.sum()),
+                rank,
+                _before(logits, rank),
                 float(own / probabilities.max()),
                 stage,
             )
@@ -148,6 +148,17 @@ def admitted(model: Model, recording: Recording, removed: Iterable[str]) -> Fit:
         max(token.before for token in tokens),
         min(token.share for token in tokens),
     )
+
+
+def _before(logits: Any, rank: int) -> float:
+    """The probability of all that rank before this rank, as top-p sums it: in single precision."""
+    import numpy as np
+
+    if rank == 1:
+        return 0.0
+    weights = np.exp(logits - logits.max())
+    shares = np.sort(weights / np.cumsum(weights)[-1])[::-1]
+    return float(np.cumsum(shares[: rank - 1])[-1])
 
 
 def _outcomes(settings: Settings) -> list[Settings]:

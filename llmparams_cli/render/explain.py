@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from decimal import ROUND_CEILING, ROUND_FLOOR
+from decimal import Context as Rounding
 from typing import Any
 
 from llmparams_cli.env import Environment
@@ -283,11 +285,26 @@ def show_fit(env: Environment, fit: Fit, *, as_json: bool) -> None:
     view.line()
     view.line(f"perplexity {fit.perplexity:.4g}")
     view.line(
-        f"admitted by top_k {fit.top_k} or more, top_p above {fit.top_p:.6g}, "
-        f"min_p up to {fit.min_p:.6g}, each alone"
+        f"admitted by top_k {fit.top_k} or more, top_p {_wide_enough(fit.top_p)} or more, "
+        f"min_p {_low_enough(fit.min_p)} or less, each alone"
     )
     view.line(f"impossible with these settings: {impossible} of {len(fit.tokens)} tokens")
     env.stdout.flush()
+
+
+def _wide_enough(top_p: float) -> str:
+    """A value above this one; the sum of probabilities is exact to a millionth."""
+    return _rounded(min(1.0, top_p + 1e-6), ROUND_CEILING) if top_p > 0 else "0"
+
+
+def _low_enough(min_p: float) -> str:
+    """A value below this one; logits have seven digits."""
+    return _rounded(min_p * (1 - 1e-5), ROUND_FLOOR) if min_p < 1 else "1"
+
+
+def _rounded(value: float, rounding: str) -> str:
+    digits = Rounding(prec=4, rounding=rounding).create_decimal_from_float(value)
+    return f"{float(digits):.4g}"
 
 
 def show_json(env: Environment, explanation: Explanation) -> None:
