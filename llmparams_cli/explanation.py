@@ -46,7 +46,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Penalised:
-    """What the penalties took from one token's logit: `before` less the three is `after`."""
+    """What the penalties took from one token's logit: `before` less the three is `after`.
+    `other_growth` is what repetition would have taken with the other repeat_penalty_growth.
+    """
 
     id: int
     text: str
@@ -56,6 +58,7 @@ class Penalised:
     frequency: float
     presence: float
     after: float
+    other_growth: float
 
 
 @dataclass(frozen=True)

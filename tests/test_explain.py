@@ -12,6 +12,7 @@ import pytest
 from program import Program
 
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.units import percent
 
 STORY = ("explain", "Tell me a story", "--seed", "5", "-n", "16", "--json")
 BEARS = "bear bear bear bear bear bear bear bear bear bear fox"
@@ -101,6 +102,9 @@ def test_bear_ten_times_fox_once(growth: str, program: Program) -> None:
         before = entry["before"]
         repeated = before / factor if before > 0 else before * factor
         assert entry["repetition"] == pytest.approx(before - repeated, abs=1e-5)
+        factor = 1.1 if growth == "exponential" else 1.1**count
+        otherwise = before / factor if before > 0 else before * factor
+        assert entry["other_growth"] == pytest.approx(before - otherwise, abs=1e-5)
         assert entry["frequency"] == pytest.approx(0.3 * count)
         assert entry["presence"] == 0.5
         taken = entry["repetition"] + entry["frequency"] + entry["presence"]
@@ -264,6 +268,18 @@ def test_several_values_with_commas_are_one_what_if(program: Program) -> None:
     ]
 
 
+def test_the_ledger_shows_repetition_with_the_other_growth_too(program: Program) -> None:
+    flags = ("--raw", "--penalize-prompt", "--presence-penalty", "0.5", "-n", "1", "--at", "1")
+    for growth, other in (("once", "exponential"), ("exponential", "once")):
+        repeat = ("--repeat-penalty", "1.1", "--repeat-penalty-growth", growth)
+        shown = program.terminal("explain", BEARS, *flags, *repeat, width=80).end()
+        assert shown.code == 0
+        [head] = [line for line in shown.lines if line.startswith("token ")]
+        assert head.endswith(f"after if {other}")
+        assert f"if {other}: what repetition takes with" in "\n".join(shown.lines)
+    assert "if once" not in program.call("explain", BEARS, *flags).text
+
+
 def test_what_if_takes_a_preset_and_the_same_value_changes_nothing(program: Program) -> None:
     flags = ("--what-if", "deterministic", "--what-if", "temperature=0.8")
     other, same = explained(program, *flags)["what_if"]
@@ -279,6 +295,15 @@ def test_a_setting_that_decides_is_told_and_one_that_does_nothing_too(program: P
     assert effects["temperature"]["changed"]
     assert not effects["top_k"]["changed"]
     assert effects["top_k"]["draws"] == 16
+
+
+def test_ignore_eos_is_among_the_settings_that_decide(program: Program) -> None:
+    """It decided the draw at which the model would have ended."""
+    run = ("explain", "hi", "--seed", "1", "-n", "30", "--ignore-eos", "--json")
+    document = program.call(*run, "--what-if", "ignore_eos=false").json
+    [effect] = [each for each in document["effects"] if each["parameter"] == "ignore_eos"]
+    assert min(effect["changed"]) == document["what_if"][0]["number"]
+    assert document["what_if"][0]["stop"]["reason"] == "end-of-generation"
 
 
 def test_the_effects_are_those_of_really_leaving_a_setting_out(program: Program) -> None:
@@ -322,6 +347,46 @@ def test_fit_tells_the_tightest_settings_that_admit_a_text(
             done = program.call(*flags, "--top-k", "0", *loose, flag, str(value))
             gone = [token["removed_by"] for token in done.json["tokens"] if token["removed_by"]]
             assert (not gone) == possible, (flag, value)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_draw_is_pictured_as_two_distributions(width: int, program: Program) -> None:
+    """Logit, probability and a bar of each candidate, in the model's and as it was drawn."""
+    flags = ("Tell me a story", "--seed", "2", "-n", "4", "--temperature", "2", "--mirostat", "2")
+    token = program.call("explain", *flags, "--json").json["tokens"][2]
+    shown = program.terminal("explain", *flags, "--at", "3", width=width).end()
+    assert max(map(len, shown.lines)) <= width
+    [at] = [i for i, line in enumerate(shown.lines) if line.startswith("candidate ")]
+    first, last = token["stages"][0], token["stages"][-1]
+    bars = []
+    for place, candidate in enumerate(token["candidates"]):
+        line = shown.lines[at + 1 + place]
+        star = "*" if candidate["id"] == token["id"] else ""
+        name = f'"{candidate["text"]}"{star}'
+        assert line.startswith(name)
+        logit, share, *drawn = line.removeprefix(name).split()
+        assert float(logit) == pytest.approx(first["logits"][place], abs=6e-4)
+        assert share == percent(first["probabilities"][place])
+        assert (f"{last['logits'][place]:.3f}" in drawn) == (last["logits"][place] is not None)
+        assert percent(last["probabilities"][place]) in drawn
+        bars.append(line.count("█"))
+    assert bars == sorted(bars, reverse=True) and bars[0] > 10
+    shares = [p for p in first["probabilities"] if p is not None]
+    others = shown.lines[at + 1 + len(token["candidates"])]
+    assert others.split()[:3] == [
+        str(first["kept"] - len(shares)), "others", percent(1 - sum(shares)),
+    ]  # fmt: skip
+
+
+def test_the_picture_of_a_draw_in_ascii_and_on_a_narrow_terminal(program: Program) -> None:
+    flags = ("explain", "Once upon a time", "--raw", "--seed", "2", "-n", "4", "--at", "2")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    penalties = ("--penalize-prompt", "--repeat-penalty", "1.2", "--presence-penalty", "0.1")
+    shown = program.terminal(*flags, *penalties, width=52, **ascii_only).end("ascii")
+    assert max(map(len, shown.lines)) <= 52
+    assert any("####" in line for line in shown.lines)
+    [head] = [line for line in shown.lines if line.startswith("token ")]
+    assert head.split() == ["token", "count", "logit", "repetition", "if", "exponential"]
 
 
 def test_the_overview_and_the_waterfall_fit_a_terminal(program: Program) -> None:

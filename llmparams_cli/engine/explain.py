@@ -184,13 +184,15 @@ class Replay:
         at = names.index("penalties")
         before = _by_id(steps[at - 1][1] if at else table)
         after = _by_id(steps[at][1])
+        penalties = stage.penalties
         entries = []
         for token, count in stage.window.counts.items():
             if before.get(token, -math.inf) > -math.inf:
                 logit = before[token]
-                parts = stage.penalties.parts(logit, count)
+                parts = penalties.parts(logit, count)
+                other, _, _ = penalties.grown_otherwise.parts(logit, count)
                 name = self._model.name(token)
-                entries.append(Penalised(token, name, count, logit, *parts, after[token]))
+                entries.append(Penalised(token, name, count, logit, *parts, after[token], other))
         return tuple(sorted(entries, key=lambda entry: entry.after - entry.before))
 
 
@@ -199,9 +201,12 @@ NEUTRAL = Origin(Source.DEFAULT, "neutral")
 
 
 def is_active(setting: Setting, settings: Settings) -> bool:
-    """Is this a sampling value that can be switched off alone, and was not, or was asked for?"""
+    """Is this a value that decides draws, that can be switched off alone, and was not, or was
+    asked for?
+    """
     param = setting.param
-    chooses = param.scope is Scope.SAMPLING and param.neutral is not None
+    decides = param.scope is Scope.SAMPLING or param.name == "ignore_eos"  # it forbids tokens
+    chooses = decides and param.neutral is not None
     on = setting.value != param.neutral
     return chooses and on and not (setting.is_default and is_inert(param, settings))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmparams_cli.engine.library import llama
@@ -45,6 +45,11 @@ class Penalties:
         factor = self._factor(count) if self.repeat != 1.0 else 1.0
         repeated = logit * factor if logit <= 0 else logit / factor
         return logit - repeated, count * self.frequency, self.presence
+
+    @property
+    def grown_otherwise(self) -> Penalties:
+        """The same with the other growth of the repetition penalty."""
+        return replace(self, exponential=not self.exponential)
 
     def _factor(self, count: int) -> float:
         if not self.exponential:
