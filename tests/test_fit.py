@@ -174,3 +174,23 @@ def test_printed_values_are_rounded_outward(share: float) -> None:
     assert share < float(_wide_enough(share)) <= 1 or _wide_enough(share) == "1"
     assert float(_low_enough(share)) < share or share == 1
     assert (_wide_enough(0.0), _low_enough(1.0)) == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [("--what-if", "top_k=1"), ("--at", "1"), ("--step",), ("--html", "x.html"), ("--png", "x.png"),
+     ("--svg", "x.svg"), ("--top", "3"), ("--continue",)],
+)  # fmt: skip
+def test_flags_for_an_answer_are_refused_beside_target(
+    flags: tuple[str, ...], program: Program
+) -> None:
+    (program.place / "t.txt").write_text("Hi")
+    complaint = program.call(*TARGET, *flags).complaint(2)
+    assert complaint == f"{flags[0]} is for an answer of the model, not --target"
+
+
+def test_target_in_colours(program: Program) -> None:
+    (program.place / "t.txt").write_text("zebra")
+    plain = program.call(*TARGET, "--color", "never").stdout
+    colored = program.call(*TARGET, "--color", "always").stdout
+    assert b"\x1b[33m" in colored and b"\x1b" not in plain

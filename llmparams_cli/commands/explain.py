@@ -105,9 +105,14 @@ def command(
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     refuse_two_on_stdout({"--png": png, "--svg": svg, "--html": html}, taken=as_json)
+    if target is not None:
+        of_an_answer = {
+            "--what-if": what_if, "--continue": go_on, "--at": at, "--step": stepwise,
+            "--html": html, "--png": png, "--svg": svg,
+            "--top": top != job.TOP,
+        }  # fmt: skip
+        _refuse_beside_target(of_an_answer)
     plots = plot_files(env, png, svg)
-    if plots and target is not None:
-        raise UsageError("--png and --svg show an answer of the model, not --target")
     prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
     others = job.other_settings(env, prepared.settings, what_if or [])
     if stepwise and not (env.stdin_is_tty and env.stdout_is_tty):
@@ -123,7 +128,7 @@ def command(
         if target is not None:
             wanted = prompts.read_target(env, target)
             fit = job.fit(env, prepared, request, wanted, progress)
-            view.show_fit(env, fit, as_json=as_json)
+            view.show_fit(env, fit, as_json=as_json, color=color)
             return
         explanation = job.explain(
             env,
@@ -148,6 +153,12 @@ def command(
         view.show_token(env, explanation, job.token_at(explanation, at), color=color)
     else:
         view.show(env, explanation, color=color)
+
+
+def _refuse_beside_target(flags: dict[str, Any]) -> None:
+    for flag, given in flags.items():
+        if given not in (None, False, []):
+            raise UsageError(f"{flag} is for an answer of the model, not --target")
 
 
 def _plot(explanation: Explanation, at: int | None, top: int) -> Sheet:

@@ -358,13 +358,13 @@ def _taken(amount: float) -> str:
     return f"{-amount:+.3f}" if amount else "0"
 
 
-def show_fit(env: Environment, fit: Fit, *, as_json: bool) -> None:
+def show_fit(env: Environment, fit: Fit, *, as_json: bool, color: str) -> None:
     """What a given text demands of the settings."""
     if as_json:
         document = {**asdict(fit), "tokens": [asdict(token) for token in fit.tokens]}
         write_json(env, _finite(document), indent=2 if env.stdout_is_tty else None)
         return
-    view = _View(env, "auto")
+    view = _View(env, color)
     view.line(
         f"{'token':<{LONGEST_TOKEN}} {'model':>6} {'rank':>5} {'before':>6} {'share':>6}", BOLD
     )
