@@ -100,6 +100,18 @@ def test_every_draw_is_in_the_page_and_can_be_selected(program: Program) -> None
     assert "temperature" in dom.split('id="what-if"')[1]
 
 
+@browser
+def test_the_page_tells_how_other_texts_end(program: Program) -> None:
+    others = ("max_tokens=3", "max_tokens=40", "top_k=1")
+    flags = [word for text in others for word in ("--what-if", text)]
+    html = page(program, *flags, "--continue", "--stop", "Xy", "--stop", "once")
+    dom = opened(html, program.place)
+    assert "Every draw is the same, but the text ends after 3: max-tokens (3 tokens)." in dom
+    assert "Every draw is the same, but the text goes on." in dom
+    assert re.search(r"Stopped: [a-z-]+ \(", dom.split('id="what-if"')[1])
+    assert "Stop sequence" in dom and "by draw" in dom
+
+
 def test_the_page_asks_for_nothing_outside_itself(program: Program) -> None:
     html = page(program)
     assert not re.search(r'(src|href)\s*=\s*"(?!#)', html)

@@ -158,7 +158,7 @@ def _before(logits: Any, rank: int) -> float:
         return 0.0
     weights = np.exp(logits - logits.max())
     shares = np.sort(weights / np.cumsum(weights)[-1])[::-1]
-    return float(np.cumsum(shares[: rank - 1])[-1])
+    return min(1.0, float(np.cumsum(shares[: rank - 1])[-1]))
 
 
 def _outcomes(settings: Settings) -> list[Settings]:

@@ -371,7 +371,7 @@ def show_fit(env: Environment, fit: Fit, *, as_json: bool, color: str) -> None:
     for token in fit.tokens:
         removed = f"  removed by {token.removed_by}" if token.removed_by else ""
         view.line(
-            f"{_name(token.text):<{LONGEST_TOKEN}} {_percent(math.exp(token.logprob)):>6} "
+            f"{pad(_name(token.text), LONGEST_TOKEN)} {_percent(math.exp(token.logprob)):>6} "
             f"{token.rank:>5} {_percent(token.before):>6} {_percent(token.share):>6}{removed}",
             YELLOW if removed else "",
         )

@@ -111,10 +111,11 @@
         return;
       }
       const p = (share) => (share === null ? "" : ` (${percent(share)})`);
-      box.append(el("p", {}, "Draw ", jump(each.number), " is ", el("bdi", {}, name(each.instead)),
-        `${p(each.instead_probability)} instead of `, el("bdi", {}, name(each.drawn)),
+      const token = (text) => (text ? el("bdi", {}, name(text)) : "the end");
+      box.append(el("p", {}, "Draw ", jump(each.number), " is ", token(each.instead),
+        `${p(each.instead_probability)} instead of `, token(each.drawn),
         `${p(each.probability)}.`));
-      if (each.text !== null) box.append(comparison(each));
+      if (each.text !== null) box.append(comparison(each), el("p", {}, `Stopped: ${each.stop}.`));
     });
   }
 
