@@ -80,7 +80,6 @@ class Alternative:
         progress: Callable[[float], None],
     ) -> WhatIf:
         """Where the run, which `own` draws again and which ended with `end`, parts from it."""
-        found = WhatIf(changes, None)
         for number, (logits, drawn) in enumerate(_draws(recording, end), 1):
             ours, _ = own.walk(pointer(logits))
             theirs, instead = self._sampler.walk(pointer(logits))
@@ -102,12 +101,11 @@ class Alternative:
             own.accept(drawn)
             self._add(drawn)
             if self._line.stop and (number < len(recording) or self._line.stop != end):
-                found = replace(found, ends_at=number)
-                break
+                found = WhatIf(changes, None, same_text=self._certain_text(), ends_at=number)
+                return self._as_known(found)
             progress(number / len(recording))
         goes_on = self._line.stop is None and end.reason in LIMITS
-        found = replace(found, goes_on=goes_on, same_text=self._certain_text())
-        return self._as_known(found) if found.ends_at else found
+        return WhatIf(changes, None, same_text=self._certain_text(), goes_on=goes_on)
 
     def go_on(
         self,

@@ -71,8 +71,8 @@ class Replay:
         """For every sampling value that is not neutral: the draws that it changed.
 
         Each setting is put to its neutral value alone; the other chain follows the real text
-        and uses the same random numbers, so a change comes from the setting. Only the estimates
-        of mirostat and adaptive-p follow its own draws.
+        and uses the same random numbers, so a change comes from the setting. Mirostat and
+        adaptive-p alone learn from its own draws.
         """
         wanted = [each for each in self._settings if is_active(each, self._settings)]
         changed: list[list[int]] = [[] for _ in wanted]
