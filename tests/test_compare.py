@@ -76,6 +76,22 @@ def test_presets_with_other_system_texts_are_read_separately(program: Program) -
         assert variant["samples"][0]["text"] == alone
 
 
+def test_what_one_model_and_context_cannot_give_to_each_is_told(program: Program) -> None:
+    write(
+        program.place,
+        {
+            "presets/a.yaml": "parameters: {temperature: 0, context: 300, seed: 4}",
+            "presets/b.yaml": "parameters: {temperature: 1, context: 200}",
+        },
+    )
+    done = program.call("compare", "hi", "-p", "a", "-p", "b", "-n", "2")
+    notes = [line for line in done.stderr.splitlines() if "serves all variants" in line]
+    assert [note.split()[1:3] for note in notes] == [["seed", "4"], ["context", "300"]]
+    assert all("presets/a.yaml:1" in note for note in notes)
+    same = program.call("compare", "hi", "-p", "a", "-p", "a", "-n", "2")
+    assert "serves all variants" not in same.stderr
+
+
 def test_a_branch_that_ends_early_does_not_disturb_the_others(program: Program) -> None:
     found = variants(program, "--grid", "max_tokens=2,9", "--temperature", "0")
     short, long = (variant["samples"][0] for variant in found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 
 from llmparams_cli.engine.chain import Sampler
 from llmparams_cli.engine.decode import Branch, Group, decode
@@ -46,6 +47,8 @@ class Answer:
         self._context = context
         self._interrupt = interrupt
         self._logprobs = request.logprobs
+        if request.logprobs is not None:
+            import_module("numpy")  # not while the first token waits
         self._expected = request.expected
         self._recording = recording
         self._max_tokens: int = request.settings["max_tokens"]

@@ -84,6 +84,7 @@ def candidates(
             shown = {"preset": preset, **texts} if preset else texts
             found.append(Candidate(Variant(name or "as set", shown), prepared, settings))
     _refuse_several_models(found)
+    _tell_what_serves_all(env, found)
     return found
 
 
@@ -121,6 +122,20 @@ def _refuse_several_models(found: Sequence[Candidate]) -> None:
         raise UsageError(
             f"{names} name different models, and one is loaded for all", "--model overrides both"
         )
+
+
+def _tell_what_serves_all(env: Environment, found: Sequence[Candidate]) -> None:
+    """One model and one context are made, as the first variant wants them, and all draw with
+    its random numbers: say so where another variant wants something else.
+    """
+    first, *others = [candidate.prepared.settings for candidate in found]
+    for setting in first:
+        param = setting.param
+        if param.scope not in (Scope.LOAD, Scope.CONTEXT) and param.name != "seed":
+            continue
+        if any(other[param.name] != setting.value for other in others):
+            value = f"{param.name} {param.kind.show(setting.value)}"
+            env.note(f"{value} ({setting.origin}) serves all variants")
 
 
 def prompts_of(env: Environment, file: str) -> list[str]:
