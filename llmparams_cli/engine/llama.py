@@ -109,7 +109,7 @@ class Context:
     """The KV cache and the batch of one decode loop. `params` is a llama_context_params.
 
     `size` is the number of tokens it may hold, the library rounds its own number up;
-    `sequences` is how many texts may share them.
+    `sequences` is how many texts may share them, `sequence_size` what each of them may take.
     """
 
     def __init__(self, model: Model, params: Any, size: int) -> None:
@@ -129,6 +129,7 @@ class Context:
             raise ModelError(f"{model.path}: this model computes embeddings; it writes no text")
         self.size = min(size, int(lib.llama_n_ctx(self.handle)))
         self.sequences: int = lib.llama_n_seq_max(self.handle)
+        self.sequence_size: int = lib.llama_n_ctx_seq(self.handle)
         self.batch_size: int = lib.llama_n_batch(self.handle)
         self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
         self._decode = lib.llama_decode
@@ -188,7 +189,7 @@ class Context:
         return False
 
     def copy(self, source: int, sequence: int) -> None:
-        """Let a sequence begin with all that another one holds; the cells are shared."""
+        """Let a sequence hold all that another one holds."""
         llama().llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
 
     def drop(self, sequence: int) -> None:
