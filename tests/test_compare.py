@@ -134,6 +134,19 @@ def test_csv_has_a_row_for_each_answer(program: Program) -> None:
     assert {row["json"] for row in rows} == {"0.0"}
 
 
+def test_nothing_that_a_model_writes_acts_on_a_terminal(program: Program) -> None:
+    wild = "\x1b]0;title\x07\x1b[2J\u202e\u200f\u2028"
+    grammar = f'root ::= "{wild}"'
+    flags = ("--raw", "--grammar", grammar, "--grid", "top_k=40,50", "-q")
+    for how in ((), ("--csv",), ("--json",)):
+        shown = program.terminal("compare", "hi", *flags, *how).end()
+        assert shown.code == 0
+        for harm in ("\x1b]", "\x1b[2J", "\x07", "\u202e", "\u200f", "\u2028"):
+            assert harm not in shown.received.decode()
+    rows = csv.DictReader(io.StringIO(program.call("compare", "hi", *flags, "--csv").text))
+    assert [row["text"] for row in rows] == [wild, wild]
+
+
 def test_many_prompts(program: Program) -> None:
     write(program.place, {"p.jsonl": '{"prompt": "hi"}\n{"prompt": "What is top-k?"}\n'})
     flags = ("--prompts", "p.jsonl", "--grid", "temperature=0,1", "-n", "4", "--json")

@@ -10,7 +10,7 @@ from typing import Any
 from llmparams_cli.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.render.json_output import write_json
-from llmparams_cli.safe import encodable
+from llmparams_cli.safe import encodable, printable
 
 
 def show_json(env: Environment, variants: Sequence[Variant]) -> None:
@@ -83,5 +83,6 @@ def show_csv(env: Environment, variants: Sequence[Variant]) -> None:
             reason = sample.finished.stop.reason.value
             known = [variant.name, *own, sample.prompt, sample.seed, reason]
             writer.writerow([*known, *numbers, sample.finished.text])
-    env.stdout.write(encodable(sheet.getvalue(), env.stdout))
+    text = sheet.getvalue()  # exact in a pipe, harmless on a terminal
+    env.stdout.write(encodable(printable(text) if env.stdout_is_tty else text, env.stdout))
     env.stdout.flush()
