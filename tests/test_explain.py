@@ -186,6 +186,19 @@ def test_the_overview_and_the_waterfall_fit_a_terminal(program: Program) -> None
     assert any(line.startswith("penalties, over") for line in shown.lines)
 
 
+@pytest.mark.parametrize("width", [20, 34, 40, 62, 80])
+def test_a_narrow_terminal_gets_fewer_columns_and_a_line_for_every_draw(
+    width: int, program: Program
+) -> None:
+    flags = ("--seed", "5", "-n", "6", "--temperature", "1.5", "--dynatemp-range", "0.4")
+    shown = program.terminal("explain", "hi", *flags, "-q", width=width).end()
+    assert shown.code == 0
+    head, *draws = shown.lines[:7]
+    assert "drawn" in head
+    assert all(line.count('"') or "…" in line for line in draws), shown.lines
+    assert not shown.lines[7]
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [

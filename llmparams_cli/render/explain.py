@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.explanation import Explanation, Fit, Stage, TokenView, WhatIf
 from llmparams_cli.protocol import Effect
 from llmparams_cli.render.bars import spark
+from llmparams_cli.render.cells import GAP, cut, pad
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
 from llmparams_cli.render.summary import effect_lines, stop_text
 from llmparams_cli.render.terminal import columns
@@ -20,6 +21,12 @@ from llmparams_cli.units import percent
 BOLD, DIM, CYAN, YELLOW = "1", "2", "36", "33"
 LONGEST_TOKEN = 16
 REMOVED = "·"
+ENTROPY_WORDS = 34  # columns beside the line of entropies
+ONE_BIT = 1.0  # the least that this line rises to: below, it would enlarge what is next to nothing
+NARROWEST = {  # columns of the overview on a terminal: "token" and "changed by" may be wider
+    "draw": 4, "token": 8, "model": 6, "drawn": 6, "rank": 5, "left": 6, "bits": 5, "changed by": 12,
+}  # fmt: skip
+EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "draw", "drawn")  # in this order
 
 
 class _View:
@@ -45,13 +52,11 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     """A line for every draw; then the settings, the end, and the what-ifs."""
     view = _View(env, color)
     deciders = _deciders(explanation.effects)
-    view.line(
-        f"{'draw':>4}  {'token':<{LONGEST_TOKEN}}  {'model':>6}  {'drawn':>6}  "
-        f"{'rank':>5}  {'left':>6}  {'bits':>5}  changed by",
-        BOLD,
-    )
+    columns = _overview_columns(view.width if env.stdout_is_tty else math.inf)
+    view.line(_overview_line(view, columns, {name: name for name in columns}), BOLD)
     for token in explanation.tokens:
-        view.line(_overview(token, deciders.get(token.number, [])), _style(token))
+        row = _overview(token, deciders.get(token.number, []))
+        view.line(_overview_line(view, columns, row), _style(token))
     view.line()
     _show_entropy(view, explanation)
     for line in effect_lines(explanation.effects):
@@ -64,15 +69,46 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     env.stdout.flush()
 
 
-def _overview(token: TokenView, deciders: Sequence[str]) -> str:
+def _overview_columns(room: float) -> dict[str, float]:
+    """Those that fit beside each other, and how wide each is."""
+    chosen: dict[str, float] = dict(NARROWEST)
+    for name in EXPENDABLE:
+        if _taken_up(chosen) <= room:
+            break
+        del chosen[name]
+    chosen["token"] += max(0, min(room - _taken_up(chosen), LONGEST_TOKEN - chosen["token"]))
+    if "changed by" in chosen:
+        chosen["changed by"] += room - _taken_up(chosen)
+    return chosen
+
+
+def _taken_up(columns: Mapping[str, float]) -> float:
+    return sum(columns.values()) + len(GAP) * (len(columns) - 1)
+
+
+def _overview(token: TokenView, deciders: Sequence[str]) -> dict[str, str]:
     """Probabilities before and after the stages, rank before, candidates and entropy after."""
     first, last = token.model, _before_draw(token)
-    return (
-        f"{token.number:>4}  {_name(token.text):<{LONGEST_TOKEN}}  "
-        f"{_percent(token.probability(first)):>6}  "
-        f"{_percent(token.probability(last)):>6}  "
-        f"{first.rank or 0:>5}  {last.kept:>6}  {last.entropy:>5.2f}  {', '.join(deciders)}"
-    )
+    return {
+        "draw": str(token.number),
+        "token": f'"{one_line(token.text)}"',
+        "model": _percent(token.probability(first)),
+        "drawn": _percent(token.probability(last)),
+        "rank": str(first.rank or 0),
+        "left": str(last.kept),
+        "bits": f"{last.entropy:.2f}",
+        "changed by": ", ".join(deciders),
+    }
+
+
+def _overview_line(view: _View, columns: Mapping[str, float], row: Mapping[str, str]) -> str:
+    """Words to the left, numbers to the right; all cut where they do not fit."""
+    shown = []
+    for name, width in columns.items():
+        text = cut(view.env, view.env.stdout, row[name], width)
+        right = name not in ("token", "changed by")
+        shown.append(text if width == math.inf else pad(text, int(width), right=right))
+    return GAP.join(shown)
 
 
 def _style(token: TokenView) -> str:
@@ -99,7 +135,8 @@ def _show_entropy(view: _View, explanation: Explanation) -> None:
     for title, at in (("model", 0), ("drawn", -1)):
         bits = [token.stages[at].entropy for token in explanation.tokens]
         if bits:
-            line = spark(view.env, view.env.stdout, bits, view.width - 34)
+            room = view.width - ENTROPY_WORDS
+            line = spark(view.env, view.env.stdout, bits, room, top=ONE_BIT)
             view.line(f"entropy, {title}: {line} up to {max(bits):.1f} bits", DIM)
     view.line()
 

@@ -1,0 +1,34 @@
+"""Columns of a terminal: some characters take two of them, some none."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from llmparams_cli.env import Environment
+
+GAP = "  "  # between the columns of a table
+
+
+def cells(text: str) -> int:
+    """How many columns the text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """The text with blanks after it, or before it, up to this width."""
+    blanks = " " * (width - cells(text))
+    return blanks + text if right else text + blanks
+
+
+def cut(env: Environment, stream: TextIO, text: str, width: float) -> str:
+    """The text; or its beginning and a mark, where it is wider than this."""
+    if cells(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    mark = "…" if env.encodes("…", stream) else "~"
+    return set_cell_size(text, max(0, int(width) - 1)).rstrip() + mark
