@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from presets_world import write
 from program import Program
+from rendering import Pipe
 
 from llmparams_cli.comparison import (
     Fork,
@@ -184,7 +186,10 @@ def test_a_tree_by_hand() -> None:
     def answer(text: str) -> list[Token]:
         return [Token(ord(char), char, -0.6931472) for char in text]
 
-    lines = tree([answer(text) for text in ("abc", "abd", "ab", "x\x1b")], ["A", "B", "C", "D"])
+    env = Pipe().env
+    lines = tree(
+        env, [answer(text) for text in ("abc", "abd", "ab", "x\x1b")], ["A", "B", "C", "D"]
+    )
     assert [line.split() for line in lines] == [
         ["draw", "1,", "at", "the", "start"],
         ['"a"', "50.0%", "A,", "B,", "C"],
@@ -194,13 +199,33 @@ def test_a_tree_by_hand() -> None:
         ["ends", "C"],
         ['"x"', "50.0%", "D"],
     ]
-    [_, _, escape] = tree([answer("x"), answer("\x1b")], ["A", "B" * 3])
+    [_, _, escape] = tree(env, [answer("x"), answer("\x1b")], ["A", "B" * 3])
     assert "\x1b" not in escape
 
 
 def test_equal_answers_part_nowhere(program: Program) -> None:
     shown = program.call(*STORY, "--grid", "seed=1,2", "--temperature", "0").text
     assert "nowhere: these answers are the same" in shown
+
+
+GRIDS = ("--grid", "temperature=0,0.8,1.5,2", "--grid", "repeat_penalty_growth=once,exponential")
+
+
+@pytest.mark.parametrize("width", [30, 40, 80, 120])
+@pytest.mark.parametrize("flags", [GRIDS, GRIDS[:2]])
+def test_no_line_of_the_numbers_is_wider_than_the_terminal(
+    width: int, flags: tuple[str, ...], program: Program
+) -> None:
+    """What is wider stands in blocks, and nothing is left out."""
+    [head] = [x for x in program.call(*STORY, *flags).text.splitlines() if " distinct-1 " in x]
+    shown = program.terminal(*STORY, *flags, "-q", width=width).end()
+    text = re.sub(r"\x1b\[\d*m", "", shown.received.decode())
+    lines = text[text.index("where they part") :].splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    for metric in head.split():
+        assert metric in words or metric == "stops"
+    assert "stops" in words or "max-tokens" in words
 
 
 def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:

@@ -32,3 +32,20 @@ def cut(env: Environment, stream: TextIO, text: str, width: float) -> str:
 
     mark = "…" if env.encodes("…", stream) else "~"
     return set_cell_size(text, max(0, int(width) - 1)).rstrip() + mark
+
+
+def squeeze(env: Environment, stream: TextIO, text: str, width: float) -> str:
+    """The text; or its beginning, a mark and its end, where it is wider than this."""
+    if cells(text) <= width:
+        return text
+    start = cut(env, stream, text, (int(width) + 1) // 2)
+    return start + ending(text, int(width) - cells(start))
+
+
+def ending(text: str, width: float) -> str:
+    """As much of the end as this width holds."""
+    if cells(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text[::-1], max(0, int(width)))[::-1]

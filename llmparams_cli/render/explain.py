@@ -14,7 +14,7 @@ from llmparams_cli.render.bars import spark
 from llmparams_cli.render.cells import GAP, cut, pad
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
 from llmparams_cli.render.summary import effect_lines, stop_text
-from llmparams_cli.render.terminal import columns
+from llmparams_cli.render.terminal import columns, room
 from llmparams_cli.safe import encodable, one_line
 from llmparams_cli.units import percent
 
@@ -22,9 +22,10 @@ BOLD, DIM, CYAN, YELLOW = "1", "2", "36", "33"
 LONGEST_TOKEN = 16
 REMOVED = "·"
 ENTROPY_WORDS = 34  # columns beside the line of entropies
-ONE_BIT = 1.0  # the least that this line rises to: below, it would enlarge what is next to nothing
+ONE_BIT = 1.0  # the least that the scale of this line ends with, or noise would fill it
 NARROWEST = {  # columns of the overview on a terminal: "token" and "changed by" may be wider
-    "draw": 4, "token": 8, "model": 6, "drawn": 6, "rank": 5, "left": 6, "bits": 5, "changed by": 12,
+    "draw": 4, "token": 8, "model": 6, "drawn": 6, "rank": 5, "left": 6, "bits": 5,
+    "changed by": 12,
 }  # fmt: skip
 EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "draw", "drawn")  # in this order
 
@@ -52,7 +53,7 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     """A line for every draw; then the settings, the end, and the what-ifs."""
     view = _View(env, color)
     deciders = _deciders(explanation.effects)
-    columns = _overview_columns(view.width if env.stdout_is_tty else math.inf)
+    columns = _overview_columns(room(env, env.stdout))
     view.line(_overview_line(view, columns, {name: name for name in columns}), BOLD)
     for token in explanation.tokens:
         row = _overview(token, deciders.get(token.number, []))
@@ -69,16 +70,16 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     env.stdout.flush()
 
 
-def _overview_columns(room: float) -> dict[str, float]:
+def _overview_columns(width: float) -> dict[str, float]:
     """Those that fit beside each other, and how wide each is."""
     chosen: dict[str, float] = dict(NARROWEST)
     for name in EXPENDABLE:
-        if _taken_up(chosen) <= room:
+        if _taken_up(chosen) <= width:
             break
         del chosen[name]
-    chosen["token"] += max(0, min(room - _taken_up(chosen), LONGEST_TOKEN - chosen["token"]))
+    chosen["token"] += max(0, min(width - _taken_up(chosen), LONGEST_TOKEN - chosen["token"]))
     if "changed by" in chosen:
-        chosen["changed by"] += room - _taken_up(chosen)
+        chosen["changed by"] += width - _taken_up(chosen)
     return chosen
 
 
@@ -135,8 +136,8 @@ def _show_entropy(view: _View, explanation: Explanation) -> None:
     for title, at in (("model", 0), ("drawn", -1)):
         bits = [token.stages[at].entropy for token in explanation.tokens]
         if bits:
-            room = view.width - ENTROPY_WORDS
-            line = spark(view.env, view.env.stdout, bits, room, top=ONE_BIT)
+            width = view.width - ENTROPY_WORDS
+            line = spark(view.env, view.env.stdout, bits, width, top=ONE_BIT)
             view.line(f"entropy, {title}: {line} up to {max(bits):.1f} bits", DIM)
     view.line()
 

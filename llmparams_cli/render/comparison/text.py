@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from llmparams_cli.comparison import Variant, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar
+from llmparams_cli.render.cells import cells
+from llmparams_cli.render.comparison.blocks import Column, blocks, width
 from llmparams_cli.render.comparison.tree import tree
+from llmparams_cli.render.terminal import room
 from llmparams_cli.safe import encodable, one_line, printable
 from llmparams_cli.units import short_number
 
@@ -31,60 +34,83 @@ def show(env: Environment, variants: Sequence[Variant]) -> None:
                 text = f"  seed {sample.seed}: {text}"
             _write(env, f"{text}\n")
         _write(env, "\n")
-    for number, line in enumerate(_parting(variants)):
-        _write(env, (_styled(line, BOLD, colored) if number == 0 else line) + "\n")
-    for number, line in enumerate(_table(variants)):
-        _write(env, (_styled(line, BOLD, colored) if number == 0 else line) + "\n")
-    for line in _picture(env, variants):
-        _write(env, line + "\n")
+    tables = [_parting(env, variants), *_table(env, variants), *_picture(env, variants)]
+    for number, block in enumerate(tables):
+        head, *lines = block
+        start = "\n" if number else ""
+        _write(env, "\n".join([start + _styled(head, BOLD, colored), *lines, ""]))
     env.stdout.flush()
 
 
-def _parting(variants: Sequence[Variant]) -> Iterator[str]:
+def _parting(env: Environment, variants: Sequence[Variant]) -> list[str]:
     """Of the first answer of each: what all of them drew, and where they drew differently."""
     first, *more = side_by_side(variants)
     title = f"where they part, seed {first[0].seed}"
-    yield f"{title} (--json tells all)" if more else title
-    lines = list(tree([sample.finished.tokens for sample in first], [v.name for v in variants]))
-    yield from lines or ["nowhere: these answers are the same"]
-    yield ""
+    if more:
+        title += " (--json tells all)"
+    answers = [sample.finished.tokens for sample in first]
+    lines = tree(env, answers, _labels(env, variants))
+    return [title, *(lines or ["nowhere: these answers are the same"])]
 
 
-def _picture(env: Environment, variants: Sequence[Variant]) -> Iterator[str]:
+def _table(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]:
+    """A row for each variant; columns without any number are left out."""
+    means = [variant.means() for variant in variants]
+    numbers = [
+        Column((name, *(_number(mean[name]) for mean in means)))
+        for name in means[0]
+        if any(mean[name] is not None for mean in means)
+    ]
+    names = Column(("", *_labels(env, variants)), right=False)
+    columns = [*numbers, _stops(variants)]
+    if width([names, *columns]) > room(env, env.stdout):
+        columns = [*numbers, *_stops_apart(variants)]
+    yield from blocks(env, names, columns, room(env, env.stdout))
+
+
+def _labels(env: Environment, variants: Sequence[Variant]) -> list[str]:
+    """The names; or, where they would fill half the terminal, the values alone."""
+    names = [one_line(variant.name) for variant in variants]
+    values = [one_line(" ".join(variant.values.values())) for variant in variants]
+    if max(map(cells, names)) <= room(env, env.stdout) / 2 or len(set(values)) < len(values):
+        return names
+    return values
+
+
+def _stops(variants: Sequence[Variant]) -> Column:
+    told = (
+        ", ".join(f"{count} {reason}" for reason, count in variant.stops().items())
+        for variant in variants
+    )
+    return Column(("stops", *told), right=False)
+
+
+def _stops_apart(variants: Sequence[Variant]) -> Iterator[Column]:
+    """A column for each reason."""
+    for reason in dict.fromkeys(reason for variant in variants for reason in variant.stops()):
+        yield Column((reason, *(str(variant.stops().get(reason, 0)) for variant in variants)))
+
+
+def _picture(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]:
     """Where one parameter takes at least three values: some metrics against it, as bars."""
     axes = {key for variant in variants for key in variant.values}
     if len(axes) != 1 or len(variants) < 3:
         return
     [axis] = axes
-    points = [(variant.values[axis], variant.means()) for variant in variants]
-    names = [name for name in PICTURED if all(mean[name] is not None for _, mean in points)]
-    widest = max(len(axis), *(len(value) for value, _ in points))
-    yield ""
-    yield "  ".join([f"{axis:>{widest}}", *(f"{name:<{BAR + 6}}" for name in names)]).rstrip()
-    for value, mean in points:
-        cells = []
-        for name in names:
-            number = mean[name] or 0.0
-            most = max(other[name] or 0.0 for _, other in points) or 1.0
-            cells.append(f"{bar(env, env.stdout, number / most, BAR)} {_number(number):>5}")
-        yield "  ".join([f"{value:>{widest}}", *cells]).rstrip()
-
-
-def _table(variants: Sequence[Variant]) -> Iterator[str]:
-    """A row for each variant; columns without any number are left out."""
     means = [variant.means() for variant in variants]
-    names = [name for name in means[0] if any(mean[name] is not None for mean in means)]
-    rows = [["", *names, "stops"]]
-    for variant, mean in zip(variants, means, strict=True):
-        stops = ", ".join(f"{count} {reason}" for reason, count in variant.stops().items())
-        rows.append([one_line(variant.name), *(_number(mean[name]) for name in names), stops])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [
-            f"{cell:<{width}}" if column in (0, len(row) - 1) else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    values = Column((axis, *(one_line(variant.values[axis]) for variant in variants)))
+    bars = [
+        _bars(env, name, [mean[name] or 0.0 for mean in means])
+        for name in PICTURED
+        if all(mean[name] is not None for mean in means)
+    ]
+    yield from blocks(env, values, bars, room(env, env.stdout))
+
+
+def _bars(env: Environment, name: str, numbers: Sequence[float]) -> Column:
+    most = max(numbers) or 1.0
+    drawn = (f"{bar(env, env.stdout, each / most, BAR)} {_number(each):>5}" for each in numbers)
+    return Column((name, *drawn), right=False)
 
 
 def _number(value: float | None) -> str:
