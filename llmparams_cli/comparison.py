@@ -143,11 +143,12 @@ def n_grams(text: str, n: int) -> list[tuple[str, ...]]:
 
 def agreement(samples: Sequence[Sample]) -> float | None:
     """How alike samples of one prompt are: the mean over all pairs of the share of two-word
-    sequences that both have (Jaccard). None for a single sample.
+    sequences that both have (Jaccard). Equal seeds of a prompt that was given twice are one
+    answer, not two that agree. None where there is no pair.
     """
     shares = []
     for one, other in combinations(samples, 2):
-        if one.prompt == other.prompt:
+        if one.prompt == other.prompt and one.seed != other.seed:
             a, b = (set(n_grams(s.finished.text, 2)) for s in (one, other))
             shares.append(len(a & b) / len(a | b) if a | b else 1.0)
     return fmean(shares) if shares else None

@@ -158,6 +158,34 @@ def test_many_prompts(program: Program) -> None:
         assert variant["means"]["agreement"] is None
 
 
+def test_texts_stand_below_their_prompt(program: Program) -> None:
+    write(program.place, {"p.txt": "hi\nWhat is top-k?\n"})
+    flags = ("--prompts", "p.txt", "--grid", "temperature=0,1", "-n", "4", "--seed", "3")
+    found = program.call("compare", *flags, "--json").json["variants"]
+    lines = program.call("compare", *flags).text.splitlines()
+    wanted = []
+    for number, prompt in enumerate(("hi", "What is top-k?"), 1):
+        wanted.append(f'prompt {number} of 2: "{prompt}"')
+        for variant in found:
+            wanted.append(f"  {variant['name']}")
+            wanted.append(f"    seed 3: {variant['samples'][number - 1]['text'].strip()}")
+        wanted.append("")
+    assert lines[: len(wanted)] == wanted
+    assert lines[len(wanted)] == "where they part, prompt 1, seed 3 (--json tells all)"
+
+
+def test_a_prompt_that_is_given_twice_agrees_with_nothing(program: Program) -> None:
+    write(program.place, {"once.txt": "hi\n", "twice.txt": "hi\nhi\n"})
+    flags = ("--grid", "temperature=1,1.5", "--samples", "2", "-n", "6", "--seed", "3", "--json")
+    once, twice = (
+        program.call("compare", "--prompts", file, *flags).json["variants"]
+        for file in ("once.txt", "twice.txt")
+    )
+    agreements = [variant["means"]["agreement"] for variant in once]
+    assert [variant["means"]["agreement"] for variant in twice] == agreements
+    assert None not in agreements
+
+
 def test_the_table_stands_below_the_texts(program: Program) -> None:
     done = program.call(*STORY, "--grid", "temperature=0.2,1")
     *_, head, first, second = done.text.splitlines()

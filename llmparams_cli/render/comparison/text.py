@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from llmparams_cli.comparison import Variant, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar
-from llmparams_cli.render.cells import cells
+from llmparams_cli.render.cells import cells, cut
 from llmparams_cli.render.comparison.blocks import Column, blocks, width
 from llmparams_cli.render.comparison.tree import tree
 from llmparams_cli.render.terminal import room
@@ -15,7 +15,7 @@ from llmparams_cli.safe import encodable, one_line, printable
 from llmparams_cli.units import short_number
 
 BOLD = "1"
-LONGEST_TEXT = 300  # characters of a sample where there are several
+LONGEST_TEXT = 320  # columns of a sample where there are several
 PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
 BAR = 12
 
@@ -23,17 +23,19 @@ BAR = 12
 def show(env: Environment, variants: Sequence[Variant]) -> None:
     """Every variant's texts, where the first ones part, and the table of numbers."""
     colored = env.wants_color("auto", env.stdout)
-    alone = all(len(variant.samples) == 1 for variant in variants)
-    for variant in variants:
-        _write(env, _styled(one_line(variant.name), BOLD, colored) + "\n")
-        for sample in variant.samples:
-            text = printable(sample.finished.text).strip()
-            if not alone:
-                text = one_line(text)
-                text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
-                text = f"  seed {sample.seed}: {text}"
-            _write(env, f"{text}\n")
-        _write(env, "\n")
+    prompts = _prompts(variants)
+    for number, prompt in enumerate(prompts, 1):
+        indent = ""
+        if len(prompts) > 1:
+            asked = _in_short(env, f'prompt {number} of {len(prompts)}: "{one_line(prompt)}"')
+            _write(env, _styled(asked, BOLD, colored) + "\n")
+            indent = "  "
+        for variant in variants:
+            _write(env, indent + _styled(one_line(variant.name), BOLD, colored) + "\n")
+            for text in _answers(env, variant, prompt):
+                _write(env, f"{indent}{text}\n")
+            if variant is variants[-1] or not indent:
+                _write(env, "\n")
     tables = [_parting(env, variants), *_table(env, variants), *_picture(env, variants)]
     for number, block in enumerate(tables):
         head, *lines = block
@@ -42,10 +44,29 @@ def show(env: Environment, variants: Sequence[Variant]) -> None:
     env.stdout.flush()
 
 
+def _prompts(variants: Sequence[Variant]) -> list[str]:
+    return list(dict.fromkeys(sample.prompt for sample in variants[0].samples))
+
+
+def _answers(env: Environment, variant: Variant, prompt: str) -> Iterator[str]:
+    """One answer is whole; where there are several, each is a line."""
+    for sample in variant.samples:
+        text = sample.finished.text.strip()
+        if len(variant.samples) == 1:
+            yield printable(text)
+        elif sample.prompt == prompt:
+            yield "  " + _in_short(env, f"seed {sample.seed}: {one_line(text)}")
+
+
+def _in_short(env: Environment, line: str) -> str:
+    return cut(env, env.stdout, line, LONGEST_TEXT)
+
+
 def _parting(env: Environment, variants: Sequence[Variant]) -> list[str]:
     """Of the first answer of each: what all of them drew, and where they drew differently."""
     first, *more = side_by_side(variants)
-    title = f"where they part, seed {first[0].seed}"
+    asked = "prompt 1, " if len(_prompts(variants)) > 1 else ""
+    title = f"where they part, {asked}seed {first[0].seed}"
     if more:
         title += " (--json tells all)"
     answers = [sample.finished.tokens for sample in first]
