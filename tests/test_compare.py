@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from presets_world import write
 from program import Program
 from rendering import Pipe
+from rich.console import Console
 
 from llmparams_cli.comparison import (
     Fork,
@@ -24,6 +25,7 @@ from llmparams_cli.comparison import (
     repetition,
 )
 from llmparams_cli.protocol import Token
+from llmparams_cli.render.comparison.live import growing
 from llmparams_cli.render.comparison.tree import tree
 
 STORY = ("compare", "Tell me a story.", "--seed", "3", "-n", "12")
@@ -254,6 +256,27 @@ def test_no_line_of_the_numbers_is_wider_than_the_terminal(
     for metric in head.split():
         assert metric in words or metric == "stops"
     assert "stops" in words or "max-tokens" in words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "short",
+        "word " * 200 + "end",
+        "a paragraph\n\n" * 30 + "end",
+        "狐狸" * 300 + "end",
+        "tab\t" * 90 + "\nend",
+        "x" * 2000 + "\n\nend",
+    ],
+)
+def test_live_columns_show_the_newest_words(text: str) -> None:
+    console = Console(file=io.StringIO(), width=60, height=16)
+    with console.capture() as capture:
+        console.print(growing(console, ["left", "right"], [text, "other"]))
+    lines = capture.get().splitlines()
+    assert len(lines) < 16
+    assert any(text[-3:] in line for line in lines)
+    assert ("…" in capture.get()) == (text != "short")
 
 
 def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
