@@ -13,6 +13,7 @@ from statistics import fmean
 from llmparams_cli.errors import UsageError
 from llmparams_cli.explanation import Explanation
 from llmparams_cli.protocol import Finished, Token
+from llmparams_cli.spelling import joined
 
 Measure = Callable[[Finished], float]
 
@@ -99,7 +100,7 @@ def forks(answers: Sequence[Sequence[Token]]) -> list[Fork]:
             place += 1
             branches = _branches(answers, together, place)
         if len(branches) > 1:
-            before = "".join(token.text for token in answers[together[0]][:place])
+            before = joined(token.text for token in answers[together[0]][:place])
             found.append(Fork(place + 1, before, depth, branches))
             waiting += [
                 (branch.answers, place + 1, depth + 1)

@@ -26,6 +26,7 @@ from llmparams_cli.protocol import (
     Token,
     Usage,
 )
+from llmparams_cli.spelling import spelled
 
 Progress = Callable[[str, float], None]
 
@@ -154,7 +155,7 @@ class Answer:
         return [Piece(text, token) for text, token in released]
 
     def _token(self, drawn: int, data: bytes, row: int) -> Token:
-        text = data.decode("utf-8", "replace")
+        text = spelled(data)
         if self._logprobs is None:
             return Token(drawn, text)
         distribution = Distribution(self._context.logits(row), self._model.n_vocab)

@@ -12,6 +12,7 @@ from typing import Any
 from llmparams_cli.engine.crash import during
 from llmparams_cli.engine.library import llama, log
 from llmparams_cli.errors import BackendError, ExitCode, ModelError
+from llmparams_cli.spelling import spelled
 
 # LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
 ATTR_SPECIAL = 1 << 0 | 1 << 3
@@ -57,8 +58,10 @@ class Model:
         return piece
 
     def name(self, token: int) -> str:
-        """How to show `token` to people: control tokens by their names."""
-        return self._to_piece(token, special=True).decode("utf-8", "replace")
+        """How to show `token` to people: control tokens by their names, parts of characters by
+        their bytes.
+        """
+        return spelled(self._to_piece(token, special=True))
 
     def _to_piece(self, token: int, special: bool) -> bytes:
         size = 64

@@ -21,6 +21,7 @@ from llmparams_cli.units import percent
 BOLD, DIM, CYAN, YELLOW = "1", "2", "36", "33"
 LONGEST_TOKEN = 16
 REMOVED = "·"
+IN_ASCII = {"·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v"}  # our own marks
 ENTROPY_WORDS = 34  # columns beside the line of entropies
 ONE_BIT = 1.0  # the least that the scale of this line ends with, or noise would fill it
 NARROWEST = {  # columns of the overview on a terminal: "token" and "changed by" may be wider
@@ -42,6 +43,9 @@ class _View:
         self.width = columns(env, env.stdout) if env.stdout_is_tty else 100
 
     def line(self, text: str = "", style: str = "") -> None:
+        for mark, instead in IN_ASCII.items():
+            if not self.env.encodes(mark, self.env.stdout):
+                text = text.replace(mark, instead)
         text = encodable(text.rstrip(), self.env.stdout)
         self.write(f"{self.styled(text, style)}\n")
 
