@@ -230,3 +230,16 @@ def test_full_statistics_tell_what_each_setting_changed(program: Program) -> Non
     lines = program.call(*full).stderr.splitlines()
     assert any("min_p 0.05" in line and "16 draws" in line for line in lines)
     assert "effects" not in program.call(*full[:-2], "--json").json
+
+
+def test_a_grammar_is_told_by_its_beginning(program: Program) -> None:
+    words = " | ".join(f'"{word} of many words"' for word in ("this", "that", "other"))
+    told = program.call("explain", "x", "--grammar", f"root ::= {words}", "-n", "4", "-q").text
+    [line] = [line for line in told.splitlines() if line.startswith("  grammar ")]
+    assert "... decided" in line and len(line) < 100
+    grids = ("--grid", "grammar=@a.gbnf,@b.gbnf", "-n", "4")
+    for name, first in (("a", "this"), ("b", "that")):
+        (program.place / f"{name}.gbnf").write_text(f'root ::= "{first}" | {words}')
+    done = program.call("compare", "x", *grids, "--top-k", "1")
+    heads = [line for line in done.text.splitlines() if line.startswith("grammar=root")]
+    assert len(heads) == 4 and all(len(line.split("  ")[0]) <= 80 for line in heads)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from llmparams_cli.comparison import Variant, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar
-from llmparams_cli.render.cells import cells, cut
+from llmparams_cli.render.cells import cells, cut, squeeze
 from llmparams_cli.render.comparison.blocks import Column, blocks, width
 from llmparams_cli.render.comparison.tree import tree
 from llmparams_cli.render.terminal import room
@@ -18,6 +18,7 @@ BOLD = "1"
 LONGEST_TEXT = 320  # columns of a sample where there are several
 PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
 BAR = 12
+LONGEST_NAME = 80  # columns
 
 
 def show(env: Environment, variants: Sequence[Variant]) -> None:
@@ -31,7 +32,7 @@ def show(env: Environment, variants: Sequence[Variant]) -> None:
             _write(env, _styled(asked, BOLD, colored) + "\n")
             indent = "  "
         for variant in variants:
-            _write(env, indent + _styled(one_line(variant.name), BOLD, colored) + "\n")
+            _write(env, indent + _styled(_label(env, variant.name), BOLD, colored) + "\n")
             for text in _answers(env, variant, prompt):
                 _write(env, f"{indent}{text}\n")
             if variant is variants[-1] or not indent:
@@ -91,11 +92,16 @@ def _table(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]
 
 def _labels(env: Environment, variants: Sequence[Variant]) -> list[str]:
     """The names; or, where they would fill half the terminal, the values alone."""
-    names = [one_line(variant.name) for variant in variants]
-    values = [one_line(" ".join(variant.values.values())) for variant in variants]
+    names = [_label(env, variant.name) for variant in variants]
+    values = [_label(env, " ".join(variant.values.values())) for variant in variants]
     if max(map(cells, names)) <= room(env, env.stdout) / 2 or len(set(values)) < len(values):
         return names
     return values
+
+
+def _label(env: Environment, name: str) -> str:
+    """A grammar can be a value too."""
+    return squeeze(env, env.stdout, one_line(name), LONGEST_NAME)
 
 
 def _stops(variants: Sequence[Variant]) -> Column:
@@ -119,7 +125,7 @@ def _picture(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str
         return
     [axis] = axes
     means = [variant.means() for variant in variants]
-    values = Column((axis, *(one_line(variant.values[axis]) for variant in variants)))
+    values = Column((axis, *(_label(env, variant.values[axis]) for variant in variants)))
     bars = [
         _bars(env, name, [mean[name] or 0.0 for mean in means])
         for name in PICTURED
