@@ -129,6 +129,31 @@ def test_the_time_limit_is_each_answers_own(program: Program) -> None:
     assert len(limited["token_ids"]) == 1
 
 
+def test_json_tells_every_parameter_of_each_variant(program: Program) -> None:
+    found = variants(program, "--grid", "temperature=0.2,1", "--top-k", "7")
+    for name, value in (("temperature=0.2", 0.2), ("temperature=1", 1.0)):
+        told = found[name]["parameters"]
+        alone = program.call(
+            "generate", *STORY[1:], "--temperature", str(value), "--top-k", "7", "--json"
+        ).json["parameters"]
+        assert told["temperature"]["value"] == value
+        assert told["temperature"]["origin"] == "flag --grid"
+        assert {key: each["value"] for key, each in told.items()} == {
+            key: each["value"] for key, each in alone.items()
+        }
+
+
+def test_colours_can_be_asked_for_and_refused(program: Program) -> None:
+    flags = ("--grid", "temperature=0.2,1", "-q", "-n", "2")
+    assert (
+        b"\x1b[1mtemperature=0.2"
+        in program.call("compare", "x", *flags, "--color", "always").stdout
+    )
+    assert b"\x1b" not in program.call("compare", "x", *flags).stdout
+    shown = program.terminal("compare", "x", *flags, "--color", "never").end()
+    assert b"\x1b[1m" not in shown.received
+
+
 def test_csv_has_a_row_for_each_answer(program: Program) -> None:
     flags = ("--grid", "temperature=0.2,1", "--samples", "2", "--metric", "json")
     done = program.call(*STORY, "--csv", *flags, "--metric", "command:wc -c")

@@ -13,6 +13,7 @@ from llmparams_cli.jobs import compare as job
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.explain import COVERAGE, TOP
 from llmparams_cli.options import (
+    ColorOption,
     FileOption,
     HelpInSections,
     HtmlOption,
@@ -77,6 +78,7 @@ def command(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each answer.")] = False,
     png: PngOption = None,
     svg: SvgOption = None,
+    color: ColorOption = "auto",
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -127,11 +129,11 @@ def command(
         _write_page(env, html, found)
     plots.write(lambda: _plot(variants))
     if as_json:
-        data.show_json(env, variants)
+        data.show_json(env, variants, [each.settings for each in found])
     elif as_csv:
         data.show_csv(env, variants)
     elif not (html or plots):
-        show(env, variants)
+        show(env, variants, color=color)
 
 
 def _plot(variants: list[Variant]) -> Sheet:

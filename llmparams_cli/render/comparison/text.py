@@ -21,9 +21,9 @@ BAR = 12
 LONGEST_NAME = 80  # columns
 
 
-def show(env: Environment, variants: Sequence[Variant]) -> None:
+def show(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
     """Every variant's texts, where the first ones part, and the table of numbers."""
-    colored = env.wants_color("auto", env.stdout)
+    colored = env.wants_color(color, env.stdout)
     prompts = _prompts(variants)
     for number, prompt in enumerate(prompts, 1):
         indent = ""
