@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations, count
 from statistics import fmean
 
 from llmparams_cli.errors import UsageError
@@ -80,6 +81,12 @@ class Fork:
     before: str
     depth: int
     branches: tuple[Branch, ...]
+
+
+def distinguished(name: str, taken: Collection[str]) -> str:
+    """The name of a variant; with a number where others have it already."""
+    names = chain([name], (f"{name} ({number})" for number in count(2)))
+    return next(each for each in names if each not in taken)
 
 
 def side_by_side(variants: Sequence[Variant]) -> list[list[Sample]]:
@@ -186,6 +193,8 @@ def read_metric(text: str) -> Metric:
         return Metric(text, lambda finished: float(bool(pattern.search(finished.text))))
     if kind == "length" and (match := re.fullmatch(r"(\d+)-(\d+)", rest)):
         low, high = map(int, match.groups())
+        if low > high:
+            raise UsageError(f"--metric {text}: the band is empty", f"length:{high}-{low}")
         return Metric(text, lambda finished: float(low <= len(finished.tokens) <= high))
     if kind == "command" and rest:
         return Metric(text, lambda finished: _by_command(rest, finished.text))
@@ -211,6 +220,8 @@ def _by_command(command: str, text: str) -> float:
     done = subprocess.run(
         command, shell=True, input=text.encode(), stdout=subprocess.PIPE, check=False
     )
+    if done.returncode in (-signal.SIGINT, 128 + signal.SIGINT):  # a terminal sends it to both
+        raise KeyboardInterrupt
     words = done.stdout.decode("utf-8", "replace").split()
     try:
         if done.returncode == 0 and math.isfinite(number := float(words[0])):

@@ -63,6 +63,7 @@ def test_a_grid_is_every_combination_with_the_same_seeds(program: Program) -> No
 def test_equal_settings_give_equal_answers(program: Program) -> None:
     done = program.call(*STORY, "--json", "--grid", "top_k=40,40", "--temperature", "1")
     one, other = done.json["variants"]
+    assert (one["name"], other["name"]) == ("top_k=40", "top_k=40 (2)")
     assert one["samples"][0]["token_ids"] == other["samples"][0]["token_ids"]
 
 
@@ -320,6 +321,7 @@ def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
         (("--grid", "context=512,1024"), 2, "one model is loaded once"),
         (("--grid", "top_k=1,2", "--metric", "regex:("), 2, "not a regular expression"),
         (("--grid", "top_k=1,2", "--metric", "nonsense"), 2, "--metric 'nonsense' is unknown"),
+        (("--grid", "top_k=1,2", "--metric", "length:20-10"), 2, "(length:10-20)"),
         (("--grid", "top_k=1,2", "--metric", "command:false"), 2, "ended with 1"),
         (("--grid", "top_k=1,2", "--metric", "command:echo x"), 2, "printed 'x'"),
         (("--grid", "top_k=1,2", "--metric", "command:echo nan"), 2, "printed 'nan'"),
@@ -330,6 +332,22 @@ def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
 )
 def test_slips_are_told(flags: tuple[str, ...], code: int, message: str, program: Program) -> None:
     assert message in program.call("compare", "Tell me a story.", *flags, "-n", "2").complaint(code)
+
+
+def test_ctrl_c_ends_a_metric_and_the_program(program: Program) -> None:
+    metric = "command:echo started >&2; sleep 50"
+    session = program.terminal(*STORY, "--grid", "temperature=0.2,1", "--metric", metric, "-q")
+    session.wait_for("started")
+    session.press_ctrl_c()
+    assert session.end().code == 130
+
+
+def test_variants_with_equal_settings_have_names_of_their_own(program: Program) -> None:
+    flags = ("--grid", "temperature=0,0,0", "--grid", "top_k=5,5")
+    names = list(variants(program, *flags))
+    assert names[:2] == ["temperature=0 top_k=5", "temperature=0 top_k=5 (2)"]
+    assert len(set(names)) == 6
+    assert list(variants(program, "-p", "precise", "-p", "precise")) == ["precise", "precise (2)"]
 
 
 def test_the_metrics_by_hand() -> None:

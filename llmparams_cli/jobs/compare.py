@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.comparison import Metric, Sample, Variant, measure
+from llmparams_cli.comparison import Metric, Sample, Variant, distinguished, measure
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.explain import draws
@@ -82,7 +82,8 @@ def candidates(
             texts = {a.name: PARAMS[a.name].kind.show(a.value) for a in point}
             name = " ".join([preset, *(f"{key}={text}" for key, text in texts.items())]).strip()
             shown = {"preset": preset, **texts} if preset else texts
-            found.append(Candidate(Variant(name or "as set", shown), prepared, settings))
+            name = distinguished(name or "as set", [each.variant.name for each in found])
+            found.append(Candidate(Variant(name, shown), prepared, settings))
     _refuse_several_models(found)
     _tell_what_serves_all(env, found)
     return found
