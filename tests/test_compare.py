@@ -325,13 +325,33 @@ def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
         (("--grid", "top_k=1,2", "--metric", "command:false"), 2, "ended with 1"),
         (("--grid", "top_k=1,2", "--metric", "command:echo x"), 2, "printed 'x'"),
         (("--grid", "top_k=1,2", "--metric", "command:echo nan"), 2, "printed 'nan'"),
-        (("--grid", "top_k=1,2", "--prompts", "none.txt"), 2, "--prompts none.txt: no such file"),
+        (("--grid", "top_k=1,2", "--prompts", "none.txt"), 2, "--prompts and PROMPT exclude"),
+        (("--grid", "top_k=1,2", "--html", "no/x.html"), 2, "--html no/x.html: there is no such"),
+        (
+            ("--grid", "top_k=1,2", "--svg", "no/x.svg"),
+            2,
+            "--svg no/x.svg: there is no such",
+        ),
         (("--grid", "top_k=1,2", "--json", "--csv"), 2, "exclude each other"),
         (("--grid", "top_k=1,2", "--context", "8"), 5, "the context holds 8"),
     ],
 )
 def test_slips_are_told(flags: tuple[str, ...], code: int, message: str, program: Program) -> None:
     assert message in program.call("compare", "Tell me a story.", *flags, "-n", "2").complaint(code)
+
+
+def test_prompts_come_from_one_place(program: Program) -> None:
+    grid = ("--grid", "top_k=1,2")
+    done = program.call("compare", "--prompts", "none.txt", *grid)
+    assert "--prompts none.txt: no such file" in done.complaint(2)
+    done = program.call("compare", "--prompts", "none.txt", "--file", "x", *grid)
+    assert "--prompts and --file exclude each other" in done.complaint(2)
+    for command in ("compare", "explain"):
+        told = program.call(command, *(grid if command == "compare" else ())).complaint(2)
+        assert "there is no prompt" in told or "the prompt is empty" in told
+        assert "generate" not in told
+        told = program.call(command, "two", "words").complaint(2)
+        assert f'llmparams {command} "Once upon a time"' in told
 
 
 def test_ctrl_c_ends_a_metric_and_the_program(program: Program) -> None:

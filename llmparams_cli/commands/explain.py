@@ -32,7 +32,7 @@ from llmparams_cli.options import (
 )
 from llmparams_cli.protocol import Request
 from llmparams_cli.render import explain as view
-from llmparams_cli.render.outputs import IN_A_BROWSER, put, refuse_two_on_stdout
+from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
@@ -101,7 +101,7 @@ def command(
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    refuse_two_on_stdout({"--png": png, "--svg": svg, "--html": html}, taken=as_json)
+    check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json)
     plots = plot_files(env, png, svg)
     if plots and target is not None:
         raise UsageError("--png and --svg show an answer of the model, not --target")

@@ -67,7 +67,7 @@ def candidates(
     alone. All share one seed.
     """
     axes = [_axis(env, text) for text in grids]
-    found = []
+    found: list[Candidate] = []
     seed = None
     for preset in presets or [""]:
         prepared = prepare(env, [preset] if preset else [], flags, variables)
