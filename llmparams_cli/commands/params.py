@@ -11,7 +11,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.protocol import EffectPoint
+from llmparams_cli.protocol import ParamEffect
 
 
 class HELP(typer.core.TyperCommand):
@@ -48,28 +48,39 @@ def params(env: Environment, name: str | None, as_json: bool, effect: bool = Fal
 
     param = find(name) if name else None
     view = ParamsView(env)
-    points = _measure(env, param) if param and effect else []
+    measured = _measure(env, param) if param and effect else None
     if as_json:
-        view.json(param, points)
+        view.json(param, measured)
     elif param:
         view.one(param)
-        view.effect(points)
+        if measured:
+            view.effect(param, measured)
+        elif effect and (why := _why_not(param)):
+            view.no_effect(why)
     else:
         view.all()
 
 
-def _measure(env: Environment, param: Param) -> list[EffectPoint]:
-    """The parameter's effect; nothing where it has none on a draw, or nothing can run."""
+def _measure(env: Environment, param: Param) -> ParamEffect | None:
+    """The parameter's effect; None where it has none on a draw, or nothing can run."""
     from llmparams_cli.errors import BackendError
     from llmparams_cli.jobs.effect import TRIALS, measure
+    from llmparams_cli.render.progress import ProgressBar
 
     if param.name not in TRIALS:
-        return []
+        return None
     try:
-        return measure(env, param)
+        with ProgressBar(env) as progress:
+            return measure(env, param, progress)
     except BackendError as error:
         env.note(f"the effect cannot be measured: {error.message}")
-        return []
+        return None
+
+
+def _why_not(param: Param) -> str:
+    from llmparams_cli.jobs.effect import NO_TRIALS
+
+    return NO_TRIALS.get(param.name, "")
 
 
 def find(name: str) -> Param:
