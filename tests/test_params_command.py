@@ -13,7 +13,7 @@ import pytest
 from llmparams_cli.commands.params import find, params
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.effect import NO_TRIALS, TRIALS, trial_settings
+from llmparams_cli.jobs.effect import NO_TRIALS, TRIALS, measure, trial_settings
 from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.spec import Scope
@@ -224,6 +224,14 @@ def test_a_plot_that_there_cannot_be_is_explained(program):
 def test_what_else_is_on_is_told(program):
     lines = program.call("params", "mirostat-tau", "--effect").text.splitlines()
     assert any(line.endswith("with mirostat 2, all other samplers off") for line in lines)
+
+
+def test_the_measurement_tells_how_far_it_is():
+    told = {}
+    env = Environment(stdout=Stream(), stderr=Stream(), variables={})
+    measure(env, PARAMS["top_k"], lambda what, done: told.setdefault(what, []).append(done))
+    for what in ("writing", "measuring"):
+        assert told[what] == sorted(told[what]) and told[what][-1] == 1
 
 
 def test_the_effect_takes_one_thread_or_as_many_as_the_variable_says():

@@ -20,6 +20,7 @@ from llmparams_cli.protocol import (
     ParamEffect,
     Request,
     Started,
+    StopReason,
 )
 
 if TYPE_CHECKING:
@@ -139,9 +140,13 @@ def _record(env: Environment, engine: Engine, recording: Recording, text: str) -
     request = Request((Message("user", PROMPT),), settings)
     if text:
         return force(engine, request, text, recording)[0]
-    started, *_, finished = engine.generate(request, recording)
-    assert isinstance(started, Started) and isinstance(finished, Finished)
-    return list(started.tokens)
+    for event in engine.generate(request, recording):
+        if isinstance(event, Started):
+            prompt = list(event.tokens)
+        elif isinstance(event, Finished) and event.stop.reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
+        engine.progress("writing", len(recording) / LENGTH)
+    return prompt
 
 
 def _off(param: Param) -> Any:
