@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import ParamEffect
+
+if TYPE_CHECKING:
+    from llmparams_cli.render.params import ParamsView
 
 
 class HELP(typer.core.TyperCommand):
@@ -48,17 +51,22 @@ def params(env: Environment, name: str | None, as_json: bool, effect: bool = Fal
 
     param = find(name) if name else None
     view = ParamsView(env)
-    measured = _measure(env, param) if param and effect else None
     if as_json:
-        view.json(param, measured)
+        view.json(param, _measure(env, param) if param and effect else None)
     elif param:
         view.one(param)
-        if measured:
-            view.effect(param, measured)
-        elif effect and (why := _why_not(param)):
-            view.no_effect(why)
+        if effect:
+            _show_effect(env, view, param)
     else:
         view.all()
+
+
+def _show_effect(env: Environment, view: ParamsView, param: Param) -> None:
+    env.stdout.flush()  # there is something to read while it is measured
+    if measured := _measure(env, param):
+        view.effect(param, measured)
+    elif why := _why_not(param):
+        view.no_effect(why)
 
 
 def _measure(env: Environment, param: Param) -> ParamEffect | None:
