@@ -268,7 +268,7 @@ GRIDS = ("--grid", "temperature=0,0.8,1.5,2", "--grid", "repeat_penalty_growth=o
 
 
 @pytest.mark.parametrize("width", [30, 40, 80, 120])
-@pytest.mark.parametrize("flags", [GRIDS, GRIDS[:2]])
+@pytest.mark.parametrize("flags", [GRIDS, (*GRIDS[:2], "--samples", "2")])
 def test_no_line_of_the_numbers_is_wider_than_the_terminal(
     width: int, flags: tuple[str, ...], program: Program
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,8 @@ def test_a_narrow_terminal_gets_fewer_columns_and_a_line_for_every_draw(
     assert "drawn" in head
     assert all(line.count('"') or "…" in line for line in draws), shown.lines
     assert not shown.lines[7]
+    written = re.sub(r"\x1b\[\d*m", "", shown.received.decode()).splitlines()
+    assert max(map(len, written)) <= max(width, 32), "words, and no halves of them"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.explanation import Explanation, Fit, Stage, TokenView, WhatIf
 from llmparams_cli.protocol import Effect
 from llmparams_cli.render.bars import spark
-from llmparams_cli.render.cells import GAP, cut, pad
+from llmparams_cli.render.cells import GAP, cut, pad, wrap
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
 from llmparams_cli.render.summary import effect_lines, stop_text
 from llmparams_cli.render.terminal import columns, room
@@ -22,6 +22,7 @@ BOLD, DIM, CYAN, YELLOW = "1", "2", "36", "33"
 LONGEST_TOKEN = 16
 REMOVED = "·"
 IN_ASCII = {"·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v"}  # our own marks
+BROKEN_INDENT = "    "
 ENTROPY_WORDS = 34  # columns beside the line of entropies
 ONE_BIT = 1.0  # the least that the scale of this line ends with, or noise would fill it
 NARROWEST = {  # columns of the overview on a terminal: "token" and "changed by" may be wider
@@ -40,14 +41,16 @@ class _View:
         self.env = env
         self.write = write or env.stdout.write
         self.colored = env.wants_color(color, env.stdout)
+        self.room = room(env, env.stdout) if write is None else math.inf
         self.width = columns(env, env.stdout) if env.stdout_is_tty else 100
 
     def line(self, text: str = "", style: str = "") -> None:
+        """Write a line; a narrow terminal breaks it between words."""
         for mark, instead in IN_ASCII.items():
             if not self.env.encodes(mark, self.env.stdout):
                 text = text.replace(mark, instead)
-        text = encodable(text.rstrip(), self.env.stdout)
-        self.write(f"{self.styled(text, style)}\n")
+        for part in wrap(encodable(text.rstrip(), self.env.stdout), self.room, BROKEN_INDENT):
+            self.write(f"{self.styled(part.rstrip(), style)}\n")
 
     def styled(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self.colored and style and text else text
@@ -57,7 +60,7 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     """A line for every draw; then the settings, the end, and the what-ifs."""
     view = _View(env, color)
     deciders = _deciders(explanation.effects)
-    columns = _overview_columns(room(env, env.stdout))
+    columns = _overview_columns(view.room)
     view.line(_overview_line(view, columns, {name: name for name in columns}), BOLD)
     for token in explanation.tokens:
         row = _overview(token, deciders.get(token.number, []))

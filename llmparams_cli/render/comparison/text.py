@@ -68,8 +68,9 @@ def _parting(env: Environment, variants: Sequence[Variant]) -> list[str]:
     first, *more = side_by_side(variants)
     asked = "prompt 1, " if len(_prompts(variants)) > 1 else ""
     title = f"where they part, {asked}seed {first[0].seed}"
-    if more:
-        title += " (--json tells all)"
+    hint = " (--json tells all)"
+    if more and cells(title + hint) <= room(env, env.stdout):
+        title += hint
     answers = [sample.finished.tokens for sample in first]
     lines = tree(env, answers, _labels(env, variants))
     return [title, *(lines or ["nowhere: these answers are the same"])]
