@@ -166,8 +166,8 @@ def _report(env: Environment, message: str, hint: str, code: int) -> int:
 
 def _cure(message: str, arguments: Sequence[str]) -> str:
     command = next((word for word in arguments if word in COMMANDS), "")
-    if command == "generate" and "extra argument" in message:
-        return f'a prompt of several words stands in quotes: {APP} generate "Once upon a time"'
+    if command in ("generate", "explain", "compare") and "extra argument" in message:
+        return f'a prompt of several words stands in quotes: {APP} {command} "Once upon a time"'
     return f"see {APP} {command} --help".replace("  ", " ")
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations, count
 from statistics import fmean
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.explanation import Explanation
 from llmparams_cli.protocol import Finished, Token
+from llmparams_cli.spelling import joined
 
 Measure = Callable[[Finished], float]
 
@@ -81,6 +83,12 @@ class Fork:
     branches: tuple[Branch, ...]
 
 
+def distinguished(name: str, taken: Collection[str]) -> str:
+    """The name of a variant; with a number where others have it already."""
+    names = chain([name], (f"{name} ({number})" for number in count(2)))
+    return next(each for each in names if each not in taken)
+
+
 def side_by_side(variants: Sequence[Variant]) -> list[list[Sample]]:
     """The first answer of every variant, the second of each, … : one prompt and, unless seeds
     are what is compared, one seed.
@@ -99,7 +107,7 @@ def forks(answers: Sequence[Sequence[Token]]) -> list[Fork]:
             place += 1
             branches = _branches(answers, together, place)
         if len(branches) > 1:
-            before = "".join(token.text for token in answers[together[0]][:place])
+            before = joined(token.text for token in answers[together[0]][:place])
             found.append(Fork(place + 1, before, depth, branches))
             waiting += [
                 (branch.answers, place + 1, depth + 1)
@@ -143,11 +151,12 @@ def n_grams(text: str, n: int) -> list[tuple[str, ...]]:
 
 def agreement(samples: Sequence[Sample]) -> float | None:
     """How alike samples of one prompt are: the mean over all pairs of the share of two-word
-    sequences that both have (Jaccard). None for a single sample.
+    sequences that both have (Jaccard). Equal seeds of a prompt that was given twice are one
+    answer, not two that agree. None where there is no pair.
     """
     shares = []
     for one, other in combinations(samples, 2):
-        if one.prompt == other.prompt:
+        if one.prompt == other.prompt and one.seed != other.seed:
             a, b = (set(n_grams(s.finished.text, 2)) for s in (one, other))
             shares.append(len(a & b) / len(a | b) if a | b else 1.0)
     return fmean(shares) if shares else None
@@ -184,6 +193,8 @@ def read_metric(text: str) -> Metric:
         return Metric(text, lambda finished: float(bool(pattern.search(finished.text))))
     if kind == "length" and (match := re.fullmatch(r"(\d+)-(\d+)", rest)):
         low, high = map(int, match.groups())
+        if low > high:
+            raise UsageError(f"--metric {text}: the band is empty", f"length:{high}-{low}")
         return Metric(text, lambda finished: float(low <= len(finished.tokens) <= high))
     if kind == "command" and rest:
         return Metric(text, lambda finished: _by_command(rest, finished.text))
@@ -209,6 +220,8 @@ def _by_command(command: str, text: str) -> float:
     done = subprocess.run(
         command, shell=True, input=text.encode(), stdout=subprocess.PIPE, check=False
     )
+    if done.returncode in (-signal.SIGINT, 128 + signal.SIGINT):  # a terminal sends it to both
+        raise KeyboardInterrupt
     words = done.stdout.decode("utf-8", "replace").split()
     try:
         if done.returncode == 0 and math.isfinite(number := float(words[0])):

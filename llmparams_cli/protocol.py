@@ -188,12 +188,24 @@ class Divergence:
 @dataclass(frozen=True)
 class EffectPoint:
     """A parameter at one value: bits of entropy that are left to the draw, and the share of
-    draws (0 to 1) that come out otherwise than with the parameter off.
+    draws (0 to 1) that come out otherwise than at the value that all are compared with.
     """
 
     value: str
     entropy: float
     changed: float
+
+
+@dataclass(frozen=True)
+class ParamEffect:
+    """What a parameter does along `text` (in words), at several values. All are compared with
+    the one called `against`, where the parameter is off if it can be; `beside` it are on.
+    """
+
+    points: tuple[EffectPoint, ...]
+    against: str
+    beside: tuple[str, ...]
+    text: str
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import TextIO
 
-# Control characters but for newline and tab, the characters that reverse the direction of
-# writing, and lone surrogates (bytes of an argument or a path that were not UTF-8).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters but for newline and tab, Unicode's separators of lines and paragraphs, all
+# that steers the direction of writing (Bidi_Control), and lone surrogates (bytes of an argument
+# or a path that were not UTF-8). Joiners stay: emoji and many scripts need them.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def printable(text: str) -> str:

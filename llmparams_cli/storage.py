@@ -9,15 +9,21 @@ from pathlib import Path
 
 
 def write_whole(
-    path: Path, content: str | bytes, *, private: bool = False, replace: bool = True
+    path: Path,
+    content: str | bytes,
+    *,
+    private: bool = False,
+    replace: bool = True,
+    parents: bool = False,
 ) -> None:
     """Write a file, a text as UTF-8, beside its place, then move it there.
 
     `private` keeps it from other users. Without `replace`, FileExistsError is raised for
-    a file that is there already. Directories above are made.
+    a file that is there already. With `parents`, directories above are made.
     """
     path = Path(os.path.realpath(path))  # what a link points to is written, not the link
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(handle, "wb") as file:

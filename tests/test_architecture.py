@@ -15,6 +15,7 @@ FLOORS = {  # a room may import from its own floor's own room and from lower flo
     "errors": 0,
     "params": 1,
     "safe": 0,
+    "spelling": 0,
     "storage": 0,
     "units": 0,
     "env": 2,

@@ -26,7 +26,13 @@ def test_a_line_rises_to_the_largest_value() -> None:
     assert spark(env, env.stdout, [0, 0], 10) == "▁▁"
 
 
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=300), st.integers(1, 90))
+def test_noise_does_not_fill_a_scale_that_has_an_end() -> None:
+    env = Pipe().env
+    assert spark(env, env.stdout, [1e-9, 3e-9, 0], 10, top=1) == "▁▁▁"
+    assert spark(env, env.stdout, [0, 1, 2], 10, top=1) == "▁▅█"
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=300), st.integers(-20, 90))
 def test_a_line_never_outgrows_its_width(values: list[float], width: int) -> None:
     env = Pipe().env
-    assert len(spark(env, env.stdout, values, width)) == min(width, len(values))
+    assert len(spark(env, env.stdout, values, width)) == max(1, min(width, len(values)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from presets_world import write
 from program import Program
+from rendering import Pipe
+from rich.console import Console
 
 from llmparams_cli.comparison import (
     Fork,
@@ -22,6 +25,7 @@ from llmparams_cli.comparison import (
     repetition,
 )
 from llmparams_cli.protocol import Token
+from llmparams_cli.render.comparison.live import growing
 from llmparams_cli.render.comparison.tree import tree
 
 STORY = ("compare", "Tell me a story.", "--seed", "3", "-n", "12")
@@ -57,6 +61,7 @@ def test_a_grid_is_every_combination_with_the_same_seeds(program: Program) -> No
 def test_equal_settings_give_equal_answers(program: Program) -> None:
     done = program.call(*STORY, "--json", "--grid", "top_k=40,40", "--temperature", "1")
     one, other = done.json["variants"]
+    assert (one["name"], other["name"]) == ("top_k=40", "top_k=40 (2)")
     assert one["samples"][0]["token_ids"] == other["samples"][0]["token_ids"]
 
 
@@ -72,6 +77,22 @@ def test_presets_with_other_system_texts_are_read_separately(program: Program) -
     for name, variant in found.items():
         alone = program.call("generate", "Tell me a story.", "-p", name, "-n", "12").text
         assert variant["samples"][0]["text"] == alone
+
+
+def test_what_one_model_and_context_cannot_give_to_each_is_told(program: Program) -> None:
+    write(
+        program.place,
+        {
+            "presets/a.yaml": "parameters: {temperature: 0, context: 300, seed: 4}",
+            "presets/b.yaml": "parameters: {temperature: 1, context: 200}",
+        },
+    )
+    done = program.call("compare", "hi", "-p", "a", "-p", "b", "-n", "2")
+    notes = [line for line in done.stderr.splitlines() if "serves all variants" in line]
+    assert [note.split()[1:3] for note in notes] == [["seed", "4"], ["context", "300"]]
+    assert all("presets/a.yaml:1" in note for note in notes)
+    same = program.call("compare", "hi", "-p", "a", "-p", "a", "-n", "2")
+    assert "serves all variants" not in same.stderr
 
 
 def test_a_branch_that_ends_early_does_not_disturb_the_others(program: Program) -> None:
@@ -107,6 +128,31 @@ def test_the_time_limit_is_each_answers_own(program: Program) -> None:
     assert len(limited["token_ids"]) == 1
 
 
+def test_json_tells_every_parameter_of_each_variant(program: Program) -> None:
+    found = variants(program, "--grid", "temperature=0.2,1", "--top-k", "7")
+    for name, value in (("temperature=0.2", 0.2), ("temperature=1", 1.0)):
+        told = found[name]["parameters"]
+        alone = program.call(
+            "generate", *STORY[1:], "--temperature", str(value), "--top-k", "7", "--json"
+        ).json["parameters"]
+        assert told["temperature"]["value"] == value
+        assert told["temperature"]["origin"] == "flag --grid"
+        assert {key: each["value"] for key, each in told.items()} == {
+            key: each["value"] for key, each in alone.items()
+        }
+
+
+def test_colours_can_be_asked_for_and_refused(program: Program) -> None:
+    flags = ("--grid", "temperature=0.2,1", "-q", "-n", "2")
+    assert (
+        b"\x1b[1mtemperature=0.2"
+        in program.call("compare", "x", *flags, "--color", "always").stdout
+    )
+    assert b"\x1b" not in program.call("compare", "x", *flags).stdout
+    shown = program.terminal("compare", "x", *flags, "--color", "never").end()
+    assert b"\x1b[1m" not in shown.received
+
+
 def test_csv_has_a_row_for_each_answer(program: Program) -> None:
     flags = ("--grid", "temperature=0.2,1", "--samples", "2", "--metric", "json")
     done = program.call(*STORY, "--csv", *flags, "--metric", "command:wc -c")
@@ -116,6 +162,19 @@ def test_csv_has_a_row_for_each_answer(program: Program) -> None:
     assert {row["json"] for row in rows} == {"0.0"}
 
 
+def test_nothing_that_a_model_writes_acts_on_a_terminal(program: Program) -> None:
+    wild = "\x1b]0;title\x07\x1b[2J\u202e\u200f\u2028"
+    grammar = f'root ::= "{wild}"'
+    flags = ("--raw", "--grammar", grammar, "--grid", "top_k=40,50", "-q")
+    for how in ((), ("--csv",), ("--json",)):
+        shown = program.terminal("compare", "hi", *flags, *how).end()
+        assert shown.code == 0
+        for harm in ("\x1b]", "\x1b[2J", "\x07", "\u202e", "\u200f", "\u2028"):
+            assert harm not in shown.received.decode()
+    rows = csv.DictReader(io.StringIO(program.call("compare", "hi", *flags, "--csv").text))
+    assert [row["text"] for row in rows] == [wild, wild]
+
+
 def test_many_prompts(program: Program) -> None:
     write(program.place, {"p.jsonl": '{"prompt": "hi"}\n{"prompt": "What is top-k?"}\n'})
     flags = ("--prompts", "p.jsonl", "--grid", "temperature=0,1", "-n", "4", "--json")
@@ -123,6 +182,34 @@ def test_many_prompts(program: Program) -> None:
     for variant in found:
         assert [s["prompt"] for s in variant["samples"]] == ["hi", "What is top-k?"]
         assert variant["means"]["agreement"] is None
+
+
+def test_texts_stand_below_their_prompt(program: Program) -> None:
+    write(program.place, {"p.txt": "hi\nWhat is top-k?\n"})
+    flags = ("--prompts", "p.txt", "--grid", "temperature=0,1", "-n", "4", "--seed", "3")
+    found = program.call("compare", *flags, "--json").json["variants"]
+    lines = program.call("compare", *flags).text.splitlines()
+    wanted = []
+    for number, prompt in enumerate(("hi", "What is top-k?"), 1):
+        wanted.append(f'prompt {number} of 2: "{prompt}"')
+        for variant in found:
+            wanted.append(f"  {variant['name']}")
+            wanted.append(f"    seed 3: {variant['samples'][number - 1]['text'].strip()}")
+        wanted.append("")
+    assert lines[: len(wanted)] == wanted
+    assert lines[len(wanted)] == "where they part, prompt 1, seed 3 (--json tells all)"
+
+
+def test_a_prompt_that_is_given_twice_agrees_with_nothing(program: Program) -> None:
+    write(program.place, {"once.txt": "hi\n", "twice.txt": "hi\nhi\n"})
+    flags = ("--grid", "temperature=1,1.5", "--samples", "2", "-n", "6", "--seed", "3", "--json")
+    once, twice = (
+        program.call("compare", "--prompts", file, *flags).json["variants"]
+        for file in ("once.txt", "twice.txt")
+    )
+    agreements = [variant["means"]["agreement"] for variant in once]
+    assert [variant["means"]["agreement"] for variant in twice] == agreements
+    assert None not in agreements
 
 
 def test_the_table_stands_below_the_texts(program: Program) -> None:
@@ -153,7 +240,10 @@ def test_a_tree_by_hand() -> None:
     def answer(text: str) -> list[Token]:
         return [Token(ord(char), char, -0.6931472) for char in text]
 
-    lines = tree([answer(text) for text in ("abc", "abd", "ab", "x\x1b")], ["A", "B", "C", "D"])
+    env = Pipe().env
+    lines = tree(
+        env, [answer(text) for text in ("abc", "abd", "ab", "x\x1b")], ["A", "B", "C", "D"]
+    )
     assert [line.split() for line in lines] == [
         ["draw", "1,", "at", "the", "start"],
         ['"a"', "50.0%", "A,", "B,", "C"],
@@ -163,13 +253,54 @@ def test_a_tree_by_hand() -> None:
         ["ends", "C"],
         ['"x"', "50.0%", "D"],
     ]
-    [_, _, escape] = tree([answer("x"), answer("\x1b")], ["A", "B" * 3])
+    [_, _, escape] = tree(env, [answer("x"), answer("\x1b")], ["A", "B" * 3])
     assert "\x1b" not in escape
 
 
 def test_equal_answers_part_nowhere(program: Program) -> None:
     shown = program.call(*STORY, "--grid", "seed=1,2", "--temperature", "0").text
     assert "nowhere: these answers are the same" in shown
+
+
+GRIDS = ("--grid", "temperature=0,0.8,1.5,2", "--grid", "repeat_penalty_growth=once,exponential")
+
+
+@pytest.mark.parametrize("width", [30, 40, 80, 120])
+@pytest.mark.parametrize("flags", [GRIDS, (*GRIDS[:2], "--samples", "2")])
+def test_no_line_of_the_numbers_is_wider_than_the_terminal(
+    width: int, flags: tuple[str, ...], program: Program
+) -> None:
+    """What is wider stands in blocks, and nothing is left out."""
+    [head] = [x for x in program.call(*STORY, *flags).text.splitlines() if " distinct-1 " in x]
+    shown = program.terminal(*STORY, *flags, "-q", width=width).end()
+    text = re.sub(r"\x1b\[\d*m", "", shown.received.decode())
+    lines = text[text.index("where they part") :].splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    for metric in head.split():
+        assert metric in words or metric == "stops"
+    assert "stops" in words or "max-tokens" in words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "short",
+        "word " * 200 + "end",
+        "a paragraph\n\n" * 30 + "end",
+        "狐狸" * 300 + "end",
+        "tab\t" * 90 + "\nend",
+        "x" * 2000 + "\n\nend",
+    ],
+)
+def test_live_columns_show_the_newest_words(text: str) -> None:
+    console = Console(file=io.StringIO(), width=60, height=16)
+    with console.capture() as capture:
+        console.print(growing(console, ["left", "right"], [text, "other"]))
+    lines = capture.get().splitlines()
+    assert len(lines) < 16
+    assert any(text[-3:] in line for line in lines)
+    assert ("…" in capture.get()) == (text != "short")
 
 
 def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
@@ -188,16 +319,53 @@ def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
         (("--grid", "context=512,1024"), 2, "one model is loaded once"),
         (("--grid", "top_k=1,2", "--metric", "regex:("), 2, "not a regular expression"),
         (("--grid", "top_k=1,2", "--metric", "nonsense"), 2, "--metric 'nonsense' is unknown"),
+        (("--grid", "top_k=1,2", "--metric", "length:20-10"), 2, "(length:10-20)"),
         (("--grid", "top_k=1,2", "--metric", "command:false"), 2, "ended with 1"),
         (("--grid", "top_k=1,2", "--metric", "command:echo x"), 2, "printed 'x'"),
         (("--grid", "top_k=1,2", "--metric", "command:echo nan"), 2, "printed 'nan'"),
-        (("--grid", "top_k=1,2", "--prompts", "none.txt"), 2, "--prompts none.txt: no such file"),
+        (("--grid", "top_k=1,2", "--prompts", "none.txt"), 2, "--prompts and PROMPT exclude"),
+        (("--grid", "top_k=1,2", "--html", "no/x.html"), 2, "--html no/x.html: there is no such"),
+        (
+            ("--grid", "top_k=1,2", "--svg", "no/x.svg"),
+            2,
+            "--svg no/x.svg: there is no such",
+        ),
         (("--grid", "top_k=1,2", "--json", "--csv"), 2, "exclude each other"),
         (("--grid", "top_k=1,2", "--context", "8"), 5, "the context holds 8"),
     ],
 )
 def test_slips_are_told(flags: tuple[str, ...], code: int, message: str, program: Program) -> None:
     assert message in program.call("compare", "Tell me a story.", *flags, "-n", "2").complaint(code)
+
+
+def test_prompts_come_from_one_place(program: Program) -> None:
+    grid = ("--grid", "top_k=1,2")
+    done = program.call("compare", "--prompts", "none.txt", *grid)
+    assert "--prompts none.txt: no such file" in done.complaint(2)
+    done = program.call("compare", "--prompts", "none.txt", "--file", "x", *grid)
+    assert "--prompts and --file exclude each other" in done.complaint(2)
+    for command in ("compare", "explain"):
+        told = program.call(command, *(grid if command == "compare" else ())).complaint(2)
+        assert "there is no prompt" in told or "the prompt is empty" in told
+        assert "generate" not in told
+        told = program.call(command, "two", "words").complaint(2)
+        assert f'llmparams {command} "Once upon a time"' in told
+
+
+def test_ctrl_c_ends_a_metric_and_the_program(program: Program) -> None:
+    metric = "command:echo started >&2; sleep 50"
+    session = program.terminal(*STORY, "--grid", "temperature=0.2,1", "--metric", metric, "-q")
+    session.wait_for("started")
+    session.press_ctrl_c()
+    assert session.end().code == 130
+
+
+def test_variants_with_equal_settings_have_names_of_their_own(program: Program) -> None:
+    flags = ("--grid", "temperature=0,0,0", "--grid", "top_k=5,5")
+    names = list(variants(program, *flags))
+    assert names[:2] == ["temperature=0 top_k=5", "temperature=0 top_k=5 (2)"]
+    assert len(set(names)) == 6
+    assert list(variants(program, "-p", "precise", "-p", "precise")) == ["precise", "precise (2)"]
 
 
 def test_the_metrics_by_hand() -> None:

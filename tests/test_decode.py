@@ -21,7 +21,13 @@ def model():
 
 
 def continuations(
-    model: Model, seeds: list[int], length: int, size: int, places: int = 0, **values: object
+    model: Model,
+    seeds: list[int],
+    length: int,
+    size: int,
+    places: int = 0,
+    shared: bool = True,
+    **values: object,
 ):
     """Decode one branch for each seed, `places` at a time; `length` tokens at most."""
     settings = resolve(Assignment(k, v, Origin(Source.FLAG)) for k, v in values.items())
@@ -29,7 +35,7 @@ def continuations(
     with Interrupt() as interrupt:
         several = len(seeds) > 1
         params = placement.context_params(
-            settings, size, interrupt, (places or len(seeds)) + several
+            settings, size, interrupt, (places or len(seeds)) + several, shared=shared
         )
         context = Context(model, params, size)
         branches = [Branch(Sampler(model, settings, seed, size)) for seed in seeds]
@@ -95,3 +101,34 @@ def test_the_cells_of_those_that_ended_are_free_again(model):
 def test_each_branch_began_before_it_drew(model):
     first, second, third = continuations(model, [1, 2, 3], 8, 256, places=2)
     assert 0 < first.started <= second.started < third.started
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_branches_of_all_lengths_close_the_gaps_between_them(model, shared):
+    """The text of each is the one that it has alone, whatever place it was moved to."""
+    lengths = [3, 9, 5, 14, 2, 7, 11]
+    alone = continuations(model, [1], max(lengths), 256, temperature=0.0)[0].tokens
+    settings = resolve([Assignment("temperature", 0.0, Origin(Source.FLAG))])
+    prompt = model.tokenize("Once upon a time there was a fox", begin=True)
+    with Interrupt() as interrupt:
+        params = placement.context_params(settings, 1280, interrupt, 5, shared=shared)
+        context = Context(model, params, 1280)
+        branches = [Branch(Sampler(model, settings, 1, 256)) for _ in lengths]
+        wanted = dict(zip(branches, lengths, strict=True))
+        for column in decode(context, [Group(prompt, branches, several=True)]):
+            sequences = [branch.sequence for branch, _ in column]
+            assert sequences == list(range(len(column)))
+            for branch, row in column:
+                branch.tokens.append(branch.sampler.sample(context, row))
+                if len(branch.tokens) == wanted[branch]:
+                    branch.stop = Stop(StopReason.MAX_TOKENS, "")
+        for branch in branches:
+            branch.sampler.close()
+        context.close()
+    assert [branch.tokens for branch in branches] == [alone[:length] for length in lengths]
+
+
+def test_branches_with_cells_of_their_own_end_when_those_are_full(model):
+    done = continuations(model, [1, 2], 1000, 3 * 256, shared=False, ignore_eos=True)
+    prompt = len(model.tokenize("Once upon a time there was a fox", begin=True))
+    assert [len(branch.tokens) for branch in done] == [256 - prompt + 1] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +399,21 @@ def test_the_overview_and_the_waterfall_fit_a_terminal(program: Program) -> None
     assert any(line.startswith("penalties, over") for line in shown.lines)
 
 
+@pytest.mark.parametrize("width", [20, 34, 40, 62, 80])
+def test_a_narrow_terminal_gets_fewer_columns_and_a_line_for_every_draw(
+    width: int, program: Program
+) -> None:
+    flags = ("--seed", "5", "-n", "6", "--temperature", "1.5", "--dynatemp-range", "0.4")
+    shown = program.terminal("explain", "hi", *flags, "-q", width=width).end()
+    assert shown.code == 0
+    head, *draws = shown.lines[:7]
+    assert "drawn" in head
+    assert all(line.count('"') or "…" in line for line in draws), shown.lines
+    assert not shown.lines[7]
+    written = re.sub(r"\x1b\[\d*m", "", shown.received.decode()).splitlines()
+    assert max(map(len, written)) <= max(width, 32), "words, and no halves of them"
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
@@ -474,3 +490,16 @@ def test_ctrl_c_ends_each_part_of_the_work(
     shown = session.end()
     assert shown.code == ExitCode.INTERRUPTED
     assert not any(line.startswith("stopped: ") for line in shown.lines)
+
+
+def test_a_grammar_is_told_by_its_beginning(program: Program) -> None:
+    words = " | ".join(f'"{word} of many words"' for word in ("this", "that", "other"))
+    told = program.call("explain", "x", "--grammar", f"root ::= {words}", "-n", "4", "-q").text
+    [line] = [line for line in told.splitlines() if line.startswith("  grammar ")]
+    assert "... decided" in line and len(line) < 100
+    grids = ("--grid", "grammar=@a.gbnf,@b.gbnf", "-n", "4")
+    for name, first in (("a", "this"), ("b", "that")):
+        (program.place / f"{name}.gbnf").write_text(f'root ::= "{first}" | {words}')
+    done = program.call("compare", "x", *grids, "--top-k", "1")
+    heads = [line for line in done.text.splitlines() if line.startswith("grammar=root")]
+    assert len(heads) == 4 and all(len(line.split("  ")[0]) <= 80 for line in heads)

@@ -16,7 +16,10 @@ from program import Program
 from llmparams_cli.commands.params import find, params
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
-from llmparams_cli.jobs.effect import TRIALS
+from llmparams_cli.jobs.effect import NO_TRIALS, TRIALS, measure, trial_settings
+from llmparams_cli.params.conflicts import is_inert
+from llmparams_cli.params.settings import Assignment, Origin, Source
+from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS, by_group
 
 
@@ -187,14 +190,56 @@ def _strict(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-@pytest.mark.parametrize("name", ["temperature", "top-k", "frequency-penalty", "xtc-threshold"])
-def test_the_effect_is_measured_and_nothing_changes_at_the_neutral_value(name, program):
+@pytest.mark.parametrize("name", TRIALS)
+def test_the_effect_is_measured_and_nothing_changes_at_the_value_it_is_compared_with(name, program):
     document = program.call("params", name, "--effect", "--json").json
-    neutral = PARAMS[document["name"]].kind.show(document["neutral"])
-    for point in document["effect"]:
-        assert 0 <= point["changed"] <= 1
-        if point["value"] == neutral:
-            assert point["changed"] == 0
+    changed = {point["value"]: point["changed"] for point in document["effect"]}
+    assert all(0 <= share <= 1 for share in changed.values())
+    assert changed.get(document["effect_against"], 0) == 0
+    assert max(changed.values()) > 0.002, "a trial that shows nothing is none"
+
+
+def test_every_sampling_parameter_has_a_plot_or_a_reason():
+    sampling = {name for name, param in PARAMS.items() if param.scope is Scope.SAMPLING}
+    assert sampling == {*TRIALS, *NO_TRIALS}
+    assert not {*TRIALS} & {*NO_TRIALS}
+    for name, trial in TRIALS.items():
+        settings = trial_settings(Environment(variables={}), **trial.beside)
+        acts = settings.but(Assignment(name, trial.values[-1], Origin(Source.DEFAULT, "trial")))
+        assert not is_inert(PARAMS[name], acts), name
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("name", ["dry_sequence_breakers", "logit_bias", "dynatemp_exponent"])
+def test_the_plot_fits_and_tells_what_it_compares_with(name, width, program):
+    shown = program.terminal("params", name, width=width).end()
+    text = " ".join(shown.lines)
+    assert f"than with {name}" in " ".join(text.split())
+    last = shown.lines[-len(TRIALS[name].values) :]
+    assert all(line.endswith("%") for line in last)
+
+
+def test_a_plot_that_there_cannot_be_is_explained(program):
+    done = program.call("params", "seed", "--effect")
+    assert done.text.splitlines()[-1].startswith("  no plot of its effect: ")
+
+
+def test_what_else_is_on_is_told(program):
+    lines = program.call("params", "mirostat-tau", "--effect").text.splitlines()
+    assert any(line.endswith("with mirostat 2, all other samplers off") for line in lines)
+
+
+def test_the_measurement_tells_how_far_it_is():
+    told = {}
+    env = Environment(stdout=Stream(), stderr=Stream(), variables={})
+    measure(env, PARAMS["top_k"], lambda what, done: told.setdefault(what, []).append(done))
+    for what in ("writing", "measuring"):
+        assert told[what] == sorted(told[what]) and told[what][-1] == 1
+
+
+def test_the_effect_takes_one_thread_or_as_many_as_the_variable_says():
+    assert trial_settings(Environment(variables={}))["threads"] == 1
+    assert trial_settings(Environment(variables={"LLMPARAMS_THREADS": "3"}))["threads"] == 3
 
 
 def test_more_temperature_leaves_more_to_chance(program):
@@ -225,4 +270,5 @@ def test_ctrl_c_while_an_effect_is_measured_ends_the_program(program: Program) -
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     done = program.end(process)
-    assert (done.code, done.stdout) == (ExitCode.INTERRUPTED, b"")
+    assert done.code == ExitCode.INTERRUPTED
+    assert "%" not in done.text

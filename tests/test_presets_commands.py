@@ -257,6 +257,14 @@ def test_a_presets_tests_pass_on_the_real_model(project: Program) -> None:
     assert done.text == "passed  terse: short: 3 of 3 seeds, 3 are needed\n1 passed, 0 failed\n"
 
 
+def test_folders_are_made_for_presets_and_for_nothing_else(project: Program) -> None:
+    done = project.call("presets", "export", "terse", "--format", "ollama", "-o", "no/out")
+    assert "--output no/out: No such file or directory" in done.complaint(2)
+    assert not (project.place / "no").exists()
+    done = project.call("presets", "new", "own/deep/warm.yaml", "--temperature", "1.2")
+    assert done.code == 0 and (project.place / "own/deep/warm.yaml").exists()
+
+
 def test_every_failing_assertion_is_told_in_text_json_and_junit(project: Program) -> None:
     write(project.place, {"presets/terse.yaml": TERSE + FAILS})
     done = project.call("presets", "test", "terse", "--junit", "out.xml")

@@ -15,12 +15,14 @@ from llmparams_cli.safe import encodable, escape_json, one_line, printable
 ANY_TEXT = st.text(st.characters())  # surrogates included
 # What the program can meet: UTF-8, and the bytes of an argument or a path that are not.
 REAL_TEXT = st.text() | st.binary().map(lambda data: data.decode("utf-8", "surrogateescape"))
-CONTROLS = st.text(st.characters(categories=["Cc", "Cf", "Cs"]))
-REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CONTROLS = st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"]))
+# Bidi_Control in Unicode's PropList.txt.
+REORDERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def is_unsafe(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs") or char in REORDERING
+    """Controls, surrogates, separators of lines (Zl) and paragraphs (Zp), and directions."""
+    return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in REORDERING
 
 
 @given(ANY_TEXT | CONTROLS)
@@ -46,6 +48,14 @@ def test_printable_gives_the_same_however_the_text_is_cut(first: str, second: st
 
 def test_printable_shows_what_it_replaces() -> None:
     assert printable("\x1b[31m\r\x9b\x7f\u202e\udc80") == "<1b>[31m<0d><9b><7f><202e><dc80>"
+
+
+def test_what_has_no_picture_is_shown_and_what_joins_letters_stays() -> None:
+    marks = "".join(map(chr, range(0x2000, 0x2070))) + "\u061c\x85"
+    assert not [char for char in printable(marks) if is_unsafe(char)]
+    assert one_line("\u200f\u2028\u2029") == "<200f><2028><2029>"
+    for text in ("👩\u200d💻", "می\u200cخواهم", "שלום", "a\u00a0b"):
+        assert printable(text) == text
 
 
 def test_one_line_shows_newlines_and_tabs() -> None:

@@ -13,6 +13,7 @@ from llmparams_cli.jobs import compare as job
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.explain import COVERAGE, TOP
 from llmparams_cli.options import (
+    ColorOption,
     FileOption,
     HelpInSections,
     HtmlOption,
@@ -30,7 +31,7 @@ from llmparams_cli.options import (
 from llmparams_cli.render.comparison import data
 from llmparams_cli.render.comparison.live import watching
 from llmparams_cli.render.comparison.text import show
-from llmparams_cli.render.outputs import IN_A_BROWSER, put, refuse_two_on_stdout
+from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
@@ -77,6 +78,7 @@ def command(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each answer.")] = False,
     png: PngOption = None,
     svg: SvgOption = None,
+    color: ColorOption = "auto",
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -100,7 +102,10 @@ def command(
     env.verbose, env.quiet = verbose, quiet
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    refuse_two_on_stdout({"--png": png, "--svg": svg, "--html": html}, taken=as_json or as_csv)
+    if many and (prompt is not None or file):
+        other = "--file" if prompt is None else "PROMPT"
+        raise UsageError(f"--prompts and {other} exclude each other", "one file takes them all")
+    check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json or as_csv)
     plots = plot_files(env, png, svg)
     metrics = [read_metric(text) for text in metric or []]
     given = {**flags, "model": model, "system": system}
@@ -127,11 +132,11 @@ def command(
         _write_page(env, html, found)
     plots.write(lambda: _plot(variants))
     if as_json:
-        data.show_json(env, variants)
+        data.show_json(env, variants, [each.settings for each in found])
     elif as_csv:
         data.show_csv(env, variants)
     elif not (html or plots):
-        show(env, variants)
+        show(env, variants, color=color)
 
 
 def _plot(variants: list[Variant]) -> Sheet:

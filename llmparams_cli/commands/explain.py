@@ -32,7 +32,7 @@ from llmparams_cli.options import (
 )
 from llmparams_cli.protocol import Request
 from llmparams_cli.render import explain as view
-from llmparams_cli.render.outputs import IN_A_BROWSER, put, refuse_two_on_stdout
+from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
@@ -104,7 +104,6 @@ def command(
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    refuse_two_on_stdout({"--png": png, "--svg": svg, "--html": html}, taken=as_json)
     if target is not None:
         of_an_answer = {
             "--what-if": what_if, "--continue": go_on, "--at": at, "--step": stepwise,
@@ -112,6 +111,7 @@ def command(
             "--top": top != job.TOP,
         }  # fmt: skip
         _refuse_beside_target(of_an_answer)
+    check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json)
     plots = plot_files(env, png, svg)
     prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
     others = job.other_settings(env, prepared.settings, what_if or [])

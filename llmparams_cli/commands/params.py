@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,10 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import BY_FLAG, named, plain
-from llmparams_cli.protocol import EffectPoint
+from llmparams_cli.protocol import ParamEffect
+
+if TYPE_CHECKING:
+    from llmparams_cli.render.params import ParamsView
 
 
 class HELP(typer.core.TyperCommand):
@@ -48,28 +51,44 @@ def params(env: Environment, name: str | None, as_json: bool, effect: bool = Fal
 
     param = find(name) if name else None
     view = ParamsView(env)
-    points = _measure(env, param) if param and effect else []
     if as_json:
-        view.json(param, points)
+        view.json(param, _measure(env, param) if param and effect else None)
     elif param:
         view.one(param)
-        view.effect(points)
+        if effect:
+            _show_effect(env, view, param)
     else:
         view.all()
 
 
-def _measure(env: Environment, param: Param) -> list[EffectPoint]:
-    """The parameter's effect; nothing where it has none on a draw, or nothing can run."""
+def _show_effect(env: Environment, view: ParamsView, param: Param) -> None:
+    env.stdout.flush()  # there is something to read while it is measured
+    if measured := _measure(env, param):
+        view.effect(param, measured)
+    elif why := _why_not(param):
+        view.no_effect(why)
+
+
+def _measure(env: Environment, param: Param) -> ParamEffect | None:
+    """The parameter's effect; None where it has none on a draw, or nothing can run."""
     from llmparams_cli.errors import BackendError
     from llmparams_cli.jobs.effect import TRIALS, measure
+    from llmparams_cli.render.progress import ProgressBar
 
     if param.name not in TRIALS:
-        return []
+        return None
     try:
-        return measure(env, param)
+        with ProgressBar(env) as progress:
+            return measure(env, param, progress)
     except BackendError as error:
         env.note(f"the effect cannot be measured: {error.message}")
-        return []
+        return None
+
+
+def _why_not(param: Param) -> str:
+    from llmparams_cli.jobs.effect import NO_TRIALS
+
+    return NO_TRIALS.get(param.name, "")
 
 
 def find(name: str) -> Param:

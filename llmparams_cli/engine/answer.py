@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 
 from llmparams_cli.engine.chain import Sampler
 from llmparams_cli.engine.decode import Branch, Group, decode
@@ -25,6 +26,7 @@ from llmparams_cli.protocol import (
     Token,
     Usage,
 )
+from llmparams_cli.spelling import spelled
 
 Progress = Callable[[str, float], None]
 
@@ -46,6 +48,8 @@ class Answer:
         self._context = context
         self._interrupt = interrupt
         self._logprobs = request.logprobs
+        if request.logprobs is not None:
+            import_module("numpy")  # not while the first token waits
         self._expected = request.expected
         self._recording = recording
         self._max_tokens: int = request.settings["max_tokens"]
@@ -151,7 +155,7 @@ class Answer:
         return [Piece(text, token) for text, token in released]
 
     def _token(self, drawn: int, data: bytes, row: int) -> Token:
-        text = data.decode("utf-8", "replace")
+        text = spelled(data)
         if self._logprobs is None:
             return Token(drawn, text)
         distribution = Distribution(self._context.logits(row), self._model.n_vocab)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import groupby
 
 from llmparams_cli.engine import grammar, machine, placement
@@ -19,6 +21,7 @@ from llmparams_cli.protocol import Event, Request, Started, Stop, StopReason
 from llmparams_cli.units import size_text
 
 AT_ONCE = 32  # answers in one batch; more of them do not make it faster
+CELLS = 256  # a sequence's own are a multiple of this (llama_context::llama_context)
 AS_ENDLESS = 512  # tokens that an answer without a limit is given room for
 
 
@@ -45,9 +48,11 @@ def together(
                 f"the prompt has {len(prompt)} tokens and the context holds {limit}",
                 "--context makes room, as far as the model can take it",
             )
-    places, size = _room(engine, requests, prompts, limit)
-    params = placement.context_params(first, size, engine.interrupt, places + 1)
-    with closing(Context(engine.model, params, size)) as context:
+    room = _room(engine, requests, prompts, limit)
+    params = placement.context_params(
+        first, room.size, engine.interrupt, room.places + 1, shared=room.shared
+    )
+    with closing(Context(engine.model, params, room.size)) as context:
         context.attach_adapters(placement.lora_adapters(first))
         with _Answers(engine, context, requests, prompts, limit, recordings or {}) as answers:
             yield from answers.run()
@@ -144,31 +149,42 @@ class _Answers:
             yield number, event
 
 
+@dataclass(frozen=True)
+class _Room:
+    """How many answers at once, and the cells for them; whether those are shared."""
+
+    places: int
+    size: int
+    shared: bool
+
+
 def _room(
     engine: Engine,
     requests: Sequence[Request],
     prompts: Sequence[tuple[int, ...]],
     limit: int,
-) -> tuple[int, int]:
-    """How many answers at once, and the tokens of cache for them: all, at most AT_ONCE, or as
-    many as memory is left for.
+) -> _Room:
+    """For all answers, at most AT_ONCE, or as many as memory is left for: with cells of their
+    own, else with a shared prompt.
     """
     prompt = max(map(len, prompts))
-    own = prompt if len(set(prompts)) > 1 else 1  # of its prompt, in each answer's cells
-    most = max(map(longest, requests))
-    each = own + min(limit - min(map(len, prompts)), most) + 1
+    own = min(limit - min(map(len, prompts)), max(map(longest, requests))) + 1
     places = min(AT_ONCE, len(requests))
     fits = placement.tokens_in_memory(requests[0].settings, engine.header)
-    if fits is not None:
-        places = min(places, (fits - prompt) // each)
+    each = math.ceil((prompt + own) / CELLS) * CELLS
+    if fits is None or (places + 1) * each <= fits:
+        return _Room(places, (places + 1) * each, shared=False)
+    if len(set(prompts)) > 1:  # in the worst case, as many prompts as answers at once
+        own += prompt
+    places = min(places, (fits - prompt) // own)
     if places < 1:
         free = size_text(machine.available_memory() or 0)
         raise BackendError(
-            f"an answer needs a context of {prompt + each} tokens; memory is left for "
-            f"{max(0, fits or 0)} ({free} are free)",
+            f"an answer needs a context of {prompt + own} tokens; memory is left for "
+            f"{max(0, fits)} ({free} are free)",
             "a smaller --max-tokens",
         )
-    return places, prompt + places * each
+    return _Room(places, prompt + places * own, shared=True)
 
 
 def longest(request: Request) -> int:

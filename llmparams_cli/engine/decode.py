@@ -88,6 +88,9 @@ def decode(
 class _Table:
     """Who is where in the context. Its sequences are places for branches; where there are
     several, the last one keeps the prompt that is being shared out.
+
+    Those that go on are in the first places without a gap: sequences that have their own
+    cells are decoded in one go only while their numbers follow each other.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class _Table:
         self.active: list[Branch] = []
         self._context = context
         self._progress = progress
-        self._limit = min(limit or context.size, context.size)
+        self._limit = min(limit or context.size, context.size, context.sequence_size)
         self._keeper = context.sequences - 1
         self.free = list(range(max(1, self._keeper)))
         self._groups: dict[int, Group] = {}  # by sequence
@@ -108,7 +111,8 @@ class _Table:
         """
         began = time.perf_counter()
         kept = self._groups.get(self._keeper) is group
-        place = branch.sequence = self.free.pop(0)
+        place = branch.sequence = min(self.free)
+        self.free.remove(place)
         if not kept and not self._read(group, self._keeper if group.several else place):
             return None
         if not kept:
@@ -126,22 +130,38 @@ class _Table:
     def step(self) -> Column | None:
         """Decode one token of all that go on, a row for each. None when interrupted."""
         self._stop_without_room()
-        going = [branch for branch in self.active if branch.stop is None]
-        batch = [(each.next_token, each.position, each.sequence) for each in going]
+        self.leave()
+        self._close_gaps()
+        batch = [(each.next_token, each.position, each.sequence) for each in self.active]
         if batch and not self._context.decode(batch, range(len(batch))):
             return None
-        for branch in going:
+        for branch in self.active:
             branch.position += 1
-        return [(branch, row) for row, branch in enumerate(going)]
+        return [(branch, row) for row, branch in enumerate(self.active)]
 
     def leave(self) -> None:
         """Free the places of the branches that have ended."""
         for branch in [each for each in self.active if each.stop]:
             self.active.remove(branch)
-            del self._groups[branch.sequence]
-            if self._keeper:  # a context for one branch may go on with what it holds
-                self._context.drop(branch.sequence)
-            self.free.append(branch.sequence)
+            self._vacate(branch.sequence)
+
+    def _vacate(self, place: int) -> None:
+        del self._groups[place]
+        self.free.append(place)
+        if self._keeper:  # a context for one branch may be gone on with
+            self._context.drop(place)
+
+    def _close_gaps(self) -> None:
+        """Move the last ones into the places that nobody has taken."""
+        self.active.sort(key=lambda branch: branch.sequence)
+        while self.active and min(self.free, default=self._keeper) < self.active[-1].sequence:
+            gap, branch = min(self.free), self.active[-1]
+            self._context.copy(branch.sequence, gap)
+            self._groups[gap] = self._groups[branch.sequence]
+            self._vacate(branch.sequence)
+            self.free.remove(gap)
+            branch.sequence = gap
+            self.active.sort(key=lambda branch: branch.sequence)
 
     def _read(self, group: Group, sequence: int) -> bool:
         if group.several:

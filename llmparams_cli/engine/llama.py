@@ -12,6 +12,7 @@ from typing import Any
 from llmparams_cli.engine.crash import during
 from llmparams_cli.engine.library import llama, log
 from llmparams_cli.errors import BackendError, ExitCode, ModelError
+from llmparams_cli.spelling import spelled
 
 # LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
 ATTR_SPECIAL = 1 << 0 | 1 << 3
@@ -57,8 +58,10 @@ class Model:
         return piece
 
     def name(self, token: int) -> str:
-        """How to show `token` to people: control tokens by their names."""
-        return self._to_piece(token, special=True).decode("utf-8", "replace")
+        """How to show `token` to people: control tokens by their names, parts of characters by
+        their bytes.
+        """
+        return spelled(self._to_piece(token, special=True))
 
     def _to_piece(self, token: int, special: bool) -> bytes:
         size = 64
@@ -109,7 +112,7 @@ class Context:
     """The KV cache and the batch of one decode loop. `params` is a llama_context_params.
 
     `size` is the number of tokens it may hold, the library rounds its own number up;
-    `sequences` is how many texts may share them.
+    `sequences` is how many texts may share them, `sequence_size` what each of them may take.
     """
 
     def __init__(self, model: Model, params: Any, size: int) -> None:
@@ -129,6 +132,7 @@ class Context:
             raise ModelError(f"{model.path}: this model computes embeddings; it writes no text")
         self.size = min(size, int(lib.llama_n_ctx(self.handle)))
         self.sequences: int = lib.llama_n_seq_max(self.handle)
+        self.sequence_size: int = lib.llama_n_ctx_seq(self.handle)
         self.batch_size: int = lib.llama_n_batch(self.handle)
         self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
         self._decode = lib.llama_decode
@@ -188,7 +192,7 @@ class Context:
         return False
 
     def copy(self, source: int, sequence: int) -> None:
-        """Let a sequence begin with all that another one holds; the cells are shared."""
+        """Let a sequence hold all that another one holds."""
         llama().llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
 
     def drop(self, sequence: int) -> None:

@@ -72,8 +72,15 @@ def _set_tensor_split(params: Any, settings: Settings) -> None:
     params.tensor_split = array
 
 
-def context_params(settings: Settings, size: int, interrupt: Interrupt, sequences: int = 1) -> Any:
-    """llama_context_params for `sequences` branches that share `size` cells."""
+def context_params(
+    settings: Settings, size: int, interrupt: Interrupt, sequences: int = 1, *, shared: bool = True
+) -> Any:
+    """llama_context_params for `sequences` branches and `size` cells, which are `shared`, or
+    the same number for each.
+
+    Attention looks at every cell that a branch can reach, if only to skip it. With cells of
+    their own, branches are faster the longer they get; prompts take room in each.
+    """
     lib = llama()
     params = lib.llama_context_default_params()
     params.n_ctx = size
@@ -88,7 +95,7 @@ def context_params(settings: Settings, size: int, interrupt: Interrupt, sequence
     params.type_v = _ggml_type(settings["cache_type_v"])
     params.rope_freq_base = settings["rope_freq_base"]
     params.rope_freq_scale = settings["rope_freq_scale"]
-    params.kv_unified = True
+    params.kv_unified = shared
     params.no_perf = True
     params.abort_callback, params.abort_callback_data = interrupt.callback(lib.ggml_abort_callback)
     return params

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.comparison import Metric, Sample, Variant, measure
+from llmparams_cli.comparison import Metric, Sample, Variant, distinguished, measure
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.explain import draws
@@ -67,7 +67,7 @@ def candidates(
     alone. All share one seed.
     """
     axes = [_axis(env, text) for text in grids]
-    found = []
+    found: list[Candidate] = []
     seed = None
     for preset in presets or [""]:
         prepared = prepare(env, [preset] if preset else [], flags, variables)
@@ -82,8 +82,10 @@ def candidates(
             texts = {a.name: PARAMS[a.name].kind.show(a.value) for a in point}
             name = " ".join([preset, *(f"{key}={text}" for key, text in texts.items())]).strip()
             shown = {"preset": preset, **texts} if preset else texts
-            found.append(Candidate(Variant(name or "as set", shown), prepared, settings))
+            name = distinguished(name or "as set", [each.variant.name for each in found])
+            found.append(Candidate(Variant(name, shown), prepared, settings))
     _refuse_several_models(found)
+    _tell_what_serves_all(env, found)
     return found
 
 
@@ -121,6 +123,20 @@ def _refuse_several_models(found: Sequence[Candidate]) -> None:
         raise UsageError(
             f"{names} name different models, and one is loaded for all", "--model overrides both"
         )
+
+
+def _tell_what_serves_all(env: Environment, found: Sequence[Candidate]) -> None:
+    """One model and one context are made, as the first variant wants them, and all draw with
+    its random numbers: say so where another variant wants something else.
+    """
+    first, *others = [candidate.prepared.settings for candidate in found]
+    for setting in first:
+        param = setting.param
+        if param.scope not in (Scope.LOAD, Scope.CONTEXT) and param.name != "seed":
+            continue
+        if any(other[param.name] != setting.value for other in others):
+            value = f"{param.name} {param.kind.show(setting.value)}"
+            env.note(f"{value} ({setting.origin}) serves all variants")
 
 
 def prompts_of(env: Environment, file: str) -> list[str]:

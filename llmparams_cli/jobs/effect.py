@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.models import resolve as models
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.params.spec import Param
-from llmparams_cli.params.table import SAMPLER_STAGES
-from llmparams_cli.protocol import EffectPoint, Finished, Message, Request
+from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
+from llmparams_cli.presets.cascade import from_variable
+from llmparams_cli.protocol import (
+    EffectPoint,
+    Finished,
+    Message,
+    ParamEffect,
+    Request,
+    Started,
+    StopReason,
+)
+
+if TYPE_CHECKING:
+    from llmparams_cli.engine.generate import Engine
+    from llmparams_cli.engine.recording import Recording
 
 # Every other sampler is off, so that what is seen is this parameter's doing.
 OFF = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 1.0}
 LENGTH = 64  # tokens of the text
+ONE_THREAD = 1  # more gain nothing with a model this small, and cost seconds on a busy machine
+PROMPT = "Tell me a story about a fox."
+# Sequences that come again, for what looks for those.
+REPETITIVE = (
+    "Once upon a time there was a fox. The fox saw a bear. The bear saw the fox. "
+    'The fox said: "Hello, bear." The bear said: "Hello, fox." The fox saw a bear. '
+    "Once upon a time there was a bear. The bear saw a fox."
+)
+Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The values to try, and what must be on beside them for the parameter to act."""
+    """The values to try, what must be on beside them for the parameter to act, and a text to
+    try them on that is not the model's own.
+    """
 
     values: tuple[Any, ...]
-    beside: dict[str, Any]
+    beside: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
 
 
 def _trial(*values: Any, **beside: Any) -> Trial:
     return Trial(values, beside)
+
+
+def _dry(*values: Any, **beside: Any) -> Trial:
+    return Trial(values, beside, REPETITIVE)
 
 
 TRIALS = {
@@ -38,20 +69,38 @@ TRIALS = {
     "top_n_sigma": _trial(0.5, 1.0, 1.5, 2.0, 3.0, -1.0),
     "xtc_probability": _trial(0.0, 0.25, 0.5, 0.75, 1.0),
     "xtc_threshold": _trial(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, xtc_probability=1.0),
-    "dry_multiplier": _trial(0.0, 0.4, 0.8, 1.6, 3.2, dry_allowed_length=1),
+    "dry_multiplier": _dry(0.0, 0.4, 0.8, 1.6, 3.2),
+    "dry_base": _dry(1.0, 1.25, 1.75, 2.5, 4.0, dry_multiplier=0.8),
+    "dry_allowed_length": _dry(1, 2, 3, 4, 6, dry_multiplier=0.8),
+    "dry_last_n": _dry(0, 8, 16, 32, 64, -1, dry_multiplier=0.8),
+    "dry_sequence_breakers": _dry(
+        [], ["\n", ":", '"', "*"], ["."], [" fox", " bear"], dry_multiplier=0.8
+    ),
     "dynatemp_range": _trial(0.0, 0.25, 0.5, 0.75, 1.0),
-    "mirostat": _trial(0, 1, 2),
+    "dynatemp_exponent": _trial(0.25, 0.5, 1.0, 2.0, 4.0, dynatemp_range=0.75),
+    "mirostat": _trial(0, 1, 2, mirostat_tau=2.0),
     "mirostat_tau": _trial(1.0, 2.0, 3.0, 5.0, 8.0, mirostat=2),
+    "mirostat_eta": _trial(0.0, 0.05, 0.1, 0.3, 1.0, mirostat=2, mirostat_tau=1.0),
     "adaptive_p_target": _trial(-1.0, 0.1, 0.3, 0.5, 0.7, 0.9),
+    "adaptive_p_decay": _trial(0.0, 0.5, 0.9, 0.99, adaptive_p_target=0.7),
     "repeat_penalty": _trial(1.0, 1.1, 1.2, 1.5, 2.0),
     "repeat_penalty_growth": _trial("once", "exponential", repeat_penalty=1.2),
     "repeat_last_n": _trial(0, 4, 16, 64, repeat_penalty=1.3),
     "frequency_penalty": _trial(-1.0, 0.0, 0.3, 0.6, 1.0, 2.0),
     "presence_penalty": _trial(-1.0, 0.0, 0.3, 0.6, 1.0, 2.0),
+    "penalize_prompt": _trial(False, True, repeat_penalty=1.5),
+    "logit_bias": _trial(*({" a": bias} for bias in (-math.inf, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0))),
+}
+# Sampling parameters that have no picture of this kind, and why.
+NO_TRIALS = {
+    "sampler_order": "it changes what other samplers make of each other; explain shows each stage",
+    "seed": "it chooses among draws, and leaves their probabilities as they are",
+    "grammar": "it depends on the grammar; explain tells which draws one decided",
+    "json_schema": "it depends on the schema; explain tells which draws one decided",
 }
 
 
-def measure(env: Environment, param: Param) -> list[EffectPoint]:
+def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     """How much is left to chance at each value, and how much the draws change."""
     from llmparams_cli.engine.chain import Sampler
     from llmparams_cli.engine.generate import Engine
@@ -59,43 +108,68 @@ def measure(env: Environment, param: Param) -> list[EffectPoint]:
     from llmparams_cli.engine.survey import survey
 
     trial = TRIALS[param.name]
-    neutral = _settings(**trial.beside)
     with (
         Interrupt() as interrupt,
-        Engine(env, models.resolve(None, env), neutral, interrupt) as engine,
+        Engine(env, models.resolve(None, env), trial_settings(env), interrupt, progress) as engine,
         engine.recording() as recording,
     ):
-        request = Request(
-            (Message("user", "Tell me a story."),), _settings(seed=7, temperature=0.8)
-        )
-        *_, finished = engine.generate(request, recording)
-        assert isinstance(finished, Finished)
-        interrupt.check()
+        prompt = _record(env, engine, recording, trial.text)
 
-        def sampler(settings: Settings) -> Sampler:
-            return Sampler(engine.model, settings, 7, LENGTH * 2)
+        def sampler(value: Any) -> Sampler:
+            settings = trial_settings(env, **{**trial.beside, param.name: value})
+            made = Sampler(engine.model, settings, 7, LENGTH * 2)
+            if settings["penalize_prompt"]:
+                made.show_prompt(prompt)
+            return made
 
-        off = _settings(**{**trial.beside, **_off(param)})
         points = []
-        for value in trial.values:
+        for number, value in enumerate(trial.values, 1):
             interrupt.check()
-            settings = _settings(**{**trial.beside, param.name: value})
-            entropy, variation = survey(recording, sampler(settings), sampler(off))
-            points.append(EffectPoint(param.kind.show(value), entropy, variation))
-        return points
+            entropy, variation = survey(recording, sampler(value), sampler(_off(param)))
+            points.append(EffectPoint(_shown(param, value), entropy, variation))
+            progress("measuring", number / len(trial.values))
+    beside = tuple(f"{name} {_shown(PARAMS[name], on)}" for name, on in trial.beside.items())
+    text = "a text that repeats itself" if trial.text else "a story by the built-in model"
+    return ParamEffect(tuple(points), _shown(param, _off(param)), beside, text)
 
 
-def _off(param: Param) -> dict[str, Any]:
-    return {} if param.neutral is None else {param.name: param.neutral}
+def _record(env: Environment, engine: Engine, recording: Recording, text: str) -> list[int]:
+    """Let the model tell a story, or give it this text as its own. The prompt's token ids."""
+    from llmparams_cli.engine.forced import force
+
+    settings = trial_settings(env, seed=7, temperature=0.8)
+    request = Request((Message("user", PROMPT),), settings)
+    if text:
+        return force(engine, request, text, recording)[0]
+    for event in engine.generate(request, recording):
+        if isinstance(event, Started):
+            prompt = list(event.tokens)
+        elif isinstance(event, Finished) and event.stop.reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
+        engine.progress("writing", len(recording) / LENGTH)
+    return prompt
 
 
-def _settings(**values: Any) -> Settings:
+def _off(param: Param) -> Any:
+    """The value to compare with: the one that does nothing, or else the default."""
+    return param.default if param.neutral is None else param.neutral
+
+
+def _shown(param: Param, value: Any) -> str:
+    return param.kind.show(value) or "none"
+
+
+def trial_settings(env: Environment, **values: Any) -> Settings:
+    """What is tried, and nothing else; on as many threads as the user's variables say."""
     origin = Origin(Source.DEFAULT, "trial")
     given = {
         **OFF,
         "max_tokens": LENGTH,
         "ignore_eos": True,
         "sampler_order": [*SAMPLER_STAGES],
+        "threads": ONE_THREAD,
         **values,
     }
-    return resolve(Assignment(name, value, origin) for name, value in given.items())
+    wanted = [from_variable(name, env) for name in ("threads", "threads_batch")]
+    assignments = [Assignment(name, value, origin) for name, value in given.items()]
+    return resolve([*assignments, *filter(None, wanted)])

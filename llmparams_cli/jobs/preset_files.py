@@ -73,7 +73,7 @@ def save(env: Environment, name: str, preset: Preset, *, user: bool, force: bool
     path = destination(env, name, user=user)
     schema = SCHEMA if (path.parent / SCHEMA).exists() else ""
     try:
-        write_whole(path, to_yaml(preset, schema), replace=force)
+        write_whole(path, to_yaml(preset, schema), replace=force, parents=True)
     except FileExistsError as error:
         place = shown(path, env.directory)
         raise PresetError(f"{place} is there already", "--force replaces it") from error
@@ -115,7 +115,7 @@ def edit(env: Environment, name: str) -> Found:
 
 def _own_copy(env: Environment, found: Found) -> Found:
     path = env.config_dir / "presets" / found.path.name
-    write_whole(path, found.path.read_text(encoding="utf-8"), replace=False)
+    write_whole(path, found.path.read_text(encoding="utf-8"), replace=False, parents=True)
     env.note(f"{shown(path, env.directory)} is your copy; it hides the preset of the program")
     return Found(path)
 

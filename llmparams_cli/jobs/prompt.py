@@ -28,7 +28,7 @@ def read(env: Environment, argument: str | None, file: str | None, *, required: 
     if required and argument in (None, STDIN) and not any(parts):
         raise UsageError(
             "the prompt is empty" if parts else "there is no prompt",
-            'llmparams generate "Once upon a time", or pipe text in, or --file PATH',
+            'give one in quotes, "Once upon a time", or pipe text in, or --file PATH',
         )
     return "\n\n".join(filter(None, parts))
 

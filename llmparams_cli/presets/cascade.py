@@ -89,6 +89,14 @@ def from_flags(flags: Mapping[str, Any], env: Environment) -> Gathered:
     return gathered
 
 
+def from_variable(name: str, env: Environment) -> Assignment | None:
+    """What this parameter's variable says, checked; None where it is not set."""
+    param = PARAMS[name]
+    text = env.variables.get(param.variable)
+    origin = Origin(Source.ENVIRONMENT, param.variable)
+    return _assignment(param, text, origin, env) if text else None
+
+
 def configuration(env: Environment) -> list[tuple[Source, Path]]:
     """The configuration files that there are, lowest layer first."""
     files = [(Source.CONFIG, env.config_file)] if os.path.lexists(env.config_file) else []

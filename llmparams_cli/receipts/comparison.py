@@ -9,6 +9,7 @@ from typing import Any
 from llmparams_cli.protocol import Finished, Stop, StopReason
 from llmparams_cli.receipts import document
 from llmparams_cli.receipts.reading import Receipt
+from llmparams_cli.spelling import joined
 
 # Ends that came from outside: the replay stops at the same token by itself.
 CUT_OFF = (StopReason.INTERRUPTED, StopReason.TIME_LIMIT)
@@ -153,7 +154,7 @@ def _parting(receipt: Receipt, finished: Finished) -> Parting | None:
         before = _end(receipt.stop)
     return Parting(
         place,
-        "".join(token.text for token in tokens[:place]),
+        joined(token.text for token in tokens[:place]),
         before,
         Step(here.id, here.text, here.logprob) if here else _end(finished.stop),
         logprobs[place] if logprobs and place < len(recorded) else None,

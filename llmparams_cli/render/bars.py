@@ -22,16 +22,18 @@ def bar(env: Environment, stream: TextIO, share: float, width: int) -> str:
     return f"{text:<{width}}"
 
 
-def spark(env: Environment, stream: TextIO, values: Sequence[float], width: int) -> str:
-    """A line of vertical bars, from 0 to the largest value; neighbours are averaged where
-    there are more values than columns.
+def spark(
+    env: Environment, stream: TextIO, values: Sequence[float], width: int, *, top: float = 0.0
+) -> str:
+    """A line of vertical bars, from 0 to the largest value, and to `top` at least; neighbours
+    are averaged where there are more values than columns.
     """
     if not values:
         return ""
-    columns = min(width, len(values))
+    columns = max(1, min(width, len(values)))
     edges = [round(column * len(values) / columns) for column in range(columns + 1)]
     parts = [values[low:high] for low, high in pairwise(edges)]
     means = [sum(part) / len(part) for part in parts]
     levels = LEVELS if env.encodes(LEVELS, stream) else ASCII_LEVELS
-    top = max(means) or 1.0
+    top = max(top, *means) or 1.0
     return "".join(levels[round(mean / top * (len(levels) - 1))] for mean in means)

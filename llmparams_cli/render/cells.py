@@ -49,3 +49,18 @@ def ending(text: str, width: float) -> str:
     from rich.cells import set_cell_size
 
     return set_cell_size(text[::-1], max(0, int(width)))[::-1]
+
+
+def wrap(text: str, width: float, indent: str) -> list[str]:
+    """Lines of at most this width, broken between words; all but the first are indented. A word
+    that is too long for a line stays whole.
+    """
+    first, *words = text.split(" ")
+    lines, begun = [first], bool(first)
+    for word in words:
+        if not begun or cells(lines[-1]) + 1 + cells(word) <= width:
+            lines[-1] += f" {word}"
+            begun = begun or bool(word)
+        elif word:
+            lines.append(indent + word)
+    return lines

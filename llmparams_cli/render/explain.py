@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from decimal import Context as Rounding
@@ -14,10 +14,10 @@ from llmparams_cli.explanation import Explanation, Fit, Penalised, Stage, TokenV
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Effect
 from llmparams_cli.render.bars import bar, spark
-from llmparams_cli.render.cells import cells, cut, pad
+from llmparams_cli.render.cells import GAP, cells, cut, pad, wrap
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
 from llmparams_cli.render.summary import effect_lines, fold, stop_text
-from llmparams_cli.render.terminal import columns
+from llmparams_cli.render.terminal import columns, room
 from llmparams_cli.safe import encodable, one_line
 from llmparams_cli.units import percent
 
@@ -28,6 +28,15 @@ SHORTEST_BAR, LONGEST_BAR = 4, 30  # columns; shorter bars make way for the bare
 REMOVED = "·"
 SPARE = ("presence", "frequency", "after", "logit", "count")  # columns of the ledger
 LEGEND = ("* was drawn", "· was removed", "cut: the probability that a stage removed")
+IN_ASCII = {"·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v"}  # our own marks
+BROKEN_INDENT = "    "
+ENTROPY_WORDS = 34  # columns beside the line of entropies
+ONE_BIT = 1.0  # the least that the scale of this line ends with, or noise would fill it
+NARROWEST = {  # columns of the overview on a terminal: "token" and "changed by" may be wider
+    "draw": 4, "token": 8, "model": 6, "drawn": 6, "rank": 5, "left": 6, "bits": 5,
+    "changed by": 12,
+}  # fmt: skip
+EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "draw", "drawn")  # in this order
 
 
 class _View:
@@ -39,13 +48,26 @@ class _View:
         self.env = env
         self.write = write or env.stdout.write
         self.colored = env.wants_color(color, env.stdout)
+        self.room = room(env, env.stdout) if write is None else math.inf
         self.width = columns(env, env.stdout) if env.stdout_is_tty else 100
 
     def line(self, text: str = "", style: str = "") -> None:
-        text = encodable(text.rstrip(), self.env.stdout)
-        self.write(f"{self.styled(text, style)}\n")
+        """Write a line; a narrow terminal breaks it between words."""
+        for part in wrap(self._encodable(text.rstrip()), self.room, BROKEN_INDENT):
+            self.write(f"{self._styled(part.rstrip(), style)}\n")
 
-    def styled(self, text: str, style: str) -> str:
+    def spans(self, spans: Iterable[tuple[str, str]]) -> None:
+        """Write a line of texts with a style each, laid out to fit."""
+        parts = (self._styled(self._encodable(text), style) for text, style in spans)
+        self.write(f"{''.join(parts).rstrip()}\n")
+
+    def _encodable(self, text: str) -> str:
+        for mark, instead in IN_ASCII.items():
+            if not self.env.encodes(mark, self.env.stdout):
+                text = text.replace(mark, instead)
+        return encodable(text, self.env.stdout)
+
+    def _styled(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self.colored and style and text else text
 
 
@@ -53,13 +75,11 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     """A line for every draw; then the settings, the end, and the what-ifs."""
     view = _View(env, color)
     deciders = _deciders(explanation.effects)
-    view.line(
-        f"{'draw':>4}  {'token':<{LONGEST_TOKEN}}  {'model':>6}  {'drawn':>6}  "
-        f"{'rank':>5}  {'left':>6}  {'bits':>5}  changed by",
-        BOLD,
-    )
+    columns = _overview_columns(view.room)
+    view.line(_overview_line(view, columns, {name: name for name in columns}), BOLD)
     for token in explanation.tokens:
-        view.line(_overview(token, deciders.get(token.number, [])), _style(token))
+        row = _overview(token, deciders.get(token.number, []))
+        view.line(_overview_line(view, columns, row), _style(token))
     view.line()
     _show_entropy(view, explanation)
     for line in effect_lines(explanation.effects):
@@ -72,15 +92,46 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     env.stdout.flush()
 
 
-def _overview(token: TokenView, deciders: Sequence[str]) -> str:
+def _overview_columns(width: float) -> dict[str, float]:
+    """Those that fit beside each other, and how wide each is."""
+    chosen: dict[str, float] = dict(NARROWEST)
+    for name in EXPENDABLE:
+        if _taken_up(chosen) <= width:
+            break
+        del chosen[name]
+    chosen["token"] += max(0, min(width - _taken_up(chosen), LONGEST_TOKEN - chosen["token"]))
+    if "changed by" in chosen:
+        chosen["changed by"] += width - _taken_up(chosen)
+    return chosen
+
+
+def _taken_up(columns: Mapping[str, float]) -> float:
+    return sum(columns.values()) + len(GAP) * (len(columns) - 1)
+
+
+def _overview(token: TokenView, deciders: Sequence[str]) -> dict[str, str]:
     """Probabilities before and after the stages, rank before, candidates and entropy after."""
     first, last = token.model, _before_draw(token)
-    return (
-        f"{token.number:>4}  {_name(token.text):<{LONGEST_TOKEN}}  "
-        f"{_percent(token.probability(first)):>6}  "
-        f"{_percent(token.probability(last)):>6}  "
-        f"{first.rank or 0:>5}  {last.kept:>6}  {last.entropy:>5.2f}  {', '.join(deciders)}"
-    )
+    return {
+        "draw": str(token.number),
+        "token": f'"{one_line(token.text)}"',
+        "model": _percent(token.probability(first)),
+        "drawn": _percent(token.probability(last)),
+        "rank": str(first.rank or 0),
+        "left": str(last.kept),
+        "bits": f"{last.entropy:.2f}",
+        "changed by": ", ".join(deciders),
+    }
+
+
+def _overview_line(view: _View, columns: Mapping[str, float], row: Mapping[str, str]) -> str:
+    """Words to the left, numbers to the right; all cut where they do not fit."""
+    shown = []
+    for name, width in columns.items():
+        text = cut(view.env, view.env.stdout, row[name], width)
+        right = name not in ("token", "changed by")
+        shown.append(text if width == math.inf else pad(text, int(width), right=right))
+    return GAP.join(shown)
 
 
 def _style(token: TokenView) -> str:
@@ -107,7 +158,8 @@ def _show_entropy(view: _View, explanation: Explanation) -> None:
     for title, at in (("model", 0), ("drawn", -1)):
         bits = [token.stages[at].entropy for token in explanation.tokens]
         if bits:
-            line = spark(view.env, view.env.stdout, bits, view.width - 34)
+            width = view.width - ENTROPY_WORDS
+            line = spark(view.env, view.env.stdout, bits, width, top=ONE_BIT)
             view.line(f"entropy, {title}: {line} up to {max(bits):.1f} bits", DIM)
     view.line()
 
@@ -264,18 +316,18 @@ def _distribution(view: _View, token: TokenView) -> None:
     def numbers(logit: str, share: str) -> str:
         return f"  {logit:>{LOGIT}} {share:>6} " if logits else f"  {share:>6} "
 
-    def candidate(place: int) -> Iterator[str]:
+    def candidate(place: int) -> Iterator[tuple[str, str]]:
         for stage, style in sides:
             share = stage.probability(place)
             picture = bar(view.env, view.env.stdout, (share or 0.0) / scale, length)
-            yield numbers(_logit(stage.logits[place]), _percent(share))
-            yield view.styled(picture, style)
+            yield numbers(_logit(stage.logits[place]), _percent(share)), ""
+            yield picture, style
 
     titles = (numbers("logit", title) + " " * length for title in ("model", "drawn"))
     view.line(pad("candidate", name_width) + "".join(titles), BOLD)
     for place, name in enumerate(names):
-        shown = view.styled(pad(name, name_width), BOLD if place == _drawn_place(token) else "")
-        view.line(shown + "".join(candidate(place)))
+        style = BOLD if place == _drawn_place(token) else ""
+        view.spans([(pad(name, name_width), style), *candidate(place)])
     if token.model.kept > len(names):
         rest = (numbers("", _percent(_others(stage))) + " " * length for stage, _ in sides)
         view.line(pad(others, name_width) + "".join(rest), DIM)

@@ -14,11 +14,16 @@ STDOUT = "-"
 IN_A_BROWSER = ": open it in a browser"
 
 
-def refuse_two_on_stdout(files: Mapping[str, str | None], *, taken: bool) -> None:
-    """`files` are those that flags name; `taken`: does another output go to stdout already?"""
+def check_outputs(env: Environment, files: Mapping[str, str | None], *, taken: bool) -> None:
+    """Refuse two outputs on stdout, and folders that are not there, before any work is done.
+    `files` are those that flags name; `taken`: does another output go to stdout already?
+    """
     there = [flag for flag, file in files.items() if file == STDOUT]
     if len(there) + taken > 1:
         raise UsageError(f"{there[0]} -: standard output takes one thing", "name a file")
+    for flag, file in files.items():
+        if file not in (None, STDOUT) and not resolve(file, env.directory).parent.is_dir():
+            raise UsageError(f"{flag} {file}: there is no such folder", "make it first")
 
 
 def put(env: Environment, flag: str, file: str, content: str | bytes, tip: str = "") -> None:

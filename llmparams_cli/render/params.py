@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from llmparams_cli.env import Environment
@@ -11,16 +11,19 @@ from llmparams_cli.params.kinds import Kind
 from llmparams_cli.params.reference import facts, shown
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import GROUPS, PARAMS, by_group
-from llmparams_cli.protocol import EffectPoint
+from llmparams_cli.protocol import ParamEffect
 from llmparams_cli.render.bars import bar
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable
+from llmparams_cli.units import short_text
 
 NAME, DEFAULT, ALLOWED = 21, 10, 22  # columns of the list
 ONE_LINE_EACH = 130  # from this width on, the meaning stands on the same line
 WIDEST = 88  # wider paragraphs are hard to read
 
-BAR = 16
+BAR, SHORTEST_BAR = 16, 4
+BESIDE_BARS = 21  # columns of numbers and gaps
+LONGEST_VALUE = 24
 BOLD, DIM = "1", "2"
 
 
@@ -58,32 +61,48 @@ class ParamsView:
             for line in others:
                 self._write(line)
 
-    def effect(self, points: Sequence[EffectPoint]) -> None:
+    def effect(self, param: Param, effect: ParamEffect) -> None:
         """A small plot: what is left to chance, and how many draws change, at each value."""
-        if not points:
-            return
-        widest = max(len(point.value) for point in points)
-        most = max(1.0, *(point.entropy for point in points))
+        on = f"with {' and '.join(effect.beside)}, all other" if effect.beside else "all other"
         self._write("")
-        title = "  its effect on a story by the built-in model, all other samplers off"
-        self._write(self._styled(title, DIM))
-        head = f"  {'value':>{max(widest, 5)}}  {'left to chance':<{BAR + 10}}  draws changed"
+        self._prose(f"its effect on {effect.text}, {on} samplers off")
+        against = f"{param.name} {short_text(effect.against, LONGEST_VALUE)}"
+        self._prose(f"changed: the share of draws that come out otherwise than with {against}")
+        room = (self._width or WIDEST) - BESIDE_BARS
+        longest = min(LONGEST_VALUE, room - 2 * SHORTEST_BAR)
+        values = [short_text(point.value, longest) for point in effect.points]
+        widest = max(map(len, ["value", *values]))
+        width = max(SHORTEST_BAR, min(BAR, (room - widest) // 2))
+        head = f"  {'value':>{widest}}  {'left to chance':<{width + 10}}  changed"
         self._write(self._styled(head, BOLD))
-        for point in points:
-            chance = f"{self._bar(point.entropy / most)} {point.entropy:>4.1f} bits"
-            changed = f"{self._bar(point.changed)} {point.changed:>4.0%}"
-            self._write(f"  {point.value:>{max(widest, 5)}}  {chance}  {changed}")
+        most = max(1.0, *(point.entropy for point in effect.points))
+        for point, value in zip(effect.points, values, strict=True):
+            chance = f"{self._bar(point.entropy / most, width)} {point.entropy:>4.1f} bits"
+            changed = f"{self._bar(point.changed, width)} {point.changed:>4.0%}"
+            self._write(f"  {value:>{widest}}  {chance}  {changed}")
 
-    def _bar(self, share: float) -> str:
-        return bar(self._env, self._env.stdout, share, BAR)
+    def no_effect(self, why: str) -> None:
+        """Say why there is no plot."""
+        self._write("")
+        self._prose(f"no plot of its effect: {why}")
 
-    def json(self, param: Param | None, points: Sequence[EffectPoint] = ()) -> None:
+    def _prose(self, text: str) -> None:
+        for line in self._wrap(text, "  "):
+            self._write(self._styled(line, DIM))
+
+    def _bar(self, share: float, width: int) -> str:
+        return bar(self._env, self._env.stdout, share, width)
+
+    def json(self, param: Param | None, effect: ParamEffect | None = None) -> None:
         """Every field of one parameter, or of all as a list."""
         import json
 
         document: Any = param_object(param) if param else [*map(param_object, PARAMS.values())]
-        if points:
-            document["effect"] = [dataclasses.asdict(point) for point in points]
+        if effect:
+            document["effect"] = [dataclasses.asdict(point) for point in effect.points]
+            document["effect_against"] = effect.against
+            document["effect_beside"] = list(effect.beside)
+            document["effect_text"] = effect.text
         self._write(json.dumps(document, indent=2, allow_nan=False))
 
     def _list_item(self, param: Param) -> None:

@@ -8,6 +8,7 @@ from typing import TextIO
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Effect, Finished, Started, Stop, StopReason
 from llmparams_cli.safe import one_line
+from llmparams_cli.units import short_text
 
 # The model or the user meant the answer to end here; every other stop cuts it off.
 _WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)
@@ -57,11 +58,12 @@ def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
     yield "what each setting changed (against its neutral value, with the same random numbers):"
     for effect in sorted(effects, key=lambda effect: -len(effect.changed)):
         setting = effect.setting
-        name = f"{setting.param.name} {setting.param.kind.show(setting.value)}"
+        value = short_text(one_line(setting.param.kind.show(setting.value)))
+        name = f"{setting.param.name} {value}"
         count = len(effect.changed)
         told = f"decided {count} of" if count else "changed nothing in"
         origin = one_line(str(setting.origin))
-        yield f"  {one_line(name):<26} {told} {effect.draws} draws  ({origin})"
+        yield f"  {name:<26} {told} {effect.draws} draws  ({origin})"
 
 
 def stop_text(stop: Stop) -> str:

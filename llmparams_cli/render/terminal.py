@@ -197,6 +197,11 @@ def columns(env: Environment, stream: TextIO) -> int:
         return 80
 
 
+def room(env: Environment, stream: TextIO) -> float:
+    """The columns that a line may take: a pipe has room for all."""
+    return columns(env, stream) if stream.isatty() else math.inf
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of a table; `style` is a rich style such as 'dim' or 'bold'."""

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from models import write_llama
 
 TOKENS = 128  # decoded one by one, after the first, which comes with the prompt
+VARIANTS = 16
 PROMPT = "Once upon a time"
 DEFAULTS = ["--temp", "0.8", "--top-k", "40", "--top-p", "0.95", "--min-p", "0.05"]
 GREEDY = [*DEFAULTS, "--temp", "0"]
@@ -74,6 +75,7 @@ class Bench:
 
     def __init__(self, llama_bin: Path, llm: str, cache: Path, threads: int, rounds: int) -> None:
         self._completion = llama_bin / "llama-completion"
+        self._batched = llama_bin / "llama-batched-bench"
         self._llm = llm
         self._cache = cache
         self._threads = str(threads)
@@ -93,6 +95,7 @@ class Bench:
         fallback = [sys.executable, "-c", FALLBACK]
         small = self._model(
             "135M-Q8_0.gguf",
+            type="Q8_0",
             layers=30,
             width=576,
             heads=9,
@@ -100,7 +103,17 @@ class Bench:
             feed_forward=1536,
             vocabulary=49_152,
         )
-        wide = self._model("wide-Q8_0.gguf", vocabulary=151_936)
+        wide = self._model("wide-Q8_0.gguf", type="Q8_0", vocabulary=151_936)
+        large = self._model(
+            "1.1B-Q4_0.gguf",
+            type="Q4_0",
+            layers=22,
+            width=2048,
+            heads=32,
+            kv_heads=4,
+            feed_forward=5632,
+            vocabulary=32_000,
+        )
         one_token = ["generate", "hi", "-n", "1", "--temperature", "0", "-q"]
         return [
             self._decoding("decode, 135 M Q8_0, default sampling", ours, small, DEFAULTS, 0.97),
@@ -109,6 +122,10 @@ class Bench:
                 "decode, 135 M Q8_0, plain weights", fallback, small, DEFAULTS, 1.0, "--no-repack"
             ),
             self._decoding("penalties, vocabulary of 151,936", ours, wide, PENALTIES, 1.0),
+            self._variants("16 variants, 135 M Q8_0", ours, small, 3.0),
+            self._variants("16 variants, 1.1 B Q4_0", ours, large, 3.5),
+            self._batches("16 variants, 135 M Q8_0, batch", ours, small, 1.0),
+            self._batches("16 variants, 1.1 B Q4_0, batch", ours, large, 1.0),
             self._process(
                 "one token from the built-in model",
                 [*ours, *one_token],
@@ -147,6 +164,42 @@ class Bench:
             self._rounds,
             target,
         )
+
+    def _variants(self, name: str, ours: Sequence[str], model: Path, target: float) -> Case:
+        """All decoded together, against one alone."""
+        alone = [*ours, "generate", PROMPT, *self._flags(model)]
+        return Case(
+            name,
+            "token/s",
+            self._together(ours, model),
+            "one after the other",
+            lambda: our_rate(self._run(alone).stdout),
+            self._rounds,
+            target,
+        )
+
+    def _batches(self, name: str, ours: Sequence[str], model: Path, target: float) -> Case:
+        """The same against llama.cpp's own loop, which draws nothing and measures nothing."""
+        shape = f"-npp {len(PROMPT)} -ntg {TOKENS} -npl {VARIANTS} -pps -c 8192"
+        rival = [str(self._batched), "-m", str(model), *shape.split(), "-t", self._threads]
+        return Case(
+            name,
+            "token/s",
+            self._together(ours, model),
+            "`llama-batched-bench -pps`",
+            lambda: batch_rate(self._run([*rival, "--output-format", "jsonl"]).stdout),
+            self._rounds,
+            target,
+        )
+
+    def _together(self, ours: Sequence[str], model: Path) -> Callable[[], float]:
+        grid = "temperature=" + ",".join(f"{0.5 + number / 10:g}" for number in range(VARIANTS))
+        command = [*ours, "compare", PROMPT, "--grid", grid, *self._flags(model)]
+        return lambda: variants_rate(self._run(command).stdout)
+
+    def _flags(self, model: Path) -> list[str]:
+        flags = f"-n {TOKENS + 1} --ignore-eos --seed 1 -c 1024 --threads {self._threads}"
+        return ["--model", str(model), "--raw", "--json", "-q", *flags.split()]
 
     def _process(
         self, name: str, ours: Sequence[str], rival: str, theirs: Sequence[str], target: float
@@ -188,7 +241,6 @@ class Bench:
             partial = path.with_suffix(".partial")
             write_llama(
                 partial,
-                type="Q8_0",
                 context=2048,
                 chat_template=None,
                 tensors={"output.weight": None},
@@ -213,6 +265,19 @@ def their_rate(log: str) -> float:
     assert total and prompt and decoding, log[-2000:]
     assert int(decoding[1]) == TOKENS, decoding[0]
     return 1e3 * TOKENS / (float(total[1]) - float(prompt[1]))
+
+
+def variants_rate(document: str) -> float:
+    """Decoded tokens a second of all variants together, as they decode side by side."""
+    variants = json.loads(document)["variants"]
+    metrics = [sample["metrics"] for variant in variants for sample in variant["samples"]]
+    assert all(each["tokens"] == TOKENS + 1 for each in metrics)
+    return sum(float(each["tokens_per_s"]) for each in metrics)
+
+
+def batch_rate(output: str) -> float:
+    """llama-batched-bench's rate of text generation."""
+    return float(json.loads(output.strip().splitlines()[-1])["speed_tg"])
 
 
 def measure(case: Case) -> str:

@@ -9,21 +9,23 @@ from typing import Any
 
 from llmparams_cli.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
 from llmparams_cli.env import Environment
-from llmparams_cli.render.json_output import write_json
-from llmparams_cli.safe import encodable
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.render.json_output import parameters_object, write_json
+from llmparams_cli.safe import encodable, printable
 
 
-def show_json(env: Environment, variants: Sequence[Variant]) -> None:
-    """Every variant with its means, and every sample with its text and numbers."""
+def show_json(env: Environment, variants: Sequence[Variant], settings: Sequence[Settings]) -> None:
+    """Every variant with its settings and means, and every sample with its text and numbers."""
     document = [
         {
             "name": variant.name,
             "values": variant.values,
+            "parameters": parameters_object(each),
             "means": {name: _rounded(value) for name, value in variant.means().items()},
             "stops": variant.stops(),
             "samples": [_sample_object(sample) for sample in variant.samples],
         }
-        for variant in variants
+        for variant, each in zip(variants, settings, strict=True)
     ]
     parted = [
         {"prompt": row[0].prompt, "seed": row[0].seed, **_fork_object(fork, variants)}
@@ -83,5 +85,6 @@ def show_csv(env: Environment, variants: Sequence[Variant]) -> None:
             reason = sample.finished.stop.reason.value
             known = [variant.name, *own, sample.prompt, sample.seed, reason]
             writer.writerow([*known, *numbers, sample.finished.text])
-    env.stdout.write(encodable(sheet.getvalue(), env.stdout))
+    text = sheet.getvalue()  # exact in a pipe, harmless on a terminal
+    env.stdout.write(encodable(printable(text) if env.stdout_is_tty else text, env.stdout))
     env.stdout.flush()

@@ -14,6 +14,7 @@ from llmparams_cli.safe import one_line, printable
 if TYPE_CHECKING:
     from rich.columns import Columns
     from rich.console import Console
+    from rich.text import Text
 
 NARROWEST = 22  # columns of a live text
 Progress = Callable[[str, float], None]
@@ -31,14 +32,19 @@ def watching(
         return
     from rich.live import Live
 
-    live = Live(console=_console(env), transient=True, refresh_per_second=12)
+    console = _console(env)
     texts = [""] * len(names)
+    live = Live(
+        get_renderable=lambda: growing(console, names, texts),
+        console=console,
+        transient=True,
+        refresh_per_second=12,
+    )
 
     def watch(number: int, event: Piece | Finished) -> None:
         if isinstance(event, Piece):
             texts[number] += printable(event.text)
             live.start()  # only now: until here there may be a progress bar
-            live.update(_columns(live.console, names, texts))
 
     try:
         yield watch
@@ -63,19 +69,26 @@ def _console(env: Environment) -> Console:
     return Console(file=env.stderr, width=columns(env, env.stderr))
 
 
-def _columns(console: Console, names: Sequence[str], texts: Sequence[str]) -> Columns:
+def growing(console: Console, names: Sequence[str], texts: Sequence[str]) -> Columns:
+    """A column for each text, with its end where it has outgrown the screen."""
     from rich.columns import Columns
     from rich.panel import Panel
     from rich.text import Text
 
     room, lines = console.width // len(names), max(4, console.height - 4)
     panels = [
-        Panel(Text(_tail(text, room - 4, lines)), title=Text(one_line(name)), width=room)
+        Panel(_tail(console, text, room - 4, lines), title=Text(one_line(name)), width=room)
         for name, text in zip(names, texts, strict=True)
     ]
     return Columns(panels, padding=0)
 
 
-def _tail(text: str, width: int, lines: int) -> str:
-    """The end of a text that has outgrown its column."""
-    return text if len(text) < width * lines else f"…{text[-width * (lines - 1) :]}"
+def _tail(console: Console, text: str, width: int, lines: int) -> Text:
+    """The last lines of a text, as the screen breaks them."""
+    from rich.text import Text
+
+    end = text[-width * lines :]  # no line has more characters than columns, or hardly ever
+    wrapped = Text(end).wrap(console, width)
+    if len(wrapped) <= lines and end == text:
+        return Text(text)
+    return Text("\n").join([Text("…"), *wrapped[-(lines - 1) :]])

@@ -7,84 +7,138 @@ from collections.abc import Iterator, Sequence
 from llmparams_cli.comparison import Variant, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar
+from llmparams_cli.render.cells import cells, cut, squeeze
+from llmparams_cli.render.comparison.blocks import Column, blocks, width
 from llmparams_cli.render.comparison.tree import tree
+from llmparams_cli.render.terminal import room
 from llmparams_cli.safe import encodable, one_line, printable
 from llmparams_cli.units import short_number
 
 BOLD = "1"
-LONGEST_TEXT = 300  # characters of a sample where there are several
+LONGEST_TEXT = 320  # columns of a sample where there are several
 PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
 BAR = 12
+LONGEST_NAME = 80  # columns
 
 
-def show(env: Environment, variants: Sequence[Variant]) -> None:
+def show(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
     """Every variant's texts, where the first ones part, and the table of numbers."""
-    colored = env.wants_color("auto", env.stdout)
-    alone = all(len(variant.samples) == 1 for variant in variants)
-    for variant in variants:
-        _write(env, _styled(one_line(variant.name), BOLD, colored) + "\n")
-        for sample in variant.samples:
-            text = printable(sample.finished.text).strip()
-            if not alone:
-                text = one_line(text)
-                text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
-                text = f"  seed {sample.seed}: {text}"
-            _write(env, f"{text}\n")
-        _write(env, "\n")
-    for number, line in enumerate(_parting(variants)):
-        _write(env, (_styled(line, BOLD, colored) if number == 0 else line) + "\n")
-    for number, line in enumerate(_table(variants)):
-        _write(env, (_styled(line, BOLD, colored) if number == 0 else line) + "\n")
-    for line in _picture(env, variants):
-        _write(env, line + "\n")
+    colored = env.wants_color(color, env.stdout)
+    prompts = _prompts(variants)
+    for number, prompt in enumerate(prompts, 1):
+        indent = ""
+        if len(prompts) > 1:
+            asked = _in_short(env, f'prompt {number} of {len(prompts)}: "{one_line(prompt)}"')
+            _write(env, _styled(asked, BOLD, colored) + "\n")
+            indent = "  "
+        for variant in variants:
+            _write(env, indent + _styled(_label(env, variant.name), BOLD, colored) + "\n")
+            for text in _answers(env, variant, prompt):
+                _write(env, f"{indent}{text}\n")
+            if variant is variants[-1] or not indent:
+                _write(env, "\n")
+    tables = [_parting(env, variants), *_table(env, variants), *_picture(env, variants)]
+    for number, block in enumerate(tables):
+        head, *lines = block
+        start = "\n" if number else ""
+        _write(env, "\n".join([start + _styled(head, BOLD, colored), *lines, ""]))
     env.stdout.flush()
 
 
-def _parting(variants: Sequence[Variant]) -> Iterator[str]:
+def _prompts(variants: Sequence[Variant]) -> list[str]:
+    return list(dict.fromkeys(sample.prompt for sample in variants[0].samples))
+
+
+def _answers(env: Environment, variant: Variant, prompt: str) -> Iterator[str]:
+    """One answer is whole; where there are several, each is a line."""
+    for sample in variant.samples:
+        text = sample.finished.text.strip()
+        if len(variant.samples) == 1:
+            yield printable(text)
+        elif sample.prompt == prompt:
+            yield "  " + _in_short(env, f"seed {sample.seed}: {one_line(text)}")
+
+
+def _in_short(env: Environment, line: str) -> str:
+    return cut(env, env.stdout, line, LONGEST_TEXT)
+
+
+def _parting(env: Environment, variants: Sequence[Variant]) -> list[str]:
     """Of the first answer of each: what all of them drew, and where they drew differently."""
     first, *more = side_by_side(variants)
-    title = f"where they part, seed {first[0].seed}"
-    yield f"{title} (--json tells all)" if more else title
-    lines = list(tree([sample.finished.tokens for sample in first], [v.name for v in variants]))
-    yield from lines or ["nowhere: these answers are the same"]
-    yield ""
+    asked = "prompt 1, " if len(_prompts(variants)) > 1 else ""
+    title = f"where they part, {asked}seed {first[0].seed}"
+    hint = " (--json tells all)"
+    if more and cells(title + hint) <= room(env, env.stdout):
+        title += hint
+    answers = [sample.finished.tokens for sample in first]
+    lines = tree(env, answers, _labels(env, variants))
+    return [title, *(lines or ["nowhere: these answers are the same"])]
 
 
-def _picture(env: Environment, variants: Sequence[Variant]) -> Iterator[str]:
+def _table(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]:
+    """A row for each variant; columns without any number are left out."""
+    means = [variant.means() for variant in variants]
+    numbers = [
+        Column((name, *(_number(mean[name]) for mean in means)))
+        for name in means[0]
+        if any(mean[name] is not None for mean in means)
+    ]
+    names = Column(("", *_labels(env, variants)), right=False)
+    columns = [*numbers, _stops(variants)]
+    if width([names, *columns]) > room(env, env.stdout):
+        columns = [*numbers, *_stops_apart(variants)]
+    yield from blocks(env, names, columns, room(env, env.stdout))
+
+
+def _labels(env: Environment, variants: Sequence[Variant]) -> list[str]:
+    """The names; or, where they would fill half the terminal, the values alone."""
+    names = [_label(env, variant.name) for variant in variants]
+    values = [_label(env, " ".join(variant.values.values())) for variant in variants]
+    if max(map(cells, names)) <= room(env, env.stdout) / 2 or len(set(values)) < len(values):
+        return names
+    return values
+
+
+def _label(env: Environment, name: str) -> str:
+    """A grammar can be a value too."""
+    return squeeze(env, env.stdout, one_line(name), LONGEST_NAME)
+
+
+def _stops(variants: Sequence[Variant]) -> Column:
+    told = (
+        ", ".join(f"{count} {reason}" for reason, count in variant.stops().items())
+        for variant in variants
+    )
+    return Column(("stops", *told), right=False)
+
+
+def _stops_apart(variants: Sequence[Variant]) -> Iterator[Column]:
+    """A column for each reason."""
+    for reason in dict.fromkeys(reason for variant in variants for reason in variant.stops()):
+        yield Column((reason, *(str(variant.stops().get(reason, 0)) for variant in variants)))
+
+
+def _picture(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]:
     """Where one parameter takes at least three values: some metrics against it, as bars."""
     axes = {key for variant in variants for key in variant.values}
     if len(axes) != 1 or len(variants) < 3:
         return
     [axis] = axes
-    points = [(variant.values[axis], variant.means()) for variant in variants]
-    names = [name for name in PICTURED if all(mean[name] is not None for _, mean in points)]
-    widest = max(len(axis), *(len(value) for value, _ in points))
-    yield ""
-    yield "  ".join([f"{axis:>{widest}}", *(f"{name:<{BAR + 6}}" for name in names)]).rstrip()
-    for value, mean in points:
-        cells = []
-        for name in names:
-            number = mean[name] or 0.0
-            most = max(other[name] or 0.0 for _, other in points) or 1.0
-            cells.append(f"{bar(env, env.stdout, number / most, BAR)} {_number(number):>5}")
-        yield "  ".join([f"{value:>{widest}}", *cells]).rstrip()
-
-
-def _table(variants: Sequence[Variant]) -> Iterator[str]:
-    """A row for each variant; columns without any number are left out."""
     means = [variant.means() for variant in variants]
-    names = [name for name in means[0] if any(mean[name] is not None for mean in means)]
-    rows = [["", *names, "stops"]]
-    for variant, mean in zip(variants, means, strict=True):
-        stops = ", ".join(f"{count} {reason}" for reason, count in variant.stops().items())
-        rows.append([one_line(variant.name), *(_number(mean[name]) for name in names), stops])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [
-            f"{cell:<{width}}" if column in (0, len(row) - 1) else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    values = Column((axis, *(_label(env, variant.values[axis]) for variant in variants)))
+    bars = [
+        _bars(env, name, [mean[name] or 0.0 for mean in means])
+        for name in PICTURED
+        if all(mean[name] is not None for mean in means)
+    ]
+    yield from blocks(env, values, bars, room(env, env.stdout))
+
+
+def _bars(env: Environment, name: str, numbers: Sequence[float]) -> Column:
+    most = max(numbers) or 1.0
+    drawn = (f"{bar(env, env.stdout, each / most, BAR)} {_number(each):>5}" for each in numbers)
+    return Column((name, *drawn), right=False)
 
 
 def _number(value: float | None) -> str:

@@ -6,48 +6,83 @@ import math
 from collections.abc import Iterator, Sequence
 
 from llmparams_cli.comparison import Branch, Fork, forks
+from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Token
+from llmparams_cli.render.cells import GAP, cells, cut, ending, pad
+from llmparams_cli.render.terminal import room
 from llmparams_cli.safe import one_line
 from llmparams_cli.units import percent
 
 TOKEN = 20  # columns for a token and its probability
-BEFORE = 40  # characters of the text before a fork
+BEFORE = 40  # of the text before a fork
 NAMES = 4  # of the variants on one branch
+NARROW = 60  # columns of a terminal that has no room for wide steps and columns
 
 
-def tree(answers: Sequence[Sequence[Token]], names: Sequence[str]) -> Iterator[str]:
+def tree(env: Environment, answers: Sequence[Sequence[Token]], names: Sequence[str]) -> list[str]:
     """Every fork with its branches: the token, the model's own probability of it, and the names
-    of the answers that drew it; below a branch, where those part again.
+    of the answers that drew it (in one line each); below a branch, where those part again.
     """
-    found = {_together(fork): fork for fork in forks(answers)}
-    yield from _fork(found, tuple(range(len(answers))), names, "")
+    return list(_Tree(env, answers, names).lines(tuple(range(len(answers))), 0))
+
+
+class _Tree:
+    """Its lines fit the terminal: names and texts are cut, and what is deep moves no further."""
+
+    def __init__(
+        self, env: Environment, answers: Sequence[Sequence[Token]], names: Sequence[str]
+    ) -> None:
+        self._env = env
+        self._room = room(env, env.stdout)
+        self._forks = {_together(fork): fork for fork in forks(answers)}
+        self._names = names
+
+    def lines(self, together: tuple[int, ...], depth: int) -> Iterator[str]:
+        """Where these part, and below each branch where those part again."""
+        fork = self._forks.get(together)
+        if fork is None:
+            return
+        narrow = self._room < NARROW
+        step = 2 if narrow else 4
+        drawn = [_drawn(branch.token) for branch in fork.branches]
+        widest = max(map(cells, drawn)) if narrow else TOKEN
+        indent = " " * int(min(depth * step, self._room // 2))
+        yield indent + self._place(fork, self._room - len(indent))
+        for text, branch in zip(drawn, fork.branches, strict=True):
+            line = f"{indent}{GAP}{pad(text, widest)}{GAP}"
+            line += self._drew(branch, self._room - cells(line))
+            yield cut(self._env, self._env.stdout, line, self._room)
+            yield from self.lines(branch.answers, depth + 1)
+
+    def _place(self, fork: Fork, width: float) -> str:
+        start = f"draw {fork.number}, "
+        before = one_line(fork.before)
+        if not before:
+            return f"{start}at the start"
+        longest = min(BEFORE, width - len(f'{start}after "…"'))
+        if cells(before) > longest:
+            before = f"…{ending(before, longest)}"
+        return f'{start}after "{before}"'
+
+    def _drew(self, branch: Branch, width: float) -> str:
+        """The names that fit, one at least, and how many more there are."""
+        names = [self._names[place] for place in branch.answers]
+        shown = len(names) if len(names) <= NAMES else NAMES - 1
+        while True:
+            left = len(names) - shown
+            more = f"+{left}" if self._room < NARROW else f"and {left} more"
+            text = ", ".join([*names[:shown], *([more] if left else [])])
+            if shown == 1 or cells(text) <= width:
+                return text
+            shown -= 1
+
+
+def _drawn(token: Token | None) -> str:
+    if token is None:
+        return "ends"
+    text = f'"{one_line(token.text)}"'
+    return text if token.logprob is None else f"{text} {percent(math.exp(token.logprob))}"
 
 
 def _together(fork: Fork) -> tuple[int, ...]:
     return tuple(sorted(place for branch in fork.branches for place in branch.answers))
-
-
-def _fork(
-    found: dict[tuple[int, ...], Fork], together: tuple[int, ...], names: Sequence[str], indent: str
-) -> Iterator[str]:
-    fork = found.get(together)
-    if fork is None:
-        return
-    before = one_line(fork.before)
-    before = before if len(before) <= BEFORE else f"…{before[-BEFORE:]}"
-    place = f'after "{before}"' if before else "at the start"
-    yield f"{indent}draw {fork.number}, {place}"
-    for branch in fork.branches:
-        yield f"{indent}  {_branch(branch, names)}"
-        yield from _fork(found, branch.answers, names, f"{indent}    ")
-
-
-def _branch(branch: Branch, names: Sequence[str]) -> str:
-    token = branch.token
-    drawn = "ends" if token is None else f'"{one_line(token.text)}"'
-    if token is not None and token.logprob is not None:
-        drawn += f" {percent(math.exp(token.logprob))}"
-    shown = [one_line(names[place]) for place in branch.answers]
-    if len(shown) > NAMES:
-        shown[NAMES - 1 :] = [f"and {len(shown) - NAMES + 1} more"]
-    return f"{drawn:<{TOKEN}}  {', '.join(shown)}"

@@ -22,6 +22,7 @@ from llmparams_cli.render.plots.sheet import (
     quoted,
 )
 from llmparams_cli.safe import one_line
+from llmparams_cli.spelling import joined
 from llmparams_cli.units import percent
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _shown(token: TokenView, top: int) -> list[int]:
 
 def _titles(explanation: Explanation, token: TokenView) -> tuple[str, str]:
     texts = [each.text for each in explanation.tokens[: token.number - 1]]
-    before = one_line("".join(texts))
+    before = one_line(joined(texts))
     before = before if len(before) <= BEFORE else f"…{before[-BEFORE:]}"
     probability, rank = token.end
     after = f'after "{before}"' if before else "the first"
