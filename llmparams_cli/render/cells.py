@@ -11,7 +11,7 @@ GAP = "  "  # between the columns of a table
 
 def cells(text: str) -> int:
     """How many columns the text takes."""
-    if text.isascii():
+    if text.isascii() and text.isprintable():
         return len(text)
     from rich.cells import cell_len
 
