@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from llmparams_cli.engine.interrupt import called_from_c
 from llmparams_cli.engine.library import ggml, log
 from llmparams_cli.errors import ExitCode
 
@@ -61,7 +62,9 @@ def guard() -> None:
         return
     _stderr = os.dup(2)
     # A failed assertion hands its text to this function, and aborts after it.
-    told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda text: log.add(0, text + b"\n", None))
+    told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(
+        called_from_c(lambda text: log.add(0, text + b"\n", None))
+    )
     ggml().ggml_set_abort_callback(told)
     thrown = ctypes.CFUNCTYPE(None)(_uncaught)
     with suppress(OSError, AttributeError):  # another C++ library: its own message stays

@@ -11,17 +11,27 @@ import ctypes
 import os
 import signal
 import threading
-from types import FrameType
-from typing import Any
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, TypeVar
 
 from llmparams_cli.protocol import Stop, StopReason
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_FROM_C: set[CodeType] = set()
+
+
+def called_from_c(function: Function) -> Function:
+    """Mark a function that C calls: an exception would not pass through C, but be printed."""
+    _FROM_C.add(function.__code__)
+    return function
 
 
 class Interrupt:
     """A flag with a reason: set by Ctrl-C or a timer, read by the loop and by llama.cpp.
 
     Use as a context manager in the main thread. The second Ctrl-C raises
-    KeyboardInterrupt at once.
+    KeyboardInterrupt at once, unless C is waiting for a function of ours.
     """
 
     def __init__(self, time_limit: float = 0.0) -> None:
@@ -99,9 +109,13 @@ class Interrupt:
                 self._request()
         os.close(reader)
 
-    def _pressed(self, _signal: int, _frame: FrameType | None) -> None:
+    def _pressed(self, _signal: int, frame: FrameType | None) -> None:
         self._presses += 1
         self._request()
+        while frame:
+            if frame.f_code in _FROM_C:
+                return
+            frame = frame.f_back
         if self._presses > 1:
             raise KeyboardInterrupt
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from llmparams_cli.engine.interrupt import called_from_c
 from llmparams_cli.errors import BackendError
 from llmparams_cli.safe import printable
 
@@ -39,6 +40,7 @@ class Log:
         self._partial = ""
         self._level = 0
 
+    @called_from_c
     def add(self, level: int, text: bytes, _user_data: object) -> None:
         """Receive a fragment; the library ends a line when it has all of it."""
         self._level = self._level if level == LEVEL_CONTINUED else level

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
 
+from llmparams_cli.engine.interrupt import called_from_c
 from llmparams_cli.engine.library import llama
 
 
@@ -96,9 +97,13 @@ class PenaltyStage:
         self.penalties = penalties
         # The library keeps pointers to these: they must live as long as the stage.
         self._interface = lib.llama_sampler_i(
-            accept=lib.llama_sampler_i_accept(lambda _sampler, token: self.window.add(token)),
-            apply=lib.llama_sampler_i_apply(lambda _sampler, array: self._apply(array)),
-            reset=lib.llama_sampler_i_reset(lambda _sampler: self.window.clear()),
+            accept=lib.llama_sampler_i_accept(
+                called_from_c(lambda _sampler, token: self.window.add(token))
+            ),
+            apply=lib.llama_sampler_i_apply(
+                called_from_c(lambda _sampler, array: self._apply(array))
+            ),
+            reset=lib.llama_sampler_i_reset(called_from_c(lambda _sampler: self.window.clear())),
         )
         self.handle = lib.llama_sampler_init(ctypes.byref(self._interface), None)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.engine import gpu, machine, probe, weights
-from llmparams_cli.engine.interrupt import Interrupt
+from llmparams_cli.engine.interrupt import Interrupt, called_from_c
 from llmparams_cli.engine.library import llama
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, ModelError, UsageError
@@ -42,7 +42,9 @@ def model_params(
         _set_tensor_split(params, settings)
     mapped, locked = settings["mmap"], settings["mlock"]
     params.load_mode = int(mapped) + 2 * int(locked)  # enum llama_load_mode
-    params.progress_callback = lib.llama_progress_callback(lambda done, _: progress(done))
+    params.progress_callback = lib.llama_progress_callback(
+        called_from_c(lambda done, _: progress(done))
+    )
     weights.apply(probe.choose(env, header.tensor_types()), params)
     return params
 

@@ -1,0 +1,27 @@
+"""Ctrl-C: the first asks for the end, the second does not wait; but C is never passed through."""
+
+import ctypes
+import signal
+
+import pytest
+
+from llmparams_cli.engine.interrupt import Interrupt, called_from_c
+
+
+def test_the_second_ctrl_c_raises_but_not_in_what_c_calls(capfd: pytest.CaptureFixture[str]):
+    reached = []
+
+    @called_from_c
+    def callback():
+        signal.raise_signal(signal.SIGINT)
+        reached.append("end")
+
+    from_c = ctypes.CFUNCTYPE(None)(callback)
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.stop and interrupt.stop.detail == "Ctrl-C"
+        from_c()
+        assert reached == ["end"]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert capfd.readouterr().err == ""
