@@ -84,6 +84,11 @@ class TokenView:
     def model(self) -> Stage:
         return self.stages[0]
 
+    @property
+    def last(self) -> Stage:
+        """What the token was drawn from (mirostat's own stage truncates too)."""
+        return self.stages[-1]
+
     def probability(self, stage: Stage) -> float | None:
         """That of the drawn token."""
         ids = [id for id, _ in self.candidates]

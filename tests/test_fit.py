@@ -18,7 +18,7 @@ from llmparams_cli.engine.llama import Model
 from llmparams_cli.engine.recording import pointer
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
-from llmparams_cli.render.explain import _low_enough, _wide_enough
+from llmparams_cli.render.explanation.fit import _low_enough, _wide_enough
 
 FLAG = Origin(Source.FLAG, "--test")
 TARGET = ("explain", "hi", "--target", "t.txt")

@@ -31,7 +31,8 @@ from llmparams_cli.options import (
     with_parameters,
 )
 from llmparams_cli.protocol import Request
-from llmparams_cli.render import explain as view
+from llmparams_cli.render.explanation import data, draw, overview
+from llmparams_cli.render.explanation import fit as fit_view
 from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
@@ -128,7 +129,7 @@ def command(
         if target is not None:
             wanted = prompts.read_target(env, target)
             fit = job.fit(env, prepared, request, wanted, progress)
-            view.show_fit(env, fit, as_json=as_json, color=color)
+            fit_view.show_fit(env, fit, as_json=as_json, color=color)
             return
         explanation = job.explain(
             env,
@@ -146,13 +147,13 @@ def command(
     if (html is not None or plots) and not as_json:
         return
     if as_json:
-        view.show_json(env, explanation)
+        data.show_json(env, explanation)
     elif stepwise:
-        view.step(env, explanation, job.token_at(explanation, at or 1).number, color=color)
+        draw.step(env, explanation, job.token_at(explanation, at or 1).number, color=color)
     elif at is not None:
-        view.show_token(env, explanation, job.token_at(explanation, at), color=color)
+        draw.show_token(env, explanation, job.token_at(explanation, at), color=color)
     else:
-        view.show(env, explanation, color=color)
+        overview.show(env, explanation, color=color)
 
 
 def _refuse_beside_target(flags: dict[str, Any]) -> None:

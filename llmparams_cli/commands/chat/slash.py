@@ -227,7 +227,8 @@ def _why(repl: Repl, argument: str) -> None:
         return
     if argument != ALL and not argument.isdecimal():
         raise UsageError(f"/why: {argument!r} is neither {ALL} nor the number of a draw")
-    from llmparams_cli.render import explain
+    from llmparams_cli.render.explanation.draw import show_token
+    from llmparams_cli.render.explanation.overview import show
 
     with repl.progress_within():
         explanation = repl.chat.explain(TOP)
@@ -235,10 +236,10 @@ def _why(repl: Repl, argument: str) -> None:
     if [token.id for token in explanation.finished.tokens] != [t.id for t in finished.tokens]:
         repl.view.remark("the same seed gave another answer this time; this is about that one")
     if argument == ALL:
-        explain.show(repl.env, explanation, color=repl.view.color)
+        show(repl.env, explanation, color=repl.view.color)
         return
     token = token_at(explanation, int(argument))
-    explain.show_token(repl.env, explanation, token, color=repl.view.color)
+    show_token(repl.env, explanation, token, color=repl.view.color)
 
 
 def _retry(repl: Repl, _: str) -> None:

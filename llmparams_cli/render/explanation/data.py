@@ -1,0 +1,62 @@
+"""All of an explanation as JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.explanation import Explanation, TokenView
+from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
+
+
+def show_json(env: Environment, explanation: Explanation) -> None:
+    """All of it: every candidate at every stage of every draw."""
+    finished, started = explanation.finished, explanation.started
+    document = {
+        "prompt": started.prompt,
+        "text": finished.text,
+        "seed": started.seed,
+        "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
+        "parameters": parameters_object(explanation.settings),
+        "tokens": [_token_object(token) for token in explanation.tokens],
+        "effects": effects_object(explanation.effects),
+        "stop_sequences": [asdict(stop) for stop in explanation.stops],
+        "what_if": [asdict(what_if) for what_if in explanation.what_if],
+    }
+    write_json(env, finite(document), indent=2 if env.stdout_is_tty else None)
+
+
+def _token_object(token: TokenView) -> dict[str, Any]:
+    return {
+        "number": token.number,
+        "id": token.id,
+        "text": token.text,
+        "is_end": token.is_end,
+        "end": {"probability": token.end[0], "rank": token.end[1]},
+        "candidates": [{"id": id, "text": text} for id, text in token.candidates],
+        "stages": [
+            {
+                "name": stage.name,
+                "kept": stage.kept,
+                "cut": stage.cut,
+                "entropy": stage.entropy,
+                "rank": stage.rank,
+                "logits": list(stage.logits),
+                "probabilities": stage.probabilities(),
+            }
+            for stage in token.stages
+        ],
+        "window": token.window,
+        "penalties": [asdict(entry) for entry in token.penalised],
+    }
+
+
+def finite(value: Any) -> Any:
+    """What JSON cannot write becomes null."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,227 @@
+"""One draw as a waterfall: stages, candidates before and after, penalties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.explanation import Explanation, Penalised, Stage, TokenView
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.render.bars import bar
+from llmparams_cli.render.cells import cells, cut, pad
+from llmparams_cli.render.explanation.view import (
+    BOLD,
+    DIM,
+    GREEN,
+    REMOVED,
+    View,
+    quoted,
+    share_text,
+    token_name,
+)
+from llmparams_cli.render.summary import fold
+from llmparams_cli.safe import one_line
+
+SHORTEST_TOKEN = 8  # columns
+LOGIT = 8  # columns
+SHORTEST_BAR, LONGEST_BAR = 4, 30  # columns; shorter bars make way for the bare numbers
+SPARE = ("presence", "frequency", "after", "logit", "count")  # columns of the ledger
+LEGEND = ("* was drawn", "· was removed", "cut: the probability that a stage removed")
+
+
+def show_token(env: Environment, explanation: Explanation, token: TokenView, *, color: str) -> None:
+    """One draw as a waterfall: a row for each stage, a column for each candidate."""
+    _show_token(View(env, color), explanation, token)
+    env.stdout.flush()
+
+
+def step(env: Environment, explanation: Explanation, number: int, *, color: str) -> None:
+    """The waterfall of one draw after the other, by the arrow keys, on a terminal."""
+    from prompt_toolkit import Application
+    from prompt_toolkit.formatted_text import ANSI
+    from prompt_toolkit.key_binding import KeyBindings
+    from prompt_toolkit.layout import FormattedTextControl, Layout, Window
+
+    last = len(explanation.tokens)
+    at = [number]
+    keys = KeyBindings()
+
+    def picture() -> ANSI:
+        lines: list[str] = []
+        view = View(env, color, lines.append)
+        view.line("← → one draw, ↑ ↓ ten, Home End, q leaves", DIM)  # above: the end may not fit
+        _show_token(view, explanation, explanation.tokens[at[0] - 1])
+        return ANSI("".join(lines))
+
+    def move(to: Callable[[int], int]) -> Callable[[Any], None]:
+        def handler(_event: Any) -> None:
+            at[0] = min(last, max(1, to(at[0])))
+
+        return handler
+
+    moves: dict[str, Callable[[int], int]] = {
+        "left": lambda n: n - 1,
+        "right": lambda n: n + 1,
+        "up": lambda n: n - 10,
+        "down": lambda n: n + 10,
+        "home": lambda _: 1,
+        "end": lambda _: last,
+    }
+    for key, to in moves.items():
+        keys.add(key)(move(to))
+    for key in ("q", "escape", "c-c", "c-d", "enter"):
+        keys.add(key)(lambda event: event.app.exit())
+    window = Window(FormattedTextControl(picture), wrap_lines=False)
+    Application(layout=Layout(window), key_bindings=keys, full_screen=False).run()
+
+
+def _show_token(view: View, explanation: Explanation, token: TokenView) -> None:
+    texts = [each.text for each in explanation.tokens[: token.number - 1]]
+    before = one_line("".join(texts))
+    before = before if len(before) <= 60 else f"…{before[-60:]}"
+    view.line(f"draw {token.number} of {len(explanation.tokens)}: {quoted(token.text)}", BOLD)
+    view.line(f"after {quoted(before)}" if before else "the first", DIM)
+    view.line()
+    _waterfall(view, token)
+    view.line()
+    _distribution(view, token)
+    probability, rank = token.end
+    view.line()
+    view.line(f"an end token had {share_text(probability)}, rank {rank}")
+    if token.penalised:
+        _ledger(view, explanation.settings, token)
+
+
+def _waterfall(view: View, token: TokenView) -> None:
+    """A row for each stage, a column for each candidate that fits."""
+    names = _names(token)
+    head = f"{'stage':<12} {'left':>6} {'cut':>6} {'bits':>5} {'rank':>5} "
+    widths = [max(6, cells(name)) for name in names]
+    room, fitting = view.width - len(head), 0
+    for width in widths:
+        room -= width + 1
+        if room < 0:
+            break
+        fitting += 1
+    shown = list(range(max(1, fitting)))
+    drawn = _drawn_place(token)
+    if drawn not in shown:
+        shown[-1] = drawn
+    titles = (pad(names[i], widths[i], right=True) for i in shown)
+    view.line(f"{head} {' '.join(titles)}", BOLD)
+    for stage in token.stages:
+        rank = "-" if stage.rank is None else str(stage.rank)
+        row = f"{stage.name:<12} {stage.kept:>6} {share_text(stage.cut):>6} "
+        row += f"{stage.entropy:>5.2f} {rank:>5} "
+        values = (f"{share_text(stage.probability(i)):>{widths[i]}}" for i in shown)
+        view.line(f"{row} {' '.join(values)}")
+    for parts in fold(LEGEND, len("; "), view.width):
+        view.line("; ".join(parts), DIM)
+
+
+def _distribution(view: View, token: TokenView) -> None:
+    """Every candidate in the model's distribution and in the one that was drawn from."""
+    sides = ((token.model, DIM), (token.last, GREEN))
+    names = _names(token)
+    others = f"{token.model.kept - len(names)} others"
+    name_width = max(map(cells, (*names, others, "candidate")))
+    logits, length = _bar_room(view.width - name_width)
+    scale = max(filter(None, (p for stage, _ in sides for p in stage.probabilities())))
+
+    def numbers(logit: str, share: str) -> str:
+        return f"  {logit:>{LOGIT}} {share:>6} " if logits else f"  {share:>6} "
+
+    def candidate(place: int) -> Iterator[tuple[str, str]]:
+        for stage, style in sides:
+            share = stage.probability(place)
+            picture = bar(view.env, view.env.stdout, (share or 0.0) / scale, length)
+            yield numbers(_logit(stage.logits[place]), share_text(share)), ""
+            yield picture, style
+
+    titles = (numbers("logit", title) + " " * length for title in ("model", "drawn"))
+    view.line(pad("candidate", name_width) + "".join(titles), BOLD)
+    for place, name in enumerate(names):
+        style = BOLD if place == _drawn_place(token) else ""
+        view.spans([(pad(name, name_width), style), *candidate(place)])
+    if token.model.kept > len(names):
+        rest = (numbers("", share_text(_others(stage))) + " " * length for stage, _ in sides)
+        view.line(pad(others, name_width) + "".join(rest), DIM)
+
+
+def _bar_room(width: int) -> tuple[bool, int]:
+    """Is there room for logits beside the bars, in two columns of this width together; and how
+    long a bar may be.
+    """
+    beside = len("  ") + len("100.0%") + len(" ")
+    for logits, least in ((True, SHORTEST_BAR), (False, 0)):
+        length = width // 2 - beside - logits * (LOGIT + 1)
+        if length >= least:
+            return logits, min(length, LONGEST_BAR)
+    return False, 0
+
+
+def _logit(value: float) -> str:
+    if value == -math.inf:
+        return REMOVED
+    text = f"{value:.3f}"
+    return text if len(text) <= LOGIT else f"{value:.1e}"
+
+
+def _others(stage: Stage) -> float | None:
+    """The probability of the candidates that are not shown; None where none is left."""
+    known = [p for p in stage.probabilities() if p is not None]
+    return max(0.0, 1 - sum(known)) if stage.kept > len(known) else None
+
+
+def _names(token: TokenView) -> list[str]:
+    """Of the candidates; a star marks the one that was drawn."""
+    return [token_name(text) + "*" * (id == token.id) for id, text in token.candidates]
+
+
+def _drawn_place(token: TokenView) -> int:
+    return [id for id, _ in token.candidates].index(token.id)
+
+
+def _ledger(view: View, settings: Settings, token: TokenView) -> None:
+    """What the penalties took; repetition with either growth, where it takes anything."""
+    other = "once" if settings["repeat_penalty_growth"] == "exponential" else "exponential"
+    repeats = settings["repeat_penalty"] != 1
+    rows = [_ledger_row(entry, f"if {other}" if repeats else "") for entry in token.penalised]
+    widths = {t: max(len(t), *(len(row[t]) for row in rows)) for t in rows[0]}
+    # Where the line is short, first go the columns of penalties that take nothing.
+    for title in sorted(SPARE, key=lambda title: any(row[title] != "0" for row in rows)):
+        if sum(widths.values()) + len(widths) + SHORTEST_TOKEN > view.width:
+            del widths[title]
+    room = view.width - sum(widths.values()) - len(widths)
+    names = [token_name(entry.text) for entry in token.penalised]
+    width = max(len("token"), min(room, max(map(cells, names))))
+
+    def line(name: str, row: Mapping[str, str]) -> str:
+        name = pad(cut(view.env, view.env.stdout, name, width), width)
+        return " ".join([name, *(f"{row[title]:>{widths[title]}}" for title in widths)])
+
+    view.line()
+    view.line(f"penalties, over the last {token.window} tokens at most", BOLD)
+    view.line(line("token", {title: title for title in widths}), BOLD)
+    for name, row in zip(names, rows, strict=True):
+        view.line(line(name, row))
+    if repeats:
+        view.line(f"if {other}: what repetition takes with repeat_penalty_growth {other}", DIM)
+
+
+def _ledger_row(entry: Penalised, if_other: str) -> dict[str, str]:
+    row = {
+        "count": str(entry.count),
+        "logit": f"{entry.before:.3f}",
+        "repetition": _taken(entry.repetition),
+        "frequency": _taken(entry.frequency),
+        "presence": _taken(entry.presence),
+        "after": f"{entry.after:.3f}",
+    }
+    return {**row, if_other: _taken(entry.other_growth)} if if_other else row
+
+
+def _taken(amount: float) -> str:
+    return f"{-amount:+.3f}" if amount else "0"

@@ -1,0 +1,170 @@
+"""A line for every draw; then the settings, the end, and the what-ifs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from llmparams_cli.env import Environment
+from llmparams_cli.explanation import Explanation, TokenView, WhatIf
+from llmparams_cli.protocol import Effect
+from llmparams_cli.render.bars import spark
+from llmparams_cli.render.cells import GAP, cut, pad
+from llmparams_cli.render.explanation.view import (
+    BOLD,
+    CYAN,
+    DIM,
+    LONGEST_TOKEN,
+    YELLOW,
+    View,
+    quoted,
+    share_text,
+)
+from llmparams_cli.render.summary import effect_lines, stop_text
+from llmparams_cli.safe import one_line
+
+ENTROPY_WORDS = 34  # columns beside the line of entropies
+ONE_BIT = 1.0  # the least that the scale of this line ends with, or noise would fill it
+NARROWEST = {  # columns of the overview on a terminal: "token" and "changed by" may be wider
+    "draw": 4, "token": 8, "model": 6, "drawn": 6, "rank": 5, "left": 6, "bits": 5,
+    "changed by": 12,
+}  # fmt: skip
+EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "draw", "drawn")  # in this order
+
+
+def show(env: Environment, explanation: Explanation, *, color: str) -> None:
+    """A line for every draw; then the settings, the end, and the what-ifs."""
+    view = View(env, color)
+    deciders = _deciders(explanation.effects)
+    columns = _overview_columns(view.room)
+    view.line(_overview_line(view, columns, {name: name for name in columns}), BOLD)
+    for token in explanation.tokens:
+        row = _overview(token, deciders.get(token.number, []))
+        view.line(_overview_line(view, columns, row), _style(token))
+    view.line()
+    _show_entropy(view, explanation)
+    for line in effect_lines(explanation.effects):
+        view.line(line, DIM if "changed nothing" in line else "")
+    _show_end(view, explanation)
+    for what_if in explanation.what_if:
+        view.line()
+        for line in _what_if_lines(what_if):
+            view.line(line)
+    env.stdout.flush()
+
+
+def _overview_columns(width: float) -> dict[str, float]:
+    """Those that fit beside each other, and how wide each is."""
+    chosen: dict[str, float] = dict(NARROWEST)
+    for name in EXPENDABLE:
+        if _taken_up(chosen) <= width:
+            break
+        del chosen[name]
+    chosen["token"] += max(0, min(width - _taken_up(chosen), LONGEST_TOKEN - chosen["token"]))
+    if "changed by" in chosen:
+        chosen["changed by"] += width - _taken_up(chosen)
+    return chosen
+
+
+def _taken_up(columns: Mapping[str, float]) -> float:
+    return sum(columns.values()) + len(GAP) * (len(columns) - 1)
+
+
+def _overview(token: TokenView, deciders: Sequence[str]) -> dict[str, str]:
+    """Probabilities before and after the stages, rank before, candidates and entropy after."""
+    first, last = token.model, token.last
+    return {
+        "draw": str(token.number),
+        "token": f'"{one_line(token.text)}"',
+        "model": share_text(token.probability(first)),
+        "drawn": share_text(token.probability(last)),
+        "rank": str(first.rank or 0),
+        "left": str(last.kept),
+        "bits": f"{last.entropy:.2f}",
+        "changed by": ", ".join(deciders),
+    }
+
+
+def _overview_line(view: View, columns: Mapping[str, float], row: Mapping[str, str]) -> str:
+    """Words to the left, numbers to the right; all cut where they do not fit."""
+    shown = []
+    for name, width in columns.items():
+        text = cut(view.env, view.env.stdout, row[name], width)
+        right = name not in ("token", "changed by")
+        shown.append(text if width == math.inf else pad(text, int(width), right=right))
+    return GAP.join(shown)
+
+
+def _style(token: TokenView) -> str:
+    if token.is_end:
+        return CYAN
+    return YELLOW if token.model.rank != 1 else ""
+
+
+def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
+    deciders: dict[int, list[str]] = {}
+    for effect in effects:
+        for number in effect.changed:
+            deciders.setdefault(number, []).append(effect.setting.param.name)
+    return deciders
+
+
+def _show_entropy(view: View, explanation: Explanation) -> None:
+    """The entropy along the text, before the stages and after them."""
+    for title, at in (("model", 0), ("drawn", -1)):
+        bits = [token.stages[at].entropy for token in explanation.tokens]
+        if bits:
+            width = view.width - ENTROPY_WORDS
+            line = spark(view.env, view.env.stdout, bits, width, top=ONE_BIT)
+            view.line(f"entropy, {title}: {line} up to {max(bits):.1f} bits", DIM)
+    view.line()
+
+
+def _show_end(view: View, explanation: Explanation) -> None:
+    view.line()
+    view.line(f"stopped: {stop_text(explanation.finished.stop)}")
+    if explanation.tokens:
+        near = max(explanation.tokens, key=lambda token: token.end[0])
+        probability, rank = near.end
+        view.line(
+            f"  an end token was likeliest at draw {near.number}: "
+            f"{share_text(probability)}, rank {rank}"
+        )
+    for stop in explanation.stops:
+        text = one_line(stop.text)
+        if stop.matched:
+            at = stop.at - len(stop.text)
+            view.line(f'  stop sequence "{text}" matched at character {at}, by draw {stop.number}')
+        elif stop.seen == stop.text:
+            view.line(f'  stop sequence "{text}" came too, by draw {stop.number}')
+        elif stop.seen:
+            view.line(
+                f'  stop sequence "{text}": the nearest was "{one_line(stop.seen)}", up to '
+                f"character {stop.at}, by draw {stop.number}"
+            )
+        else:
+            view.line(f'  stop sequence "{text}": not even its first character came')
+
+
+def _what_if_lines(what_if: WhatIf) -> Iterator[str]:
+    yield f"with {', '.join(map(one_line, what_if.changes))}: {_what_if_told(what_if)}"
+    if what_if.text is not None:
+        yield f"  {one_line(what_if.text)}"
+        if what_if.stop and not what_if.ends_at:
+            yield f"  stopped: {stop_text(what_if.stop)}"
+
+
+def _what_if_told(what_if: WhatIf) -> str:
+    if what_if.number is None:
+        same = "every draw is the same"
+        if what_if.ends_at and what_if.stop:
+            return f"{same}, but the text ends after {what_if.ends_at}: {stop_text(what_if.stop)}"
+        return f"{same}, but the text goes on" if what_if.goes_on else same
+    instead, drawn = (
+        f"{quoted(text)} ({share_text(probability)})" if text else "the end"
+        for text, probability in (
+            (what_if.instead, what_if.instead_probability),
+            (what_if.drawn, what_if.probability),
+        )
+    )
+    return f"draw {what_if.number} is {instead} instead of {drawn}"

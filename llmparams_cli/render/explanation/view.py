@@ -1,0 +1,66 @@
+"""Lines of an explanation: styled, within the width, in what the stream can encode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+from llmparams_cli.env import Environment
+from llmparams_cli.render.cells import wrap
+from llmparams_cli.render.terminal import columns, room
+from llmparams_cli.safe import encodable, one_line
+from llmparams_cli.units import percent
+
+BOLD, DIM, CYAN, YELLOW, GREEN = "1", "2", "36", "33", "32"
+LONGEST_TOKEN = 16  # columns
+REMOVED = "·"
+IN_ASCII = {"·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v"}  # our own marks
+BROKEN_INDENT = "    "
+
+
+class View:
+    """Lines, styled where that is wanted: to stdout, or to whoever shows them otherwise."""
+
+    def __init__(
+        self, env: Environment, color: str, write: Callable[[str], object] | None = None
+    ) -> None:
+        self.env = env
+        self.write = write or env.stdout.write
+        self.colored = env.wants_color(color, env.stdout)
+        self.room = room(env, env.stdout) if write is None else math.inf
+        self.width = columns(env, env.stdout) if env.stdout_is_tty else 100
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Write a line; a narrow terminal breaks it between words."""
+        for part in wrap(self._encodable(text.rstrip()), self.room, BROKEN_INDENT):
+            self.write(f"{self._styled(part.rstrip(), style)}\n")
+
+    def spans(self, spans: Iterable[tuple[str, str]]) -> None:
+        """Write a line of texts with a style each, laid out to fit."""
+        parts = (self._styled(self._encodable(text), style) for text, style in spans)
+        self.write(f"{''.join(parts).rstrip()}\n")
+
+    def _encodable(self, text: str) -> str:
+        for mark, instead in IN_ASCII.items():
+            if not self.env.encodes(mark, self.env.stdout):
+                text = text.replace(mark, instead)
+        return encodable(text, self.env.stdout)
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colored and style and text else text
+
+
+def token_name(text: str) -> str:
+    """As a column shows it: in quotes, and not too long."""
+    shown = f'"{one_line(text)}"'
+    return shown if len(shown) <= LONGEST_TOKEN else f'{shown[: LONGEST_TOKEN - 2]}…"'
+
+
+def quoted(text: str) -> str:
+    """In quotes, on one line."""
+    return f'"{one_line(text)}"'
+
+
+def share_text(probability: float | None) -> str:
+    """What was removed is a dot."""
+    return REMOVED if probability is None else percent(probability)
