@@ -57,6 +57,13 @@ PngOption = Annotated[
 SvgOption = Annotated[
     str | None, typer.Option("--svg", metavar="FILE", help="Write the plot as vector graphics.")
 ]
+ShowParamsOption = Annotated[
+    bool, typer.Option("--show-params", help="Print every value with its origin; do nothing else.")
+]
+FailOnOption = Annotated[
+    str | None,
+    typer.Option("--fail-on", metavar="A,B", help="Stop reasons that make the exit code 7."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show llama.cpp's log and the statistics.")

@@ -503,3 +503,16 @@ def test_a_grammar_is_told_by_its_beginning(program: Program) -> None:
     done = program.call("compare", "x", *grids, "--top-k", "1")
     heads = [line for line in done.text.splitlines() if line.startswith("grammar=root")]
     assert len(heads) == 4 and all(len(line.split("  ")[0]) <= 80 for line in heads)
+
+
+def test_values_and_stop_reasons_are_told_as_by_generate(program: Program) -> None:
+    flags = ("-p", "precise", "--temperature", "0.3", "--show-params", "-q")
+    assert program.call("explain", *flags).text == program.call("generate", *flags).text != ""
+    limited = ("explain", "hi", "-n", "2", "--fail-on", "max-tokens,context-full")
+    done = program.call(*limited)
+    assert done.code == 7 and done.text.startswith("draw")
+    assert "generation stopped: max-tokens (2 tokens) (--fail-on max-tokens,context-full)" in (
+        done.stderr
+    )
+    assert program.call("explain", "hi", "-n", "2", "--fail-on", "context-full").code == 0
+    assert "'max' is not a stop" in program.call("explain", "hi", "--fail-on", "max").complaint(2)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from llmparams_cli.commands.asking import refuse_unwanted, show_resolution, stop_reasons
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.explanation import Explanation
@@ -14,6 +15,7 @@ from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.prepare import prepare
 from llmparams_cli.options import (
     ColorOption,
+    FailOnOption,
     FileOption,
     HelpInSections,
     HtmlOption,
@@ -24,6 +26,7 @@ from llmparams_cli.options import (
     PromptArgument,
     QuietOption,
     RawOption,
+    ShowParamsOption,
     SvgOption,
     SystemOption,
     VarOption,
@@ -83,6 +86,8 @@ def command(
     svg: SvgOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     color: ColorOption = "auto",
+    show_params: ShowParamsOption = False,
+    fail_on: FailOnOption = None,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -92,7 +97,7 @@ def command(
     what each sampler stage removed, what the penalties took, which settings changed anything,
     how near the end was, and what another value would have drawn.
 
-    Takes all that generate takes. The same seed gives the same answer as there.
+    Takes prompt, presets and parameters as generate does; the same seed gives the same answer.
 
     \b
     llmparams explain "Once upon a time" --seed 7 --max-tokens 20
@@ -109,12 +114,16 @@ def command(
         of_an_answer = {
             "--what-if": what_if, "--continue": go_on, "--at": at, "--step": stepwise,
             "--html": html, "--png": png, "--svg": svg,
-            "--top": top != job.TOP,
+            "--top": top != job.TOP, "--fail-on": fail_on,
         }  # fmt: skip
         _refuse_beside_target(of_an_answer)
     check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json)
     plots = plot_files(env, png, svg)
     prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
+    unwanted = stop_reasons(fail_on)
+    if show_params:
+        show_resolution(env, prepared, color, as_json=as_json)
+        return
     others = job.other_settings(env, prepared.settings, what_if or [])
     if stepwise and not (env.stdin_is_tty and env.stdout_is_tty):
         raise UsageError("--step needs a terminal", "--at N shows one draw anywhere")
@@ -144,11 +153,17 @@ def command(
     if html is not None:
         _write_page(env, html, explanation, top, at or 1)
     plots.write(lambda: _plot(explanation, at, top))
-    if (html is not None or plots) and not as_json:
-        return
     if as_json:
         data.show_json(env, explanation)
-    elif stepwise:
+    elif html is None and not plots:
+        _show(env, explanation, at, stepwise=stepwise, color=color)
+    refuse_unwanted(explanation.finished.stop, unwanted)
+
+
+def _show(
+    env: Environment, explanation: Explanation, at: int | None, *, stepwise: bool, color: str
+) -> None:
+    if stepwise:
         draw.step(env, explanation, job.token_at(explanation, at or 1).number, color=color)
     elif at is not None:
         draw.show_token(env, explanation, job.token_at(explanation, at), color=color)

@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from llmparams_cli.commands.asking import refuse_unwanted, show_resolution, stop_reasons
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ExitCode, UnwantedStop, UsageError
+from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.jobs.receipt import Receipts, Run
 from llmparams_cli.options import (
     ColorOption,
+    FailOnOption,
     FileOption,
     HelpInSections,
     ModelOption,
@@ -22,14 +24,14 @@ from llmparams_cli.options import (
     PromptArgument,
     QuietOption,
     RawOption,
+    ShowParamsOption,
     SystemOption,
     VarOption,
     VerboseOption,
     with_parameters,
 )
-from llmparams_cli.params.kinds import Number, did_you_mean
+from llmparams_cli.params.kinds import Number
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
-from llmparams_cli.render import settings_view
 from llmparams_cli.render.choose import Format, Renderer, choose
 
 HELP = HelpInSections
@@ -64,14 +66,8 @@ def command(
         Literal["probability", "entropy"] | None,
         typer.Option("--color-by", help="Colour every token by the model's own numbers."),
     ] = None,
-    show_params: Annotated[
-        bool,
-        typer.Option("--show-params", help="Print every value with its origin; do nothing else."),
-    ] = False,
-    fail_on: Annotated[
-        str | None,
-        typer.Option("--fail-on", metavar="A,B", help="Stop reasons that make the exit code 7."),
-    ] = None,
+    show_params: ShowParamsOption = False,
+    fail_on: FailOnOption = None,
     receipt: Annotated[
         str | None,
         typer.Option(
@@ -104,7 +100,7 @@ def command(
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     form = _format(as_json, stream_json)
-    unwanted = _stop_reasons(fail_on)
+    unwanted = stop_reasons(fail_on)
     receipts = Receipts(env, file=receipt, log=not no_log)
     alternatives = _alternatives(logprobs)
     if alternatives is not None and form == "auto":
@@ -112,7 +108,7 @@ def command(
         alternatives = None
     prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
     if show_params:
-        _show(env, prepared, color, as_json=form != "auto")
+        show_resolution(env, prepared, color, as_json=form != "auto")
         return
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
     if prepared.model.is_builtin:
@@ -137,23 +133,7 @@ def command(
     stop = run.finished.stop
     if stop.reason is StopReason.INTERRUPTED:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    if stop.reason in unwanted:
-        raise UnwantedStop(
-            f"generation stopped: {stop.reason.value} ({stop.detail})", f"--fail-on {fail_on}"
-        )
-
-
-def _show(env: Environment, prepared: Prepared, color: str, *, as_json: bool) -> None:
-    """Print the resolution of all values."""
-    settings_view.show(
-        env,
-        prepared.settings,
-        model=(prepared.model.header.name, prepared.model_origin),
-        system=prepared.system,
-        prompt=prepared.template.source if prepared.template else None,
-        color=color,
-        as_json=as_json,
-    )
+    refuse_unwanted(stop, unwanted)
 
 
 def _generate(
@@ -213,18 +193,3 @@ def _alternatives(logprobs: str | None) -> int | None:
         return None if logprobs is None else int(LOGPROBS.parse(logprobs))
     except ValueError as error:
         raise UsageError(f"--logprobs: {error}") from error
-
-
-def _stop_reasons(text: str | None) -> set[StopReason]:
-    """Read --fail-on."""
-    words = [reason.value for reason in StopReason]
-    reasons = set()
-    for word in filter(None, (text or "").split(",")):
-        if word.strip() not in words:
-            raise UsageError(
-                f"--fail-on: {word.strip()!r} is not a stop reason"
-                f"{did_you_mean(word.strip(), words)}",
-                f"one or more of {', '.join(words)}",
-            )
-        reasons.add(StopReason(word.strip()))
-    return reasons
