@@ -14,7 +14,7 @@ cannot change the argmax: the result is the same.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmparams_cli.engine.grammar import Grammar
@@ -33,7 +33,10 @@ MIROSTAT_STAGES = ("logit_bias", "penalties", "dry", "temperature")
 
 
 class Sampler:
-    """Draws tokens from logits. Owns its llama_sampler chain."""
+    """Draws tokens from logits. Owns its llama_sampler chain.
+
+    The stages with a memory begin with the `prompt`, if penalize_prompt says so.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Sampler:
         seed: int,
         context_size: int,
         grammar: Grammar | None = None,
+        prompt: Sequence[int] = (),
     ) -> None:
         self.stages: list[str] = []
         self._model = model
@@ -58,6 +62,8 @@ class Sampler:
         except BaseException:
             self.close()
             raise
+        if settings["penalize_prompt"]:
+            self.show_prompt(prompt)
 
     def sample(self, context: Context, row: int) -> int | None:
         """Draw and accept a token from output `row` of the last batch.
@@ -157,7 +163,7 @@ class Sampler:
         grammar = self._grammar
         return grammar is None or any(map(grammar.allows, self._model.end_tokens))
 
-    def show_prompt(self, tokens: list[int]) -> None:
+    def show_prompt(self, tokens: Sequence[int]) -> None:
         """Let the stages with a memory (penalties, DRY) count the prompt too."""
         for stage in self._history:
             for token in tokens:

@@ -20,7 +20,7 @@ from llmparams_cli.errors import BackendError, ContextOverflow
 from llmparams_cli.protocol import Event, Request, Started, Stop, StopReason
 from llmparams_cli.units import size_text
 
-AT_ONCE = 32  # answers in one batch; more of them do not make it faster
+AT_ONCE = 32  # answers in one batch; the others wait for a place
 CELLS = 256  # a sequence's own are a multiple of this (llama_context::llama_context)
 AS_ENDLESS = 512  # tokens that an answer without a limit is given room for
 
@@ -121,9 +121,7 @@ class _Answers:
         engine, request, prompt = self._engine, self._requests[number], self._prompts[number]
         seed = draw_seed(request.settings)
         constraint = grammar.from_settings(engine.model, request.settings, engine.env.note)
-        sampler = Sampler(engine.model, request.settings, seed, self._limit, constraint)
-        if request.settings["penalize_prompt"]:
-            sampler.show_prompt(list(prompt))
+        sampler = Sampler(engine.model, request.settings, seed, self._limit, constraint, prompt)
         recording = self._recordings.get(number)
         answer = Answer(engine.model, self._context, sampler, request, engine.interrupt, recording)
         self._live[number] = answer

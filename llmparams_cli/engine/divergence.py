@@ -29,12 +29,9 @@ def along(
     params = placement.context_params(one, size, engine.interrupt)
     with (
         closing(Context(model, params, size)) as context,
-        closing(Sampler(model, one, seed, size)) as first,
-        closing(Sampler(model, other, seed, size)) as second,
+        closing(Sampler(model, one, seed, size, prompt=prompt)) as first,
+        closing(Sampler(model, other, seed, size, prompt=prompt)) as second,
     ):
-        for sampler, settings in ((first, one), (second, other)):
-            if settings["penalize_prompt"]:
-                sampler.show_prompt(prompt)
         branch = Branch(first)
         for [(_, row)] in decode(context, [Group(prompt, [branch])]):
             logits = context.logits(row)

@@ -123,10 +123,7 @@ class Replay:
         constraint = grammar.from_settings(self._model, settings, lambda _note: None)
         same = settings["seed"] == self._settings["seed"]
         seed = self._seed if same else draw_seed(settings)
-        sampler = Sampler(self._model, settings, seed, self._context, constraint)
-        if settings["penalize_prompt"]:
-            sampler.show_prompt(self.prompt)
-        return sampler
+        return Sampler(self._model, settings, seed, self._context, constraint, self.prompt)
 
     def _without(self, setting: Setting) -> Settings:
         neutral = Assignment(setting.param.name, setting.param.neutral, NEUTRAL)

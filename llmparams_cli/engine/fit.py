@@ -43,13 +43,10 @@ class Judge:
             if self._grammar:
                 stack.enter_context(closing(self._grammar))
             self._chains = [
-                stack.enter_context(closing(Sampler(model, outcome, SEED, context)))
+                stack.enter_context(closing(Sampler(model, outcome, SEED, context, prompt=prompt)))
                 for outcome in _outcomes(settings)
             ]
             self._owned = stack.pop_all()
-        if settings["penalize_prompt"]:
-            for chain in self._chains:
-                chain.show_prompt(list(prompt))
 
     def removed_by(self, logits: Any, wanted: int) -> str:
         """The first stage that removes `wanted` from these logits (a pointer to n_vocab

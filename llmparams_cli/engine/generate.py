@@ -131,9 +131,7 @@ class Conversation:
         prompt, text = self._prompt(request, size)
         seed = draw_seed(settings)
         constraint = grammar.from_settings(engine.model, settings, engine.env.note)
-        with closing(Sampler(engine.model, settings, seed, size, constraint)) as sampler:
-            if settings["penalize_prompt"]:
-                sampler.show_prompt(prompt)
+        with closing(Sampler(engine.model, settings, seed, size, constraint, prompt)) as sampler:
             cached = self._reuse(context, prompt)
             load_s = engine.take_load_time() + time.perf_counter() - started
             yield Started(text, tuple(prompt), seed, engine.info, size)

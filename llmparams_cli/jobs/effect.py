@@ -117,10 +117,7 @@ def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
 
         def sampler(value: Any) -> Sampler:
             settings = trial_settings(env, **{**trial.beside, param.name: value})
-            made = Sampler(engine.model, settings, 7, LENGTH * 2)
-            if settings["penalize_prompt"]:
-                made.show_prompt(prompt)
-            return made
+            return Sampler(engine.model, settings, 7, LENGTH * 2, prompt=prompt)
 
         points = []
         for number, value in enumerate(trial.values, 1):
