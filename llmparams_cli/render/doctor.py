@@ -12,6 +12,7 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Check, Health
 from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.styles import BOLD, GREEN, RED, YELLOW, styled
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable, one_line
 
@@ -19,8 +20,7 @@ NAME = 16  # columns: llama-cpp-python
 WIDEST = 100
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗"}
 ASCII_MARKS = {Health.OK: "ok", Health.WARN: "!!", Health.FAIL: "XX"}
-COLORS = {Health.OK: "32", Health.WARN: "33", Health.FAIL: "31"}
-BOLD = "1"
+COLORS = {Health.OK: GREEN, Health.WARN: YELLOW, Health.FAIL: RED}
 
 
 def show(env: Environment, checks: Iterable[Check]) -> None:
@@ -100,7 +100,7 @@ class _View:
         return textwrap.wrap(text, room, break_on_hyphens=False) or [""]
 
     def _styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self._colored else text
+        return styled(text, style, self._colored)
 
     def _write(self, line: str) -> None:
         self._env.stdout.write(encodable(line.rstrip(), self._env.stdout) + "\n")

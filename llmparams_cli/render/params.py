@@ -13,6 +13,7 @@ from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import GROUPS, PARAMS, by_group
 from llmparams_cli.protocol import ParamEffect
 from llmparams_cli.render.bars import bar
+from llmparams_cli.render.styles import BOLD, DIM, styled
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.safe import encodable
 from llmparams_cli.units import short_text
@@ -24,7 +25,6 @@ WIDEST = 88  # wider paragraphs are hard to read
 BAR, SHORTEST_BAR = 16, 4
 BESIDE_BARS = 21  # columns of numbers and gaps
 LONGEST_VALUE = 24
-BOLD, DIM = "1", "2"
 
 
 class ParamsView:
@@ -129,7 +129,7 @@ class ParamsView:
         )
 
     def _styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self._color else text
+        return styled(text, style, self._color)
 
     def _write(self, line: str) -> None:
         self._env.stdout.write(encodable(line.rstrip(), self._env.stdout) + "\n")

@@ -9,9 +9,8 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.styles import GREEN, RED, styled
 from llmparams_cli.safe import encodable, one_line
-
-GREEN, RED = "32", "31"
 
 
 def show(env: Environment, results: Iterable[Result]) -> list[Result]:
@@ -21,7 +20,7 @@ def show(env: Environment, results: Iterable[Result]) -> list[Result]:
     for result in results:
         seen.append(result)
         word, color = ("passed", GREEN) if result.passed else ("FAILED", RED)
-        mark = f"\x1b[{color}m{word}\x1b[0m" if colored else word
+        mark = styled(word, color, colored)
         title = one_line(f"{result.preset}: {result.case.name}")
         _write(env, f"{mark}  {title}: {_counts(result)}\n")
         if not result.passed:

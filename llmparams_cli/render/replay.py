@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from llmparams_cli.env import Environment
+from llmparams_cli.render.styles import BOLD, GREEN, YELLOW, styled
 from llmparams_cli.safe import encodable, one_line, printable
 
 CONTEXT = 60  # characters that are shown before the first difference
-BOLD, GREEN, YELLOW = "1", "32", "33"
 
 
 def show(env: Environment, report: dict[str, Any]) -> None:
     """Print a replay; `report` is its JSON object."""
     colored = env.wants_color("auto", env.stdout)
     verdict, *rest = _lines(report)
-    if colored:
-        verdict = f"\x1b[{BOLD};{GREEN if report['identical'] else YELLOW}m{verdict}\x1b[0m"
+    verdict = styled(verdict, f"{BOLD};{GREEN if report['identical'] else YELLOW}", colored)
     text = "\n".join([verdict, *rest]) + "\n"
     env.stdout.write(encodable(text, env.stdout))
     env.stdout.flush()

@@ -17,13 +17,11 @@ from typing import TextIO
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece, Started, Token
 from llmparams_cli.render.plain import Answer
+from llmparams_cli.render.styles import BOLD, DIM, RESET, styled
 from llmparams_cli.render.summary import effect_lines, fold, separator, statistics
 from llmparams_cli.safe import printable
 
-_RESET = "\x1b[0m"
 _BACK = "\b"
-_DIM = "2"
-_BRIGHT = "1"
 
 # What is shown of a long prompt: characters and lines of its beginning and of its end.
 _HEAD, _HEAD_LINES = 900, 14
@@ -135,7 +133,7 @@ class TerminalRenderer:
         level = self._scale.level(token) if self._scale else None
         if level is not None:
             return self._canvas.paint(text, self._palette[level])
-        return _styled(text, _BRIGHT)
+        return styled(text, BOLD)
 
     def _legend(self, scale: _Scale) -> None:
         width = columns(self._env, self._env.stderr)
@@ -143,16 +141,16 @@ class TerminalRenderer:
             self._aside(" ".join(words))
         colors = dict(zip(scale.labels, self._palette, strict=True))
         for row in fold(scale.labels, 2, width - 2):
-            swatches = (_styled(f" {label} ", colors[label]) for label in row)
+            swatches = (styled(f" {label} ", colors[label]) for label in row)
             self._aside("".join(swatches), style="")
 
-    def _aside(self, text: str, *, style: str = _DIM, end: str = "\n") -> None:
+    def _aside(self, text: str, *, style: str = DIM, end: str = "\n") -> None:
         """Write to stderr what is not the answer."""
         env = self._env
         if env.quiet:
             return
         if style and self._colored_aside:
-            text = _styled(text, style)
+            text = styled(text, style)
         env.aside(text + end)
 
 
@@ -175,15 +173,15 @@ class _Canvas:
         for char in text.replace("\t", "    "):
             cells = cell_len(char)
             if char == "\n":
-                painted.append(f"{_RESET}\n\x1b[{style}m")
+                painted.append(f"{RESET}\n\x1b[{style}m")
                 self._column = 0
                 continue
             if self._column + cells > self._width:
-                painted.append(f"{_RESET}{char}{_BACK * cells}\x1b[{style}m")
+                painted.append(f"{RESET}{char}{_BACK * cells}\x1b[{style}m")
                 self._column = 0
             painted.append(char)
             self._column += cells
-        return _styled("".join(painted), style)
+        return styled("".join(painted), style)
 
 
 def columns(env: Environment, stream: TextIO) -> int:
@@ -234,10 +232,6 @@ def table(env: Environment, rows: Sequence[Row], widths: Sequence[int], *, color
     with console.capture() as capture:
         console.print(grid)
     return capture.get()
-
-
-def _styled(text: str, style: str) -> str:
-    return f"\x1b[{style}m{text}{_RESET}"
 
 
 def _palette(env: Environment) -> tuple[str, ...]:

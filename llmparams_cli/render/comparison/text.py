@@ -10,11 +10,11 @@ from llmparams_cli.render.bars import bar
 from llmparams_cli.render.cells import cells, cut, squeeze
 from llmparams_cli.render.comparison.blocks import Column, blocks, width
 from llmparams_cli.render.comparison.tree import tree
+from llmparams_cli.render.styles import BOLD, styled
 from llmparams_cli.render.terminal import room
 from llmparams_cli.safe import encodable, one_line, printable
 from llmparams_cli.units import short_number
 
-BOLD = "1"
 LONGEST_TEXT = 320  # columns of a sample where there are several
 PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
 BAR = 12
@@ -29,10 +29,10 @@ def show(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
         indent = ""
         if len(prompts) > 1:
             asked = _in_short(env, f'prompt {number} of {len(prompts)}: "{one_line(prompt)}"')
-            _write(env, _styled(asked, BOLD, colored) + "\n")
+            _write(env, styled(asked, BOLD, colored) + "\n")
             indent = "  "
         for variant in variants:
-            _write(env, indent + _styled(_label(env, variant.name), BOLD, colored) + "\n")
+            _write(env, indent + styled(_label(env, variant.name), BOLD, colored) + "\n")
             for text in _answers(env, variant, prompt):
                 _write(env, f"{indent}{text}\n")
             if variant is variants[-1] or not indent:
@@ -41,7 +41,7 @@ def show(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
     for number, block in enumerate(tables):
         head, *lines = block
         start = "\n" if number else ""
-        _write(env, "\n".join([start + _styled(head, BOLD, colored), *lines, ""]))
+        _write(env, "\n".join([start + styled(head, BOLD, colored), *lines, ""]))
     env.stdout.flush()
 
 
@@ -143,10 +143,6 @@ def _bars(env: Environment, name: str, numbers: Sequence[float]) -> Column:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else short_number(value)
-
-
-def _styled(text: str, style: str, colored: bool) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if colored else text
 
 
 def _write(env: Environment, text: str) -> None:

@@ -11,16 +11,8 @@ from llmparams_cli.explanation import Explanation, Penalised, Stage, TokenView
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.bars import bar
 from llmparams_cli.render.cells import cells, cut, pad
-from llmparams_cli.render.explanation.view import (
-    BOLD,
-    DIM,
-    GREEN,
-    REMOVED,
-    View,
-    quoted,
-    share_text,
-    token_name,
-)
+from llmparams_cli.render.explanation.view import REMOVED, View, quoted, share_text, token_name
+from llmparams_cli.render.styles import BOLD, DIM, GREEN
 from llmparams_cli.render.summary import fold
 from llmparams_cli.safe import one_line
 

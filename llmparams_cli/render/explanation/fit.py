@@ -11,15 +11,9 @@ from llmparams_cli.env import Environment
 from llmparams_cli.explanation import Fit
 from llmparams_cli.render.cells import pad
 from llmparams_cli.render.explanation.data import finite
-from llmparams_cli.render.explanation.view import (
-    BOLD,
-    LONGEST_TOKEN,
-    YELLOW,
-    View,
-    share_text,
-    token_name,
-)
+from llmparams_cli.render.explanation.view import LONGEST_TOKEN, View, share_text, token_name
 from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.styles import BOLD, YELLOW
 
 
 def show_fit(env: Environment, fit: Fit, *, as_json: bool, color: str) -> None:

@@ -10,16 +10,8 @@ from llmparams_cli.explanation import Explanation, TokenView, WhatIf
 from llmparams_cli.protocol import Effect
 from llmparams_cli.render.bars import spark
 from llmparams_cli.render.cells import GAP, cut, pad
-from llmparams_cli.render.explanation.view import (
-    BOLD,
-    CYAN,
-    DIM,
-    LONGEST_TOKEN,
-    YELLOW,
-    View,
-    quoted,
-    share_text,
-)
+from llmparams_cli.render.explanation.view import LONGEST_TOKEN, View, quoted, share_text
+from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.summary import effect_lines, stop_text
 from llmparams_cli.safe import one_line
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 
 from llmparams_cli.env import Environment
 from llmparams_cli.render.cells import wrap
+from llmparams_cli.render.styles import styled
 from llmparams_cli.render.terminal import columns, room
 from llmparams_cli.safe import encodable, one_line
 from llmparams_cli.units import percent
 
-BOLD, DIM, CYAN, YELLOW, GREEN = "1", "2", "36", "33", "32"
 LONGEST_TOKEN = 16  # columns
 REMOVED = "·"
 IN_ASCII = {"·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v"}  # our own marks
@@ -47,7 +47,7 @@ class View:
         return encodable(text, self.env.stdout)
 
     def _styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self.colored and style and text else text
+        return styled(text, style, self.colored)
 
 
 def token_name(text: str) -> str:
