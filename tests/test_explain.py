@@ -399,6 +399,17 @@ def test_the_overview_and_the_waterfall_fit_a_terminal(program: Program) -> None
     assert any(line.startswith("penalties, over") for line in shown.lines)
 
 
+def test_a_stage_is_one_line_where_no_candidate_fits_beside_it(program: Program) -> None:
+    shown = program.terminal(
+        "explain", "Tell me a story", "-n", "4", "--at", "2", "-q", width=40
+    ).end()
+    head = next(i for i, line in enumerate(shown.lines) if line.startswith("stage"))
+    assert shown.lines[head].split() == ["stage", "left", "cut", "bits", "rank"]
+    rows = [line.split() for line in shown.lines[head + 1 : head + 4]]
+    assert [len(row) for row in rows] == [5, 5, 5]
+    assert any(line.startswith("candidate") for line in shown.lines)
+
+
 @pytest.mark.parametrize("width", [20, 34, 40, 62, 80])
 def test_a_narrow_terminal_gets_fewer_columns_and_a_line_for_every_draw(
     width: int, program: Program

@@ -97,9 +97,9 @@ def _waterfall(view: View, token: TokenView) -> None:
         if room < 0:
             break
         fitting += 1
-    shown = list(range(max(1, fitting)))
+    shown = list(range(fitting))  # none on a narrow terminal: they stand below, each in a line
     drawn = _drawn_place(token)
-    if drawn not in shown:
+    if shown and drawn not in shown:
         shown[-1] = drawn
     titles = (pad(names[i], widths[i], right=True) for i in shown)
     view.line(f"{head} {' '.join(titles)}", BOLD)
