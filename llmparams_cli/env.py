@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from llmparams_cli import APP, PREFIX
-from llmparams_cli.safe import encodable, one_line
+from llmparams_cli.text.safe import encodable, one_line
 
 
 @dataclass

@@ -12,7 +12,9 @@ import pytest
 from program import CHECKOUT
 
 SOURCE = Path(__file__).with_name("faulty_library.c")
-LIST_BUFFERS = "from llmparams_cli.engine import weights; print(*weights.extra_buffers())"
+LIST_BUFFERS = (
+    "from llmparams_cli.backends.llama.host import buffers; print(*buffers.extra_buffers())"
+)
 
 
 def build(directory: Path) -> Path:

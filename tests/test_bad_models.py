@@ -9,11 +9,11 @@ import pytest
 from models import encode, write_gguf, write_llama
 from program import Program
 
-from llmparams_cli.engine import machine
+from llmparams_cli.backends.llama.host import hardware
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 from llmparams_cli.models.gguf import read_model
-from llmparams_cli.units import size_text
+from llmparams_cli.text.units import size_text
 
 NOISE = np.random.default_rng(0).integers(0, 256, 100_000, np.uint8).tobytes()
 ATTENTION = [f"attn_{part}" for part in ("norm", "q", "k", "v", "output")]
@@ -136,7 +136,7 @@ def test_an_adapter_that_is_not_there_is_told_before_loading(program):
 
 
 def test_a_model_beyond_memory_is_refused_unless_it_is_mapped(program, monkeypatch):
-    monkeypatch.setattr(machine, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(hardware, "available_memory", lambda: 1_000_000)
     done = program.call("generate", "hi", "--no-mmap")
     assert (
         f"the model takes {size_text(read_model(builtin.PATH).size)} and 1.0 MB of memory are free"

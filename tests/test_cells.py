@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rendering import Pipe
 from rich.cells import cell_len
 
-from llmparams_cli.render.cells import cells, cut, ending, pad, squeeze, wrap
+from llmparams_cli.text.width import cells, cut, ending, pad, squeeze, wrap
 
 TEXT = st.text(st.sampled_from("ab 狐é…")) | st.text()
 

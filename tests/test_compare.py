@@ -16,7 +16,7 @@ from program import Program
 from rendering import Pipe
 from rich.console import Console
 
-from llmparams_cli.comparison import (
+from llmparams_cli.analysis.comparison import (
     Fork,
     agreement,
     distinct,
@@ -111,7 +111,7 @@ def test_more_answers_than_fit_into_one_batch_are_the_same(
     write(program.place, {"p.txt": "Tell me a story.\nWhat is top-k?\nhi\n"})
     flags = ("--prompts", "p.txt", "--grid", "temperature=0,0.3", "--samples", "2", "--json")
     all_at_once = program.call("compare", *flags, "--seed", "3", "-n", "9").json
-    monkeypatch.setattr("llmparams_cli.engine.compare.AT_ONCE", 3)
+    monkeypatch.setattr("llmparams_cli.backends.llama.decoding.compare.AT_ONCE", 3)
     three_at_once = program.call("compare", *flags, "--seed", "3", "-n", "9").json
     assert texts(three_at_once) == texts(all_at_once)
 

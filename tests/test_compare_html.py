@@ -12,7 +12,7 @@ from browser import browser, computed, opened
 from presets_world import write
 from program import Program
 
-from llmparams_cli.engine.generate import Engine
+from llmparams_cli.backends.llama.decoding.generate import Engine
 
 STORY = ("compare", "Tell me a story.", "--seed", "5", "-n", "12")
 HOSTILE = "</script><img src=x onerror=document.title='broken'>"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmparams_cli.engine.chain import MIROSTAT_STAGES
+from llmparams_cli.backends.llama.sampling.chain import MIROSTAT_STAGES
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.conflicts import REPLACED_BY_MIROSTAT, inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve

@@ -4,9 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from llmparams_cli.engine.generate import Engine
-from llmparams_cli.engine.interrupt import Interrupt
+from llmparams_cli.backends.llama.decoding.generate import Engine
 from llmparams_cli.env import Environment
+from llmparams_cli.interrupt import Interrupt
 from llmparams_cli.models.resolve import resolve as resolve_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.protocol import Finished, Message, Request, Started

@@ -12,7 +12,7 @@ from llmparams_cli.errors import ExitCode
 def crash(code: str) -> subprocess.CompletedProcess[str]:
     program = (
         "import ctypes, os, signal\n"
-        "from llmparams_cli.engine import crash, library\n"
+        "from llmparams_cli.backends.llama.native import crash, library\n"
         "from llmparams_cli.errors import ExitCode\n"
         "crash.guard()\n"
         f"{code}"

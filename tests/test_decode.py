@@ -2,12 +2,12 @@
 
 import pytest
 
-from llmparams_cli.engine import placement
-from llmparams_cli.engine.chain import Sampler
-from llmparams_cli.engine.decode import Branch, Group, decode
-from llmparams_cli.engine.interrupt import Interrupt
-from llmparams_cli.engine.library import llama
-from llmparams_cli.engine.llama import Context, Model
+from llmparams_cli.backends.llama.decoding.decode import Branch, Group, decode
+from llmparams_cli.backends.llama.host import placement
+from llmparams_cli.backends.llama.native.handles import Context, Model
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.interrupt import Interrupt
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.protocol import Stop, StopReason

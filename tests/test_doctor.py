@@ -13,7 +13,8 @@ from models import write_llama
 from rendering import Pipe, Terminal
 
 from llmparams_cli import __version__
-from llmparams_cli.engine import library, machine
+from llmparams_cli.backends.llama.host import hardware
+from llmparams_cli.backends.llama.native import library
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 from llmparams_cli.protocol import Check, Health
@@ -44,7 +45,7 @@ def test_a_sound_installation_is_well(program):
     report = done.json
     assert values(report, "program", "llmparams") == [__version__]
     assert values(report, "library", "llama-cpp-python") == [library.VERSION]
-    assert values(report, "machine", "CPUs")[0].startswith(f"{machine.usable_cpus()} usable")
+    assert values(report, "machine", "CPUs")[0].startswith(f"{hardware.usable_cpus()} usable")
     assert values(report, "model", "built-in")[0].startswith("checksum right, decodes")
     assert "CPU" in values(report, "gpu", "backends")[0]
     assert [t for t in troubles(report) if t[0] not in ("gpu", "library")] == []

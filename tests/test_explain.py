@@ -13,7 +13,7 @@ import pytest
 from program import Program
 
 from llmparams_cli.errors import ExitCode
-from llmparams_cli.units import percent
+from llmparams_cli.text.units import percent
 
 STORY = ("explain", "Tell me a story", "--seed", "5", "-n", "16", "--json")
 BEARS = "bear bear bear bear bear bear bear bear bear bear fox"

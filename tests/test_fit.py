@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from program import Program
 
-from llmparams_cli.engine import grammar
-from llmparams_cli.engine.chain import Sampler
-from llmparams_cli.engine.fit import Judge
-from llmparams_cli.engine.library import llama
-from llmparams_cli.engine.llama import Model
-from llmparams_cli.engine.recording import pointer
+from llmparams_cli.backends.llama.decoding.recording import pointer
+from llmparams_cli.backends.llama.native.handles import Model
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.sampling import grammar
+from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.backends.llama.tracing.fit import Judge
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.render.explanation.fit import _low_enough, _wide_enough

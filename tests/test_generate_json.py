@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from program import Program
 
-from llmparams_cli.engine.library import llama
+from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.models import builtin
 from llmparams_cli.params.table import PARAMS
 

@@ -9,18 +9,18 @@ import pytest
 from models import write_llama
 from program import Program
 
-from llmparams_cli.engine import chat
-from llmparams_cli.engine.generate import Engine
-from llmparams_cli.engine.interrupt import Interrupt
-from llmparams_cli.engine.library import llama
-from llmparams_cli.engine.llama import Model
+from llmparams_cli.backends.llama.decoding.generate import Engine
+from llmparams_cli.backends.llama.native.handles import Model
+from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.interrupt import Interrupt
 from llmparams_cli.models import builtin
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.models.resolve import resolve
 from llmparams_cli.params.settings import resolve as resolve_settings
 from llmparams_cli.protocol import Message, Stop, StopReason
+from llmparams_cli.templates import rendering
 
 CONTROL = 3  # tokenizer.ggml.token_type
 RAW = ("generate", "--raw", "--json", "-n", "1")
@@ -142,7 +142,7 @@ def test_control_tokens_in_a_message_stay_text() -> None:
 
                     def tokens(content: str, template: str = template) -> list[int]:
                         messages = [Message("system", content), Message("user", content)]
-                        return chat.prompt_tokens(model, template, messages, print)[0]
+                        return rendering.prompt_tokens(model, template, messages, print)[0]
 
                     def of_control(ids: list[int]) -> list[int]:
                         return [i for i in ids if i in control]
@@ -160,7 +160,7 @@ def test_the_program_hands_over_what_the_chat_module_makes(program: Program) -> 
     usage = program.call("generate", text, "--json", "-n", "1").json["usage"]
     model = Model(builtin.PATH, llama().llama_model_default_params())
     template = read_model(builtin.PATH).chat_template
-    tokens, _ = chat.prompt_tokens(model, template, [Message("user", text)], print)
+    tokens, _ = rendering.prompt_tokens(model, template, [Message("user", text)], print)
     model.close()
     assert usage["prompt_tokens"] == len(tokens)
 

@@ -14,8 +14,8 @@ from gguf import GGUFReader
 from models import write_gguf, write_llama
 from program import Program
 
-from llmparams_cli.engine.gpu import backends
-from llmparams_cli.engine.library import llama
+from llmparams_cli.backends.llama.host.devices import backends
+from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 from llmparams_cli.params.kinds import Choice, Number

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import encode, text, write_gguf, write_llama
 
-from llmparams_cli.engine import library
+from llmparams_cli.backends.llama.native import library
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models.gguf import (
     FILE_TYPES,

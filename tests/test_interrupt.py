@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from llmparams_cli.engine.interrupt import Interrupt, called_from_c
+from llmparams_cli.interrupt import Interrupt, called_from_c
 
 
 def test_the_second_ctrl_c_raises_but_not_in_what_c_calls(capfd: pytest.CaptureFixture[str]):

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmparams_cli.engine import gbnf, json_schema, regex
-from llmparams_cli.engine.grammar import Grammar
-from llmparams_cli.engine.library import llama
-from llmparams_cli.engine.llama import Model
+from llmparams_cli.backends.llama.native.handles import Model
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.sampling.grammar import Grammar
+from llmparams_cli.constraints import gbnf, json_schema, regex
 from llmparams_cli.models import builtin
 
 

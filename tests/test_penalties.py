@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmparams_cli.engine.penalties import Penalties, Window
+from llmparams_cli.backends.llama.sampling.penalties import Penalties, Window
 
 
 def test_frequency_counts_every_occurrence():

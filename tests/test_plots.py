@@ -16,11 +16,11 @@ import pytest
 from presets_world import write
 from program import COMMAND, Program
 
-from llmparams_cli.comparison import Sample, Variant
+from llmparams_cli.analysis.comparison import Sample, Variant
 from llmparams_cli.protocol import Finished, Stop, StopReason, Timing, Usage
 from llmparams_cli.render.plots.metrics import metrics
 from llmparams_cli.render.plots.sheet import DPI, Sheet, style
-from llmparams_cli.safe import one_line
+from llmparams_cli.text.safe import one_line
 
 SVG = "{http://www.w3.org/2000/svg}"
 STORY = ("explain", "Tell me a story.", "--seed", "5", "-n", "12")

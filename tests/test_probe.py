@@ -13,9 +13,10 @@ from models import write_llama
 from program import CHECKOUT, Program
 from rendering import Pipe
 
-from llmparams_cli.engine import library, probe, trial, weights
-from llmparams_cli.engine.probe import Finding
-from llmparams_cli.engine.weights import WeightMode
+from llmparams_cli.backends.llama.host import buffers, probe, trial
+from llmparams_cli.backends.llama.host.buffers import WeightMode
+from llmparams_cli.backends.llama.host.probe import Finding
+from llmparams_cli.backends.llama.native import library
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 
@@ -33,7 +34,7 @@ def broken(cache: Path) -> Pipe:
 
 
 def extra_buffers_or_skip() -> None:
-    if not weights.extra_buffers():
+    if not buffers.extra_buffers():
         pytest.skip("this llama.cpp has no extra buffer types")
 
 
@@ -273,8 +274,8 @@ def test_types_that_the_broken_path_does_not_take_are_not_blamed(faulty, tmp_pat
 
 LOGITS = """
 import sys
-from llmparams_cli.engine import trial, weights
-print(*trial.logits(trial.Path(sys.argv[1]), weights.WeightMode.REPACK))
+from llmparams_cli.backends.llama.host import buffers, trial
+print(*trial.logits(trial.Path(sys.argv[1]), buffers.WeightMode.REPACK))
 """
 SHAPES = {
     "rows that do not divide by 8": {"vocabulary": 301},

@@ -21,7 +21,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.models import builtin
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.receipts import identity, reading, store
+from llmparams_cli.records import identity, reading, store
 
 USAGE = ExitCode.USAGE
 RUN = ("generate", "Tell me a story", "-n", "6", "--seed", "3")

@@ -15,18 +15,18 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from oracle import Reference, truncation
+from oracle.candidates import Candidates
+from oracle.draws import Draw, Mirostat
+from oracle.history import Vocabulary
+from oracle.truncation import DynamicTemperature, TopNSigma, Typical, Xtc
 
-from llmparams_cli.engine.chain import Sampler, candidates
-from llmparams_cli.engine.generate import Engine
-from llmparams_cli.engine.interrupt import Interrupt
-from llmparams_cli.engine.library import llama
-from llmparams_cli.engine.llama import Model
-from llmparams_cli.engine.reference import Reference, truncation
-from llmparams_cli.engine.reference.candidates import Candidates
-from llmparams_cli.engine.reference.draws import Draw, Mirostat
-from llmparams_cli.engine.reference.history import Vocabulary
-from llmparams_cli.engine.reference.truncation import DynamicTemperature, TopNSigma, Typical, Xtc
+from llmparams_cli.backends.llama.decoding.generate import Engine
+from llmparams_cli.backends.llama.native.handles import Model
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.sampling.chain import Sampler, candidates
 from llmparams_cli.env import Environment
+from llmparams_cli.interrupt import Interrupt
 from llmparams_cli.models import builtin
 from llmparams_cli.models.resolve import resolve as resolve_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmparams_cli.safe import encodable, escape_json, one_line, printable
+from llmparams_cli.text.safe import encodable, escape_json, one_line, printable
 
 ANY_TEXT = st.text(st.characters())  # surrogates included
 # What the program can meet: UTF-8, and the bytes of an argument or a path that are not.

@@ -19,8 +19,8 @@ from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.protocol import Finished, Stop, StopReason, Timing, Token, Usage
-from llmparams_cli.receipts import reading
-from llmparams_cli.receipts.comparison import NEAR_TIE, Difference, Parting, Replay, Step
+from llmparams_cli.records import reading
+from llmparams_cli.records.comparison import NEAR_TIE, Difference, Parting, Replay, Step
 
 DIFFERENT, USAGE = ExitCode.DIFFERENT, ExitCode.USAGE
 GREEDY = ("generate", "Tell me a story", "-n", "20", "--temperature", "0", "--quiet")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from program import Program
 
-from llmparams_cli.spelling import joined, spelled
+from llmparams_cli.text.spelling import joined, spelled
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmparams_cli.engine.text import TextStream
+from llmparams_cli.text.stream import TextStream
 
 texts = st.text(alphabet=st.sampled_from("abé漢😀.\n"), max_size=40)
 stops = st.lists(st.text(alphabet="ab.é", min_size=1, max_size=4), max_size=3)

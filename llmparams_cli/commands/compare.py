@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmparams_cli.comparison import Variant, read_metric
+from llmparams_cli.analysis.comparison import Variant, read_metric
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import compare as job
@@ -153,7 +153,7 @@ def _prompt(
 
 
 def _write_page(env: Environment, file: str, found: list[job.Candidate]) -> None:
-    from llmparams_cli.engine.explain import MOST_SHOWN
+    from llmparams_cli.backends.llama.tracing.explain import MOST_SHOWN
     from llmparams_cli.render import html
     from llmparams_cli.render.html.draws import Recorded
 

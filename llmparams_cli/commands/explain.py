@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.commands.asking import refuse_unwanted, show_resolution, stop_reasons
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.explanation import Explanation
 from llmparams_cli.jobs import explain as job
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.prepare import prepare
@@ -187,7 +187,7 @@ def _plot(explanation: Explanation, at: int | None, top: int) -> Sheet:
 
 
 def _write_page(env: Environment, file: str, explanation: Explanation, top: int, at: int) -> None:
-    from llmparams_cli.engine.explain import MOST_SHOWN
+    from llmparams_cli.backends.llama.tracing.explain import MOST_SHOWN
     from llmparams_cli.render import html
     from llmparams_cli.render.html.draws import Recorded
 

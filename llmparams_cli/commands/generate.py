@@ -140,8 +140,8 @@ def _generate(
     env: Environment, prepared: Prepared, request: Request, renderer: Renderer, *, full: bool
 ) -> Run:
     """Drive the engine's events into the renderer; return how it began and ended."""
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.interrupt import Interrupt
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.interrupt import Interrupt
     from llmparams_cli.render.progress import ProgressBar
 
     with (

@@ -59,7 +59,7 @@ def command(
 
 def list_runs(env: Environment, search: str, count: int, *, as_json: bool) -> None:
     """Print the newest runs that have this text."""
-    from llmparams_cli.receipts import listing
+    from llmparams_cli.records import listing
     from llmparams_cli.render import log
     from llmparams_cli.render.json_output import write_json
 
@@ -74,7 +74,7 @@ def list_runs(env: Environment, search: str, count: int, *, as_json: bool) -> No
 
 def show(env: Environment, id: str | None, *, as_json: bool) -> None:
     """Print one run in full, or its receipt as it is."""
-    from llmparams_cli.receipts import reading, store
+    from llmparams_cli.records import reading, store
     from llmparams_cli.render import log
     from llmparams_cli.render.json_output import write_json
 
@@ -89,7 +89,7 @@ def show(env: Environment, id: str | None, *, as_json: bool) -> None:
 
 def clear(env: Environment, *, yes: bool) -> None:
     """Remove all runs, once the user has confirmed it."""
-    from llmparams_cli.receipts import store
+    from llmparams_cli.records import store
 
     known = len(store.ids(env))
     if not yes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from llmparams_cli.presets.nodes import MAX_DEPTH, TOO_DEEP, Mark, Node, Unreadable, scalar
-from llmparams_cli.safe import escape_json
+from llmparams_cli.text.safe import escape_json
 
 WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false|null")
 NEVER = re.compile("[\x00\ud800-\udfff]")  # no text for people: NUL and half a character

@@ -20,7 +20,7 @@ from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import numbered
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.nodes import Mark, Node
-from llmparams_cli.safe import one_line
+from llmparams_cli.text.safe import one_line
 
 PROGRAM = "Ollama"
 INSTRUCTIONS = ("from", "parameter", "system", "message", "template", "adapter", "license")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmparams_cli.presets.nodes import scalar
-from llmparams_cli.safe import one_line
+from llmparams_cli.text.safe import one_line
 
 
 def dump(values: Mapping[str, Any], description: str = "") -> str:

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.comparison import Metric, Sample, Variant, distinguished, measure
+from llmparams_cli.analysis.comparison import Metric, Sample, Variant, distinguished, measure
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.explain import draws
@@ -24,8 +24,8 @@ from llmparams_cli.presets.files import read_text, resolve
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
 
 if TYPE_CHECKING:
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.recording import Recording
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.backends.llama.decoding.recording import Recording
 
 MOST = 4096  # answers to one prompt
 DETAILED = 3000  # draws of which a page tells all
@@ -111,7 +111,7 @@ def _axis(env: Environment, text: str) -> list[Assignment]:
 
 
 def _seed(settings: Settings) -> int:
-    from llmparams_cli.engine.generate import draw_seed
+    from llmparams_cli.backends.llama.decoding.generate import draw_seed
 
     return draw_seed(settings)
 
@@ -180,8 +180,8 @@ def run(
     `watch` sees pieces and ends as they come, with the number of the answer: the samples of
     the first variant, then those of the second, …; then the same for the next prompt.
     """
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.interrupt import Interrupt
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.interrupt import Interrupt
 
     if len(found) * samples > MOST:
         raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
@@ -210,7 +210,7 @@ def _jobs(found: Sequence[Candidate], prompt: str, samples: int, raw: bool) -> I
 def _answers(
     engine: Engine, jobs: Sequence[Job], metrics: Sequence[Metric], watch: Watch, details: int
 ) -> list[Sample]:
-    from llmparams_cli.engine.compare import together
+    from llmparams_cli.backends.llama.decoding.compare import together
 
     started: dict[int, Started] = {}
     samples: dict[int, Sample] = {}
@@ -250,7 +250,7 @@ def _recordable(engine: Engine, jobs: Sequence[Job], details: int) -> Iterator[i
     """Numbers of the answers to record, the first of every variant before the second: as many
     as there is room for, should they become as long as they may and can be explained.
     """
-    from llmparams_cli.engine.compare import longest
+    from llmparams_cli.backends.llama.decoding.compare import longest
 
     room = RECORDED // (engine.model.n_vocab * FLOAT)
     by_sample = sorted(range(len(jobs)), key=lambda number: jobs[number].sample)

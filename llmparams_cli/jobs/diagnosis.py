@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmparams_cli import APP, PREFIX, __version__
-from llmparams_cli.engine import gpu, library, machine, probe, weights
+from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
+from llmparams_cli.backends.llama.native import library
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
 from llmparams_cli.models import builtin
@@ -22,7 +23,7 @@ from llmparams_cli.params.settings import resolve as resolve_settings
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import cascade, find
 from llmparams_cli.protocol import Check, Health
-from llmparams_cli.units import size_text
+from llmparams_cli.text.units import size_text
 
 # Instruction sets that make a difference: as the kernel and as llama.cpp calls them.
 INSTRUCTIONS = {
@@ -64,16 +65,16 @@ def _program() -> Iterator[Check]:
 
     yield Check("program", APP, __version__)
     yield Check("program", "Python", f"{platform.python_version()}, {sys.executable}")
-    yield Check("program", "system", f"{platform.system()} {machine.kernel()}")
+    yield Check("program", "system", f"{platform.system()} {hardware.kernel()}")
 
 
 def _processor() -> Iterator[Check]:
-    processor = machine.processor()
+    processor = hardware.processor()
     yield Check("machine", "processor", processor.model or "unknown")
     known = [flag for flag in INSTRUCTIONS if flag in processor.flags]
     yield Check("machine", "instructions", " ".join(known) or "unknown")
-    yield Check("machine", "CPUs", f"{machine.usable_cpus()} usable of {os.cpu_count()}")
-    free = machine.available_memory()
+    yield Check("machine", "CPUs", f"{hardware.usable_cpus()} usable of {os.cpu_count()}")
+    free = hardware.available_memory()
     yield Check("machine", "memory", f"{size_text(free)} free" if free else "unknown")
 
 
@@ -106,7 +107,7 @@ def _library() -> Iterator[Check]:
         yield Check("library", "llama.cpp", str(lib.llama_version(), "utf-8"))
     yield Check("library", "file", str(lib._lib._name))
     features = set(re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8")))
-    flags = machine.processor().flags
+    flags = hardware.processor().flags
     unused = [flag for flag, name in INSTRUCTIONS.items() if flag in flags and name not in features]
     built_for = " ".join(name for name in INSTRUCTIONS.values() if name in features) or "any CPU"
     if unused:
@@ -133,8 +134,8 @@ def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
         return
     working = [type for type, finding in findings.items() if not finding.failures]
     if working:
-        buffers = ", ".join(weights.extra_buffers())
-        yield Check("weights", "fast path", f"{' '.join(working)}: works ({buffers})")
+        names = ", ".join(buffers.extra_buffers())
+        yield Check("weights", "fast path", f"{' '.join(working)}: works ({names})")
     complaints: dict[str, list[str]] = {}
     for type, finding in findings.items():
         if finding.failures:
@@ -145,12 +146,12 @@ def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
 
 
 def _devices() -> Iterator[Check]:
-    yield Check("gpu", "backends", " ".join(gpu.backends()))
-    devices = [device for device in gpu.devices() if device.is_gpu]
-    for device in devices:
+    yield Check("gpu", "backends", " ".join(devices.backends()))
+    gpus = [device for device in devices.devices() if device.is_gpu]
+    for device in gpus:
         memory = f"{size_text(device.free)} free of {size_text(device.total)}"
         yield Check("gpu", device.name, f"{device.description}, {memory}")
-    if devices:
+    if gpus:
         return
     for file, (maker, option) in GPU_DRIVERS.items():
         if Path(file).exists():

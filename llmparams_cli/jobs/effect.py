@@ -24,8 +24,8 @@ from llmparams_cli.protocol import (
 )
 
 if TYPE_CHECKING:
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.recording import Recording
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.backends.llama.decoding.recording import Recording
 
 # Every other sampler is off, so that what is seen is this parameter's doing.
 OFF = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 1.0}
@@ -102,10 +102,10 @@ NO_TRIALS = {
 
 def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     """How much is left to chance at each value, and how much the draws change."""
-    from llmparams_cli.engine.chain import Sampler
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.interrupt import Interrupt
-    from llmparams_cli.engine.survey import survey
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.backends.llama.sampling.chain import Sampler
+    from llmparams_cli.backends.llama.tracing.survey import survey
+    from llmparams_cli.interrupt import Interrupt
 
     trial = TRIALS[param.name]
     with (
@@ -132,7 +132,7 @@ def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
 
 def _record(env: Environment, engine: Engine, recording: Recording, text: str) -> list[int]:
     """Let the model tell a story, or give it this text as its own. The prompt's token ids."""
-    from llmparams_cli.engine.forced import force
+    from llmparams_cli.backends.llama.decoding.forced import force
 
     settings = trial_settings(env, seed=7, temperature=0.8)
     request = Request((Message("user", PROMPT),), settings)

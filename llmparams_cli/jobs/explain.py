@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from llmparams_cli.analysis.explanation import Explanation, Fit, NearStop, TokenView, WhatIf
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.explanation import Explanation, Fit, NearStop, TokenView, WhatIf
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
@@ -26,9 +26,9 @@ from llmparams_cli.presets.find import find
 from llmparams_cli.protocol import Finished, Request, Started, Stop, StopReason
 
 if TYPE_CHECKING:
-    from llmparams_cli.engine.explain import Replay
-    from llmparams_cli.engine.generate import Conversation, Engine
-    from llmparams_cli.engine.recording import Recording
+    from llmparams_cli.backends.llama.decoding.generate import Conversation, Engine
+    from llmparams_cli.backends.llama.decoding.recording import Recording
+    from llmparams_cli.backends.llama.tracing.explain import Replay
 
 FLAG = Origin(Source.FLAG, "--what-if")
 TOP = 8  # candidates of every draw, at least
@@ -60,9 +60,9 @@ def explain(
     progress: Progress,
 ) -> Explanation:
     """Generate, then look at it from all sides. `go_on` decodes the other branches too."""
-    from llmparams_cli.engine import grammar
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.interrupt import Interrupt
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.backends.llama.sampling import grammar
+    from llmparams_cli.interrupt import Interrupt
 
     for other in others:
         grammar.refuse_schema(other.settings, env.note)
@@ -141,7 +141,7 @@ def _watched(engine: Engine) -> Watched:
 
 
 def _replay(engine: Engine, recording: Recording, settings: Settings, started: Started) -> Replay:
-    from llmparams_cli.engine.explain import Replay
+    from llmparams_cli.backends.llama.tracing.explain import Replay
 
     return Replay(
         engine.model,
@@ -271,10 +271,10 @@ def fit(
     env: Environment, prepared: Prepared, request: Request, text: str, progress: Progress
 ) -> Fit:
     """Force `text` as the answer, and measure which settings admit it."""
-    from llmparams_cli.engine.fit import Judge, admitted, removals
-    from llmparams_cli.engine.forced import force
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.interrupt import Interrupt
+    from llmparams_cli.backends.llama.decoding.forced import force
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
+    from llmparams_cli.interrupt import Interrupt
 
     settings = request.settings
     with (

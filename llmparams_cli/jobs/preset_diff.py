@@ -52,9 +52,9 @@ def _effect(
     prompt: str,
     tokens: int,
 ) -> tuple[Divergence, ...]:
-    from llmparams_cli.engine.divergence import along
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.interrupt import Interrupt
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.backends.llama.tracing.divergence import along
+    from llmparams_cli.interrupt import Interrupt
 
     system = preset.system.text if preset.system else ""
     user = Message("user", prompt)

@@ -13,6 +13,7 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError, UsageError
+from llmparams_cli.files import write_whole
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Source, resolve
 from llmparams_cli.presets import template
@@ -23,8 +24,7 @@ from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.presets.files import shipped_directory, shown
 from llmparams_cli.presets.find import SUFFIXES, Found, find, nearest
 from llmparams_cli.presets.write import Preset, to_yaml
-from llmparams_cli.receipts import reading, store
-from llmparams_cli.storage import write_whole
+from llmparams_cli.records import reading, store
 
 SCHEMA = "preset.schema.json"
 EDITORS = ("VISUAL", "EDITOR")

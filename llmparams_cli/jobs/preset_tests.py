@@ -32,8 +32,8 @@ def run(env: Environment, name: str, model: str | None, progress: Progress) -> I
 
     Values come from all layers, as in `generate --preset NAME`; each run has its own seed.
     """
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.interrupt import Interrupt
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.interrupt import Interrupt
 
     todo = cases(env, name)
     prepared = prepare(env, [name], {"model": model})

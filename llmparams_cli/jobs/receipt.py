@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from llmparams_cli import __version__
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.files import write_whole
 from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.presets.files import resolve
 from llmparams_cli.protocol import Finished, Request, Started
-from llmparams_cli.receipts import document, identity, store
-from llmparams_cli.storage import write_whole
+from llmparams_cli.records import document, identity, store
 
 Progress = Callable[[str, float], None]
 
@@ -99,7 +99,7 @@ def make(
 
 def adapters(settings: Settings) -> list[Path]:
     """The files of the LoRA adapters."""
-    from llmparams_cli.engine.placement import lora_adapters
+    from llmparams_cli.backends.llama.host.placement import lora_adapters
 
     return [path for path, _scale in lora_adapters(settings)]
 
@@ -108,12 +108,13 @@ def circumstances(
     env: Environment, model: ResolvedModel, settings: Settings, context: int, cached_tokens: int
 ) -> dict[str, Any]:
     """All beside the model and the settings that decides how sums are rounded."""
-    from llmparams_cli.engine import gpu, library, machine
+    from llmparams_cli.backends.llama.host import devices, hardware
+    from llmparams_cli.backends.llama.native import library
 
     lib = library.llama()
     features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
     on_gpu = lib.llama_supports_gpu_offload()
-    threads = settings["threads"] or machine.usable_cpus()
+    threads = settings["threads"] or hardware.usable_cpus()
     batch_size = min(settings["batch_size"], context)
     return {
         "program": __version__,
@@ -123,8 +124,10 @@ def circumstances(
             "build": " ".join(features),
         },
         "device": {
-            "processor": machine.processor().model,
-            "gpus": [device.description for device in gpu.devices() if on_gpu and device.is_gpu],
+            "processor": hardware.processor().model,
+            "gpus": [
+                device.description for device in devices.devices() if on_gpu and device.is_gpu
+            ],
             "threads": threads,
             "threads_batch": settings["threads_batch"] or threads,
             "weights": _weights(env, model),
@@ -140,8 +143,8 @@ def circumstances(
 
 def _weights(env: Environment, model: ResolvedModel) -> str:
     """Where quantised weights are: names of buffer types; empty for plain memory."""
-    from llmparams_cli.engine import probe, weights
-    from llmparams_cli.engine.weights import REPACK, WeightMode
+    from llmparams_cli.backends.llama.host import buffers, probe
+    from llmparams_cli.backends.llama.host.buffers import REPACK, WeightMode
 
     types = probe.with_fast_path(model.header.tensor_types())
     if not types:
@@ -151,7 +154,7 @@ def _weights(env: Environment, model: ResolvedModel) -> str:
     modes = {finding.mode if finding else WeightMode.PLAIN for finding in found}
     if WeightMode.PLAIN in modes:
         return ""
-    return REPACK if WeightMode.REPACK in modes else " ".join(weights.extra_buffers())
+    return REPACK if WeightMode.REPACK in modes else " ".join(buffers.extra_buffers())
 
 
 def _target(env: Environment, text: str) -> Path:

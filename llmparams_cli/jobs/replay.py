@@ -20,15 +20,9 @@ from llmparams_cli.presets import values
 from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
-from llmparams_cli.receipts import identity, reading, store
-from llmparams_cli.receipts.comparison import (
-    CUT_OFF,
-    Difference,
-    Replay,
-    compare,
-    first_difference,
-)
-from llmparams_cli.receipts.reading import File, Receipt
+from llmparams_cli.records import identity, reading, store
+from llmparams_cli.records.comparison import CUT_OFF, Difference, Replay, compare, first_difference
+from llmparams_cli.records.reading import File, Receipt
 
 Progress = Callable[[str, float], None]
 
@@ -131,8 +125,8 @@ def _generate(
     settings: Settings,
     progress: Progress,
 ) -> tuple[Started, Finished]:
-    from llmparams_cli.engine.generate import Engine
-    from llmparams_cli.engine.interrupt import Interrupt
+    from llmparams_cli.backends.llama.decoding.generate import Engine
+    from llmparams_cli.interrupt import Interrupt
 
     request = Request(
         receipt.messages,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.errors import ModelError
-from llmparams_cli.units import size_text
+from llmparams_cli.text.units import size_text
 
 # Bounds that no real model comes near: they keep a hostile file from costing time or memory.
 MAX_HEADER = 256 << 20

@@ -23,7 +23,7 @@ from llmparams_cli.models.ggml_types import (
     TENSOR_TYPES_BY_NAME,
     TensorType,
 )
-from llmparams_cli.units import size_text
+from llmparams_cli.text.units import size_text
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)

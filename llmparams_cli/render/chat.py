@@ -18,7 +18,7 @@ from llmparams_cli.render.summary import (
     was_cut_off,
 )
 from llmparams_cli.render.terminal import TerminalRenderer, columns
-from llmparams_cli.safe import encodable, one_line, printable
+from llmparams_cli.text.safe import encodable, one_line, printable
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _WIDEST_BAR = 72

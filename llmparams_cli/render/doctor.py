@@ -14,7 +14,7 @@ from llmparams_cli.protocol import Check, Health
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import BOLD, GREEN, RED, YELLOW, styled
 from llmparams_cli.render.terminal import columns
-from llmparams_cli.safe import encodable, one_line
+from llmparams_cli.text.safe import encodable, one_line
 
 NAME = 16  # columns: llama-cpp-python
 WIDEST = 100

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.render.terminal import Row, columns, table
-from llmparams_cli.safe import encodable, one_line, printable
+from llmparams_cli.text.safe import encodable, one_line, printable
 
 ID = 6  # columns: the part of an id that no other run shares
 DATE = len("2026-11-24 04:15")

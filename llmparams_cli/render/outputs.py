@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.files import write_whole
 from llmparams_cli.presets.files import resolve
-from llmparams_cli.safe import encodable
-from llmparams_cli.storage import write_whole
+from llmparams_cli.text.safe import encodable
 
 STDOUT = "-"
 IN_A_BROWSER = ": open it in a browser"

@@ -15,8 +15,8 @@ from llmparams_cli.protocol import ParamEffect
 from llmparams_cli.render.bars import bar
 from llmparams_cli.render.styles import BOLD, DIM, styled
 from llmparams_cli.render.terminal import columns
-from llmparams_cli.safe import encodable
-from llmparams_cli.units import short_text
+from llmparams_cli.text.safe import encodable
+from llmparams_cli.text.units import short_text
 
 NAME, DEFAULT, ALLOWED = 21, 10, 22  # columns of the list
 ONE_LINE_EACH = 130  # from this width on, the meaning stands on the same line

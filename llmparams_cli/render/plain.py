@@ -10,7 +10,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, Piece, Started
 from llmparams_cli.render.summary import effect_lines, separator, statistics, stop_text, was_cut_off
-from llmparams_cli.safe import encodable
+from llmparams_cli.text.safe import encodable
 
 
 class Answer:

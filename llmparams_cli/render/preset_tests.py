@@ -10,7 +10,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import GREEN, RED, styled
-from llmparams_cli.safe import encodable, one_line
+from llmparams_cli.text.safe import encodable, one_line
 
 
 def show(env: Environment, results: Iterable[Result]) -> list[Result]:

@@ -14,7 +14,7 @@ from llmparams_cli.presets.write import Preset, plain, to_yaml
 from llmparams_cli.protocol import PresetDiff
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.terminal import Row, columns, table
-from llmparams_cli.safe import encodable, one_line
+from llmparams_cli.text.safe import encodable, one_line
 
 GAP = 2
 LONGEST_VALUE = 40

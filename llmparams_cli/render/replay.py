@@ -8,7 +8,7 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.render.styles import BOLD, GREEN, YELLOW, styled
-from llmparams_cli.safe import encodable, one_line, printable
+from llmparams_cli.text.safe import encodable, one_line, printable
 
 CONTEXT = 60  # characters that are shown before the first difference
 

@@ -10,7 +10,7 @@ from llmparams_cli.params.kinds import Words
 from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings
 from llmparams_cli.params.table import PARAMS, by_group
 from llmparams_cli.presets.document import Placed
-from llmparams_cli.safe import encodable, one_line
+from llmparams_cli.text.safe import encodable, one_line
 
 _NAME = max(map(len, PARAMS)) + 2  # columns, with the indentation
 _GAP = 2  # between columns

@@ -19,7 +19,7 @@ from llmparams_cli.protocol import Finished, Piece, Started, Token
 from llmparams_cli.render.plain import Answer
 from llmparams_cli.render.styles import BOLD, DIM, RESET, styled
 from llmparams_cli.render.summary import effect_lines, fold, separator, statistics
-from llmparams_cli.safe import printable
+from llmparams_cli.text.safe import printable
 
 _BACK = "\b"
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from llmparams_cli.engine import library, machine
+from llmparams_cli.backends.llama.host import hardware
+from llmparams_cli.backends.llama.native import library
 from llmparams_cli.models import builtin
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
@@ -46,8 +47,8 @@ print(llm("hi", max_tokens=1, temperature=0)["choices"][0]["text"])
 """
 # What llmparams does by itself where the library's fast path for quantised weights crashes.
 FALLBACK = """
-from llmparams_cli.engine import probe, weights
-probe.choose = lambda *_: weights.WeightMode.PLAIN
+from llmparams_cli.backends.llama.host import buffers, probe
+probe.choose = lambda *_: buffers.WeightMode.PLAIN
 from llmparams_cli.cli import main
 main()
 """
@@ -320,7 +321,7 @@ def main() -> None:
     parser.add_argument("--llama-bin", type=Path, required=True, help="llama.cpp's programs")
     parser.add_argument("--llm", default="llm", help="the program llm")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="for models")
-    parser.add_argument("--threads", type=int, default=machine.usable_cpus())
+    parser.add_argument("--threads", type=int, default=hardware.usable_cpus())
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="part of a row's name")
     given = parser.parse_args()
@@ -338,7 +339,8 @@ def main() -> None:
         if given.only in case.name:
             print(measure(case), flush=True)
     print(
-        f"\n{machine.processor().model}, {given.threads} threads, Python {sys.version.split()[0]}, "
+        f"\n{hardware.processor().model}, {given.threads} threads, "
+        f"Python {sys.version.split()[0]}, "
         f"llama-cpp-python {library.version()}; load average {os.getloadavg()[0]:.1f}."
     )
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.engine import chat, grammar, placement
-from llmparams_cli.engine.chain import Sampler
-from llmparams_cli.engine.decode import Branch, Group, decode
-from llmparams_cli.engine.interrupt import Interrupt
-from llmparams_cli.engine.library import llama
-from llmparams_cli.engine.llama import Context, Model
+from llmparams_cli.backends.llama.decoding.decode import Branch, Group, decode
+from llmparams_cli.backends.llama.host import placement
+from llmparams_cli.backends.llama.native.handles import Context, Model
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.sampling import grammar
+from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.interrupt import Interrupt
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.protocol import Message, Stop, StopReason
+from llmparams_cli.templates import rendering
 
 MAX_TOKENS = 300
 DONE = Stop(StopReason.MAX_TOKENS, "")
@@ -54,7 +56,7 @@ class Asker:
         if isinstance(prompt, str):
             return self.model.tokenize(prompt, begin=True)
         messages = [Message(message["role"], message["content"]) for message in prompt]
-        return chat.prompt_tokens(self.model, self._template, messages, print)[0]
+        return rendering.prompt_tokens(self.model, self._template, messages, print)[0]
 
     def ask(
         self,

@@ -27,9 +27,9 @@ import svg
 import wellformed
 from asking import Asker
 
-from llmparams_cli.engine.chain import candidates
-from llmparams_cli.engine.library import llama
-from llmparams_cli.engine.penalties import Penalties, PenaltyStage
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.sampling.chain import candidates
+from llmparams_cli.backends.llama.sampling.penalties import Penalties, PenaltyStage
 from llmparams_cli.models import builtin
 
 PROMPT = [{"role": "user", "content": "Tell me a story."}]

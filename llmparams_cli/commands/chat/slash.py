@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmparams_cli.commands.params import find as find_parameter
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.files import write_whole
 from llmparams_cli.jobs.chat import export, sessions
 from llmparams_cli.jobs.chat.choices import Choices, changes, is_live, live, portable
 from llmparams_cli.jobs.chat.entries import configured
@@ -25,7 +26,6 @@ from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.presets.find import available
-from llmparams_cli.storage import write_whole
 
 if TYPE_CHECKING:
     from llmparams_cli.commands.chat.repl import Repl

@@ -11,7 +11,7 @@ from llmparams_cli.jobs.resolution import resolution
 from llmparams_cli.presets.catalog import flattened
 from llmparams_cli.render import presets as view
 from llmparams_cli.render import settings_view
-from llmparams_cli.safe import encodable
+from llmparams_cli.text.safe import encodable
 
 HELP = typer.core.TyperCommand
 

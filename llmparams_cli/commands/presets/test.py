@@ -9,13 +9,13 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
+from llmparams_cli.files import write_whole
 from llmparams_cli.jobs import preset_tests
 from llmparams_cli.presets.catalog import listed
 from llmparams_cli.presets.files import resolve
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.render import preset_tests as view
 from llmparams_cli.render.progress import ProgressBar
-from llmparams_cli.storage import write_whole
 
 HELP = typer.core.TyperCommand
 

@@ -27,7 +27,7 @@ from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.protocol import Stop, StopReason, Usage
-from llmparams_cli.safe import escape_json
+from llmparams_cli.text.safe import escape_json
 
 FORMAT = 1
 

@@ -6,7 +6,7 @@ import json
 
 from llmparams_cli.jobs.chat.transcript import Transcript, Turn
 from llmparams_cli.protocol import StopReason
-from llmparams_cli.safe import escape_json, printable
+from llmparams_cli.text.safe import escape_json, printable
 
 
 def as_json(transcript: Transcript, name: str, model: str, system: str) -> str:

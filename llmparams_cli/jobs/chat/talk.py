@@ -12,10 +12,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.engine.interrupt import Interrupt
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ContextOverflow, UsageError
-from llmparams_cli.explanation import Explanation
+from llmparams_cli.interrupt import Interrupt
 from llmparams_cli.jobs.chat.choices import Choices, configure, live
 from llmparams_cli.jobs.chat.entries import (
     Answered,
@@ -44,8 +44,8 @@ from llmparams_cli.protocol import (
 )
 
 if TYPE_CHECKING:
-    from llmparams_cli.engine.answer import Progress
-    from llmparams_cli.engine.generate import Conversation, Engine
+    from llmparams_cli.backends.llama.decoding.answer import Progress
+    from llmparams_cli.backends.llama.decoding.generate import Conversation, Engine
 
 RESERVE = 4  # a quarter of the context at most is kept free for the answer
 AFTER_DROPPING = 2  # half of it is filled then, so that not every further turn drops one
@@ -234,8 +234,8 @@ class Chat:
 
     def _load(self, settings: Settings) -> Engine:
         """The model, and the size of the context, that these settings ask for."""
-        from llmparams_cli.engine.generate import Engine
-        from llmparams_cli.engine.placement import context_size
+        from llmparams_cli.backends.llama.decoding.generate import Engine
+        from llmparams_cli.backends.llama.host.placement import context_size
 
         wanted = self._of_model(self.prepared)
         if self._engine is None or wanted != self._loaded:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llmparams_cli.env import Environment
-from llmparams_cli.render.cells import GAP, cells, cut, pad, squeeze
+from llmparams_cli.text.width import GAP, cells, cut, pad, squeeze
 
 SHORTEST_NAME = 6  # columns
 

@@ -7,11 +7,11 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from llmparams_cli.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
+from llmparams_cli.analysis.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.json_output import parameters_object, write_json
-from llmparams_cli.safe import encodable, printable
+from llmparams_cli.text.safe import encodable, printable
 
 
 def show_json(env: Environment, variants: Sequence[Variant], settings: Sequence[Settings]) -> None:

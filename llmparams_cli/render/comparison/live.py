@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece
 from llmparams_cli.render.terminal import columns
-from llmparams_cli.safe import one_line, printable
+from llmparams_cli.text.safe import one_line, printable
 
 if TYPE_CHECKING:
     from rich.columns import Columns

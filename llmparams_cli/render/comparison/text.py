@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmparams_cli.comparison import Variant, side_by_side
+from llmparams_cli.analysis.comparison import Variant, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar
-from llmparams_cli.render.cells import cells, cut, squeeze
 from llmparams_cli.render.comparison.blocks import Column, blocks, width
 from llmparams_cli.render.comparison.tree import tree
 from llmparams_cli.render.styles import BOLD, styled
 from llmparams_cli.render.terminal import room
-from llmparams_cli.safe import encodable, one_line, printable
-from llmparams_cli.units import short_number
+from llmparams_cli.text.safe import encodable, one_line, printable
+from llmparams_cli.text.units import short_number
+from llmparams_cli.text.width import cells, cut, squeeze
 
 LONGEST_TEXT = 320  # columns of a sample where there are several
 PICTURED = ("entropy", "distinct-2", "agreement", "tokens")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from llmparams_cli.comparison import Branch, Fork, forks
+from llmparams_cli.analysis.comparison import Branch, Fork, forks
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Token
-from llmparams_cli.render.cells import GAP, cells, cut, ending, pad
 from llmparams_cli.render.terminal import room
-from llmparams_cli.safe import one_line
-from llmparams_cli.units import percent
+from llmparams_cli.text.safe import one_line
+from llmparams_cli.text.units import percent
+from llmparams_cli.text.width import GAP, cells, cut, ending, pad
 
 TOKEN = 20  # columns for a token and its probability
 BEFORE = 40  # of the text before a fork

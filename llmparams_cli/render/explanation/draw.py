@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from llmparams_cli.analysis.explanation import Explanation, Penalised, Stage, TokenView
 from llmparams_cli.env import Environment
-from llmparams_cli.explanation import Explanation, Penalised, Stage, TokenView
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.bars import bar
-from llmparams_cli.render.cells import cells, cut, pad
 from llmparams_cli.render.explanation.view import REMOVED, View, quoted, share_text, token_name
 from llmparams_cli.render.styles import BOLD, DIM, GREEN
 from llmparams_cli.render.summary import fold
-from llmparams_cli.safe import one_line
+from llmparams_cli.text.safe import one_line
+from llmparams_cli.text.width import cells, cut, pad
 
 SHORTEST_TOKEN = 8  # columns
 LOGIT = 8  # columns

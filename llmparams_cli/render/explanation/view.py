@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Iterable
 
 from llmparams_cli.env import Environment
-from llmparams_cli.render.cells import wrap
 from llmparams_cli.render.styles import styled
 from llmparams_cli.render.terminal import columns, room
-from llmparams_cli.safe import encodable, one_line
-from llmparams_cli.units import percent
+from llmparams_cli.text.safe import encodable, one_line
+from llmparams_cli.text.units import percent
+from llmparams_cli.text.width import wrap
 
 LONGEST_TOKEN = 16  # columns
 REMOVED = "·"

@@ -27,12 +27,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.comparison import Variant
-from llmparams_cli.explanation import Explanation
+from llmparams_cli.analysis.comparison import Variant
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.html import compare, explain
 from llmparams_cli.render.html.draws import Recorded
-from llmparams_cli.safe import printable
+from llmparams_cli.text.safe import printable
 
 SHARED = ("distribution", "elements", "answer", "draw")  # scripts, in their order
 OWN = {"explain": ("explain",), "compare": ("diff", "plots", "compare")}

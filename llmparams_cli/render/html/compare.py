@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from llmparams_cli.comparison import Fork, Sample, Variant, forks, side_by_side
+from llmparams_cli.analysis.comparison import Fork, Sample, Variant, forks, side_by_side
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Token
 from llmparams_cli.render.html.draws import Recorded, answer, pieces, short

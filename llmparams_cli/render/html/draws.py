@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import compress, groupby
 from typing import Any
 
-from llmparams_cli.explanation import Explanation, Stage, TokenView
+from llmparams_cli.analysis.explanation import Explanation, Stage, TokenView
 from llmparams_cli.params.conflicts import SWITCHED_ON
 from llmparams_cli.params.settings import Settings
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.explanation import Explanation, TokenView
+from llmparams_cli.analysis.explanation import Explanation, TokenView
 from llmparams_cli.render.plots.sheet import (
     DEEP,
     FAINT,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from llmparams_cli.comparison import Variant
+from llmparams_cli.analysis.comparison import Variant
 from llmparams_cli.render.plots.measured import (
     ANSWER,
     LONGEST_NAME,
@@ -31,7 +31,7 @@ from llmparams_cli.render.plots.sheet import (
     legend_rows,
     shortened,
 )
-from llmparams_cli.units import short_number
+from llmparams_cli.text.units import short_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.comparison import Variant
+from llmparams_cli.analysis.comparison import Variant
 from llmparams_cli.render.plots.measured import (
     ANSWER,
     LONGEST_NAME,

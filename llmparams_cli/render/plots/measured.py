@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.comparison import Variant
+from llmparams_cli.analysis.comparison import Variant
 from llmparams_cli.render.plots.sheet import SIZE, fitting
 
 if TYPE_CHECKING:

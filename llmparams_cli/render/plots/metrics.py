@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from llmparams_cli.comparison import Variant
+from llmparams_cli.analysis.comparison import Variant
 from llmparams_cli.params.kinds import Number
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.render.plots.bars import bars

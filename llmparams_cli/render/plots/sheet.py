@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli import APP
-from llmparams_cli.safe import one_line
+from llmparams_cli.text.safe import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.explanation import Explanation, Stage, TokenView
+from llmparams_cli.analysis.explanation import Explanation, Stage, TokenView
 from llmparams_cli.render.plots.sheet import (
     BAND,
     DEEP,
@@ -21,9 +21,9 @@ from llmparams_cli.render.plots.sheet import (
     legend_rows,
     quoted,
 )
-from llmparams_cli.safe import one_line
-from llmparams_cli.spelling import joined
-from llmparams_cli.units import percent
+from llmparams_cli.text.safe import one_line
+from llmparams_cli.text.spelling import joined
+from llmparams_cli.text.units import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,1 @@
+"""What was recorded, looked at: pure functions and their results."""

@@ -1,0 +1,8 @@
+"""llama.cpp through its C API: the only room that knows of handles and pointers.
+
+native    the C library: loading it, its log, its crashes; model and context
+host      this machine: processors, memory, devices, fast paths, where a model goes
+sampling  from logits to a token: the chain of samplers, penalties, grammars
+decoding  from prompts to answers: the loop and what runs in it
+tracing   recorded logits, drawn from again: what stages and settings did
+"""

@@ -1,0 +1,1 @@
+"""From prompts to answers: the loop and what runs in it."""

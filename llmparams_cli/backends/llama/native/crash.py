@@ -1,0 +1,94 @@
+"""The last line of defence: a signal raised inside the library ends in one clear line.
+
+llama.cpp aborts the process on a failed assertion, and a damaged model or a library
+built for another processor can fault. Python cannot catch either. A C-level handler can
+still say what happened, and leave with a documented exit code instead of a core dump.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from llmparams_cli.backends.llama.native.library import ggml, log
+from llmparams_cli.errors import ExitCode
+from llmparams_cli.interrupt import called_from_c
+
+SIGNALS = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL")
+SET_TERMINATE = "_ZSt13set_terminatePFvvE"  # std::set_terminate
+ASSERTIONS = {  # by a part of their text: what they mean for the file at hand
+    "id_to_token.size() == token_to_id.size()": "its vocabulary has a token twice",
+}
+CAUSES = {
+    "SIGILL": "the library was built for another processor",
+    "SIGBUS": "the model file changed or its disk failed while it was read",
+}
+
+
+@dataclass
+class _Activity:
+    text: str = "running the model"
+    exit_code: ExitCode = ExitCode.BACKEND
+
+
+_now = _Activity()
+_handlers: list[object] = []  # C keeps pointers to them
+_stderr = 2  # replaced by a duplicate: file descriptor 2 is elsewhere while a grammar is parsed
+
+
+@contextmanager
+def during(text: str, exit_code: ExitCode = ExitCode.BACKEND) -> Iterator[None]:
+    """Name what is being done, for the message should the library crash in it."""
+    before = _now.text, _now.exit_code
+    _now.text, _now.exit_code = text, exit_code
+    try:
+        yield
+    finally:
+        _now.text, _now.exit_code = before
+
+
+def guard() -> None:
+    """Install the handlers, once.
+
+    They run Python in a signal handler, which is sound here: ctypes has released the
+    interpreter's lock around the C call that faulted, and the process ends at once.
+    """
+    global _stderr
+    if _handlers or os.name != "posix":
+        return
+    _stderr = os.dup(2)
+    # A failed assertion hands its text to this function, and aborts after it.
+    told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(
+        called_from_c(lambda text: log.add(0, text + b"\n", None))
+    )
+    ggml().ggml_set_abort_callback(told)
+    thrown = ctypes.CFUNCTYPE(None)(_uncaught)
+    with suppress(OSError, AttributeError):  # another C++ library: its own message stays
+        ctypes.CDLL("libstdc++.so.6")[SET_TERMINATE](thrown)
+    libc = ctypes.CDLL(None)
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(_die)
+    libc.signal.argtypes = [ctypes.c_int, ctypes.CFUNCTYPE(None, ctypes.c_int)]
+    libc.signal.restype = ctypes.c_void_p
+    for name in SIGNALS:
+        libc.signal(getattr(signal, name), handler)
+    _handlers.extend([handler, told, thrown])
+
+
+def _uncaught() -> None:
+    """Stand in for C++'s last handler, which prints lines of its own."""
+    log.add(0, b"an error of C++ that nothing caught; the file may be damaged\n", None)
+    os.abort()
+
+
+def _die(number: int) -> None:
+    name = signal.Signals(number).name
+    complaint = log.complaint()
+    known = (meaning for part, meaning in ASSERTIONS.items() if part in complaint)
+    reason = CAUSES.get(name) or next(known, complaint) or "it gave no reason"
+    line = f"llmparams: error: llama.cpp crashed ({name}) while {_now.text}: {reason}"
+    os.write(_stderr, (line.replace("\n", " ") + "\n").encode("utf-8", "replace"))
+    os._exit(_now.exit_code)

@@ -1,0 +1,164 @@
+"""llama.cpp's shared library, without the weight of its Python package.
+
+`import llama_cpp` takes seven times as long as the low-level module inside it, which
+is all that this program uses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from llmparams_cli.errors import BackendError
+from llmparams_cli.interrupt import called_from_c
+from llmparams_cli.text.safe import printable
+
+PACKAGE = "llama_cpp"
+VERSION = "0.3.36"  # the one that pyproject.toml asks for
+# Some releases of GCC miscompile the AMX code unless told to keep dead stores.
+BUILD_FLAGS = "-fno-dse -fno-tree-dse"
+LEVEL_DEBUG, LEVEL_CONTINUED = 1, 5  # enum ggml_log_level
+
+
+class Log:
+    """The last lines that the library logged. They hold texts of model files: untrusted."""
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=200)
+        self.sink: Callable[[str], None] | None = None  # takes every line as it comes
+        self.callback: Any = None  # the C side of `add`, which must stay alive
+        self._partial = ""
+        self._level = 0
+
+    @called_from_c
+    def add(self, level: int, text: bytes, _user_data: object) -> None:
+        """Receive a fragment; the library ends a line when it has all of it."""
+        self._level = self._level if level == LEVEL_CONTINUED else level
+        if self._level == LEVEL_DEBUG:
+            return
+        self._partial += text.decode("utf-8", "replace")
+        *lines, self._partial = self._partial.split("\n")
+        self.lines.extend(line for line in lines if line.strip(". "))
+        if self.sink:
+            for line in lines:
+                self.sink(printable(line) + "\n")
+
+    def complaint(self) -> str:
+        """The most telling of the last lines: what went wrong, without function names."""
+        telling = [line for line in self.lines if "error" in line or "fail" in line]
+        line = (telling or [*self.lines, ""])[0 if telling else -1]
+        return line.split(": ", 1)[-1].strip()
+
+
+log = Log()
+
+
+def package_dir() -> Path:
+    """Where llama-cpp-python is installed."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise BackendError(
+            "llama-cpp-python is not installed in this environment",
+            install_command(),
+        )
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+@cache
+def llama() -> Any:
+    """The binding's low-level module, its log already redirected to `log`."""
+    # ggml starts a debugger on a failed assertion unless told otherwise before loading.
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+    module = _import_low_level()
+    log.callback = module.llama_log_callback(log.add)
+    module.llama_log_set(log.callback, None)
+    module.llama_backend_init()
+    return module
+
+
+def _import_low_level() -> Any:
+    """Import `llama_cpp.llama_cpp` without running the package's own `__init__`, which takes
+    long and takes over the log.
+    """
+    name = f"{PACKAGE}.{PACKAGE}"
+    if PACKAGE in sys.modules:
+        return importlib.import_module(name)
+    bare = ModuleType(PACKAGE)
+    bare.__path__ = [str(package_dir())]
+    sys.modules[PACKAGE] = bare
+    try:
+        return importlib.import_module(name)
+    except (OSError, RuntimeError, ImportError, AttributeError) as error:
+        raise BackendError(
+            f"llama.cpp's library does not load: {error}", install_command(again=True)
+        ) from error
+    finally:
+        # Whoever needs the whole package later gets it.
+        del sys.modules[PACKAGE]
+
+
+@cache
+def ggml() -> ctypes.CDLL:
+    """libggml-base, the very copy that libllama is linked to (see `path_of`)."""
+    llama()
+    return ctypes.CDLL(path_of("ggml-base"))
+
+
+@cache
+def ggml_registry() -> ctypes.CDLL:
+    """libggml: the list of backends and devices."""
+    llama()
+    return ctypes.CDLL(path_of("ggml"))
+
+
+def function(address: Any, result: Any, *arguments: Any) -> Any:
+    """A function of one of these libraries, its ctypes signature declared."""
+    address.restype, address.argtypes = result, arguments
+    return address
+
+
+def path_of(stem: str) -> str:
+    """The file that libllama itself depends on.
+
+    Wheels carry libX.so, libX.so.0 and libX.so.0.N as separate copies; opening another
+    one than libllama did would give a second library with registries of its own.
+    """
+    # The binding looks there, too.
+    folder = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or package_dir() / "lib")
+    for name in (f"lib{stem}.so.0", f"lib{stem}.0.dylib", f"lib{stem}.dylib", f"{stem}.dll"):
+        if (folder / name).exists():
+            return str(folder / name)
+    return str(folder / f"lib{stem}.so")
+
+
+def install_command(*, again: bool = False) -> str:
+    """The shell command that builds llama-cpp-python right, for this very interpreter."""
+    import shlex
+
+    return (
+        f'CXXFLAGS="{BUILD_FLAGS}" {shlex.quote(sys.executable)} -m pip install --no-cache-dir '
+        f"{'--force-reinstall --no-deps ' if again else ''}llama-cpp-python=={VERSION}"
+    )
+
+
+def version() -> str:
+    """The version of llama-cpp-python; 'unknown' when its source does not say.
+
+    Read from its text: to import the package, or importlib.metadata, takes 16 ms and more.
+    """
+    try:
+        text = (package_dir() / "__init__.py").read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
+    found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    return found[1] if found else "unknown"

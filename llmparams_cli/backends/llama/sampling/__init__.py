@@ -1,0 +1,1 @@
+"""From logits to a token: the chain of samplers, penalties, grammars."""

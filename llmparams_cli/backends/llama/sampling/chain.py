@@ -1,0 +1,377 @@
+"""The sampler of one sequence, built from resolved settings.
+
+Order of work for every token:
+1. suppressed tokens (the model's own list; end tokens with ignore_eos)
+2. the stages of `sampler_order`, by default llama.cpp's:
+   logit_bias, penalties, dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature
+3. the draw: by probability, by mirostat or adaptive-p, or the most probable at temperature 0
+4. the grammar, if there is one: a draw it forbids is repeated among what it allows
+
+Stages whose setting is neutral are left out, and at temperature 0 those at the end that
+cannot change the argmax: the result is the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llmparams_cli.backends.llama.native.handles import Context, Model
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.sampling.grammar import Grammar
+from llmparams_cli.backends.llama.sampling.penalties import Penalties, PenaltyStage
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.table import PARAMS
+
+MIROSTAT_M = 100  # tokens over which mirostat 1 estimates s_hat, as in its paper
+MIN_KEEP = 1
+HISTORY_STAGES = ("penalties", "dry")
+Step = tuple[str, Any]  # a stage's name and the candidates that it left
+MIROSTAT_STAGES = ("logit_bias", "penalties", "dry", "temperature")
+
+
+class Sampler:
+    """Draws tokens from logits. Owns its llama_sampler chain.
+
+    The stages with a memory begin with the `prompt`, if penalize_prompt says so.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        settings: Settings,
+        seed: int,
+        context_size: int,
+        grammar: Grammar | None = None,
+        prompt: Sequence[int] = (),
+    ) -> None:
+        self.stages: list[str] = []
+        self._model = model
+        self._seed = seed
+        self._context_size = context_size
+        self._grammar = grammar
+        self._keep: list[Any] = []
+        self._history: list[Any] = []
+        params = llama().llama_sampler_chain_default_params()
+        params.no_perf = True
+        self.chain = llama().llama_sampler_chain_init(params)
+        try:
+            self._build(self._builder(settings), settings)
+        except BaseException:
+            self.close()
+            raise
+        if settings["penalize_prompt"]:
+            self.show_prompt(prompt)
+
+    def sample(self, context: Context, row: int) -> int | None:
+        """Draw and accept a token from output `row` of the last batch.
+
+        None when a grammar is complete and nothing may follow.
+        """
+        if self._grammar is None:
+            return int(llama().llama_sampler_sample(self.chain, context.handle, row))
+        token = self.draw(context.logits(row))
+        if token is not None:
+            self.accept(token)
+        return token
+
+    def draw(self, logits: Any) -> int | None:
+        """The same from a pointer to n_vocab logits; the token is not accepted yet.
+
+        As common_sampler_sample: freely, and again within the grammar only if the first draw
+        breaks it, since testing every token is slow.
+        """
+        token = self._draw(candidates(logits, self._model.n_vocab))
+        if self._grammar is None or self._grammar.allows(token):
+            return token
+        allowed = candidates(logits, self._model.n_vocab)
+        self._grammar.apply(allowed)
+        token = self._draw(allowed)
+        return token if self._grammar.allows(token) else None
+
+    def walk(self, logits: Any) -> tuple[list[Step], int | None]:
+        """As `draw`, stage by stage: each one's name with a copy of the candidates that it
+        left (a numpy table with id and logit), and the token.
+
+        When a free draw breaks the grammar, 'grammar' is the first stage.
+        """
+        steps, token = self._walk(candidates(logits, self._model.n_vocab))
+        if self._grammar is None or self._grammar.allows(token):
+            return steps, token
+        allowed = candidates(logits, self._model.n_vocab)
+        self._grammar.apply(allowed)
+        left = allowed.table[allowed.table["logit"] > -float("inf")].copy()
+        steps, token = self._walk(allowed)
+        return [("grammar", left), *steps], token if self._grammar.allows(token) else None
+
+    def steps(self, array: Any) -> list[Step]:
+        """What each stage leaves of these candidates, the grammar aside."""
+        return self._walk(array)[0]
+
+    def renew_draw(self, settings: Settings) -> None:
+        """Make the stage that draws anew, with other settings: it has drawn nothing yet."""
+        last = len(self.stages) - 1
+        llama().llama_sampler_free(llama().llama_sampler_chain_remove(self.chain, last))
+        self.stages.pop()
+        self._add(*self._builder(settings).draw())
+
+    def _walk(self, array: Any) -> tuple[list[Step], int]:
+        lib, steps = llama(), []
+        for place, name in enumerate(self.stages):
+            lib.llama_sampler_apply(
+                lib.llama_sampler_chain_get(self.chain, place), ctypes.byref(array)
+            )
+            steps.append((name, left_of(array).copy()))
+        token = int(array.data[array.selected].id)
+        name, left = steps[-1]
+        if name == "greedy":  # it marks its choice and removes nothing
+            steps[-1] = (name, left[left["id"] == token])
+        return steps, token
+
+    @property
+    def penalties(self) -> PenaltyStage | None:
+        """The penalties' stage, if they are on."""
+        return next((stage for stage in self._keep if isinstance(stage, PenaltyStage)), None)
+
+    def distribution(self, logits: Any) -> Any:
+        """The probabilities, by token id, with which `sample` draws from these logits (a
+        pointer to n_vocab floats), but for the grammar. Accepts nothing.
+        """
+        import numpy as np
+
+        array = candidates(logits, self._model.n_vocab)
+        llama().llama_sampler_apply(self.chain, ctypes.byref(array))
+        probabilities = np.zeros(self._model.n_vocab)
+        if self.stages[-1] == "greedy":
+            probabilities[array.data[array.selected].id] = 1.0
+            return probabilities
+        left = left_of(array)
+        weights = np.exp(left["logit"].astype(np.float64) - left["logit"].max())
+        probabilities[left["id"]] = weights / weights.sum()
+        return probabilities
+
+    def accept(self, token: int) -> None:
+        """Let the grammar and the stages with a memory know what was drawn."""
+        if self._grammar:
+            self._grammar.accept(token)
+        llama().llama_sampler_accept(self.chain, token)
+
+    def grammar_is_complete(self) -> bool:
+        """May the text end here?"""
+        grammar = self._grammar
+        return grammar is None or any(map(grammar.allows, self._model.end_tokens))
+
+    def show_prompt(self, tokens: Sequence[int]) -> None:
+        """Let the stages with a memory (penalties, DRY) count the prompt too."""
+        for stage in self._history:
+            for token in tokens:
+                llama().llama_sampler_accept(stage, token)
+
+    def close(self) -> None:
+        llama().llama_sampler_free(self.chain)
+        if self._grammar:
+            self._grammar.close()
+
+    def _build(self, make: _Builder, settings: Settings) -> None:
+        self._add("suppress", make.suppress())
+        stages = [(name, getattr(make, name)()) for name in active_stages(settings)]
+        stages = [(name, stage) for name, stage in stages if stage is not None]
+        if settings["temperature"] == 0:
+            while stages and not can_change_argmax(stages[-1][0]):
+                llama().llama_sampler_free(stages.pop()[1])
+        for name, stage in stages:
+            self._add(name, stage)
+        self._add(*make.draw())
+
+    def _builder(self, settings: Settings) -> _Builder:
+        return _Builder(self._model, settings, self._seed, self._context_size, self._keep)
+
+    def _add(self, name: str, stage: Any) -> None:
+        if stage is None:
+            return
+        self.stages.append(name)
+        llama().llama_sampler_chain_add(self.chain, stage)
+        if name in HISTORY_STAGES:
+            self._history.append(stage)
+
+    def _draw(self, array: Any) -> int:
+        llama().llama_sampler_apply(self.chain, ctypes.byref(array))
+        return int(array.data[array.selected].id)
+
+
+def candidates(logits: Any, size: int) -> Any:
+    """The first `size` tokens with their logits (a pointer to float), as a
+    llama_token_data_array.
+    """
+    import numpy as np
+
+    lib = llama()
+    table = np.zeros(size, dtype=[("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
+    table["id"] = np.arange(size)
+    table["logit"] = np.ctypeslib.as_array(logits, shape=(size,))
+    pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
+    array = lib.llama_token_data_array(data=pointer, size=size, selected=-1)
+    array.table = table  # the array points into it
+    return array
+
+
+def left_of(array: Any) -> Any:
+    """The part of the table that is still in the array; XTC moves its beginning."""
+    offset = ctypes.addressof(array.data.contents) - array.table.ctypes.data
+    start = offset // int(array.table.itemsize)
+    return array.table[start : start + array.size]
+
+
+def active_stages(settings: Settings) -> list[str]:
+    """The stages of `sampler_order` that are not made pointless by another setting."""
+    order: list[str] = settings["sampler_order"]
+    if settings["temperature"] == 0 and "temperature" in order:
+        return order[: order.index("temperature")]  # it leaves one token to those behind it
+    if settings["mirostat"] and settings["temperature"] > 0:  # it does the truncation itself
+        return [stage for stage in order if stage in MIROSTAT_STAGES]
+    return order
+
+
+def can_change_argmax(stage: str) -> bool:
+    """Does any parameter of `stage` change which token is the most probable one?"""
+    return any(param.changes_argmax for param in PARAMS.values() if param.stage == stage)
+
+
+class _Builder:
+    """One method per stage, named as in `sampler_order`; None when it would do nothing."""
+
+    def __init__(
+        self, model: Model, settings: Settings, seed: int, context_size: int, keep: list[Any]
+    ) -> None:
+        self._model = model
+        self._set = settings
+        self._seed = seed
+        self._context_size = context_size
+        self._keep = keep
+        self._lib = llama()
+
+    def suppress(self) -> Any:
+        tokens = list(self._model.suppressed_tokens)
+        if self._set["ignore_eos"]:
+            tokens += self._model.end_tokens
+        return self._biases({token: -float("inf") for token in tokens})
+
+    def logit_bias(self) -> Any:
+        biases: dict[int, float] = {}
+        for key, bias in self._set["logit_bias"].items():
+            for token in self._tokens_of(key):
+                biases[token] = bias
+        return self._biases(biases)
+
+    def penalties(self) -> Any:
+        penalties = Penalties(
+            self._set["repeat_penalty"],
+            self._set["frequency_penalty"],
+            self._set["presence_penalty"],
+            self._set["repeat_penalty_growth"] == "exponential",
+        )
+        window = self._window("repeat_last_n")
+        if not penalties or window == 0:
+            return None
+        stage = PenaltyStage(penalties, window)
+        self._keep.append(stage)
+        return stage.handle
+
+    def dry(self) -> Any:
+        window = self._window("dry_last_n")
+        if self._set["dry_multiplier"] == 0 or window == 0:
+            return None
+        breakers = [text.encode() for text in self._set["dry_sequence_breakers"]]
+        return self._lib.llama_sampler_init_dry(
+            self._model.vocab,
+            self._set["dry_multiplier"],
+            self._set["dry_base"],
+            self._set["dry_allowed_length"],
+            window,
+            (ctypes.c_char_p * len(breakers))(*breakers),
+            len(breakers),
+        )
+
+    def top_n_sigma(self) -> Any:
+        return self._unless_neutral("top_n_sigma", self._lib.llama_sampler_init_top_n_sigma)
+
+    def top_k(self) -> Any:
+        return self._unless_neutral("top_k", self._lib.llama_sampler_init_top_k)
+
+    def typical_p(self) -> Any:
+        return self._unless_neutral("typical_p", self._lib.llama_sampler_init_typical, MIN_KEEP)
+
+    def top_p(self) -> Any:
+        return self._unless_neutral("top_p", self._lib.llama_sampler_init_top_p, MIN_KEEP)
+
+    def min_p(self) -> Any:
+        return self._unless_neutral("min_p", self._lib.llama_sampler_init_min_p, MIN_KEEP)
+
+    def xtc(self) -> Any:
+        return self._unless_neutral(
+            "xtc_probability",
+            self._lib.llama_sampler_init_xtc,
+            self._set["xtc_threshold"],
+            MIN_KEEP,
+            self._seed,
+        )
+
+    def temperature(self) -> Any:
+        if self._set["dynatemp_range"] > 0:
+            return self._lib.llama_sampler_init_temp_ext(
+                self._set["temperature"],
+                self._set["dynatemp_range"],
+                self._set["dynatemp_exponent"],
+            )
+        return self._unless_neutral("temperature", self._lib.llama_sampler_init_temp)
+
+    def draw(self) -> tuple[str, Any]:
+        """The stage that picks the token."""
+        lib, seed = self._lib, self._seed
+        if self._set["temperature"] == 0:
+            return "greedy", lib.llama_sampler_init_greedy()
+        tau, eta = self._set["mirostat_tau"], self._set["mirostat_eta"]
+        if self._set["mirostat"] == 1:
+            vocabulary = self._model.n_vocab
+            return "mirostat", lib.llama_sampler_init_mirostat(
+                vocabulary, seed, tau, eta, MIROSTAT_M
+            )
+        if self._set["mirostat"] == 2:
+            return "mirostat_v2", lib.llama_sampler_init_mirostat_v2(seed, tau, eta)
+        if self._set["adaptive_p_target"] >= 0:
+            return "adaptive_p", lib.llama_sampler_init_adaptive_p(
+                self._set["adaptive_p_target"], self._set["adaptive_p_decay"], seed
+            )
+        return "dist", lib.llama_sampler_init_dist(seed)
+
+    def _unless_neutral(self, name: str, init: Callable[..., Any], *more: Any) -> Any:
+        value = self._set[name]
+        return None if value == PARAMS[name].neutral else init(value, *more)
+
+    def _window(self, name: str) -> int:
+        """A number of tokens; -1 is the whole context (llama.cpp would take it for 0).
+
+        Never more than that: DRY takes memory for all of its window at once.
+        """
+        size = int(self._set[name])
+        return self._context_size if size < 0 else min(size, self._context_size)
+
+    def _tokens_of(self, key: str) -> list[int]:
+        """A bias's key is a token id, or text that stands for all of its tokens."""
+        if not key.isdecimal():
+            return self._model.tokenize(key)
+        if int(key) >= self._model.n_vocab:
+            raise UsageError(
+                f"logit_bias ({self._set.setting('logit_bias').origin}): "
+                f"token {key} does not exist",
+                f"the vocabulary ends at {self._model.n_vocab - 1}",
+            )
+        return [int(key)]
+
+    def _biases(self, biases: dict[int, float]) -> Any:
+        if not biases:
+            return None
+        array = (self._lib.llama_logit_bias * len(biases))(*biases.items())
+        return self._lib.llama_sampler_init_logit_bias(self._model.n_vocab, len(biases), array)

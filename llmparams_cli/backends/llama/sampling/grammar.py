@@ -1,0 +1,115 @@
+"""Constraints on the output: GBNF grammars, and JSON Schemas turned into them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import Any
+
+from llmparams_cli.backends.llama.native.handles import Model
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.settings import Settings
+
+EXAMPLE = 'a grammar is text such as root ::= "yes" | "no"; @FILE reads one'
+MOST_BRACKETS = 1000  # open at once; llama.cpp's parser overflows its stack at some 10,000
+TEXT_OR_CLASS = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#.*')
+DEEP = "write repetitions with * or {m,n}"
+CONVERTED = "the JSON Schema was turned into a grammar that does not work"
+
+
+class Grammar:
+    """The state of a GBNF grammar while text is generated (llama_sampler_init_grammar)."""
+
+    def __init__(self, model: Model, gbnf: str, origin: str, hint: str = EXAMPLE) -> None:
+        if _depth(gbnf) > MOST_BRACKETS:
+            raise UsageError(
+                f"{origin}: more than {MOST_BRACKETS} brackets are open at a time", DEEP
+            )
+        with _captured_stderr() as complaints:
+            self.handle = llama().llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
+        if not self.handle:
+            raise UsageError(f"{origin}: not a GBNF grammar: {_first_reason(complaints)}", hint)
+        self._one = (llama().llama_token_data * 1)()
+        self._array = llama().llama_token_data_array(data=self._one, size=1)
+
+    def allows(self, token: int) -> bool:
+        """May the text go on with `token`?"""
+        self._one[0].id, self._one[0].logit = token, 1.0
+        llama().llama_sampler_apply(self.handle, ctypes.byref(self._array))
+        return bool(self._one[0].logit != -float("inf"))
+
+    def apply(self, candidates: Any) -> None:
+        """Set the logit of every candidate that the grammar forbids to minus infinity."""
+        llama().llama_sampler_apply(self.handle, ctypes.byref(candidates))
+
+    def accept(self, token: int) -> None:
+        llama().llama_sampler_accept(self.handle, token)
+
+    def close(self) -> None:
+        llama().llama_sampler_free(self.handle)
+
+
+def from_settings(model: Model, settings: Settings, note: Callable[[str], None]) -> Grammar | None:
+    """The grammar that `grammar` or `json_schema` asks for, if any."""
+    if settings["grammar"]:
+        origin = str(settings.setting("grammar").origin)
+        return Grammar(model, settings["grammar"], origin)
+    if settings["json_schema"] is not None:
+        origin = str(settings.setting("json_schema").origin)
+        gbnf = _from_json_schema(settings["json_schema"], origin, note)
+        return Grammar(model, gbnf, origin, CONVERTED)
+    return None
+
+
+def refuse_schema(settings: Settings, note: Callable[[str], None]) -> None:
+    """Raise UsageError for a JSON Schema that cannot be followed; no model is needed for it."""
+    if settings["json_schema"] is not None:
+        origin = str(settings.setting("json_schema").origin)
+        _from_json_schema(settings["json_schema"], origin, note)
+
+
+def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> str:
+    from llmparams_cli.constraints import json_schema
+
+    try:
+        gbnf, unenforced = json_schema.to_gbnf(schema)
+    except RecursionError as error:
+        raise UsageError(f"{origin}: this JSON Schema is nested too deeply") from error
+    except (ValueError, TypeError, AttributeError) as error:  # whatever a non-schema leads to
+        raise UsageError(f"{origin}: this JSON Schema cannot be followed: {error}") from error
+    if unenforced:
+        note(f"json_schema ({origin}) does not enforce {', '.join(unenforced)}: check the output")
+    return gbnf
+
+
+def _depth(gbnf: str) -> int:
+    """How many brackets are open at once, at most."""
+    steps = ({"(": 1, ")": -1}.get(char, 0) for char in TEXT_OR_CLASS.sub("", gbnf))
+    return max(accumulate(steps), default=0)
+
+
+@contextmanager
+def _captured_stderr() -> Iterator[list[str]]:
+    """Collect what C code prints: the grammar parser reports to stderr and nowhere else."""
+    lines: list[str] = []
+    with tempfile.TemporaryFile() as file:
+        saved = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            lines += file.read().decode("utf-8", "replace").splitlines()
+
+
+def _first_reason(lines: list[str]) -> str:
+    reasons = [line.split("error parsing grammar: ")[-1] for line in lines if line.strip()]
+    return reasons[0] if reasons else "the rule 'root' is missing or refers to itself"

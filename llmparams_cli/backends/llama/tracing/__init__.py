@@ -1,0 +1,1 @@
+"""Recorded logits, drawn from again: what stages and settings did."""

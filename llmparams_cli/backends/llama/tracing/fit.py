@@ -1,0 +1,195 @@
+"""A given text as the answer: what it demands of the settings, and what makes it impossible.
+
+A token is impossible where no random numbers let a real run draw it after the text before it.
+Such a run draws freely and, if that breaks the grammar, once more among all that the grammar
+allows. So a token is possible if the grammar allows it, and the chain's last stage keeps it
+either in the free draw or, where a free draw can break the grammar, in the second one.
+XTC with a probability below 1 may act or not: either may keep the token.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from typing import Any
+
+from llmparams_cli.analysis.explanation import Fit, Forced
+from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
+from llmparams_cli.backends.llama.native.handles import Model
+from llmparams_cli.backends.llama.sampling import grammar
+from llmparams_cli.backends.llama.sampling.chain import Sampler, Step, candidates
+from llmparams_cli.backends.llama.tracing.explain import softmax
+from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+
+FORCED = Origin(Source.DEFAULT, "a given text")
+SEED = 0  # whatever it is: what is asked is what any random numbers can do
+
+
+class Judge:
+    """Says of each token of a text, in order, what makes it impossible. Close it.
+
+    After a token that the grammar forbids, the grammar has no more say: nothing could follow.
+    """
+
+    def __init__(
+        self, model: Model, settings: Settings, prompt: Sequence[int], context: int
+    ) -> None:
+        self._n_vocab = model.n_vocab
+        self._settings = settings
+        self._mu = 2.0 * settings["mirostat_tau"]
+        with ExitStack() as stack:
+            self._grammar = grammar.from_settings(model, settings, lambda _note: None)
+            if self._grammar:
+                stack.enter_context(closing(self._grammar))
+            self._chains = [
+                stack.enter_context(closing(Sampler(model, outcome, SEED, context, prompt=prompt)))
+                for outcome in _outcomes(settings)
+            ]
+            self._owned = stack.pop_all()
+
+    def removed_by(self, logits: Any, wanted: int) -> str:
+        """The first stage that removes `wanted` from these logits (a pointer to n_vocab
+        floats); empty where it is possible. Then goes on as if it had been drawn.
+        """
+        walks = [chain.steps(candidates(logits, self._n_vocab)) for chain in self._chains]
+        if self._grammar and not self._grammar.allows(wanted):
+            self._grammar = None
+            self._accept(wanted, walks)
+            return "grammar"
+        walks += self._second_draws(logits, walks)
+        removed = [_gone_at(steps, wanted) for steps in walks]
+        self._accept(wanted, walks)
+        return "" if "" in removed else removed[0]
+
+    def close(self) -> None:
+        self._owned.close()
+
+    def _second_draws(self, logits: Any, walks: Sequence[list[Step]]) -> list[list[Step]]:
+        """What the stages make of all that the grammar allows, if a free draw can break it."""
+        if self._grammar is None:
+            return []
+        allowed = self._allowed(logits).table["logit"].copy()
+        if not any((allowed[_drawable(steps)] == -math.inf).any() for steps in walks):
+            return []
+        self._renew_mirostat()
+        return [chain.steps(self._allowed(logits)) for chain in self._chains]
+
+    def _allowed(self, logits: Any) -> Any:
+        """All candidates, those that the grammar forbids at minus infinity."""
+        assert self._grammar is not None
+        array = candidates(logits, self._n_vocab)
+        self._grammar.apply(array)
+        return array
+
+    def _accept(self, token: int, walks: Sequence[list[Step]]) -> None:
+        if self._grammar:
+            self._grammar.accept(token)
+        for chain in self._chains:
+            chain.accept(token)
+        self._learn(token, walks)
+        self._renew_mirostat()
+
+    def _learn(self, token: int, walks: Sequence[list[Step]]) -> None:
+        """What mirostat would take from this draw; from one that it cannot make, nothing."""
+        tau, eta = self._settings["mirostat_tau"], self._settings["mirostat_eta"]
+        for left in (steps[-1][1] for steps in walks):
+            weights = _weights(left)
+            own = float(weights[left["id"] == token].sum())
+            if own > 0:
+                self._mu -= eta * (-math.log2(own / float(weights.sum())) - tau)
+                return
+
+    def _renew_mirostat(self) -> None:
+        """It learns from the draws that it makes; here it is to learn from the text."""
+        half = Assignment("mirostat_tau", self._mu / 2, FORCED)  # it begins at twice this value
+        for chain in self._chains:
+            if chain.stages[-1].startswith("mirostat"):
+                chain.renew_draw(self._settings.but(half))
+
+
+def removals(
+    recording: Recording, judge: Judge, progress: Callable[[float], None]
+) -> Iterator[str]:
+    """For every recorded token, the stage that makes it impossible, or nothing."""
+    for number, (logits, wanted) in enumerate(recording.rows(), 1):
+        yield judge.removed_by(pointer(logits), wanted)
+        progress(number / len(recording))
+
+
+def admitted(model: Model, recording: Recording, removed: Iterable[str]) -> Fit:
+    """What a recorded, forced text demands of top-k, top-p and min-p; and its perplexity."""
+    import numpy as np
+
+    tokens = []
+    for (logits, wanted), stage in zip(recording.rows(), removed, strict=True):
+        probabilities = softmax(logits)
+        own = probabilities[wanted]
+        rank = 1 + int((probabilities > own).sum())
+        tokens.append(
+            Forced(
+                wanted,
+                model.name(wanted),
+                float(np.log(own)) if own > 0 else -math.inf,
+                rank,
+                _before(logits, rank),
+                float(own / probabilities.max()),
+                stage,
+            )
+        )
+    mean = sum(token.logprob for token in tokens) / len(tokens)
+    return Fit(
+        tuple(tokens),
+        math.exp(-mean),
+        max(token.rank for token in tokens),
+        max(token.before for token in tokens),
+        min(token.share for token in tokens),
+    )
+
+
+def _before(logits: Any, rank: int) -> float:
+    """The probability of all that rank before this rank, as top-p sums it: in single precision."""
+    import numpy as np
+
+    if rank == 1:
+        return 0.0
+    weights = np.exp(logits - logits.max())
+    shares = np.sort(weights / np.cumsum(weights)[-1])[::-1]
+    return min(1.0, float(np.cumsum(shares[: rank - 1])[-1]))
+
+
+def _outcomes(settings: Settings) -> list[Settings]:
+    """The settings with XTC surely off and surely on, where that is left to chance."""
+    if not 0 < settings["xtc_probability"] < 1:
+        return [settings]
+    return [settings.but(Assignment("xtc_probability", sure, FORCED)) for sure in (0.0, 1.0)]
+
+
+def _gone_at(steps: Sequence[Step], token: int) -> str:
+    """The first stage that removes the token, or leaves it no weight for good."""
+    if token in _drawable(steps):
+        return ""
+    gone = (name for name, left in steps if not _in(left, token))
+    weightless = (name for name, left in steps if token not in _with_weight(left))
+    return next(gone, "") or next(weightless)
+
+
+def _drawable(steps: Sequence[Step]) -> Any:
+    """The ids of all tokens that the last stage may draw."""
+    return _with_weight(steps[-1][1])
+
+
+def _with_weight(left: Any) -> Any:
+    return left["id"][_weights(left) > 0]
+
+
+def _weights(left: Any) -> Any:
+    """Of the candidates in the draw, in single precision as there."""
+    import numpy as np
+
+    return np.exp(left["logit"] - left["logit"].max())
+
+
+def _in(table: Any, token: int) -> bool:
+    """Is this token still a candidate?"""
+    return bool(((table["id"] == token) & (table["logit"] > -float("inf"))).any())

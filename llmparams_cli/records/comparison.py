@@ -1,0 +1,177 @@
+"""A receipt beside what came of it this time: where they part, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmparams_cli.protocol import Finished, Stop, StopReason
+from llmparams_cli.records import document
+from llmparams_cli.records.reading import Receipt
+from llmparams_cli.text.spelling import joined
+
+# Ends that came from outside: the replay stops at the same token by itself.
+CUT_OFF = (StopReason.INTERRUPTED, StopReason.TIME_LIMIT)
+NEAR_TIE = 0.05  # natural logarithms; paths of different rounding are 0.02 apart
+SAME_NUMBER = 1e-5  # receipts have six decimals
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that was otherwise when the receipt was written. Without `recorded`, the
+    receipt was edited since, and only its checksum knows.
+    """
+
+    what: str
+    recorded: str | None
+    replayed: str
+
+    def __str__(self) -> str:
+        if self.recorded is None:
+            return f"{self.what}: edited in the receipt after the run, {self.replayed} here"
+        return f"{self.what}: {self.recorded} recorded, {self.replayed} here"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a run did in one place: a token, or without an `id` its end.
+
+    `logprob` is the token's in the replay's own distribution.
+    """
+
+    id: int | None
+    text: str
+    logprob: float | None
+
+    def to_object(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"id": self.id, "text": self.text, "logprob": document.rounded(self.logprob)}
+
+
+@dataclass(frozen=True)
+class Parting:
+    """The first place where the runs differ. `recorded_logprob` is the receipt's number."""
+
+    index: int
+    before: str
+    recorded: Step
+    replayed: Step
+    recorded_logprob: float | None
+
+    @property
+    def is_near_tie(self) -> bool:
+        """Could rounding have decided between the two tokens?"""
+        one, other = self.recorded.logprob, self.replayed.logprob
+        return one is not None and other is not None and abs(one - other) < NEAR_TIE
+
+    def to_object(self) -> dict[str, Any]:
+        """For JSON."""
+        recorded = self.recorded.to_object()
+        recorded["recorded_logprob"] = self.recorded_logprob
+        return {
+            "index": self.index,
+            "before": self.before,
+            "recorded": recorded,
+            "replayed": self.replayed.to_object(),
+            "near_tie": self.is_near_tie,
+        }
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A receipt, and what came of it this time. `drift` is the largest change of a log
+    probability before the parting, where the receipt has them.
+    """
+
+    receipt: Receipt
+    finished: Finished
+    parting: Parting | None
+    differences: tuple[Difference, ...]
+    drift: float | None
+
+    @property
+    def identical(self) -> bool:
+        return self.parting is None and self.finished.text == self.receipt.text
+
+    def reasons(self) -> list[str]:
+        """Why the answer differs or could have, in sentences; the likeliest first."""
+        reasons = list(map(str, self.differences))
+        if self.identical:
+            return reasons
+        if self.parting and self.parting.is_near_tie:
+            reasons.append("a near-tie: the two tokens are within rounding of each other")
+        if self.drift is not None and self.drift > SAME_NUMBER:
+            reasons.append(
+                f"rounding: log probabilities before it differ by up to {self.drift:.2g}"
+            )
+        return reasons or ["unknown: nothing that the receipt knows of differs"]
+
+    def to_object(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        recorded, finished, parting = self.receipt, self.finished, self.parting
+        return {
+            "identical": self.identical,
+            "receipt": {"id": recorded.id, "date": recorded.date, "place": recorded.place},
+            "tokens": {"recorded": len(recorded.answer_ids), "replayed": len(finished.tokens)},
+            "parting": parting and parting.to_object(),
+            "differences": [vars(difference) for difference in self.differences],
+            "reasons": self.reasons(),
+            "drift": self.drift,
+            "text": {"recorded": recorded.text, "replayed": finished.text},
+            "stop": {
+                name: {"reason": stop.reason.value, "detail": stop.detail}
+                for name, stop in (("recorded", recorded.stop), ("replayed", finished.stop))
+            },
+        }
+
+
+def compare(receipt: Receipt, finished: Finished, differences: Iterable[Difference]) -> Replay:
+    """Put the new answer beside the recorded one; `differences` are in their circumstances."""
+    parting = _parting(receipt, finished)
+    drift = _drift(receipt, finished, parting)
+    return Replay(receipt, finished, parting, tuple(differences), drift)
+
+
+def first_difference(one: Sequence[int], other: Sequence[int]) -> int:
+    """The first place where the two differ; the shorter one's end, if it is a part."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _parting(receipt: Receipt, finished: Finished) -> Parting | None:
+    recorded, tokens = receipt.answer_ids, finished.tokens
+    now = tuple(token.id for token in tokens)
+    if recorded == now and _same_end(receipt.stop, finished.stop):
+        return None
+    place = first_difference(recorded, now)
+    here = tokens[place] if place < len(tokens) else None
+    logprobs = receipt.answer_logprobs
+    if place < len(recorded):
+        expected = here.expected_logprob if here else None
+        before = Step(recorded[place], receipt.answer_texts[place], expected)
+    else:
+        before = _end(receipt.stop)
+    return Parting(
+        place,
+        joined(token.text for token in tokens[:place]),
+        before,
+        Step(here.id, here.text, here.logprob) if here else _end(finished.stop),
+        logprobs[place] if logprobs and place < len(recorded) else None,
+    )
+
+
+def _same_end(recorded: Stop, now: Stop) -> bool:
+    return recorded.reason in (*CUT_OFF, now.reason)
+
+
+def _end(stop: Stop) -> Step:
+    return Step(None, f"{stop.reason.value} ({stop.detail})", None)
+
+
+def _drift(receipt: Receipt, finished: Finished, parting: Parting | None) -> float | None:
+    """The largest change of a log probability as long as both runs were the same."""
+    shared = parting.index if parting else len(receipt.answer_ids)
+    pairs = zip(receipt.answer_logprobs or (), finished.tokens[:shared], strict=False)
+    changes = [abs(a - t.logprob) for a, t in pairs if a is not None and t.logprob is not None]
+    return round(max(changes), 6) if changes else None

@@ -1,0 +1,122 @@
+"""From a run to its receipt: the object of `--json`, and what surrounds it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from llmparams_cli.protocol import Finished, Request, Started
+from llmparams_cli.records.identity import Identity
+from llmparams_cli.text.safe import escape_json
+
+FORMAT = 1
+
+# What a checksum tells the changes of, beside the parameters.
+CHECKED = (
+    "messages",
+    "raw",
+    "overflow",
+    "seed",
+    "context",
+    "prompt_ids",
+    "answer_ids",
+    "answer_texts",
+    "text",
+    "stop",
+)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def make(
+    result: Mapping[str, Any],
+    request: Request,
+    started: Started,
+    finished: Finished,
+    circumstances: Mapping[str, Any],
+    model: Mapping[str, Any],
+    adapters: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """A receipt. `result` is the object of `--json`, `circumstances` the program, library,
+    device and batch; `model` and `adapters` identify files (see `file_object`).
+    """
+    logprobs = None if request.logprobs is None else [rounded(t.logprob) for t in finished.tokens]
+    id, date = _new_id()
+    document = {
+        "receipt_format": FORMAT,
+        "id": id,
+        "date": date,
+        **circumstances,
+        "model": {**result["model"], **model},
+        "adapters": adapters,
+        "context": started.context,
+        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "raw": request.raw,
+        "overflow": request.overflow,
+        **{key: result[key] for key in ("parameters", "seed", "prompt")},
+        "prompt_ids": list(started.tokens),
+        "answer_ids": [token.id for token in finished.tokens],
+        "answer_texts": [token.text for token in finished.tokens],
+        "answer_logprobs": logprobs,
+        **{key: result[key] for key in ("text", "stop", "usage", "timing")},
+    }
+    values = {setting.param.name: setting.value for setting in request.settings}
+    return {**document, "checksums": checksums(document, values)}
+
+
+def to_json(receipt: Mapping[str, Any]) -> str:
+    """The text of a receipt's file, in lines that a person can edit and a diff can show."""
+    return escape_json(_object(receipt, "\n", levels=2)) + "\n"
+
+
+def file_object(identity: Identity) -> dict[str, Any]:
+    """How a receipt identifies a file."""
+    return {
+        "size": identity.size,
+        "sha256": identity.sha256,
+        "fingerprint": None if identity.sha256 else identity.fingerprint,
+    }
+
+
+def checksums(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, str]:
+    """One for each thing that the answer depends on, or consists of. They tell what was
+    edited afterwards; they keep nobody from writing others.
+    """
+    return {name: _checksum(document[name]) for name in CHECKED} | {
+        f"parameters.{name}": _checksum(value) for name, value in values.items()
+    }
+
+
+def _object(value: Any, newline: str, levels: int) -> str:
+    """JSON with the items of its outer objects on lines of their own."""
+    if not levels or not isinstance(value, Mapping) or not value:
+        return _encode(value)
+    inner = newline + "  "
+    items = (f"{_encode(k)}: {_object(v, inner, levels - 1)}" for k, v in value.items())
+    return "{" + inner + f",{inner}".join(items) + newline + "}"
+
+
+def _checksum(value: Any) -> str:
+    import hashlib
+
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _new_id() -> tuple[str, str]:
+    """A name that sorts by time and that no other run has, and the date in ISO 8601."""
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    now = time.gmtime(seconds)
+    id = f"{time.strftime('%Y%m%dT%H%M%S', now)}{milliseconds:03}Z-{os.urandom(3).hex()}"
+    return id, time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
+
+
+def rounded(logprob: float | None) -> float | None:
+    """To six decimals; null for a token that was impossible without a bias."""
+    if logprob is None or not math.isfinite(logprob):
+        return None
+    return round(logprob, 6) + 0.0

@@ -1,0 +1,113 @@
+"""Which model file it was: the SHA-256 of its bytes, or a sample of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmparams_cli.files import write_whole
+
+CHUNK = 1 << 20
+SMALL = 256 << 20  # bytes that are hashed within a second
+SAMPLES = 16
+SAMPLE_BYTES = 64 << 10
+REMEMBERED = 64  # files
+
+Progress = Callable[[str, float], None]
+
+
+class Identity(NamedTuple):
+    """Of a model in one file or several parts, in their order. Where hashing would take too
+    long there is no `sha256`; then `fingerprint` is that of `SAMPLES` places in the file.
+    """
+
+    size: int
+    sha256: str | None
+    fingerprint: str | None = None
+
+    def is_that_of(self, recorded: Identity) -> bool:
+        """As far as both know: a fingerprint sees other files, not a single other weight."""
+        if recorded.sha256:
+            return self.sha256 == recorded.sha256
+        return (self.size, self.fingerprint) == (recorded.size, recorded.fingerprint)
+
+
+def read(paths: Sequence[Path], progress: Progress) -> Identity:
+    """Hash every byte, and trust no memory; OSError if the files cannot be read."""
+    size = _size(paths)
+    return Identity(size, _sha256(paths, size, progress), _fingerprint(paths, size))
+
+
+def recall(paths: Sequence[Path], cache_dir: Path) -> Identity:
+    """What is remembered of these files, or quickly found out."""
+    size = _size(paths)
+    known = _read_cache(cache_dir).get(_key(paths))
+    if not isinstance(known, str) and size <= SMALL:
+        known = _sha256(paths, size)
+        remember(paths, known, cache_dir)
+    if isinstance(known, str):
+        return Identity(size, known)
+    return Identity(size, None, _fingerprint(paths, size))
+
+
+def remember(paths: Sequence[Path], sha256: str | None, cache_dir: Path) -> None:
+    """Keep the hash for as long as the files look the same from outside, if possible."""
+    entries = _read_cache(cache_dir)
+    entries.pop(_key(paths), None)
+    kept = dict([*entries.items(), (_key(paths), sha256)][-REMEMBERED:])
+    with suppress(OSError):
+        write_whole(_cache(cache_dir), json.dumps(kept, indent=1), parents=True)
+
+
+def _sha256(paths: Sequence[Path], size: int, progress: Progress | None = None) -> str:
+    import hashlib
+
+    digest, done = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(CHUNK))
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
+                done += count
+                if progress:
+                    progress("checking the model file", min(done / size, 1.0))
+    return digest.hexdigest()
+
+
+def _fingerprint(paths: Sequence[Path], size: int) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            last = max(0, path.stat().st_size - SAMPLE_BYTES)
+            for place in range(SAMPLES):
+                file.seek(last * place // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def _size(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _key(paths: Sequence[Path]) -> str:
+    """All that shows from outside when a file was replaced or written to."""
+    statuses = ((path, os.stat(path)) for path in paths)
+    return " | ".join(f"{p} {s.st_size} {s.st_mtime_ns} {s.st_ino}" for p, s in statuses)
+
+
+def _cache(cache_dir: Path) -> Path:
+    return cache_dir / "hashes.json"
+
+
+def _read_cache(cache_dir: Path) -> dict[str, Any]:
+    try:
+        entries = json.loads(_cache(cache_dir).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return entries if isinstance(entries, dict) else {}

@@ -1,0 +1,58 @@
+"""The log in short: what `llmparams log` lists and searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.records import store
+from llmparams_cli.records.reading import Field, read
+
+
+def entries(env: Environment, count: int, search: str = "") -> Iterator[dict[str, Any]]:
+    """The newest runs, in short; only those with `search` in their prompt or answer."""
+    return islice(_entries(env, search.casefold()), count)
+
+
+def _entries(env: Environment, search: str) -> Iterator[dict[str, Any]]:
+    for id in store.ids(env):
+        path = store.path(env, id)
+        try:
+            receipt = read(path, str(path))
+            if search in _searchable(receipt):
+                yield _entry(id, receipt)
+        except UsageError as error:
+            env.note(f"not in the list: {error.message}")
+
+
+def _searchable(receipt: Field) -> str:
+    texts = [message["content"].of(str) for message in receipt["messages"].items()]
+    return "\n".join([*texts, receipt["text"].of(str)]).casefold()
+
+
+def _entry(id: str, receipt: Field) -> dict[str, Any]:
+    return {
+        "id": id,
+        "date": receipt["date"].of(str),
+        "model": receipt["model"]["name"].of(str),
+        "presets": _presets(receipt["parameters"]),
+        "prompt": receipt["messages"].items()[-1]["content"].of(str),
+        "answer": receipt["text"].of(str),
+        "stop": receipt["stop"]["reason"].of(str),
+    }
+
+
+def _presets(parameters: Field) -> list[str]:
+    """Names of the preset files that gave a value, whether it won or not."""
+    names: dict[str, None] = {}
+    for name in parameters.of(dict):
+        setting = parameters[name]
+        for value in (setting, *setting["overrode"].items()):
+            source, _, place = value["origin"].of(str).partition(" ")
+            if source == "preset":
+                names[Path(place.rpartition(":")[0]).stem.rpartition(":")[2]] = None
+    return list(names)

@@ -1,0 +1,131 @@
+"""The log: receipts of the last runs, kept in the user's state directory.
+
+One file a run, under a name that sorts by time: processes that write at the same time
+cannot harm each other, the newest are found by listing a directory, and a run that is
+removed is gone. The oldest go from time to time, when there are too many.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli import PREFIX
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.kinds import Switch
+from llmparams_cli.records.document import to_json
+
+VARIABLE = f"{PREFIX}LOG"
+LAST = "last"
+MAX_RUNS = 1000
+MAX_BYTES = 64_000_000
+ID = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{6}")
+SUFFIX = ".json"
+ABANDONED = 3600  # seconds after which a file that is still half written never will be whole
+
+
+def is_on(env: Environment) -> bool:
+    """Does the user want a log? LLMPARAMS_LOG=off says no."""
+    text = env.variables.get(VARIABLE) or "on"
+    try:
+        return Switch().parse(text)
+    except ValueError as error:
+        raise UsageError(f"{VARIABLE}: {error}", f"{VARIABLE}=off turns the log off") from error
+
+
+def directory(env: Environment) -> Path:
+    """Where the files are."""
+    return env.state_dir / "log"
+
+
+def path(env: Environment, id: str) -> Path:
+    """The file of a run."""
+    return directory(env) / (id + SUFFIX)
+
+
+def add(env: Environment, receipt: dict[str, Any]) -> None:
+    """Keep a receipt, readable for its owner only; drop what is too old or too much."""
+    place = directory(env)
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = receipt["id"] + SUFFIX
+    _write(place, name, to_json(receipt))
+    if receipt["id"].endswith("0"):  # one run in sixteen pays for looking at all files
+        prune(place, name)
+
+
+def ids(env: Environment) -> list[str]:
+    """All runs in the log, the newest first."""
+    try:
+        names = os.listdir(directory(env))
+    except OSError:
+        return []
+    stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+    return sorted(filter(ID.fullmatch, stems), reverse=True)
+
+
+def find(env: Environment, text: str) -> Path:
+    """The file of the run whose id, or the part of it behind the dash, begins with `text`."""
+    known = ids(env)
+    found = known[:1] if text == LAST else [id for id in known if _begins(id, text)]
+    if len(found) > 1:
+        raise UsageError(
+            f"{text!r} begins the ids of {len(found)} runs in the log",
+            f"one more letter, such as {' or '.join(found[:2])}",
+        )
+    if not found:
+        raise UsageError(
+            f"the log has no run {text!r}" if known else "the log is empty",
+            "llmparams log lists the runs",
+        )
+    return path(env, found[0])
+
+
+def clear(env: Environment) -> int:
+    """Remove all runs from the log; how many there were."""
+    count = len(ids(env))
+    place = directory(env)
+    for name in os.listdir(place) if count else ():
+        if ID.match(name.lstrip(".")):  # half-written ones, too
+            (place / name).unlink(missing_ok=True)
+    return count
+
+
+def _write(place: Path, name: str, text: str) -> None:
+    """Whole or not at all, unless the power fails: an fsync would add as much to a short run
+    as all the rest of its receipt, and after a power cut nobody misses the last run.
+    """
+    temporary = place / f".{name}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.replace(temporary, place / name)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def prune(place: Path, newest: str) -> None:
+    """Drop the oldest runs beyond the limits; another process may be doing the same."""
+    runs, size = 0, 0
+    for entry in sorted(os.scandir(place), key=lambda entry: entry.name, reverse=True):
+        with suppress(FileNotFoundError):
+            if ID.match(entry.name.lstrip(".")) is None:
+                continue  # somebody else's file
+            status = entry.stat()
+            if entry.name.startswith("."):  # being written, or left by a process that died
+                if status.st_mtime < time.time() - ABANDONED:
+                    os.unlink(entry.path)
+                continue
+            runs, size = runs + 1, size + status.st_size
+            if (runs > MAX_RUNS or size > MAX_BYTES) and entry.name != newest:
+                os.unlink(entry.path)
+
+
+def _begins(id: str, text: str) -> bool:
+    return bool(text) and (id.startswith(text) or id.partition("-")[2].startswith(text))

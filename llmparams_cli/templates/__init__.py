@@ -1,0 +1,1 @@
+"""Messages to prompts, through a model's chat template."""

@@ -1,0 +1,71 @@
+"""A prompt that is longer than the context: refused, or shortened by choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from llmparams_cli.errors import ContextOverflow
+from llmparams_cli.protocol import Message
+from llmparams_cli.templates.vocabulary import Vocabulary
+
+ROOM = 4  # at least a quarter of the context is left for the answer after truncation
+
+
+def fit(
+    model: Vocabulary,
+    messages: Sequence[Message],
+    encode: Callable[[Sequence[Message]], tuple[list[int], str]],
+    *,
+    size: int,
+    max_tokens: int,
+    overflow: str,
+    note: Callable[[str], None],
+) -> tuple[list[int], str]:
+    """Encode the messages so that at least one more token fits into `size`.
+
+    `overflow` 'truncate-start' or 'truncate-middle' takes tokens out of the last message
+    until a quarter of the context, or `max_tokens`, is left for the answer.
+    """
+    tokens, text = encode(messages)
+    if len(tokens) < size:
+        return tokens, text
+    if overflow == "refuse":
+        raise ContextOverflow(
+            f"the prompt has {len(tokens)} tokens and the context holds {size}",
+            _larger_context(len(tokens), model.trained_context)
+            + "; --overflow truncate-start or truncate-middle shortens the prompt",
+        )
+    target = size - min(size // ROOM, max_tokens if max_tokens > 0 else size)
+    whole, count = model.tokenize(messages[-1].content), len(tokens)
+    dropped = 0
+    while len(tokens) > target:
+        dropped += len(tokens) - target
+        if dropped > len(whole):
+            raise ContextOverflow(
+                f"the prompt's fixed part alone has {count - len(whole)} tokens and the context "
+                f"holds {size}",
+                "--context makes room; a shorter system text helps too",
+            )
+        shorter = replace(messages[-1], content=_cut(model, whole, dropped, overflow))
+        tokens, text = encode([*messages[:-1], shorter])
+    where = "start" if overflow == "truncate-start" else "middle"
+    note(
+        f"the prompt had {count} tokens and the context holds {size}: "
+        f"{dropped} tokens were dropped from its {where}"
+    )
+    return tokens, text
+
+
+def _cut(model: Vocabulary, tokens: Sequence[int], drop: int, overflow: str) -> str:
+    head = 0 if overflow == "truncate-start" else (len(tokens) - drop) // 2
+    kept = [*tokens[:head], *tokens[head + drop :]]
+    return b"".join(map(model.piece, kept)).decode("utf-8", "ignore")
+
+
+def _larger_context(needed: int, trained: int) -> str:
+    """A round size with at least 512 tokens for the answer, if the model can take it."""
+    size = (needed + 1023) // 512 * 512
+    if needed >= trained:
+        return f"--context {size} makes room, but the model was trained on only {trained}"
+    return f"--context {min(size, trained)} makes room"

@@ -1,0 +1,166 @@
+"""Messages to prompt tokens, through the model's own chat template.
+
+Templates come with the model file and are untrusted: they run in Jinja's sandbox. What
+users type is untrusted too: a control token inside a message stays text, because every
+such place is marked before the template runs and tokenised as text afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llmparams_cli.errors import ModelError
+from llmparams_cli.protocol import Message
+from llmparams_cli.templates.vocabulary import Vocabulary
+
+
+def prompt_tokens(
+    model: Vocabulary, template: str, messages: Sequence[Message], note: Callable[[str], None]
+) -> tuple[list[int], str]:
+    """The prompt as token ids and as text. With an empty template the messages are joined by
+    blank lines.
+    """
+    if not template:
+        if len(messages) > 1:
+            note("no chat template is applied: the system text goes before the prompt")
+        text = "\n\n".join(message.content for message in messages)
+        return model.tokenize(text, begin=True), text
+    marker = _Marker(model)
+    marked = [Message(m.role, marker.mark(m.content)) for m in messages]
+    text = render(model, template, marked, note)
+    return _with_begin(model, marker.tokenize(text)), marker.unmark(text)
+
+
+def render(
+    model: Vocabulary, template: str, messages: Sequence[Message], note: Callable[[str], None]
+) -> str:
+    """Run the template, up to where the assistant's answer begins."""
+    compiled = _compile(template)
+    try:
+        return _run(model, compiled, messages)
+    except ModelError as error:
+        merged = _system_into_user(messages)
+        if merged is None:
+            raise
+        text = _run(model, compiled, merged)
+        note(
+            f"the chat template has no place for a system text ({error.message}); "
+            "it was put before the prompt"
+        )
+        return text
+
+
+def _compile(template: str) -> Any:
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _raise
+    environment.globals["strftime_now"] = _strftime_now
+    try:
+        return environment.from_string(template)
+    except Exception as error:  # TemplateError, RecursionError, …
+        raise ModelError(
+            f"the model's chat template is not valid Jinja: {error}",
+            "--raw generates without the template",
+        ) from error
+
+
+def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
+    try:
+        return str(
+            template.render(
+                messages=[{"role": m.role, "content": m.content} for m in messages],
+                add_generation_prompt=True,
+                bos_token=model.special_text("bos"),
+                eos_token=model.special_text("eos"),
+                tools=None,
+            )
+        )
+    except Exception as error:  # whatever the template's code runs into
+        raise ModelError(
+            f"the model's chat template fails: {error}", "--raw generates without the template"
+        ) from error
+
+
+def _system_into_user(messages: Sequence[Message]) -> list[Message] | None:
+    """For templates that know no system role: its text before the first user message."""
+    if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
+        return None
+    system, user, *rest = messages
+    return [Message("user", f"{system.content}\n\n{user.content}"), *rest]
+
+
+def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
+    """Templates may or may not write BOS themselves; there must be exactly one."""
+    begin = model.begin_token
+    if begin is None or tokens[:1] == [begin]:
+        return tokens
+    return [begin, *tokens]
+
+
+class _Marker:
+    """Replaces control tokens in messages by marks that no template can misread."""
+
+    def __init__(self, model: Vocabulary) -> None:
+        self._model = model
+        self._nonce = os.urandom(8).hex()
+        self._texts: list[str] = []
+
+    def mark(self, content: str) -> str:
+        specials = self._control_texts(content)
+        if not specials:
+            return content
+        longest_first = sorted(specials, key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, longest_first)), self._replace, content)
+
+    def tokenize(self, text: str) -> list[int]:
+        """The template's control tokens become tokens, the marked ones stay text."""
+        tokens: list[int] = []
+        for index, part in enumerate(self._split(text)):
+            if index % 2:
+                tokens += self._model.tokenize(self._texts[int(part)])
+            elif part:
+                tokens += self._model.tokenize(part, special=True)
+        return tokens
+
+    def unmark(self, text: str) -> str:
+        parts = self._split(text)
+        return "".join(self._texts[int(p)] if i % 2 else p for i, p in enumerate(parts))
+
+    def _split(self, text: str) -> list[str]:
+        """Plain parts at even places, numbers of marks at odd ones."""
+        return re.split(f"\ue000{self._nonce}:(\\d+)\ue001", text)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        self._texts.append(match[0])
+        return f"\ue000{self._nonce}:{len(self._texts) - 1}\ue001"
+
+    def _control_texts(self, content: str) -> set[str]:
+        tokens = self._model.tokenize(content, special=True)
+        if tokens == self._model.tokenize(content):
+            return set()
+        names = {self._model.name(token) for token in tokens if self._model.is_control(token)}
+        return names - {""}
+
+
+def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _raise(message: str) -> None:
+    raise ValueError(message)
+
+
+def _strftime_now(form: str) -> str:
+    from datetime import datetime
+
+    return datetime.now().strftime(form)

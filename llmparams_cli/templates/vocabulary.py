@@ -1,0 +1,25 @@
+"""What a chat template needs to know of a tokenizer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Vocabulary(Protocol):
+    """Text to token ids and back, and the tokens that are no text."""
+
+    @property
+    def begin_token(self) -> int | None: ...
+
+    @property
+    def trained_context(self) -> int: ...
+
+    def tokenize(self, text: str, *, special: bool = False, begin: bool = False) -> list[int]: ...
+
+    def piece(self, token: int) -> bytes: ...
+
+    def name(self, token: int) -> str: ...
+
+    def is_control(self, token: int) -> bool: ...
+
+    def special_text(self, which: str) -> str: ...

@@ -1,0 +1,1 @@
+"""Text as data: what is safe to show, how wide it is, how tokens become characters."""
