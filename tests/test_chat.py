@@ -106,6 +106,7 @@ def test_all_parameters_are_shown_with_their_origins(program: Program) -> None:
         ("/set json_schema {", ("/set json_schema", "not JSON")),
         ("/unset temperature", ("/unset temperature", "flag --temperature")),
         ("/unset system", ("/unset system",)),
+        ("/preset 'open", ("/preset: No closing quotation",)),
         ("/preset legal-sumary", ("legal-sumary", "did you mean legal-summary?")),
         ("/presets legal-summary", ("/presets", "did you mean /preset?")),
         ("/", ("unknown command /",)),

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from presets_world import write
+from program import Program
 
 from llmparams_cli.backends.llama.sampling.chain import MIROSTAT_STAGES
-from llmparams_cli.errors import UsageError
+from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.params.conflicts import REPLACED_BY_MIROSTAT, inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
@@ -183,3 +185,35 @@ def test_settings_that_go_together_are_not_refused() -> None:
 def test_a_long_grammar_is_not_repeated_in_the_message() -> None:
     with pytest.raises(UsageError, match=r"^grammar \(flag --grammar\) excludes"):
         refuse_contradictions(flags(grammar="root ::= [a-z]\n", json_schema={}))
+
+
+COMMANDS = (
+    "generate hi -p both",
+    "generate hi -p both --show-params",
+    "chat -p both",
+    "compare hi -p both -p precise",
+    "explain hi -p both",
+    "presets show both",
+    "presets show both --format yaml",
+    "presets export both --format llama.cpp",
+    "presets diff both precise",
+    "presets diff precise both --tokens 0",
+    "presets diff both",
+    "presets test both",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_refuses_a_preset_that_contradicts_itself(
+    program: Program, command: str
+) -> None:
+    preset = (
+        "parameters: {grammar: 'root ::= \"a\"', json_schema: {}}\n"
+        "tests: [{name: a, input: b, expect: {contains: c}}]\n"
+    )
+    write(program.place, {"presets/both.yaml": preset})
+    assert program.call(*command.split()).complaint(ExitCode.USAGE) == (
+        'grammar root ::= "a" (preset presets/both.yaml:1) excludes '
+        "json_schema {} (preset presets/both.yaml:1) (both rule the form of the output; empty "
+        "one of them, as in --json-schema '')"
+    )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from llmparams_cli.errors import PresetError
 from llmparams_cli.formats import FORMATS, Exported, command_line, detect, read, write
 from llmparams_cli.formats.json_nodes import compose
-from llmparams_cli.presets import template
+from llmparams_cli.presets import prompt_template
 from llmparams_cli.presets.nodes import Unreadable
 
 
@@ -268,7 +268,7 @@ def test_biases_are_lost_one_by_one():
 def test_braces_stay_what_they_are():
     text = "{{ x }} {% if %} {# no #} {{{"
     preset = one(json.dumps({"prompt": text, "max_tokens": 1}), "openai")
-    assert template.render(preset.prompt, {}) == text
+    assert prompt_template.render(preset.prompt, {}) == text
 
 
 # Single formats
@@ -488,7 +488,7 @@ def test_stages_left_out_are_off_elsewhere():
 def test_llm_names_that_are_words_of_jinja():
     preset = one("prompt: $for is ${input}s\ndefaults:\n  for: x\n", "llm")
     assert preset.variables == {"for_": "x"}
-    assert template.render(preset.prompt, {"for_": "x", "input": "thing"}) == "x is things"
+    assert prompt_template.render(preset.prompt, {"for_": "x", "input": "thing"}) == "x is things"
 
 
 def test_an_llm_template_may_be_its_prompt_alone():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llmparams_cli.formats import FORMATS, Exported, read, write
 from llmparams_cli.params.kinds import INT32_MAX, Choice, Number
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
-from llmparams_cli.presets import template
+from llmparams_cli.presets import prompt_template
 
 LLAMA_CPP = {*PARAMS} - {"repeat_penalty_growth", "penalize_prompt", "time_limit"}
 SAMPLERS = {"temperature", "top_k", "top_p", "min_p"}
@@ -145,8 +145,8 @@ def test_prompts_say_the_same_on_both_sides(format, literal, other):
     prompt += " {{ input }}" if format == "llm" else ""
     text, _ = write(format, Exported("x", prompt=prompt))
     [imported] = read(text, "file", format)
-    filled = template.render(imported.prompt, {"input": literal})
-    assert filled == template.render(prompt, {"input": literal})
+    filled = prompt_template.render(imported.prompt, {"input": literal})
+    assert filled == prompt_template.render(prompt, {"input": literal})
 
 
 def test_variables_keep_their_defaults_in_llm():

@@ -9,7 +9,7 @@ import yaml
 
 from llmparams_cli.formats import Imported, detect, read
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.presets import template
+from llmparams_cli.presets import prompt_template
 
 WILD = Path(__file__).parent / "wild_presets"
 
@@ -87,15 +87,16 @@ def test_a_models_name_on_the_hub_is_kept_and_a_librarys_is_not():
 def test_a_request_gives_its_system_text_and_a_prompt_without_variables():
     [preset] = presets("chat_request.json")
     assert preset.system == "Summarise contracts in {one} sentence."
-    assert template.names(preset.prompt) == set()
-    assert template.render(preset.prompt, {}) == "Use {{braces}} where the name is missing."
+    assert prompt_template.names(preset.prompt) == set()
+    assert prompt_template.render(preset.prompt, {}) == "Use {{braces}} where the name is missing."
 
 
 def test_an_llm_template_becomes_one_of_ours():
     [preset] = presets("translate.yaml")
     assert preset.variables == {"language": "French", "name": None}
     assert preset.system == "You translate for engineers. It costs $2."
-    filled = template.render(preset.prompt, {"language": "Dutch", "name": "x", "input": "hello"})
+    values = {"language": "Dutch", "name": "x", "input": "hello"}
+    filled = prompt_template.render(preset.prompt, values)
     assert filled == (
         "Translate into Dutch, and leave {{placeholders}} and {x} as they are:\nhello"
     )

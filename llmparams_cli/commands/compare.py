@@ -109,12 +109,11 @@ def command(
     plots = plot_files(env, png, svg)
     metrics = [read_metric(text) for text in metric or []]
     given = {**flags, "model": model, "system": system}
-    found = job.candidates(env, preset or [], grid or [], given, var or [])
+    found = job.setups(env, preset or [], grid or [], given, var or [])
     if len(found) * samples == 1:
         raise UsageError("there is only one answer", "--grid temperature=0.2,1.2, or --preset")
     texts = job.prompts_of(env, many) if many else [_prompt(env, prompt, file, found)]
-    if found[0].prepared.model.is_builtin:
-        env.note("no --model given: using the small built-in model")
+    found[0].prepared.note_model(env)
     names = [each.variant.name for each in found for _ in range(samples)]
     with ProgressBar(env) as progress, watching(env, names, len(texts), progress) as watch:
         variants = job.run(
@@ -145,14 +144,12 @@ def _plot(variants: list[Variant]) -> Sheet:
     return metrics(variants)
 
 
-def _prompt(
-    env: Environment, prompt: str | None, file: str | None, found: list[job.Candidate]
-) -> str:
+def _prompt(env: Environment, prompt: str | None, file: str | None, found: list[job.Setup]) -> str:
     required = any(each.prepared.needs_input for each in found)
     return prompts.read(env, prompt, file, required=required)
 
 
-def _write_page(env: Environment, file: str, found: list[job.Candidate]) -> None:
+def _write_page(env: Environment, file: str, found: list[job.Setup]) -> None:
     from llmparams_cli.backends.llama.tracing.explain import MOST_SHOWN
     from llmparams_cli.render import html
     from llmparams_cli.render.html.draws import Recorded

@@ -33,7 +33,6 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
-from llmparams_cli.protocol import Request
 from llmparams_cli.render.explanation import data, draw, overview
 from llmparams_cli.render.explanation import fit as fit_view
 from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
@@ -130,10 +129,8 @@ def command(
     if go_on and not others:
         raise UsageError("--continue has nothing to continue", "name it with --what-if")
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
-    if prepared.model.is_builtin:
-        env.note("no --model given: using the small built-in model")
-    raw = raw or not prepared.model.header.chat_template
-    request = Request(prepared.messages(text), prepared.settings, raw, overflow=overflow)
+    prepared.note_model(env)
+    request = prepared.request(text, raw=raw, overflow=overflow)
     with ProgressBar(env) as progress:
         if target is not None:
             wanted = prompts.read_target(env, target)

@@ -111,23 +111,20 @@ def command(
         show_resolution(env, prepared, color, as_json=form != "auto")
         return
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
-    if prepared.model.is_builtin:
-        env.note("no --model given: using the small built-in model")
-    without_template = raw or not prepared.model.header.chat_template
-    messages = prepared.messages(text)
+    prepared.note_model(env)
+    # The colours need the numbers of the tokens themselves, and no alternatives.
+    logprobs_wanted = 0 if color_by and alternatives is None else alternatives
+    request = prepared.request(text, raw=raw, logprobs=logprobs_wanted, overflow=overflow)
     renderer = choose(
         env,
         settings=prepared.settings,
-        prompt=messages[-1].content,
-        continues=without_template,
+        prompt=request.messages[-1].content,
+        continues=request.raw,
         format=form,
         color=color,
         color_by=color_by,
         logprobs=alternatives is not None,
     )
-    if color_by and alternatives is None:
-        alternatives = 0  # the numbers of the tokens themselves
-    request = Request(messages, prepared.settings, without_template, alternatives, overflow)
     run = _generate(env, prepared, request, renderer, full=stats == "full")
     _keep(env, receipts, run)
     stop = run.finished.stop

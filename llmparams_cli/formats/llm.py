@@ -14,7 +14,7 @@ from llmparams_cli.formats.source import entries as entries_of
 from llmparams_cli.formats.source import yaml_node
 from llmparams_cli.formats.yaml_text import dump
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.presets import template
+from llmparams_cli.presets import prompt_template
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "llm"
@@ -70,7 +70,7 @@ def read(text: str, place: str) -> list[Imported]:
     draft.leave(entries)
     if node and prompt is not None:
         try:
-            template.names(prompt)
+            prompt_template.names(prompt)
         except ValueError as error:
             raise draft.error(node, f"prompt: {error}") from error
     others = {"model": model, "system": system, "prompt": prompt, "variables": variables}
@@ -85,7 +85,7 @@ def _defaults(draft: Draft, node: Node | None) -> dict[str, str]:
         if isinstance(item.value, (dict, list)):
             raise draft.error(item, f"defaults: {name} must be one text")
         if item.value is not None:
-            defaults[name] = template.text_of(item.value)
+            defaults[name] = prompt_template.text_of(item.value)
     return defaults
 
 
@@ -106,7 +106,7 @@ def _prompt(
             draft.tell(
                 "changed", f"${part}", f"{name} here: the name means something else in Jinja"
             )
-        if name != template.INPUT:
+        if name != prompt_template.INPUT:
             variables[name] = defaults.get(part)
         written.append(f"{{{{ {name} }}}}")
     return "".join(written), variables

@@ -15,7 +15,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.explain import draws
 from llmparams_cli.jobs.prepare import Prepared, prepare
-from llmparams_cli.params.conflicts import refuse_contradictions
+from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS, named
@@ -38,8 +38,8 @@ Watch = Callable[[int, Piece | Finished], None]
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A variant before it has answered: its settings, and the preset it comes from."""
+class Setup:
+    """How a variant is to be answered: with which settings, of which preset."""
 
     variant: Variant
     prepared: Prepared
@@ -50,32 +50,29 @@ class Candidate:
 class Job:
     """An answer to come; `sample` counts those of its variant to this prompt, from 0."""
 
-    candidate: Candidate
+    setup: Setup
     prompt: str
     sample: int
     request: Request
 
 
-def candidates(
+def setups(
     env: Environment,
     presets: Sequence[str],
     grids: Sequence[str],
     flags: Mapping[str, Any],
     variables: Sequence[str],
-) -> list[Candidate]:
+) -> list[Setup]:
     """Every preset with every combination of the grids' values; without presets, the grid
     alone. All share one seed.
     """
     axes = [_axis(env, text) for text in grids]
-    found: list[Candidate] = []
+    found: list[Setup] = []
     seed = None
     for preset in presets or [""]:
         prepared = prepare(env, [preset] if preset else [], flags, variables)
         for point in product(*axes):
-            settings = prepared.settings
-            for assignment in point:
-                settings = settings.but(assignment)
-            refuse_contradictions(settings)
+            settings = changed(prepared.settings, point)
             seed = _seed(settings) if seed is None else seed
             if not any(assignment.name == "seed" for assignment in point):
                 settings = settings.but(Assignment("seed", seed, GRID))
@@ -83,7 +80,7 @@ def candidates(
             name = " ".join([preset, *(f"{key}={text}" for key, text in texts.items())]).strip()
             shown = {"preset": preset, **texts} if preset else texts
             name = distinguished(name or "as set", [each.variant.name for each in found])
-            found.append(Candidate(Variant(name, shown), prepared, settings))
+            found.append(Setup(Variant(name, shown), prepared, settings))
     _refuse_several_models(found)
     _tell_what_serves_all(env, found)
     return found
@@ -91,8 +88,7 @@ def candidates(
 
 def _axis(env: Environment, text: str) -> list[Assignment]:
     """Read --grid NAME=V1,V2,…"""
-    name, equals, listed = text.partition("=")
-    name = name.strip()
+    name, listed = values.pair(text)
     param = named(name)
     if param is None:
         raise UsageError(f"--grid: unknown parameter {name!r}{values.suggestion(name)}")
@@ -101,12 +97,10 @@ def _axis(env: Environment, text: str) -> list[Assignment]:
             f"--grid {name}: one model is loaded once for all variants",
             "run compare again for another value",
         )
-    if not equals or not listed:
+    if not listed:
         raise UsageError(f"--grid {text!r} has no values", f"--grid {name}=A,B,C")
-    try:
-        points = [values.from_text(param, value, env.directory) for value in listed.split(",")]
-    except ValueError as error:
-        raise UsageError(f"--grid {name}: {error}", values.see(param)) from error
+    place = f"{GRID.place} {name}"
+    points = (values.given(param, [value], env.directory, place) for value in listed.split(","))
     return [Assignment(param.name, point, GRID) for point in points]
 
 
@@ -116,7 +110,7 @@ def _seed(settings: Settings) -> int:
     return draw_seed(settings)
 
 
-def _refuse_several_models(found: Sequence[Candidate]) -> None:
+def _refuse_several_models(found: Sequence[Setup]) -> None:
     paths = {str(each.prepared.model.path): each.variant.name for each in found}
     if len(paths) > 1:
         names = " and ".join(paths.values())
@@ -125,11 +119,11 @@ def _refuse_several_models(found: Sequence[Candidate]) -> None:
         )
 
 
-def _tell_what_serves_all(env: Environment, found: Sequence[Candidate]) -> None:
+def _tell_what_serves_all(env: Environment, found: Sequence[Setup]) -> None:
     """One model and one context are made, as the first variant wants them, and all draw with
     its random numbers: say so where another variant wants something else.
     """
-    first, *others = [candidate.prepared.settings for candidate in found]
+    first, *others = [each.prepared.settings for each in found]
     for setting in first:
         param = setting.param
         if param.scope not in (Scope.LOAD, Scope.CONTEXT) and param.name != "seed":
@@ -164,7 +158,7 @@ def _prompt(file: str, number: int, line: str) -> str:
 
 def run(
     env: Environment,
-    found: Sequence[Candidate],
+    found: Sequence[Setup],
     prompts: Sequence[str],
     *,
     samples: int,
@@ -192,19 +186,17 @@ def run(
         Engine(env, first.prepared.model, first.settings, interrupt, progress) as engine,
     ):
         for job, sample in zip(jobs, _answers(engine, jobs, metrics, watch, details), strict=True):
-            job.candidate.variant.samples.append(sample)
-    return [candidate.variant for candidate in found]
+            job.setup.variant.samples.append(sample)
+    return [each.variant for each in found]
 
 
-def _jobs(found: Sequence[Candidate], prompt: str, samples: int, raw: bool) -> Iterator[Job]:
-    for candidate in found:
-        prepared = candidate.prepared
-        without_template = raw or not prepared.model.header.chat_template
+def _jobs(found: Sequence[Setup], prompt: str, samples: int, raw: bool) -> Iterator[Job]:
+    for each in found:
         for number in range(samples):
-            seed = (candidate.settings["seed"] + number) % (2**32 - 1)
-            settings = candidate.settings.but(Assignment("seed", seed, GRID))
-            request = Request(prepared.messages(prompt), settings, without_template, logprobs=0)
-            yield Job(candidate, prompt, number, request)
+            seed = (each.settings["seed"] + number) % (2**32 - 1)
+            settings = each.settings.but(Assignment("seed", seed, GRID))
+            request = each.prepared.request(prompt, settings=settings, raw=raw, logprobs=0)
+            yield Job(each, prompt, number, request)
 
 
 def _answers(

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmparams_cli.analysis.explanation import Explanation, Fit, NearStop, TokenView, WhatIf
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.prepare import Prepared
-from llmparams_cli.params.conflicts import refuse_contradictions
-from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+from llmparams_cli.params.conflicts import changed
+from llmparams_cli.params.settings import Origin, Settings, Source
 from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
@@ -194,40 +194,34 @@ def _other(env: Environment, settings: Settings, text: str) -> Other:
     if preset:
         settings = _with_preset(env, settings, preset)
         changes.append(f"preset {preset}")
-    given: dict[str, Any] = {}
-    for name, value in pairs:
-        param = named(name)
-        if param is None:
-            raise UsageError(f"--what-if: unknown parameter {name!r}{values.suggestion(name)}")
-        if _is_fixed(param):
-            raise UsageError(
-                f"--what-if {param.name}: the draws are made again, the model is not run again",
-                "run explain again for another value",
-            )
-        try:
-            checked = values.from_text(param, value, env.directory)
-        except ValueError as error:
-            raise UsageError(f"--what-if {param.name}: {error}", values.see(param)) from error
-        several = param.kind.many and param.name in given
-        given[param.name] = values.joined([given[param.name], checked]) if several else checked
-    for name, checked in given.items():
-        settings = settings.but(Assignment(name, checked, FLAG))
-        changes.append(f"{name} {PARAMS[name].kind.show(checked)}")
-    refuse_contradictions(settings)
-    return Other(settings, tuple(changes), text)
+    given = values.assignments(map(_pair, pairs), env.directory, FLAG)
+    changes += [f"{each.name} {PARAMS[each.name].kind.show(each.value)}" for each in given]
+    return Other(changed(settings, given), tuple(changes), text)
 
 
-def _split(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """A preset ('' for none), and the pairs of NAME and VALUE. A comma that is not followed by
-    the NAME= of a parameter belongs to a value.
+def _pair(text: str) -> tuple[Param, str]:
+    name, value = values.pair(text)
+    param = named(name)
+    if param is None:
+        raise UsageError(f"--what-if: unknown parameter {name!r}{values.suggestion(name)}")
+    if _is_fixed(param):
+        raise UsageError(
+            f"--what-if {param.name}: the draws are made again, the model is not run again",
+            "run explain again for another value",
+        )
+    return param, value or ""
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    """A preset ('' for none), and the texts NAME=VALUE. A comma that is not followed by the
+    NAME= of a parameter belongs to a value.
     """
     commas = [comma for comma in COMMA.finditer(text) if named(comma[1])]
     starts = [0, *(comma.end() for comma in commas)]
     ends = [*(comma.start() for comma in commas), len(text)]
     parts = [text[start:end] for start, end in zip(starts, ends, strict=True)]
     preset = "" if PAIR.match(parts[0]) else parts.pop(0)
-    pairs = (part.partition("=") for part in parts)
-    return preset, [(name.strip(), value) for name, _, value in pairs]
+    return preset, parts
 
 
 def _with_preset(env: Environment, settings: Settings, preset: str) -> Settings:

@@ -1,21 +1,24 @@
-"""From flags and presets to resolved settings and a model file, before any engine starts."""
+"""What every command does before an engine starts: layers of values, the model, the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from llmparams_cli.env import Environment
-from llmparams_cli.jobs.template import Template, from_preset
+from llmparams_cli.jobs.prompt import conversation
 from llmparams_cli.models import resolve as models
 from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
-from llmparams_cli.params.settings import Origin, Settings, Source, resolve
-from llmparams_cli.presets.cascade import gather
-from llmparams_cli.presets.document import Placed
+from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
+from llmparams_cli.presets.cascade import Gathered, gather
+from llmparams_cli.presets.document import Placed, text_of
 from llmparams_cli.presets.metadata import from_gguf
-from llmparams_cli.protocol import Message
+from llmparams_cli.presets.prompt_template import PromptTemplate, from_preset
+from llmparams_cli.protocol import Message, Request
+
+Found = TypeVar("Found", bound=ResolvedModel | None)
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,41 @@ class Prepared:
     model: ResolvedModel
     model_origin: Origin
     system: Placed | None
-    template: Template | None = None
+    template: PromptTemplate | None = None
 
     def messages(self, prompt: str) -> tuple[Message, ...]:
         """What the model is asked: the system text, and `prompt` in the preset's template."""
-        user = Message("user", self.template.render(prompt) if self.template else prompt)
-        text = self.system.text if self.system else ""
-        return (Message("system", text), user) if text else (user,)
+        user = self.template.render(prompt) if self.template else prompt
+        return conversation(text_of(self.system) or "", Message("user", user))
+
+    def request(
+        self,
+        prompt: str,
+        *,
+        settings: Settings | None = None,
+        raw: bool = False,
+        logprobs: int | None = None,
+        overflow: str = "refuse",
+        expected: tuple[int, ...] = (),
+    ) -> Request:
+        """Ask for an answer to `prompt`; with other `settings` than these, if any are given."""
+        return Request(
+            self.messages(prompt),
+            settings or self.settings,
+            self.is_raw(raw),
+            logprobs,
+            overflow,
+            expected,
+        )
+
+    def is_raw(self, wanted: bool = False) -> bool:
+        """Is the prompt read as it is: as wanted, or because the model has no chat template?"""
+        return wanted or not self.model.header.chat_template
+
+    def note_model(self, env: Environment) -> None:
+        """Say so where the user named no model."""
+        if self.model.is_builtin:
+            env.note("no --model given: using the small built-in model")
 
     @property
     def needs_input(self) -> bool:
@@ -45,19 +76,42 @@ def prepare(
     presets: Sequence[str],
     flags: Mapping[str, Any],
     variables: Sequence[str] = (),
+    above: Gathered | None = None,
 ) -> Prepared:
-    """Gather all layers, find the model, resolve; what is worth a word goes to stderr.
+    """Gather all layers, find the model, resolve; prints notes to stderr.
 
-    `flags` as for `presets.cascade.gather`; `variables` are the texts NAME=VALUE of --var.
+    `flags` as for `presets.cascade.gather`; `variables` are the texts NAME=VALUE of --var;
+    what is `above` was checked before and overrides everything else.
     """
-    gathered = gather(env, presets, flags)
-    refuse_contradictions(resolve(gathered.assignments))
-    template = from_preset(gathered.prompt, gathered.variables, variables)
-    chosen = gathered.model
-    model = models.resolve(chosen.text if chosen else None, env)
-    recommended, notes = from_gguf(model.header.metadata)
-    settings = resolve([*recommended, *gathered.assignments])
-    for note in [*gathered.notes, *notes, *inert(settings)]:
-        env.note(note)
-    origin = chosen.origin if chosen else Origin(Source.DEFAULT, "built in")
-    return Prepared(settings, model, origin, gathered.system, template)
+    layers = gather(env, presets, flags)
+    if above:
+        layers.add(above)
+    template = from_preset(layers.prompt, layers.variables, variables)
+    settings, model = settle(layers, lambda name: models.resolve(name, env), env.note)
+    origin = layers.model.origin if layers.model else Origin(Source.DEFAULT, "built in")
+    return Prepared(settings, model, origin, layers.system, template)
+
+
+def settle(
+    layers: Gathered,
+    find: Callable[[str | None], Found],
+    note: Callable[[str], None],
+    *,
+    recommended: bool = True,
+) -> tuple[Settings, Found]:
+    """Resolve the layers upon what the model's author recommends; return the model too.
+
+    This is the one way from layers to settings that a model runs with: it refuses those that
+    contradict each other, before the model is looked for, and notes those without effect.
+    `find` gets the name or path of the model in the layers.
+    """
+    refuse_contradictions(resolve(layers.assignments))
+    model = find(text_of(layers.model))
+    below: list[Assignment] = []
+    notes: list[str] = []
+    if model is not None and recommended:
+        below, notes = from_gguf(model.header.metadata)
+    settings = resolve([*below, *layers.assignments])
+    for each in [*layers.notes, *notes, *inert(settings)]:
+        note(each)
+    return settings, model

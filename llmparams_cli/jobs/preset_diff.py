@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from llmparams_cli.env import Environment
+from llmparams_cli.jobs.prepare import settle
+from llmparams_cli.jobs.prompt import conversation
 from llmparams_cli.models import resolve as models
 from llmparams_cli.models.resolve import ResolvedModel
-from llmparams_cli.params.settings import Settings, Source, resolve
+from llmparams_cli.params.settings import Settings, Source
 from llmparams_cli.presets.cascade import Gathered, layer
 from llmparams_cli.presets.catalog import gathered
 from llmparams_cli.presets.document import text_of
 from llmparams_cli.presets.find import find
-from llmparams_cli.presets.metadata import from_gguf
 from llmparams_cli.protocol import Divergence, Message, PresetDiff
 
 RECOMMENDED = "the model's recommended values"
@@ -27,9 +28,8 @@ def compare(
     one = _alone(a, env)
     other = _alone(b, env) if b else Gathered()
     chosen = model or next((each.model.text for each in (one, other) if each.model), None)
-    resolved = models.resolve(chosen, env)
-    recommended, _ = from_gguf(resolved.header.metadata)
-    left, right = (resolve([*recommended, *each.assignments]) for each in (one, other))
+    left, resolved = settle(one, lambda _: models.resolve(chosen, env), _silent)
+    right, _ = settle(other, lambda _: resolved, _silent)
     texts = {
         name: (text_of(getattr(one, name)), text_of(getattr(other, name)))
         for name in ("model", "system", "prompt")
@@ -41,6 +41,10 @@ def compare(
 
 def _alone(name: str, env: Environment) -> Gathered:
     return gathered(layer(find(name, env), Source.PRESET, env))
+
+
+def _silent(_note: str) -> None:
+    """A value without effect is no news in a comparison of values."""
 
 
 def _effect(
@@ -56,9 +60,7 @@ def _effect(
     from llmparams_cli.backends.llama.tracing.divergence import along
     from llmparams_cli.interrupt import Interrupt
 
-    system = preset.system.text if preset.system else ""
-    user = Message("user", prompt)
-    messages = (Message("system", system), user) if system else (user,)
+    messages = conversation(text_of(preset.system) or "", Message("user", prompt))
     with (
         Interrupt(left["time_limit"]) as interrupt,
         Engine(env, model, left, interrupt) as engine,

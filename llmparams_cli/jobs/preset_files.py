@@ -16,7 +16,7 @@ from llmparams_cli.errors import PresetError, UsageError
 from llmparams_cli.files import write_whole
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Source, resolve
-from llmparams_cli.presets import template
+from llmparams_cli.presets import prompt_template
 from llmparams_cli.presets.cascade import from_flags
 from llmparams_cli.presets.catalog import chosen
 from llmparams_cli.presets.document import NAME, text_of
@@ -57,7 +57,7 @@ def create(
         model=text_of(given.model) or base.model,
         system=text_of(given.system) or base.system,
         prompt=prompt,
-        variables=dict.fromkeys(sorted(template.names(prompt) - {template.INPUT}))
+        variables=dict.fromkeys(sorted(prompt_template.names(prompt) - {prompt_template.INPUT}))
         if prompt
         else {},
         parameters={**base.parameters, **chosen(settings)},
@@ -146,6 +146,6 @@ def _of_receipt(env: Environment, text: str) -> Preset:
 
 def _check_prompt(prompt: str) -> None:
     try:
-        template.names(prompt)
+        prompt_template.names(prompt)
     except ValueError as error:
         raise UsageError(f"--prompt: {error}") from error

@@ -73,11 +73,8 @@ def _request(
         template = replace(template, values={**template.values, **case.variables})
     first = case.expect.get("first")
     measured = first or {"entropy", "probability"} & case.expect.keys()
-    messages = replace(prepared, template=template).messages(_input(env, case, prepared))
-    return Request(
-        messages,
-        settings,
-        raw=not prepared.model.header.chat_template,
+    return replace(prepared, settings=settings, template=template).request(
+        _input(env, case, prepared),
         logprobs=0 if measured else None,
         expected=tuple(tokenize(first.text)[:1]) if first else (),
     )

@@ -10,13 +10,15 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.receipt import adapters, circumstances
 from llmparams_cli.models import resolve as models
 from llmparams_cli.models.resolve import ResolvedModel
-from llmparams_cli.params.conflicts import inert, refuse_contradictions
-from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
+from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
+from llmparams_cli.presets.cascade import Gathered
 from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
@@ -48,13 +50,16 @@ def replay(
     progress: Progress,
 ) -> Replay:
     """Generate once more with what the receipt says, but for `changes` (NAME=VALUE)."""
-    changed = list(_changed(changes, env.directory))
-    settings = resolve([*_recorded(receipt), *changed])
-    refuse_contradictions(settings)
-    for note in inert(settings):
-        if SET in note:
-            env.note(note)
-    resolved = _model(env, receipt, model)
+    changed = _changed(changes, env.directory)
+    layers = Gathered([*_recorded(receipt), *changed])
+
+    def note(text: str) -> None:
+        if SET in text:  # about the others, the first run has told
+            env.note(text)
+
+    settings, resolved = settle(
+        layers, lambda _: _model(env, receipt, model), note, recommended=False
+    )
     files = _file_differences(receipt, resolved, settings, progress)
     started, finished = _generate(env, receipt, resolved, settings, progress)
     now = circumstances(env, resolved, settings, started.context, finished.usage.cached_tokens)
@@ -81,30 +86,22 @@ def _recorded(receipt: Receipt) -> Iterator[Assignment]:
     yield Assignment("time_limit", 0.0, FROM_RECEIPT)
 
 
-def _changed(changes: Sequence[str], directory: Path) -> Iterator[Assignment]:
+def _changed(changes: Sequence[str], directory: Path) -> list[Assignment]:
     """The values of --set, those of one parameter joined as flags are."""
-    parts: dict[str, list[Any]] = {}
-    for change in changes:
-        name, equals, text = change.partition("=")
-        name = name.strip()
-        if not equals:
-            raise UsageError(f"{SET} {change!r} has no =", f"write {SET} temperature=0.4")
-        param = named(name)
-        if param is None:
-            raise UsageError(
-                f"{SET} {name}: there is no such parameter{values.suggestion(name)}",
-                "llmparams params lists them all",
-            )
-        try:
-            value = values.from_text(param, text, directory)
-        except ValueError as error:
-            raise UsageError(
-                f"{SET} {param.name}: {brief(str(error))}", values.see(param)
-            ) from error
-        parts.setdefault(param.name, []).append(value)
-    for name, given in parts.items():
-        value = values.joined(given) if PARAMS[name].kind.many else given[-1]
-        yield Assignment(name, value, Origin(Source.FLAG, SET))
+    return values.assignments(map(_pair, changes), directory, Origin(Source.FLAG, SET))
+
+
+def _pair(change: str) -> tuple[Param, str]:
+    name, text = values.pair(change)
+    if text is None:
+        raise UsageError(f"{SET} {change!r} has no =", f"write {SET} temperature=0.4")
+    param = named(name)
+    if param is None:
+        raise UsageError(
+            f"{SET} {name}: there is no such parameter{values.suggestion(name)}",
+            "llmparams params lists them all",
+        )
+    return param, text
 
 
 def _model(env: Environment, receipt: Receipt, given: str | None) -> ResolvedModel:

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from llmparams_cli import APP
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
+from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.models import resolve as models
-from llmparams_cli.params.conflicts import inert
+from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.kinds import Switch
 from llmparams_cli.params.settings import (
-    Assignment,
     Origin,
     Setting,
     Settings,
     Source,
-    resolve,
 )
 from llmparams_cli.presets.cascade import gather
 from llmparams_cli.presets.document import Placed
-from llmparams_cli.presets.metadata import from_gguf
 
 
 @dataclass(frozen=True)
@@ -50,20 +48,19 @@ class Resolution:
 
 def resolution(name: str, env: Environment) -> Resolution:
     """All layers with this preset among them; a model that is not here costs only its own."""
-    together = gather(env, [name])
-    recommended: list[Assignment] = []
-    given = together.model
+    layers = gather(env, [name])
+
+    def found(reference: str | None) -> ResolvedModel | None:
+        try:
+            return models.resolve(reference, env)
+        except ModelError as error:
+            layers.notes.append(f"without the model's own values: {error.message}")
+            return None
+
+    settings, _ = settle(layers, found, env.note)
+    given = layers.model
     model = (given.text, given.origin) if given else ("built-in", Origin(Source.DEFAULT))
-    try:
-        header = models.resolve(given.text if given else None, env).header
-        recommended, notes = from_gguf(header.metadata)
-        together.notes += notes
-    except ModelError as error:
-        together.notes.append(f"without the model's own values: {error.message}")
-    settings = resolve([*recommended, *together.assignments])
-    for note in [*together.notes, *inert(settings)]:
-        env.note(note)
-    return Resolution(settings, model, together.system, together.prompt)
+    return Resolution(settings, model, layers.system, layers.prompt)
 
 
 def flag(setting: Setting) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from llmparams_cli.errors import UsageError
-from llmparams_cli.params.settings import Setting, Settings, Source
+from llmparams_cli.params.settings import Assignment, Setting, Settings, Source
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 
@@ -40,6 +40,14 @@ def refuse_contradictions(settings: Settings) -> None:
         if contradict(settings):
             one, other = settings.setting(first), settings.setting(second)
             raise UsageError(f"{_written(one)} excludes {_written(other)}", cure)
+
+
+def changed(settings: Settings, values: Iterable[Assignment]) -> Settings:
+    """These settings with other values on top, which they must not contradict."""
+    for value in values:
+        settings = settings.but(value)
+    refuse_contradictions(settings)
+    return settings
 
 
 def _is_wanted(setting: Setting) -> bool:

@@ -29,7 +29,7 @@ from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Document, Placed, load
-from llmparams_cli.presets.files import brief, read_text, resolve, shown
+from llmparams_cli.presets.files import read_text, resolve, shown
 from llmparams_cli.presets.find import PROJECT_FILE, Found, find, nearest
 
 OTHER_VARIABLES = (
@@ -54,12 +54,13 @@ class Gathered:
     variables: dict[str, Placed | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, document: Document) -> None:
-        self.assignments += document.assignments
-        self.model = document.model or self.model
-        self.system = document.system or self.system
-        self.prompt = document.prompt or self.prompt
-        self.variables |= document.variables
+    def add(self, above: Document | Gathered) -> None:
+        """Put one more layer on top."""
+        self.assignments += above.assignments
+        self.model = above.model or self.model
+        self.system = above.system or self.system
+        self.prompt = above.prompt or self.prompt
+        self.variables |= above.variables
 
 
 def gather(
@@ -223,14 +224,9 @@ def _system(text: str, origin: Origin, env: Environment) -> Placed:
 
 def _assignment(param: Param, given: Any, origin: Origin, env: Environment) -> Assignment:
     """Check what a flag or a variable gives: a text, several, or a truth value."""
-    try:
-        if isinstance(given, bool):
-            value = param.kind.check(given)
-        elif isinstance(given, str):
-            value = values.from_text(param, given, env.directory)
-        else:
-            parts = [values.from_text(param, text, env.directory) for text in given]
-            value = values.joined(parts)
-    except ValueError as error:
-        raise UsageError(f"{origin.place}: {brief(str(error))}", values.see(param)) from error
+    if isinstance(given, bool):
+        value = param.kind.check(given)
+    else:
+        texts = [given] if isinstance(given, str) else given
+        value = values.given(param, texts, env.directory, origin.place)
     return Assignment(param.name, value, origin)

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError
+from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Setting, Settings, Source, resolve
 from llmparams_cli.presets.cascade import Gathered, layer
 from llmparams_cli.presets.document import Document, text_of
@@ -68,17 +69,22 @@ def changes(settings: Settings) -> list[Setting]:
 
 
 def flattened(name: str, env: Environment) -> Preset:
-    """The preset without `extends`: what it and its parents say, in one."""
+    """The preset without `extends`: what it and its parents say, in one.
+
+    Raises UsageError for values that contradict each other: no program could run with them.
+    """
     found = find(name, env)
     documents = layer(found, Source.PRESET, env)
     together = gathered(documents)
+    settings = resolve(together.assignments)
+    refuse_contradictions(settings)
     return Preset(
         description=documents[-1].description,
         model=text_of(together.model),
         system=text_of(together.system),
         prompt=text_of(together.prompt),
         variables={name: text_of(default) for name, default in together.variables.items()},
-        parameters=chosen(resolve(together.assignments)),
+        parameters=chosen(settings),
     )
 
 

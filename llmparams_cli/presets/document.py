@@ -25,7 +25,7 @@ from llmparams_cli.errors import PresetError
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.presets import template, values
+from llmparams_cli.presets import prompt_template, values
 from llmparams_cli.presets.files import brief, read_text, resolve, shown
 from llmparams_cli.presets.nodes import Mark, Node, Unreadable, compose
 from llmparams_cli.presets.tests import Case, read_tests
@@ -217,7 +217,7 @@ class _Reader:
         prompt = self._text(node, "prompt")
         if prompt and node:
             try:
-                template.names(prompt.text)
+                prompt_template.names(prompt.text)
             except ValueError as error:
                 self._problem(node.mark, f"prompt: {error}")
         return prompt
@@ -230,12 +230,12 @@ class _Reader:
             return {}
         variables: dict[str, Placed | None] = {}
         for name, item in node.value.items():
-            if not name.isidentifier() or name == template.INPUT:
+            if not name.isidentifier() or name == prompt_template.INPUT:
                 self._problem(item.mark, f"variables: {name!r} cannot be a variable's name")
             elif isinstance(item.value, (dict, list)):
                 self._problem(item.mark, f"variables: {name} must be one text")
             else:
-                text = None if item.value is None else template.text_of(item.value)
+                text = None if item.value is None else prompt_template.text_of(item.value)
                 variables[name] = None if text is None else Placed(text, self._origin(item))
         return variables
 

@@ -33,7 +33,7 @@ from typing import Any
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.presets.files import resolve
 from llmparams_cli.presets.nodes import Mark, Node, Report
-from llmparams_cli.presets.template import text_of
+from llmparams_cli.presets.prompt_template import text_of
 from llmparams_cli.protocol import StopReason
 
 MAX_SEEDS = 10_000

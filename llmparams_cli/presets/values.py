@@ -1,21 +1,56 @@
-"""One parameter's value, as it was written, turned into a checked one.
+"""Values as they were written, turned into checked ones: of flags, variables, presets, the chat.
 
-Errors are ValueErrors without a place; the caller knows where the value was written.
+`from_text` and `from_yaml` raise ValueErrors without a place; `given` and `assignments` know
+the place and raise UsageErrors.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import JsonSchema, did_you_mean
+from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, plain
-from llmparams_cli.presets.files import read_text, resolve
+from llmparams_cli.presets.files import brief, read_text, resolve
 
 PATHS = ("lora",)  # parameters that name files without reading them here
+EQUALS = re.compile("=")
+EQUALS_OR_BLANK = re.compile(r"(?<=\S)\s*=\s*|\s+")  # between NAME and VALUE in a chat
+
+
+def pair(text: str, between: re.Pattern[str] = EQUALS) -> tuple[str, str | None]:
+    """The two of NAME=VALUE; VALUE is None where there is no =."""
+    name, *value = between.split(text, maxsplit=1)
+    return name.strip(), value[0] if value else None
+
+
+def given(param: Param, texts: Sequence[str], directory: Path, place: str) -> Any:
+    """What is given for a parameter in `place`, checked; several texts for one that takes many.
+
+    Raises UsageError.
+    """
+    try:
+        return joined(param, [from_text(param, text, directory) for text in texts])
+    except ValueError as error:
+        raise UsageError(f"{place}: {brief(str(error))}", see(param)) from error
+
+
+def assignments(
+    pairs: Iterable[tuple[Param, str]], directory: Path, origin: Origin
+) -> list[Assignment]:
+    """The checked values of a flag that takes NAME=VALUE and repeats. Raises UsageError."""
+    parts: dict[str, list[Any]] = {}
+    for param, text in pairs:
+        value = given(param, [text], directory, f"{origin.place} {param.name}")
+        parts.setdefault(param.name, []).append(value)
+    return [Assignment(name, joined(PARAMS[name], each), origin) for name, each in parts.items()]
 
 
 def from_text(param: Param, text: str, directory: Path) -> Any:
@@ -42,8 +77,10 @@ def _placed(param: Param, value: Any, directory: Path) -> Any:
     return [str(resolve(path, directory)) for path in value] if param.name in PATHS else value
 
 
-def joined(parts: list[Any]) -> Any:
-    """The value of a flag that was repeated: its lists in one, or its mappings in one."""
+def joined(param: Param, parts: list[Any]) -> Any:
+    """The value of what was given again: its lists or its mappings in one, or the last value."""
+    if not param.kind.many:
+        return parts[-1]
     if isinstance(parts[0], dict):
         return {token: bias for part in parts for token, bias in part.items()}
     return [item for part in parts for item in part]

@@ -20,7 +20,6 @@ from llmparams_cli.jobs.chat.transcript import Transcript
 from llmparams_cli.jobs.explain import token_at
 from llmparams_cli.params.kinds import Choice, Switch, did_you_mean
 from llmparams_cli.params.settings import Assignment
-from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Placed
@@ -103,14 +102,14 @@ def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
 
 
 def _set(repl: Repl, argument: str) -> None:
-    name, value = re.fullmatch(r"(\S+?)(?:\s*=\s*|\s+|$)(.*)", argument, re.DOTALL).groups()  # type: ignore[union-attr]
+    name, value = values.pair(argument, values.EQUALS_OR_BLANK)
     param = find_parameter(name)
     if not value:
         raise UsageError(f"/set {name} needs a value", values.see(param))
-    try:
-        checked = _value(repl.env, param, value)
-    except ValueError as error:
-        raise UsageError(f"/set {param.name}: {error}", values.see(param)) from error
+    place = f"/set {param.name}"
+    many = param.kind.many
+    texts = _words(value, place, values.see(param)) if many else [_unquoted(value)]
+    checked = values.given(param, texts, repl.env.directory, place)
     new = Assignment(param.name, checked, live("/set"))
     before = repl.chat.settings[param.name]
     _choose(repl, repl.chat.choices.with_values(new))
@@ -118,12 +117,12 @@ def _set(repl: Repl, argument: str) -> None:
         repl.view.remark(f"{param.name} was {param.kind.show(checked)} already")
 
 
-def _value(env: Environment, param: Param, text: str) -> object:
-    if not param.kind.many:
-        return values.from_text(param, _unquoted(text), env.directory)
-    return values.joined(
-        [values.from_text(param, word, env.directory) for word in shlex.split(text)]
-    )
+def _words(text: str, place: str, hint: str) -> list[str]:
+    """Split as a shell does."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{place}: {error}", hint) from error
 
 
 def _unquoted(text: str) -> str:
@@ -148,7 +147,7 @@ def _unset(repl: Repl, argument: str) -> None:
 
 
 def _preset(repl: Repl, argument: str) -> None:
-    words = shlex.split(argument)
+    words = _words(argument, "/preset", "a quote needs its counterpart")
     if not words:
         used = repl.chat.choices.presets
         repl.view.write(f"in use: {', '.join(used) or 'none'}")

@@ -11,23 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from llmparams_cli.env import Environment
-from llmparams_cli.jobs.prepare import Prepared
-from llmparams_cli.jobs.template import from_preset
-from llmparams_cli.models import resolve as models
-from llmparams_cli.params.conflicts import inert, refuse_contradictions
+from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.settings import (
     Assignment,
     Origin,
     Setting,
     Settings,
     Source,
-    resolve,
 )
 from llmparams_cli.presets import cascade
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.presets.find import available, find
-from llmparams_cli.presets.metadata import from_gguf
 
 WhenFull = Literal["drop", "summarize", "refuse"]
 WHEN_FULL: tuple[WhenFull, ...] = get_args(WhenFull)
@@ -111,19 +106,9 @@ def _absolute(model: Placed | None, env: Environment) -> Placed | None:
 
 
 def configure(env: Environment, choices: Choices) -> Prepared:
-    """Resolve all layers and find the model; what is worth a word goes to stderr."""
-    gathered = cascade.gather(env, choices.presets)
-    assignments = [*gathered.assignments, *choices.values]
-    refuse_contradictions(resolve(assignments))
-    template = from_preset(gathered.prompt, gathered.variables, choices.variables)
-    wanted = choices.model or gathered.model
-    model = models.resolve(wanted.text if wanted else None, env)
-    recommended, notes = from_gguf(model.header.metadata)
-    settings = resolve([*recommended, *assignments])
-    for note in [*gathered.notes, *notes, *inert(settings)]:
-        env.note(note)
-    origin = wanted.origin if wanted else Origin(Source.DEFAULT, "built in")
-    return Prepared(settings, model, origin, choices.system or gathered.system, template)
+    """Prepare as every other command does, with what was chosen above all other layers."""
+    above = cascade.Gathered(list(choices.values), choices.model, choices.system)
+    return prepare(env, choices.presets, {}, choices.variables, above)
 
 
 def changes(before: Settings, after: Settings) -> list[tuple[Setting, Setting]]:

@@ -15,6 +15,7 @@ from llmparams_cli.jobs.chat.entries import (
     Said,
     Undone,
 )
+from llmparams_cli.jobs.prompt import conversation
 from llmparams_cli.protocol import Message
 
 
@@ -81,9 +82,9 @@ class Transcript:
     def messages(self, system: str, turns: Sequence[Turn] | None = None) -> tuple[Message, ...]:
         """What the model reads: the system text with the summary, and the turns in view."""
         head = "\n\n".join(filter(None, (system, self.summary and f"Earlier: {self.summary}")))
-        messages = [Message("system", head)] if head else []
+        messages = []
         for turn in self.view if turns is None else turns:
             messages.append(Message("user", turn.said.sent))
             if turn.answer:
                 messages.append(Message("assistant", turn.answer.text))
-        return tuple(messages)
+        return conversation(head, *messages)

@@ -1,0 +1,100 @@
+"""A preset's prompt: Jinja in its sandbox, with `{{ input }}` and named variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmparams_cli.errors import PresetError, UsageError
+from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.presets.values import pair
+
+if TYPE_CHECKING:  # documents check their prompts here
+    from llmparams_cli.presets.document import Placed
+
+INPUT = "input"  # what the user gives: the argument, the file, standard input
+
+
+def names(template: str) -> set[str]:
+    """The variables that a template reads; a ValueError says why it is no template."""
+    from jinja2 import TemplateError, meta
+
+    try:
+        return meta.find_undeclared_variables(_environment().parse(template))
+    except TemplateError as error:
+        raise ValueError(f"not a Jinja template: {error}") from error
+
+
+def render(template: str, values: Mapping[str, str]) -> str:
+    """Fill a template in; a ValueError says what is missing or fails."""
+    try:
+        return str(_environment().from_string(template).render(values))
+    except Exception as error:  # whatever a template's code runs into
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def text_of(value: object) -> str:
+    """A variable's value as YAML would have it written: true, not True."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """The prompt as the preset writes it, the names it reads, and what is known of them."""
+
+    source: Placed
+    values: dict[str, str]
+    reads: set[str]
+
+    @property
+    def reads_input(self) -> bool:
+        return INPUT in self.reads
+
+    def render(self, given: str) -> str:
+        """The prompt; what the user gives comes behind it if the template does not place it.
+
+        Raises UsageError for a variable without a value.
+        """
+        missing = sorted(self.reads - self.values.keys() - {INPUT})
+        if missing:
+            raise UsageError(
+                f"the preset's prompt ({self.source.origin.place}) needs a value for "
+                f"{', '.join(missing)}",
+                " ".join(f"--var {name}=TEXT" for name in missing),
+            )
+        try:
+            text = render(self.source.text, {**self.values, INPUT: given})
+        except ValueError as error:
+            raise PresetError(f"{self.source.origin.place}: prompt: {error}") from error
+        return text if self.reads_input or not given else f"{text}\n\n{given}"
+
+
+def from_preset(
+    source: Placed | None, defaults: Mapping[str, Placed | None], given: Sequence[str]
+) -> PromptTemplate | None:
+    """Check the texts NAME=VALUE of --var against a preset's prompt; None if it has none.
+
+    Raises UsageError for a variable that is not there.
+    """
+    read = names(source.text) if source else set()
+    known = {*read, *defaults} - {INPUT}
+    values = {name: placed.text for name, placed in defaults.items() if placed}
+    for text in given:
+        name, value = pair(text)
+        if value is None:
+            raise UsageError(f"--var {text!r} has no =", "write --var name=value")
+        if name not in known:
+            hint = f"its variables are {', '.join(sorted(known))}" if known else "it has none"
+            raise UsageError(
+                f"--var {name}: the preset has no such variable{did_you_mean(name, known)}", hint
+            )
+        values[name] = value
+    return PromptTemplate(source, values, read) if source else None
+
+
+def _environment() -> Any:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False)
