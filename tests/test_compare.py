@@ -432,6 +432,21 @@ def test_a_length_band_is_closed() -> None:
     class Answer:
         tokens = (0,) * 5
 
-    share = read_metric("length:5-9").measure
+    share = read_metric("length:5-9", no_shell).measure
     assert share(Answer()) == 1  # type: ignore[arg-type]
-    assert read_metric("length:6-9").measure(Answer()) == 0  # type: ignore[arg-type]
+    assert read_metric("length:6-9", no_shell).measure(Answer()) == 0  # type: ignore[arg-type]
+
+
+def test_a_metrics_command_runs_in_the_environment_of_the_program(program: Program) -> None:
+    metric = 'command:test -d "$LLMPARAMS_CONFIG_DIR/../here" && echo $((KNOWN + 1))'
+    (program.place / "here").mkdir()
+    (program.place / "config").mkdir()
+    grid = ("--grid", "top_k=1,2", "--metric", metric, "-n", "2", "--csv")
+    done = program.call("compare", "hi", *grid, KNOWN="41")
+    assert done.code == 0, done.stderr
+    rows = csv.DictReader(io.StringIO(done.text))
+    assert [float(row[metric]) for row in rows] == [42, 42]
+
+
+def no_shell(command: str, text: str) -> tuple[int, str]:
+    raise AssertionError("there is no command to run")

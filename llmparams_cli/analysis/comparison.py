@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import signal
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, combinations, count
@@ -17,6 +16,8 @@ from llmparams_cli.protocol import Finished, Token
 from llmparams_cli.text.spelling import joined
 
 Measure = Callable[[Finished], float]
+# A command, and the text for its standard input, to its exit code and what it printed.
+Shell = Callable[[str, str], tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,11 @@ def measure(finished: Finished, more: Sequence[Metric]) -> dict[str, float | Non
     }
 
 
-def read_metric(text: str) -> Metric:
-    """Read --metric: json, regex:PATTERN, length:LOW-HIGH (tokens), command:SHELL COMMAND."""
+def read_metric(text: str, shell: Shell) -> Metric:
+    """Read --metric: json, regex:PATTERN, length:LOW-HIGH (tokens), command:SHELL COMMAND.
+
+    The number of the latter is what the command prints, which `shell` runs for each answer.
+    """
     kind, _, rest = text.partition(":")
     if kind == "json" and not rest:
         return Metric("json", _is_json)
@@ -197,7 +201,7 @@ def read_metric(text: str) -> Metric:
             raise UsageError(f"--metric {text}: the band is empty", f"length:{high}-{low}")
         return Metric(text, lambda finished: float(low <= len(finished.tokens) <= high))
     if kind == "command" and rest:
-        return Metric(text, lambda finished: _by_command(rest, finished.text))
+        return Metric(text, lambda finished: _printed_number(rest, shell(rest, finished.text)))
     raise UsageError(
         f"--metric {text!r} is unknown",
         "json, regex:PATTERN, length:10-50 (tokens), or command:COMMAND that reads the text "
@@ -213,24 +217,17 @@ def _is_json(finished: Finished) -> float:
     return 1.0
 
 
-def _by_command(command: str, text: str) -> float:
-    """The number that the user's own command prints for a text on its standard input."""
-    import subprocess
-
-    done = subprocess.run(
-        command, shell=True, input=text.encode(), stdout=subprocess.PIPE, check=False
-    )
-    if done.returncode in (-signal.SIGINT, 128 + signal.SIGINT):  # a terminal sends it to both
-        raise KeyboardInterrupt
-    words = done.stdout.decode("utf-8", "replace").split()
+def _printed_number(command: str, ended: tuple[int, str]) -> float:
+    code, printed = ended
+    words = printed.split()
     try:
-        if done.returncode == 0 and math.isfinite(number := float(words[0])):
+        if code == 0 and math.isfinite(number := float(words[0])):
             return number
     except (ValueError, IndexError):
         pass
-    printed = " ".join(words)[:80]
+    shown = " ".join(words)[:80]
     raise UsageError(
-        f"--metric command:{command} ended with {done.returncode} and printed {printed!r}",
+        f"--metric command:{command} ended with {code} and printed {shown!r}",
         "it must print a number and end with 0",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import compare as job
 from llmparams_cli.jobs import prompt as prompts
+from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.explain import COVERAGE, TOP
 from llmparams_cli.options import (
     ColorOption,
@@ -107,7 +109,7 @@ def command(
         raise UsageError(f"--prompts and {other} exclude each other", "one file takes them all")
     check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json or as_csv)
     plots = plot_files(env, png, svg)
-    metrics = [read_metric(text) for text in metric or []]
+    metrics = [read_metric(text, partial(shell.run, env)) for text in metric or []]
     given = {**flags, "model": model, "system": system}
     found = job.setups(env, preset or [], grid or [], given, var or [])
     if len(found) * samples == 1:
