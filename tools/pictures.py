@@ -23,6 +23,7 @@ from xml.sax.saxutils import escape
 
 import pexpect
 import pyte
+
 from docs import ROOT, environment
 
 DIRECTORY = ROOT / "docs" / "pictures"
@@ -96,6 +97,7 @@ def screen(command: str) -> Terminal:
 
 
 def look(cell: pyte.screens.Char) -> Look:
+    """The colours of a cell as this page has them."""
     ink = DIM if cell.blink else _colour(cell.fg, INK)
     return Look(ink, _colour(cell.bg, ""), "bold" if cell.bold else "")
 
