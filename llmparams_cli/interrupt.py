@@ -1,4 +1,4 @@
-"""Ctrl-C and the time limit, effective in the middle of a C call too.
+"""Ctrl-C, deadlines and other reasons to stop, effective in the middle of a C call too.
 
 Python runs signal handlers only between bytecodes, and a prompt of thousands of tokens
 is one C call. So a signal's wake-up byte is read by a thread, which sets a flag that
@@ -11,11 +11,12 @@ import ctypes
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
-from llmparams_cli.protocol import Stop, StopReason
+from llmparams_cli.ending import Stop, StopReason
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _FROM_C: set[CodeType] = set()
@@ -27,19 +28,17 @@ def called_from_c(function: Function) -> Function:
     return function
 
 
-class Interrupt:
-    """A flag with a reason: set by Ctrl-C or a timer, read by the loop and by llama.cpp.
+class Control:
+    """Tells running work to stop, and why: `stop` is None until then.
 
-    Use as a context manager in the main thread. The second Ctrl-C raises
+    As a context manager in the main thread it listens to Ctrl-C. The second Ctrl-C raises
     KeyboardInterrupt at once, unless C is waiting for a function of ours.
     """
 
-    def __init__(self, time_limit: float = 0.0) -> None:
+    def __init__(self) -> None:
         self.stop: Stop | None = None
         self._flag = ctypes.create_string_buffer(2)
         self._presses = 0
-        self._limit = time_limit
-        self._timer: threading.Timer | None = None
         self._restore: list[Any] = []
 
     def set(self, stop: Stop) -> None:
@@ -48,23 +47,32 @@ class Interrupt:
             self.stop = stop
             self._flag[0] = b"!"
 
+    def reset(self) -> None:
+        """Forget what was asked: the next piece of work begins afresh."""
+        self.stop = None
+        self._flag[0] = b"\0"
+        self._presses = 0
+
     def check(self) -> None:
-        """Raise KeyboardInterrupt if Ctrl-C was pressed; the time limit is for decoding alone."""
+        """Raise KeyboardInterrupt if Ctrl-C was pressed."""
         if self._presses:
             raise KeyboardInterrupt
 
-    def start_clock(self) -> None:
-        """Begin to count the time limit (seconds; 0 for none), anew for each answer."""
-        if self._timer:
-            self._timer.cancel()
-        if self.stop and self.stop.reason is StopReason.TIME_LIMIT:
-            self.stop = None
-            self._flag[0] = b"\0"
-        if self._limit > 0:
-            stop = Stop(StopReason.TIME_LIMIT, f"{self._limit:g} s")
-            self._timer = threading.Timer(min(self._limit, threading.TIMEOUT_MAX), self.set, [stop])
-            self._timer.daemon = True
-            self._timer.start()
+    @contextmanager
+    def alarm(self, seconds: float | None) -> Iterator[None]:
+        """Let a C call in this block return after so many seconds (None: when it is done)."""
+        if seconds is None:
+            yield
+            return
+        timer = threading.Timer(min(max(0.0, seconds), threading.TIMEOUT_MAX), self._ring)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            self._flag[0] = b"\0" if self.stop is None else b"!"
 
     def callback(self, callback_type: Any) -> tuple[Any, Any]:
         """(function, data) for `llama_context_params.abort_callback`.
@@ -78,14 +86,12 @@ class Interrupt:
         assert strlen is not None
         return callback_type(strlen), ctypes.cast(self._flag, ctypes.c_void_p)
 
-    def __enter__(self) -> Interrupt:
+    def __enter__(self) -> Control:
         if threading.current_thread() is threading.main_thread() and os.name == "posix":
             self._listen()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._timer:
-            self._timer.cancel()
         if self._restore:
             handler, wakeup, _reader, writer = self._restore
             signal.signal(signal.SIGINT, handler)
@@ -121,3 +127,6 @@ class Interrupt:
 
     def _request(self) -> None:
         self.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
+
+    def _ring(self) -> None:
+        self._flag[0] = b"!"

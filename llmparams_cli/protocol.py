@@ -1,35 +1,25 @@
-"""What flows between the program's rooms: requests, tokens, stops, results.
+"""What flows between the program's rooms: requests, events, results; and what a backend is.
 
-A backend takes a `Request` and yields events: one `Started`, any number of `Piece`s,
-one `Finished`. Renderers consume events and know nothing of engines.
+A backend takes `Request`s and yields numbered events. For each request: a `Started`, any
+number of `Piece`s, a `Finished`; or at any point a `Failed`, which ends that request alone.
+Renderers consume events and know nothing of backends.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, Protocol
 
-from llmparams_cli.errors import ExitCode
-from llmparams_cli.params.settings import Setting, Settings
+from llmparams_cli.ending import Stop as Stop
+from llmparams_cli.ending import StopReason as StopReason
+from llmparams_cli.errors import ExitCode, LlmparamsError
+from llmparams_cli.interrupt import Control
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.trace import Divergence, Effect, Trace
 
-
-class StopReason(str, Enum):
-    """Why generation ended."""
-
-    END_OF_GENERATION = "end-of-generation"
-    STOP_SEQUENCE = "stop-sequence"
-    MAX_TOKENS = "max-tokens"
-    CONTEXT_FULL = "context-full"
-    TIME_LIMIT = "time-limit"
-    INTERRUPTED = "interrupted"
-
-
-@dataclass(frozen=True)
-class Stop:
-    """A reason with its detail: the token, the sequence, the limit that was reached."""
-
-    reason: StopReason
-    detail: str
+AS_ENDLESS = 512  # tokens that an answer without a limit is given room for, beside others
 
 
 @dataclass(frozen=True)
@@ -60,12 +50,15 @@ class Token:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The model as reported to the user. `parameters` is their number."""
+    """The model as reported to the user. `parameters` is their number, `vocabulary` that of its
+    tokens.
+    """
 
     path: str
     name: str
     parameters: int
     quantization: str
+    vocabulary: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +99,8 @@ class Request:
     `raw` bypasses the chat template. `logprobs` is the number of alternatives wanted
     per token (None: no probabilities at all). `overflow` is 'refuse',
     'truncate-start' or 'truncate-middle'. `expected` are the token ids of an earlier
-    answer, to be compared with this one.
+    answer, to be compared with this one. `record` keeps what a `Trace` is made from.
+    `control` ends this request alone.
     """
 
     messages: tuple[Message, ...]
@@ -115,6 +109,22 @@ class Request:
     logprobs: int | None = None
     overflow: str = "refuse"
     expected: tuple[int, ...] = ()
+    record: bool = False
+    control: Control | None = None
+
+    @property
+    def longest_answer(self) -> int:
+        """Tokens that its answer is given room for."""
+        limit: int = self.settings["max_tokens"]
+        return limit if limit >= 0 else AS_ENDLESS
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A given text as the answer to a request (teacher forcing)."""
+
+    request: Request
+    text: str
 
 
 @dataclass(frozen=True)
@@ -147,20 +157,9 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """One setting against its neutral value: at how many draws another token would have come
-    from the same random number, which they were, and at how many it touched anything.
-    """
-
-    setting: Setting
-    draws: int
-    changed: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Finished:
     """The end of a generation; `tokens` includes those cut off by a stop sequence. `effects`
-    only where they were asked for.
+    only where they were asked for. Whoever asked to record closes the `trace`.
     """
 
     text: str
@@ -169,20 +168,79 @@ class Finished:
     timing: Timing
     tokens: tuple[Token, ...] = ()
     effects: tuple[Effect, ...] = ()
-
-
-Event = Started | Piece | Finished
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)
-class Divergence:
-    """How differently two settings draw one token: half the sum of the absolute differences
-    of probabilities, 0 to 1. `best` is each one's most probable token, with its probability.
+class Failed:
+    """A request that could not be answered, or not to its end; its neighbours go on."""
+
+    error: LlmparamsError
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A passage with its logits, up to where `stop` says that it was given up. Close the
+    `trace`.
     """
 
-    token: str
-    variation: float
-    best: tuple[tuple[str, float], ...]
+    started: Started
+    trace: Trace
+    stop: Stop | None = None
+
+
+Event = Started | Piece | Finished | Failed
+Numbered = tuple[int, Event]  # with the place of its request, from 0
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do: the `parameters` that it follows, by name, whether it knows token
+    `ids` and `logprobs`, records `traces`, scores passages; and how many answers it works on
+    at a time (`slots`).
+    """
+
+    parameters: frozenset[str]
+    ids: bool
+    logprobs: bool
+    traces: bool
+    scores: bool
+    slots: int
+
+
+class Backend(Protocol):
+    """A model that answers. Opened by `backends.open`, which closes it."""
+
+    info: ModelInfo
+    capabilities: Capabilities
+
+    def count(self, messages: Sequence[Message], *, raw: bool = False) -> int | None:
+        """How many tokens the prompt of these messages has; None: not known."""
+
+    def encode(self, text: str) -> tuple[int, ...] | None:
+        """The token ids of a text; None: not known."""
+
+    def context(self, settings: Settings) -> int:
+        """How many tokens prompt and answer may have together."""
+
+    def answer(
+        self, requests: Iterable[Request | None]
+    ) -> Generator[tuple[int, Event], None, None]:
+        """Answer all requests, several at a time.
+
+        Requests are taken as there is room; None means that nobody waits now. Ctrl-C ends all
+        that have started with an INTERRUPTED. Exhaust or close it before the next call.
+        """
+
+    def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
+        """Read given texts as answers."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """What else decides how sums are rounded: the library, its build, the device, batches;
+        for receipts.
+        """
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)

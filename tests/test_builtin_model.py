@@ -33,7 +33,7 @@ from grammar import alternatives, has_wrong_article, tidy
 def model():
     loaded = asking.Asker(builtin.PATH, threads=1)  # as many as other tests leave it
     yield loaded
-    loaded.model.close()
+    loaded.close()
 
 
 def answer(model: asking.Asker, text: str, system: str | None = None, **settings: object) -> str:
@@ -61,9 +61,9 @@ def test_a_name_has_the_same_tokens_wherever_it_stands(model):
     rng = random.Random(1)
     for _ in range(200):
         name = names.word(rng, held_out=True)
-        alone = model.model.tokenize(name)
+        alone = model.tokens(name)
         for before in (" ", "\n", '"', "(", 'by "', '{"name": "', "It was "):
-            assert model.model.tokenize(before + name)[-len(alone) :] == alone, name
+            assert model.tokens(before + name)[-len(alone) :] == alone, name
 
 
 # What it was trained to do, on names that it never saw

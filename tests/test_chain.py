@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmparams_cli.backends.llama.native.handles import Model
 from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.chain import Sampler, candidates
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve

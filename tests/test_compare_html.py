@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from typing import Any
 
 import pytest
 from browser import browser, computed, opened
 from presets_world import write
 from program import Program
 
-from llmparams_cli.backends.llama.decoding.generate import Engine
+from llmparams_cli.backends.llama.decoding.recording import Recording
 
 STORY = ("compare", "Tell me a story.", "--seed", "5", "-n", "12")
 HOSTILE = "</script><img src=x onerror=document.title='broken'>"
@@ -276,10 +275,10 @@ def test_answers_beyond_the_bound_show_their_text_only(
 def test_without_a_page_nothing_is_recorded(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_engine: Engine) -> Any:
+    def refuse(_recording: Recording, _size: int) -> None:
         raise AssertionError("recorded")
 
-    monkeypatch.setattr(Engine, "recording", refuse)
+    monkeypatch.setattr(Recording, "__init__", refuse)
     assert program.call(*STORY, "--grid", "temperature=0.2,1").code == 0
 
 

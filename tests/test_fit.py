@@ -11,8 +11,8 @@ import pytest
 from program import Program
 
 from llmparams_cli.backends.llama.decoding.recording import pointer
-from llmparams_cli.backends.llama.native.handles import Model
 from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import grammar
 from llmparams_cli.backends.llama.sampling.chain import Sampler
 from llmparams_cli.backends.llama.tracing.fit import Judge

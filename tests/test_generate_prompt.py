@@ -9,12 +9,12 @@ import pytest
 from models import write_llama
 from program import Program
 
-from llmparams_cli.backends.llama.decoding.generate import Engine
-from llmparams_cli.backends.llama.native.handles import Model
 from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
-from llmparams_cli.interrupt import Interrupt
+from llmparams_cli.interrupt import Control
 from llmparams_cli.models import builtin
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.models.resolve import resolve
@@ -303,8 +303,11 @@ def test_the_time_limit_interrupts_the_reading_of_a_long_prompt(program: Program
 
 
 def test_ctrl_c_while_a_model_is_loaded_does_not_blame_the_model() -> None:
-    interrupt = Interrupt()
+    interrupt = Control()
     interrupt.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
     env = Environment(variables={}, quiet=True)
-    with pytest.raises(KeyboardInterrupt):
-        Engine(env, resolve(None, env), resolve_settings([]), interrupt)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        opened(env, resolve(None, env), resolve_settings([]), interrupt),
+    ):
+        pass

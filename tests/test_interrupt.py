@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from llmparams_cli.interrupt import Interrupt, called_from_c
+from llmparams_cli.interrupt import Control, called_from_c
 
 
 def test_the_second_ctrl_c_raises_but_not_in_what_c_calls(capfd: pytest.CaptureFixture[str]):
@@ -17,7 +17,7 @@ def test_the_second_ctrl_c_raises_but_not_in_what_c_calls(capfd: pytest.CaptureF
         reached.append("end")
 
     from_c = ctypes.CFUNCTYPE(None)(callback)
-    with Interrupt() as interrupt:
+    with Control() as interrupt:
         signal.raise_signal(signal.SIGINT)
         assert interrupt.stop and interrupt.stop.detail == "Ctrl-C"
         from_c()

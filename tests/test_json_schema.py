@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmparams_cli.backends.llama.native.handles import Model
 from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.grammar import Grammar
 from llmparams_cli.constraints import gbnf, json_schema, regex
+from llmparams_cli.constraints.wanted import Constraint
 from llmparams_cli.models import builtin
 
 
@@ -31,7 +32,7 @@ def model() -> Iterator[Model]:
 
 def admits(model: Model, gbnf: str, text: str) -> bool:
     """Can the grammar produce exactly this text?"""
-    grammar = Grammar(model, gbnf, "test")
+    grammar = Grammar(model, Constraint(gbnf, "test", ""))
     try:
         for token in model.tokenize(text):
             if not grammar.allows(token):

@@ -21,12 +21,12 @@ from oracle.draws import Draw, Mirostat
 from oracle.history import Vocabulary
 from oracle.truncation import DynamicTemperature, TopNSigma, Typical, Xtc
 
-from llmparams_cli.backends.llama.decoding.generate import Engine
-from llmparams_cli.backends.llama.native.handles import Model
 from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.chain import Sampler, candidates
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
-from llmparams_cli.interrupt import Interrupt
+from llmparams_cli.interrupt import Control
 from llmparams_cli.models import builtin
 from llmparams_cli.models.resolve import resolve as resolve_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
@@ -366,7 +366,7 @@ def test_among_equal_logits_each_stage_keeps_as_many(model, vocabulary):
     assert count["same", "top_k"] and count["tied", "top_k"]
 
 
-def test_the_built_in_models_answers_are_the_oracles(vocabulary, cache):
+def test_the_built_in_models_answers_are_the_oracles(model, vocabulary, cache):
     """Whole runs of the engine: from the logits that it recorded, the oracle and another real
     chain draw what it drew.
     """
@@ -374,33 +374,38 @@ def test_the_built_in_models_answers_are_the_oracles(vocabulary, cache):
     random = np.random.default_rng(4)
     drawn = unsure = 0
     with (
-        Interrupt(0) as interrupt,
-        Engine(env, resolve_model(None, env), settings(), interrupt) as engine,
+        Control() as control,
+        opened(env, resolve_model(None, env), settings(), control) as backend,
     ):
         for seed in range(20):
             more = {"seed": seed, "max_tokens": 30, "threads": 1, "penalize_prompt": seed % 2 == 0}
-            same = same_answer(engine, vocabulary, random_settings(random) | more)
+            same = same_answer(backend, model, vocabulary, random_settings(random) | more)
             drawn += len(same)
             unsure += not all(same)
     assert drawn > 300
     assert unsure <= 1
 
 
-def same_answer(engine, vocabulary, values) -> list[bool]:
-    """Let the engine answer; for each token until they differ, did the oracle draw the same?"""
-    request = Request((Message("user", "What is top-k, and what is top-p?"),), settings(**values))
+def same_answer(backend, model, vocabulary, values) -> list[bool]:
+    """Let the model answer; for each token until they differ, did the oracle draw the same?"""
+    messages = (Message("user", "What is top-k, and what is top-p?"),)
+    request = Request(messages, settings(**values), record=True)
+    (_, started), *_, (_, finished) = backend.answer([request])
     same: list[bool] = []
-    with engine.recording() as recording:
-        started, *_ = engine.generate(request, recording)
-        with closing(Pair(engine.model, vocabulary, values, started.seed, started.context)) as pair:
-            if values["penalize_prompt"]:
-                pair.show(list(started.tokens))
-            for logits, token in recording.rows():
-                left, again, expected = pair.draw(logits.tolist())
-                assert again == token
-                drew = pair.oracle.last.token == token
-                same.append(drew and compare(expected, left) != "wrong")
-                if not same[-1]:
-                    break
-                pair.accept(token)
+    with (
+        closing(finished.trace) as trace,
+        closing(Pair(model, vocabulary, values, started.seed, started.context)) as pair,
+    ):
+        if values["penalize_prompt"]:
+            pair.show(list(started.tokens))
+        for view in trace.views(model.n_vocab, lambda _done: None):
+            logits = np.zeros(model.n_vocab, dtype=np.float32)
+            logits[[token for token, _ in view.candidates]] = view.model.logits
+            left, again, expected = pair.draw(logits.tolist())
+            assert again == view.id
+            drew = pair.oracle.last.token == view.id
+            same.append(drew and compare(expected, left) != "wrong")
+            if not same[-1]:
+                break
+            pair.accept(view.id)
     return same

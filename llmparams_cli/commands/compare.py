@@ -152,9 +152,9 @@ def _prompt(env: Environment, prompt: str | None, file: str | None, found: list[
 
 
 def _write_page(env: Environment, file: str, found: list[job.Setup]) -> None:
-    from llmparams_cli.backends.llama.tracing.explain import MOST_SHOWN
     from llmparams_cli.render import html
     from llmparams_cli.render.html.draws import Recorded
+    from llmparams_cli.trace import MOST_SHOWN
 
     page = html.compare_page(
         [each.variant for each in found],

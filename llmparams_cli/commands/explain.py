@@ -184,9 +184,9 @@ def _plot(explanation: Explanation, at: int | None, top: int) -> Sheet:
 
 
 def _write_page(env: Environment, file: str, explanation: Explanation, top: int, at: int) -> None:
-    from llmparams_cli.backends.llama.tracing.explain import MOST_SHOWN
     from llmparams_cli.render import html
     from llmparams_cli.render.html.draws import Recorded
+    from llmparams_cli.trace import MOST_SHOWN
 
     recorded = Recorded(top, job.COVERAGE, MOST_SHOWN)
     start = job.token_at(explanation, at).number

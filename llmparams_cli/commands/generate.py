@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
+from contextlib import closing
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import typer
@@ -136,31 +137,30 @@ def command(
 def _generate(
     env: Environment, prepared: Prepared, request: Request, renderer: Renderer, *, full: bool
 ) -> Run:
-    """Drive the engine's events into the renderer; return how it began and ended."""
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.interrupt import Interrupt
+    """Drive the backend's events into the renderer; return how it began and ended."""
+    from llmparams_cli.backends.open import opened
+    from llmparams_cli.interrupt import Control
+    from llmparams_cli.jobs.answers import events
+    from llmparams_cli.jobs.explain import watching, with_effects
     from llmparams_cli.render.progress import ProgressBar
 
     with (
         ProgressBar(env) as progress,
-        Interrupt(request.settings["time_limit"]) as interrupt,
-        Engine(env, prepared.model, request.settings, interrupt, progress) as engine,
-        engine.recording() if full else nullcontext() as recording,
-        closing(engine.generate(request, recording)) as events,
+        Control() as control,
+        opened(env, prepared.model, request.settings, control, progress) as backend,
+        closing(events(backend, replace(request, record=full))) as answer,
     ):
-        for event in events:
+        for event in answer:
             if isinstance(event, Started):
                 started = event
                 renderer.started(event)
             elif isinstance(event, Piece):
                 renderer.piece(event)
             elif isinstance(event, Finished):
-                if recording is not None:
-                    from llmparams_cli.jobs.explain import with_effects
-
-                    event = with_effects(engine, recording, request, started, event)
+                if full:
+                    event = with_effects(event, watching(control, progress))
                 renderer.finished(event)
-                return Run(prepared.model, request, started, event)
+                return Run(prepared.model, request, started, event, backend.facts())
     raise AssertionError("a generation ends with the event Finished")
 
 

@@ -8,24 +8,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llmparams_cli.analysis.comparison import Metric, Sample, Variant, distinguished, measure
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.explain import draws
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import all_events, whole
+from llmparams_cli.jobs.explain import Watched, draws, watching
 from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.params import seeds
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
 from llmparams_cli.presets.files import read_text, resolve
-from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
-
-if TYPE_CHECKING:
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.backends.llama.decoding.recording import Recording
+from llmparams_cli.protocol import Backend, Finished, Piece, Request, Started
 
 MOST = 4096  # answers to one prompt
 DETAILED = 3000  # draws of which a page tells all
@@ -73,7 +73,7 @@ def setups(
         prepared = prepare(env, [preset] if preset else [], flags, variables)
         for point in product(*axes):
             settings = changed(prepared.settings, point)
-            seed = _seed(settings) if seed is None else seed
+            seed = seeds.in_use(settings) if seed is None else seed
             if not any(assignment.name == "seed" for assignment in point):
                 settings = settings.but(Assignment("seed", seed, GRID))
             texts = {a.name: PARAMS[a.name].kind.show(a.value) for a in point}
@@ -102,12 +102,6 @@ def _axis(env: Environment, text: str) -> list[Assignment]:
     place = f"{GRID.place} {name}"
     points = (values.given(param, [value], env.directory, place) for value in listed.split(","))
     return [Assignment(param.name, point, GRID) for point in points]
-
-
-def _seed(settings: Settings) -> int:
-    from llmparams_cli.backends.llama.decoding.generate import draw_seed
-
-    return draw_seed(settings)
 
 
 def _refuse_several_models(found: Sequence[Setup]) -> None:
@@ -174,18 +168,18 @@ def run(
     `watch` sees pieces and ends as they come, with the number of the answer: the samples of
     the first variant, then those of the second, …; then the same for the next prompt.
     """
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.interrupt import Interrupt
-
     if len(found) * samples > MOST:
         raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
     jobs = [job for prompt in prompts for job in _jobs(found, prompt, samples, raw)]
     first = found[0]
     with (
-        Interrupt() as interrupt,
-        Engine(env, first.prepared.model, first.settings, interrupt, progress) as engine,
+        Control() as control,
+        opened(env, first.prepared.model, first.settings, control, progress) as backend,
     ):
-        for job, sample in zip(jobs, _answers(engine, jobs, metrics, watch, details), strict=True):
+        watched = watching(control, progress)
+        for job, sample in zip(
+            jobs, _answers(backend, jobs, metrics, watch, details, watched), strict=True
+        ):
             job.setup.variant.samples.append(sample)
     return [each.variant for each in found]
 
@@ -193,60 +187,58 @@ def run(
 def _jobs(found: Sequence[Setup], prompt: str, samples: int, raw: bool) -> Iterator[Job]:
     for each in found:
         for number in range(samples):
-            seed = (each.settings["seed"] + number) % (2**32 - 1)
+            seed = seeds.after(each.settings["seed"], number)
             settings = each.settings.but(Assignment("seed", seed, GRID))
             request = each.prepared.request(prompt, settings=settings, raw=raw, logprobs=0)
             yield Job(each, prompt, number, request)
 
 
 def _answers(
-    engine: Engine, jobs: Sequence[Job], metrics: Sequence[Metric], watch: Watch, details: int
+    backend: Backend,
+    jobs: Sequence[Job],
+    metrics: Sequence[Metric],
+    watch: Watch,
+    details: int,
+    watched: Watched,
 ) -> list[Sample]:
-    from llmparams_cli.backends.llama.decoding.compare import together
-
+    requests = [job.request for job in jobs]
+    for number in _recordable(backend, jobs, details) if details else ():
+        requests[number] = replace(requests[number], record=True)
     started: dict[int, Started] = {}
     samples: dict[int, Sample] = {}
     with ExitStack() as stack:
-        recordings = {
-            number: stack.enter_context(engine.recording())
-            for number in (_recordable(engine, jobs, details) if details else ())
-        }
-        for number, event in together(engine, [job.request for job in jobs], recordings):
+        for number, event in all_events(backend, requests):
             if isinstance(event, Started):
                 started[number] = event
                 continue
             watch(number, event)
             if isinstance(event, Finished):
-                if event.stop.reason is StopReason.INTERRUPTED:
-                    raise KeyboardInterrupt
+                whole(event)
+                if event.trace is not None:
+                    stack.callback(event.trace.close)
                 seed = started[number].seed
                 numbers = measure(event, metrics)
                 samples[number] = Sample(jobs[number].prompt, seed, event, numbers)
-        for number, recording in recordings.items():
-            if len(recording) <= details:
-                details -= len(recording)
-                samples[number] = _explained(
-                    engine, jobs[number], started[number], samples[number], recording
-                )
+        if len(samples) < len(jobs):
+            raise KeyboardInterrupt
+        for number, job in enumerate(jobs):
+            finished = samples[number].finished
+            if finished.trace is not None and len(finished.trace) <= details:
+                details -= len(finished.trace)
+                explanation = draws(job.request.settings, started[number], finished, watched)
+                samples[number] = replace(samples[number], explanation=explanation)
     return [samples[number] for number in range(len(jobs))]
 
 
-def _explained(
-    engine: Engine, job: Job, started: Started, sample: Sample, recording: Recording
-) -> Sample:
-    explanation = draws(engine, recording, job.request.settings, started, sample.finished)
-    return replace(sample, explanation=explanation)
-
-
-def _recordable(engine: Engine, jobs: Sequence[Job], details: int) -> Iterator[int]:
+def _recordable(backend: Backend, jobs: Sequence[Job], details: int) -> Iterator[int]:
     """Numbers of the answers to record, the first of every variant before the second: as many
     as there is room for, should they become as long as they may and can be explained.
     """
-    from llmparams_cli.backends.llama.decoding.compare import longest
-
-    room = RECORDED // (engine.model.n_vocab * FLOAT)
+    if not backend.capabilities.traces or backend.info.vocabulary is None:
+        return
+    room = RECORDED // (backend.info.vocabulary * FLOAT)
     by_sample = sorted(range(len(jobs)), key=lambda number: jobs[number].sample)
     for number in by_sample[:FILES]:
-        room -= min(longest(jobs[number].request), details)
+        room -= min(jobs[number].request.longest_answer, details)
         if room >= 0:
             yield number

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmparams_cli import APP, PREFIX, __version__
-from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
-from llmparams_cli.backends.llama.native import library
+from llmparams_cli.backends.llama.machine import buffers, devices, hardware, library, probe
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
 from llmparams_cli.models import builtin

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import Seen, answer, scored
 from llmparams_cli.models import resolve as models
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
 from llmparams_cli.presets.cascade import from_variable
 from llmparams_cli.protocol import (
+    Backend,
     EffectPoint,
-    Finished,
     Message,
     ParamEffect,
+    Passage,
+    Piece,
     Request,
-    Started,
-    StopReason,
 )
-
-if TYPE_CHECKING:
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.backends.llama.decoding.recording import Recording
+from llmparams_cli.trace import Trace
 
 # Every other sampler is off, so that what is seen is this parameter's doing.
 OFF = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 1.0}
 LENGTH = 64  # tokens of the text
+SEED = 7
 ONE_THREAD = 1  # more gain nothing with a model this small, and cost seconds on a busy machine
 PROMPT = "Tell me a story about a fox."
 # Sequences that come again, for what looks for those.
@@ -102,49 +104,41 @@ NO_TRIALS = {
 
 def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     """How much is left to chance at each value, and how much the draws change."""
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.backends.llama.sampling.chain import Sampler
-    from llmparams_cli.backends.llama.tracing.survey import survey
-    from llmparams_cli.interrupt import Interrupt
-
     trial = TRIALS[param.name]
     with (
-        Interrupt() as interrupt,
-        Engine(env, models.resolve(None, env), trial_settings(env), interrupt, progress) as engine,
-        engine.recording() as recording,
+        Control() as control,
+        opened(env, models.resolve(None, env), trial_settings(env), control, progress) as backend,
+        closing(_recorded(backend, trial_settings(env, temperature=0.8), trial, progress)) as trace,
     ):
-        prompt = _record(env, engine, recording, trial.text)
-
-        def sampler(value: Any) -> Sampler:
-            settings = trial_settings(env, **{**trial.beside, param.name: value})
-            return Sampler(engine.model, settings, 7, LENGTH * 2, prompt=prompt)
-
         points = []
         for number, value in enumerate(trial.values, 1):
-            interrupt.check()
-            entropy, variation = survey(recording, sampler(value), sampler(_off(param)))
-            points.append(EffectPoint(_shown(param, value), entropy, variation))
+            control.check()
+            tried, off = (
+                trial_settings(env, **{**trial.beside, param.name: each})
+                for each in (value, _off(param))
+            )
+            points.append(EffectPoint(_shown(param, value), *trace.chances(tried, off)))
             progress("measuring", number / len(trial.values))
     beside = tuple(f"{name} {_shown(PARAMS[name], on)}" for name, on in trial.beside.items())
     text = "a text that repeats itself" if trial.text else "a story by the built-in model"
     return ParamEffect(tuple(points), _shown(param, _off(param)), beside, text)
 
 
-def _record(env: Environment, engine: Engine, recording: Recording, text: str) -> list[int]:
-    """Let the model tell a story, or give it this text as its own. The prompt's token ids."""
-    from llmparams_cli.backends.llama.decoding.forced import force
+def _recorded(backend: Backend, settings: Settings, trial: Trial, progress: Progress) -> Trace:
+    """A story that the model tells, or the trial's text as its own."""
+    request = Request((Message("user", PROMPT),), settings, record=True)
+    if trial.text:
+        return scored(backend, Passage(request, trial.text)).trace
+    pieces = 0
 
-    settings = trial_settings(env, seed=7, temperature=0.8)
-    request = Request((Message("user", PROMPT),), settings)
-    if text:
-        return force(engine, request, text, recording)[0]
-    for event in engine.generate(request, recording):
-        if isinstance(event, Started):
-            prompt = list(event.tokens)
-        elif isinstance(event, Finished) and event.stop.reason is StopReason.INTERRUPTED:
-            raise KeyboardInterrupt
-        engine.progress("writing", len(recording) / LENGTH)
-    return prompt
+    def watch(event: Seen) -> None:
+        nonlocal pieces
+        pieces += isinstance(event, Piece)
+        progress("writing", min(1.0, pieces / LENGTH))
+
+    _, finished = answer(backend, request, watch)
+    assert finished.trace is not None
+    return finished.trace
 
 
 def _off(param: Param) -> Any:
@@ -162,6 +156,7 @@ def trial_settings(env: Environment, **values: Any) -> Settings:
     given = {
         **OFF,
         "max_tokens": LENGTH,
+        "seed": SEED,
         "ignore_eos": True,
         "sampler_order": [*SAMPLER_STAGES],
         "threads": ONE_THREAD,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
-from llmparams_cli.analysis.explanation import Explanation, Fit, NearStop, TokenView, WhatIf
+from llmparams_cli.analysis.explanation import Explanation, NearStop
+from llmparams_cli.backends.open import opened
+from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import answer, scored
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Origin, Settings, Source
@@ -23,12 +25,8 @@ from llmparams_cli.presets import values
 from llmparams_cli.presets.cascade import layer
 from llmparams_cli.presets.catalog import gathered
 from llmparams_cli.presets.find import find
-from llmparams_cli.protocol import Finished, Request, Started, Stop, StopReason
-
-if TYPE_CHECKING:
-    from llmparams_cli.backends.llama.decoding.generate import Conversation, Engine
-    from llmparams_cli.backends.llama.decoding.recording import Recording
-    from llmparams_cli.backends.llama.tracing.explain import Replay
+from llmparams_cli.protocol import Finished, Passage, Request, Started, Stop, StopReason
+from llmparams_cli.trace import Counterfactual, Fit, Report, TokenView, Trace
 
 FLAG = Origin(Source.FLAG, "--what-if")
 TOP = 8  # candidates of every draw, at least
@@ -36,159 +34,105 @@ COVERAGE = 0.999  # of the probability, in the candidates that a page computes w
 COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w-]*)\s*=)")  # and what may be a parameter's name
 PAIR = re.compile(r"\s*-*[a-zA-Z][\w-]*\s*=")
 Progress = Callable[[str, float], None]
-Watched = Callable[[str], Callable[[float], None]]
-
-
-@dataclass(frozen=True)
-class Other:
-    """Settings to compare with, what makes them others, in words, and the text that asked."""
-
-    settings: Settings
-    changes: tuple[str, ...]
-    name: str
+Watched = Callable[[str], Report]
 
 
 def explain(
     env: Environment,
     prepared: Prepared,
     request: Request,
-    others: Sequence[Other],
+    others: Sequence[Counterfactual],
     *,
     top: int,
     coverage: float = 0.0,
     go_on: bool,
     progress: Progress,
 ) -> Explanation:
-    """Generate, then look at it from all sides. `go_on` decodes the other branches too."""
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.backends.llama.sampling import grammar
-    from llmparams_cli.interrupt import Interrupt
-
+    """Generate, then look at it from all sides. `go_on` decodes the other texts too."""
     for other in others:
-        grammar.refuse_schema(other.settings, env.note)
-    with ExitStack() as stack:
-        interrupt = stack.enter_context(Interrupt(request.settings["time_limit"]))
-        engine = stack.enter_context(
-            Engine(env, prepared.model, request.settings, interrupt, progress)
-        )
-        recording = stack.enter_context(engine.recording())
-        conversation = stack.enter_context(closing(engine.conversation()))
-        for event in conversation.ask(request, recording):
-            if isinstance(event, Started):
-                started = event
-            elif isinstance(event, Finished):
-                finished = event
-        if finished.stop.reason is StopReason.INTERRUPTED:
-            raise KeyboardInterrupt
-        found = looked_at(engine, recording, request.settings, started, finished, top, coverage)
-        replay = _replay(engine, recording, request.settings, started)
-        open_end = conversation if go_on else None
-        what_ifs = _what_ifs(replay, others, finished.stop, _watched(engine), open_end)
-        return replace(found, what_if=what_ifs)
+        wanted.from_settings(other.settings, env.note)
+    with (
+        Control() as control,
+        opened(env, prepared.model, request.settings, control, progress) as backend,
+    ):
+        watched = watching(control, progress)
+        started, finished = answer(backend, replace(request, record=True))
+        with closing(recorded(finished)) as trace:
+            found = looked_at(request.settings, started, finished, top, watched, coverage)
+            continuing = watched("continuing") if go_on else None
+            what_ifs = trace.what_if(others, finished.stop, watched("comparing"), continuing)
+            return replace(found, what_if=what_ifs)
 
 
 def looked_at(
-    engine: Engine,
-    recording: Recording,
     settings: Settings,
     started: Started,
     finished: Finished,
     top: int,
+    watched: Watched,
     coverage: float = 0.0,
 ) -> Explanation:
-    """A recorded answer from all sides, but for other settings. KeyboardInterrupt on Ctrl-C."""
-    replay, watched = _replay(engine, recording, settings, started), _watched(engine)
+    """A recorded answer from all sides, but for other settings."""
+    trace = recorded(finished)
     return Explanation(
         settings,
         started,
         finished,
-        tuple(replay.views(top, watched("looking"), coverage)),
-        replay.effects(watched("comparing")),
-        near_stops(replay.texts(), settings["stop"], finished.stop),
+        tuple(trace.views(top, watched("looking"), coverage)),
+        trace.effects(watched("comparing")),
+        near_stops(trace.texts(), settings["stop"], finished.stop),
     )
 
 
-def with_effects(
-    engine: Engine, recording: Recording, request: Request, started: Started, finished: Finished
-) -> Finished:
-    """The end of an answer, with what each setting changed in it; not of one that Ctrl-C ended."""
+def with_effects(finished: Finished, watched: Watched) -> Finished:
+    """The end of a recorded answer, with what each setting changed in it; not of one that Ctrl-C
+    ended.
+    """
     if finished.stop.reason is StopReason.INTERRUPTED:
         return finished
-    replay = _replay(engine, recording, request.settings, started)
-    return replace(finished, effects=replay.effects(_watched(engine)("comparing")))
+    return replace(finished, effects=recorded(finished).effects(watched("comparing")))
 
 
 def draws(
-    engine: Engine, recording: Recording, settings: Settings, started: Started, finished: Finished
+    settings: Settings, started: Started, finished: Finished, watched: Watched
 ) -> Explanation:
-    """Every draw of an answer, for a page; not what other settings would have done."""
-    replay = _replay(engine, recording, settings, started)
-    views = tuple(replay.views(TOP, _watched(engine)("looking"), COVERAGE))
+    """Every draw of a recorded answer, for a page; not what other settings would have done."""
+    views = tuple(recorded(finished).views(TOP, watched("looking"), COVERAGE))
     return Explanation(settings, started, finished, views)
 
 
-def _watched(engine: Engine) -> Watched:
+def recorded(finished: Finished) -> Trace:
+    """The trace of an answer that was to be recorded. Raises UsageError for a backend that
+    cannot do that.
+    """
+    if finished.trace is None:
+        raise UsageError("this backend records no draws", "explain needs a model in this process")
+    return finished.trace
+
+
+def watching(control: Control, progress: Progress) -> Watched:
     """For each kind of work a progress that raises KeyboardInterrupt after Ctrl-C."""
 
-    def watched(what: str) -> Callable[[float], None]:
+    def watched(what: str) -> Report:
         def report(done: float) -> None:
-            engine.interrupt.check()
-            engine.progress(what, done)
+            control.check()
+            progress(what, done)
 
         return report
 
     return watched
 
 
-def _replay(engine: Engine, recording: Recording, settings: Settings, started: Started) -> Replay:
-    from llmparams_cli.backends.llama.tracing.explain import Replay
-
-    return Replay(
-        engine.model,
-        recording,
-        settings,
-        prompt=started.tokens,
-        seed=started.seed,
-        context=started.context,
-    )
-
-
-def _what_ifs(
-    replay: Replay,
-    others: Sequence[Other],
-    end: Stop,
-    watched: Watched,
-    conversation: Conversation | None,
-) -> tuple[WhatIf, ...]:
-    """Where each of the others parts from the run; with a conversation its whole text too."""
-    with ExitStack() as stack:
-        alternatives = [
-            stack.enter_context(closing(replay.alternative(each.settings, each.name)))
-            for each in others
-        ]
-        found = [
-            replay.what_if(alternative, end, other.changes, watched("comparing"))
-            for alternative, other in zip(alternatives, others, strict=True)
-        ]
-        if conversation is not None:
-            # The latest parting first: so the context keeps what it holds of the run, bit for
-            # bit as a real run would have decoded it.
-            latest = sorted(range(len(found)), key=lambda i: -(found[i].number or sys.maxsize))
-            for i in latest:
-                found[i] = alternatives[i].go_on(
-                    conversation, replay.prompt, found[i], watched("continuing")
-                )
-        return tuple(found)
-
-
-def other_settings(env: Environment, settings: Settings, texts: Sequence[str]) -> list[Other]:
+def other_settings(
+    env: Environment, settings: Settings, texts: Sequence[str]
+) -> list[Counterfactual]:
     """Read the texts of --what-if: NAME=VALUE, several with commas between, or a preset before
     them.
     """
     return [_other(env, settings, text) for text in texts]
 
 
-def _other(env: Environment, settings: Settings, text: str) -> Other:
+def _other(env: Environment, settings: Settings, text: str) -> Counterfactual:
     changes = []
     preset, pairs = _split(text)
     if preset:
@@ -196,7 +140,7 @@ def _other(env: Environment, settings: Settings, text: str) -> Other:
         changes.append(f"preset {preset}")
     given = values.assignments(map(_pair, pairs), env.directory, FLAG)
     changes += [f"{each.name} {PARAMS[each.name].kind.show(each.value)}" for each in given]
-    return Other(changed(settings, given), tuple(changes), text)
+    return Counterfactual(changed(settings, given), tuple(changes), text)
 
 
 def _pair(text: str) -> tuple[Param, str]:
@@ -265,21 +209,21 @@ def fit(
     env: Environment, prepared: Prepared, request: Request, text: str, progress: Progress
 ) -> Fit:
     """Force `text` as the answer, and measure which settings admit it."""
-    from llmparams_cli.backends.llama.decoding.forced import force
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
-    from llmparams_cli.interrupt import Interrupt
-
-    settings = request.settings
     with (
-        Interrupt(settings["time_limit"]) as interrupt,
-        Engine(env, prepared.model, settings, interrupt, progress) as engine,
-        engine.recording() as recording,
+        Control() as control,
+        opened(env, prepared.model, request.settings, control, progress) as backend,
     ):
-        prompt, size = force(engine, request, text, recording)
-        with closing(Judge(engine.model, settings, prompt, size)) as judge:
-            removed = removals(recording, judge, _watched(engine)("looking"))
-            return admitted(engine.model, recording, removed)
+        result = scored(backend, Passage(request, text))
+        with closing(result.trace) as trace:
+            if result.stop:
+                whole = len(backend.encode(text) or ())
+                env.note(
+                    f"the time limit ({result.stop.detail}) was over: only {len(trace)} of "
+                    f"{whole} tokens of the target are measured"
+                )
+            if not len(trace):
+                raise UsageError("no token of the target was read in time", "a larger --time-limit")
+            return trace.fit(watching(control, progress)("looking"))
 
 
 def token_at(explanation: Explanation, number: int) -> TokenView:

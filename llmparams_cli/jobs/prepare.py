@@ -45,6 +45,7 @@ class Prepared:
         logprobs: int | None = None,
         overflow: str = "refuse",
         expected: tuple[int, ...] = (),
+        record: bool = False,
     ) -> Request:
         """Ask for an answer to `prompt`; with other `settings` than these, if any are given."""
         return Request(
@@ -54,6 +55,7 @@ class Prepared:
             logprobs,
             overflow,
             expected,
+            record,
         )
 
     def is_raw(self, wanted: bool = False) -> bool:

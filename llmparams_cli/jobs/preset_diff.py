@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.prompt import conversation
 from llmparams_cli.models import resolve as models
 from llmparams_cli.models.resolve import ResolvedModel
-from llmparams_cli.params.settings import Settings, Source
+from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.presets.cascade import Gathered, layer
 from llmparams_cli.presets.catalog import gathered
 from llmparams_cli.presets.document import text_of
 from llmparams_cli.presets.find import find
-from llmparams_cli.protocol import Divergence, Message, PresetDiff
+from llmparams_cli.protocol import Message, PresetDiff, Request
+from llmparams_cli.trace import Divergence
 
+ALONG = Origin(Source.DEFAULT, "a comparison")
+FREE = {"grammar": "", "json_schema": None, "stop": []}  # what ends or bounds no draw here
 RECOMMENDED = "the model's recommended values"
 
 
@@ -56,13 +64,17 @@ def _effect(
     prompt: str,
     tokens: int,
 ) -> tuple[Divergence, ...]:
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.backends.llama.tracing.divergence import along
-    from llmparams_cli.interrupt import Interrupt
+    """Draw up to `tokens` tokens with `left`; at each, compare with how `right` would draw.
 
+    Grammars do not count: they are no part of the distribution. Nor do stop sequences.
+    """
     messages = conversation(text_of(preset.system) or "", Message("user", prompt))
-    with (
-        Interrupt(left["time_limit"]) as interrupt,
-        Engine(env, model, left, interrupt) as engine,
-    ):
-        return tuple(along(engine, messages, left, right, tokens))
+    along = left
+    for name, value in {**FREE, "max_tokens": tokens}.items():
+        along = along.but(Assignment(name, value, ALONG))
+    request = Request(messages, along, raw=not model.header.chat_template, record=True)
+    with Control() as control, opened(env, model, left, control) as backend:
+        _, finished = answer(backend, request)
+        assert finished.trace is not None
+        with closing(finished.trace) as trace:
+            return tuple(trace.divergences(right))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError, UsageError
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.presets.document import load
@@ -16,7 +18,7 @@ from llmparams_cli.presets.files import read_text, shown
 from llmparams_cli.presets.find import find
 from llmparams_cli.presets.outcome import Result, judge
 from llmparams_cli.presets.tests import Case
-from llmparams_cli.protocol import Finished, Request, StopReason
+from llmparams_cli.protocol import Backend, Request
 
 Progress = Callable[[str, float], None]
 
@@ -32,30 +34,22 @@ def run(env: Environment, name: str, model: str | None, progress: Progress) -> I
 
     Values come from all layers, as in `generate --preset NAME`; each run has its own seed.
     """
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.interrupt import Interrupt
-
     todo = cases(env, name)
     prepared = prepare(env, [name], {"model": model})
     if not todo:
         return
     total, done = sum(len(case.seeds) for case in todo), 0
     with (
-        Interrupt(prepared.settings["time_limit"]) as interrupt,
-        Engine(env, prepared.model, prepared.settings, interrupt, progress) as engine,
+        Control() as control,
+        opened(env, prepared.model, prepared.settings, control, progress) as backend,
     ):
         for case in todo:
             answers = []
-            with closing(engine.conversation()) as conversation:
-                for seed in case.seeds:
-                    request = _request(env, prepared, case, seed, engine.model.tokenize)
-                    *_, answer = conversation.ask(request)
-                    assert isinstance(answer, Finished)
-                    if answer.stop.reason is StopReason.INTERRUPTED:
-                        raise KeyboardInterrupt
-                    answers.append((seed, answer))
-                    done += 1
-                    progress("testing", done / total)
+            for seed in case.seeds:
+                _, finished = answer(backend, _request(env, prepared, case, seed, backend))
+                answers.append((seed, finished))
+                done += 1
+                progress("testing", done / total)
             yield judge(name, case, answers)
 
 
@@ -64,7 +58,7 @@ def _request(
     prepared: Prepared,
     case: Case,
     seed: int,
-    tokenize: Callable[[str], list[int]],
+    backend: Backend,
 ) -> Request:
     origin = Origin(Source.PRESET, f"test {case.name}")
     settings = prepared.settings.but(Assignment("seed", seed, origin))
@@ -76,7 +70,7 @@ def _request(
     return replace(prepared, settings=settings, template=template).request(
         _input(env, case, prepared),
         logprobs=0 if measured else None,
-        expected=tuple(tokenize(first.text)[:1]) if first else (),
+        expected=(backend.encode(first.text) or ())[:1] if first else (),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,12 +24,13 @@ def _silent(_what: str, _done: float) -> None:
 
 
 class Run(NamedTuple):
-    """One finished generation."""
+    """One finished generation, and the `facts` of the backend that made it."""
 
     model: ResolvedModel
     request: Request
     started: Started
     finished: Finished
+    facts: Mapping[str, Any]
 
 
 class Receipts:
@@ -91,7 +91,7 @@ def make(
         run.request,
         run.started,
         run.finished,
-        circumstances(env, model, settings, run.started.context, cached),
+        circumstances(run.facts, cached),
         {"builtin": model.is_builtin, **identified(model.header.paths)},
         [{"path": str(path), **identified((path,))} for path in adapters(settings)],
     )
@@ -99,62 +99,15 @@ def make(
 
 def adapters(settings: Settings) -> list[Path]:
     """The files of the LoRA adapters."""
-    from llmparams_cli.backends.llama.host.placement import lora_adapters
+    from llmparams_cli.backends.llama.machine import lora_adapters
 
     return [path for path, _scale in lora_adapters(settings)]
 
 
-def circumstances(
-    env: Environment, model: ResolvedModel, settings: Settings, context: int, cached_tokens: int
-) -> dict[str, Any]:
+def circumstances(facts: Mapping[str, Any], cached_tokens: int) -> dict[str, Any]:
     """All beside the model and the settings that decides how sums are rounded."""
-    from llmparams_cli.backends.llama.host import devices, hardware
-    from llmparams_cli.backends.llama.native import library
-
-    lib = library.llama()
-    features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
-    on_gpu = lib.llama_supports_gpu_offload()
-    threads = settings["threads"] or hardware.usable_cpus()
-    batch_size = min(settings["batch_size"], context)
-    return {
-        "program": __version__,
-        "library": {
-            "llama-cpp-python": library.version(),
-            "llama.cpp": str(lib.llama_version(), "utf-8"),
-            "build": " ".join(features),
-        },
-        "device": {
-            "processor": hardware.processor().model,
-            "gpus": [
-                device.description for device in devices.devices() if on_gpu and device.is_gpu
-            ],
-            "threads": threads,
-            "threads_batch": settings["threads_batch"] or threads,
-            "weights": _weights(env, model),
-        },
-        "batch": {
-            "batch_size": batch_size,
-            "ubatch_size": min(settings["ubatch_size"], batch_size),
-            "sequences": 1,
-            "cached_tokens": cached_tokens,
-        },
-    }
-
-
-def _weights(env: Environment, model: ResolvedModel) -> str:
-    """Where quantised weights are: names of buffer types; empty for plain memory."""
-    from llmparams_cli.backends.llama.host import buffers, probe
-    from llmparams_cli.backends.llama.host.buffers import REPACK, WeightMode
-
-    types = probe.with_fast_path(model.header.tensor_types())
-    if not types:
-        return ""
-    memory = probe.Memory(env.cache_dir)
-    found = [memory.recall(type) for type in types]
-    modes = {finding.mode if finding else WeightMode.PLAIN for finding in found}
-    if WeightMode.PLAIN in modes:
-        return ""
-    return REPACK if WeightMode.REPACK in modes else " ".join(buffers.extra_buffers())
+    batch = {**facts["batch"], "cached_tokens": cached_tokens}
+    return {"program": __version__, **facts, "batch": batch}
 
 
 def _target(env: Environment, text: str) -> Path:

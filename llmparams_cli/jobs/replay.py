@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import Seen, answer
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.receipt import adapters, circumstances
 from llmparams_cli.models import resolve as models
@@ -21,7 +23,7 @@ from llmparams_cli.presets import values
 from llmparams_cli.presets.cascade import Gathered
 from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.files import resolve as resolve_path
-from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
+from llmparams_cli.protocol import Finished, Piece, Request, Started
 from llmparams_cli.records import identity, reading, store
 from llmparams_cli.records.comparison import CUT_OFF, Difference, Replay, compare, first_difference
 from llmparams_cli.records.reading import File, Receipt
@@ -61,8 +63,8 @@ def replay(
         layers, lambda _: _model(env, receipt, model), note, recommended=False
     )
     files = _file_differences(receipt, resolved, settings, progress)
-    started, finished = _generate(env, receipt, resolved, settings, progress)
-    now = circumstances(env, resolved, settings, started.context, finished.usage.cached_tokens)
+    started, finished, facts = _generate(env, receipt, resolved, settings, progress)
+    now = circumstances(facts, finished.usage.cached_tokens)
     differences = [
         *_edits(receipt),
         *_change_differences(receipt, changed),
@@ -121,10 +123,8 @@ def _generate(
     resolved: ResolvedModel,
     settings: Settings,
     progress: Progress,
-) -> tuple[Started, Finished]:
-    from llmparams_cli.backends.llama.decoding.generate import Engine
-    from llmparams_cli.interrupt import Interrupt
-
+) -> tuple[Started, Finished, Mapping[str, Any]]:
+    """The answer once more, and the facts of the backend that gave it."""
     request = Request(
         receipt.messages,
         settings,
@@ -134,22 +134,16 @@ def _generate(
         expected=receipt.answer_ids,
     )
     pieces = 0
-    with (
-        Interrupt(settings["time_limit"]) as interrupt,
-        Engine(env, resolved, settings, interrupt, progress) as engine,
-        closing(engine.generate(request)) as events,
-    ):
-        for event in events:
-            if isinstance(event, Started):
-                started = event
-            elif isinstance(event, Piece):
-                pieces += 1
-                progress("replaying", min(pieces / (len(receipt.answer_ids) + 1), 0.99))
-            elif isinstance(event, Finished):
-                if event.stop.reason is StopReason.INTERRUPTED:
-                    raise KeyboardInterrupt
-                return started, event
-    raise AssertionError("a generation ends with the event Finished")
+
+    def watch(event: Seen) -> None:
+        nonlocal pieces
+        if isinstance(event, Piece):
+            pieces += 1
+            progress("replaying", min(pieces / (len(receipt.answer_ids) + 1), 0.99))
+
+    with Control() as control, opened(env, resolved, settings, control, progress) as backend:
+        started, finished = answer(backend, request, watch)
+        return started, finished, backend.facts()
 
 
 def _edits(receipt: Receipt) -> Iterator[Difference]:

@@ -13,9 +13,10 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.protocol import Candidate, Effect, Finished, Piece, Started, Token
+from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
 from llmparams_cli.render.summary import generation_speed, per_second
 from llmparams_cli.text.safe import escape_json
+from llmparams_cli.trace import Effect
 
 
 class JsonRenderer:

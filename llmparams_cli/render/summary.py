@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from llmparams_cli.env import Environment
-from llmparams_cli.protocol import Effect, Finished, Started, Stop, StopReason
+from llmparams_cli.protocol import Finished, Started, Stop, StopReason
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.units import short_text
+from llmparams_cli.trace import Effect
 
 # The model or the user meant the answer to end here; every other stop cuts it off.
 _WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)

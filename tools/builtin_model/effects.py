@@ -31,6 +31,8 @@ from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.sampling.chain import candidates
 from llmparams_cli.backends.llama.sampling.penalties import Penalties, PenaltyStage
 from llmparams_cli.models import builtin
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.trace import Trace
 
 PROMPT = [{"role": "user", "content": "Tell me a story."}]
 TEMPERATURE_OF_OTHERS = 1.5
@@ -123,10 +125,8 @@ def measure(model: Asker, parameter: str, value: float, count: int) -> Effect:
     """Draw the samples of one setting."""
     entropies: list[float] = []
 
-    def watch(context: object, branch: object, row: int) -> None:
-        p = branch.sampler.distribution(context.logits(row))
-        p = p[p > 0]
-        entropies.append(float(-(p * np.log2(p)).sum()))
+    def watch(trace: Trace, settings: Settings) -> None:
+        entropies.extend([trace.chances(settings, settings)[0]] * len(trace))
 
     settings = {"temperature": TEMPERATURE_OF_OTHERS, parameter: value}
     texts = [
@@ -179,14 +179,26 @@ def draw(effects: list[Effect], path: Path) -> None:
     svg.write(panels, len(SWEEPS), path)
 
 
+def logits_after(model: Asker, prompt: str) -> np.ndarray:
+    """The raw logits after a prompt without a template, by token id."""
+    found = np.zeros(model.backend.info.vocabulary or 0, dtype=np.float32)
+
+    def watch(trace: Trace, _settings: Settings) -> None:
+        (view,) = trace.views(len(found), lambda _done: None)
+        found[[token for token, _ in view.candidates]] = view.model.logits
+
+    model.ask(prompt, max_tokens=1, watch=watch)
+    return found
+
+
 def penalties(model: Asker) -> str:
     """The logits of bear and fox before and after each penalty; raises if a formula is broken."""
     tokens = model.tokens(PENALISED_PROMPT)
-    bear, fox = (model.model.tokenize(f" {animal}")[0] for animal in ("bear", "fox"))
+    bear, fox = (model.tokens(f" {animal}")[0] for animal in ("bear", "fox"))
     counts = {bear: tokens.count(bear), fox: tokens.count(fox)}
     if counts != {bear: BEARS, fox: FOXES}:
         raise SystemExit(f"the prompt has bear and fox {counts} times")
-    before = model.logits(tokens)
+    before = logits_after(model, PENALISED_PROMPT)
     lines = [
         "| penalty | bear before | bear after | fox before | fox after | formula |",
         "|---|---|---|---|---|---|",
@@ -196,7 +208,7 @@ def penalties(model: Asker) -> str:
         for token in tokens:
             stage.window.add(token)
         pointer = before.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-        array = candidates(pointer, model.model.n_vocab)
+        array = candidates(pointer, len(before))
         llama().llama_sampler_apply(stage.handle, ctypes.byref(array))
         llama().llama_sampler_free(stage.handle)
         after = {int(row["id"]): float(row["logit"]) for row in array.table}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ContextOverflow, UsageError
-from llmparams_cli.interrupt import Interrupt
+from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.chat.choices import Choices, configure, live
 from llmparams_cli.jobs.chat.entries import (
     Answered,
@@ -373,7 +373,7 @@ class _Partial:
             self._pieces += 1
 
 
-class _Interrupt(Interrupt):
+class _Interrupt(Control):
     """One that serves answer after answer: the context keeps a pointer to its flag."""
 
     def armed(self, time_limit: float = 0.0) -> _Interrupt:

@@ -6,9 +6,10 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from llmparams_cli.analysis.explanation import Explanation, TokenView
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
+from llmparams_cli.trace import TokenView
 
 
 def show_json(env: Environment, explanation: Explanation) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from llmparams_cli.analysis.explanation import Explanation, Penalised, Stage, TokenView
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.bars import bar
@@ -15,6 +15,7 @@ from llmparams_cli.render.styles import BOLD, DIM, GREEN
 from llmparams_cli.render.summary import fold
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.width import cells, cut, pad
+from llmparams_cli.trace import Penalised, Stage, TokenView
 
 SHORTEST_TOKEN = 8  # columns
 LOGIT = 8  # columns

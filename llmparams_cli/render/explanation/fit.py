@@ -7,13 +7,13 @@ from dataclasses import asdict
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from decimal import Context as Rounding
 
-from llmparams_cli.analysis.explanation import Fit
 from llmparams_cli.env import Environment
 from llmparams_cli.render.explanation.data import finite
 from llmparams_cli.render.explanation.view import LONGEST_TOKEN, View, share_text, token_name
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import BOLD, YELLOW
 from llmparams_cli.text.width import pad
+from llmparams_cli.trace import Fit
 
 
 def show_fit(env: Environment, fit: Fit, *, as_json: bool, color: str) -> None:

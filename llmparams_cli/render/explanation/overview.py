@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from llmparams_cli.analysis.explanation import Explanation, TokenView, WhatIf
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
-from llmparams_cli.protocol import Effect
 from llmparams_cli.render.bars import spark
 from llmparams_cli.render.explanation.view import LONGEST_TOKEN, View, quoted, share_text
 from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.summary import effect_lines, stop_text
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.width import GAP, cut, pad
+from llmparams_cli.trace import Effect, TokenView, WhatIf
 
 ENTROPY_WORDS = 34  # columns beside the line of entropies
 ONE_BIT = 1.0  # the least that the scale of this line ends with, or noise would fill it

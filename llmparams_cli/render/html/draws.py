@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from itertools import compress, groupby
 from typing import Any
 
-from llmparams_cli.analysis.explanation import Explanation, Stage, TokenView
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.params.conflicts import SWITCHED_ON
 from llmparams_cli.params.settings import Settings
+from llmparams_cli.trace import Stage, TokenView
 
 RAW = (
     *("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "repeat_penalty_growth"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from llmparams_cli.analysis.explanation import Explanation, WhatIf
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
 from llmparams_cli.render.summary import stop_text
+from llmparams_cli.trace import WhatIf
 
 
 def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.analysis.explanation import Explanation, TokenView
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.render.plots.sheet import (
     DEEP,
     FAINT,
@@ -22,6 +22,7 @@ from llmparams_cli.render.plots.sheet import (
     quoted,
 )
 from llmparams_cli.render.summary import stop_text
+from llmparams_cli.trace import TokenView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.analysis.explanation import Explanation, Stage, TokenView
+from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.render.plots.sheet import (
     BAND,
     DEEP,
@@ -24,6 +24,7 @@ from llmparams_cli.render.plots.sheet import (
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.spelling import joined
 from llmparams_cli.text.units import percent
+from llmparams_cli.trace import Stage, TokenView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,167 +4,197 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
-from llmparams_cli.backends.llama.decoding.decode import Branch, Group, decode
+from llmparams_cli.analysis.distribution import Distribution
 from llmparams_cli.backends.llama.decoding.recording import Recording
-from llmparams_cli.backends.llama.native.handles import Context, Distribution, Model
+from llmparams_cli.backends.llama.decoding.slots import Slot
+from llmparams_cli.backends.llama.native.context import Context
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.ending import Ending, Stop, StopReason
 from llmparams_cli.errors import ModelError, UsageError
-from llmparams_cli.interrupt import Interrupt
 from llmparams_cli.protocol import (
     Candidate,
-    Event,
     Finished,
     Piece,
     Request,
-    Stop,
-    StopReason,
+    Started,
     Timing,
     Token,
     Usage,
 )
 from llmparams_cli.text.spelling import spelled
-from llmparams_cli.text.stream import TextStream
-
-Progress = Callable[[str, float], None]
+from llmparams_cli.trace import Trace
 
 
 class Answer:
-    """What a branch has drawn so far, its text, and why it ended."""
+    """A prompt, what was drawn after it, and why that ended. Close it: it owns the sampler
+    and the recording, until somebody takes that.
+
+    `text` are all its token ids, of which the first `body` are read as a prompt; every other
+    one is decoded as a row. `drawn` are those that an earlier run drew with this sampler.
+    """
 
     def __init__(
         self,
         model: Model,
-        context: Context,
-        sampler: Sampler,
         request: Request,
-        interrupt: Interrupt,
-        recording: Recording | None = None,
+        started: Started,
+        sampler: Sampler,
+        *,
+        drawn: Sequence[int] = (),
+        load_s: float = 0.0,
     ) -> None:
-        self.branch = Branch(sampler)
+        self.request = request
+        self.started = started
+        self.text = list(started.tokens)
+        self.body = len(started.tokens) - 1
+        self.slot: Slot | None = None
+        self.seated = False
+        self._recording = Recording(model.n_vocab) if request.record else None
         self._model = model
-        self._context = context
-        self._interrupt = interrupt
-        self._logprobs = request.logprobs
+        self._sampler = sampler
+        self._ending: Ending[Token] = Ending(
+            request.settings["stop"], request.settings["max_tokens"]
+        )
+        self._tokens: list[Token] = []
+        self._released: list[str] = []
+        self._cached = 0
+        self._load_s = load_s
+        self._time_limit: float = request.settings["time_limit"]
+        self._began = self._prompt_done = self._first_token = self._ended = 0.0
         if request.logprobs is not None:
             import_module("numpy")  # not while the first token waits
-        self._expected = request.expected
-        self._recording = recording
-        self._max_tokens: int = request.settings["max_tokens"]
-        self._stream: TextStream[Token] = TextStream(request.settings["stop"])
-        self._tokens: list[Token] = []
-        self._text: list[str] = []
-        self._prompt_done = self._first_token = self._ended = 0.0
-        if self._max_tokens == 0:
-            self.branch.stop = Stop(StopReason.MAX_TOKENS, "0 tokens")
+        for token in drawn:
+            self._pieces(self._take(token, Token(token, "")))
 
     @property
-    def tokens(self) -> list[int]:
-        """The ids of what was generated so far."""
-        return self.branch.tokens
+    def stop(self) -> Stop | None:
+        return self._ending.stop
 
-    def run(
-        self, prompt: Sequence[int], cached: int, load_s: float, progress: Progress
-    ) -> Iterator[Event]:
-        """The events after Started, decoding alone; `cached` tokens are in the context."""
-        self._interrupt.start_clock()
-        group = Group(prompt, [self.branch], cached)
-        for [(_, row)] in decode(
-            self._context, [group], lambda n: progress("reading", n / len(prompt))
-        ):
-            yield from self.step(row)
-        progress("reading", 1.0)  # over, even when it was interrupted
-        yield from self.end(len(prompt), cached, load_s)
+    @property
+    def deadline(self) -> float:
+        """When its time is over, on the clock of time.perf_counter; infinity without a limit."""
+        return self._began + self._time_limit if self._time_limit > 0 else math.inf
 
-    def step(self, row: int) -> list[Piece]:
-        """Draw one token; return the text it makes certain, set the branch's stop."""
+    @property
+    def has_drawn(self) -> bool:
+        return self._first_token > 0
+
+    def begin(self) -> None:
+        """Its time runs from here."""
+        self._began = time.perf_counter()
+
+    def seat(self, cached: int) -> None:
+        """It has its place; so many tokens of its prompt were there from an earlier answer."""
+        self.seated, self._cached = True, cached
+
+    def step(self, context: Context, row: int) -> list[Piece]:
+        """Draw a token from output `row`; return the text that it makes certain."""
         self._prompt_done = self._prompt_done or time.perf_counter()
-        branch = self.branch
-        branch.stop = branch.stop or self._interrupt.stop
-        if branch.stop:
-            return []
-        drawn = self._draw(row)
+        drawn = self._draw(context, row)
         self._first_token = self._first_token or time.perf_counter()
         if drawn is None or self._model.ends_generation(drawn):
-            detail = "the grammar is complete" if drawn is None else self._model.name(drawn)
-            branch.stop = Stop(StopReason.END_OF_GENERATION, detail)
+            name = None if drawn is None else self._model.name(drawn)
+            released = self._ending.end_token(name)
+        else:
+            released = self._take(drawn, self._token(drawn, context, row))
+        if self.stop:
             self._ended = time.perf_counter()
-            return []
-        branch.tokens.append(drawn)
-        data = self._model.piece(drawn)
-        token = self._token(drawn, data, row)
-        self._tokens.append(token)
-        pieces = self._pieces(self._stream.feed(data, token))
-        if self._stream.matched is not None:
-            branch.stop = Stop(StopReason.STOP_SEQUENCE, self._stream.matched)
-        elif 0 <= self._max_tokens <= len(self._tokens):
-            branch.stop = Stop(StopReason.MAX_TOKENS, f"{self._max_tokens} tokens")
-        if branch.stop:
-            self._ended = time.perf_counter()
-        return pieces
+        return self._pieces(released)
 
-    def end(self, prompt_tokens: int, cached: int, load_s: float) -> Iterator[Event]:
-        """The text that was still held back, and a Finished."""
-        stop = self.branch.stop or self._interrupt.stop
-        assert stop is not None, "decoding ended without a reason"
-        if stop.reason is not StopReason.STOP_SEQUENCE and self._tokens:
-            yield from self._pieces(self._stream.finish(self._tokens[-1]))
+    def end(self, stop: Stop) -> list[Piece]:
+        """End it for a reason from outside; what was held back belongs to it."""
+        return self._pieces(self._ending.end(stop))
+
+    def check(self) -> list[Piece]:
+        """End it if its time is over, or whoever asked does not want more."""
+        control = self.request.control
+        if control and control.stop:
+            return self.end(control.stop)
+        if time.perf_counter() >= self.deadline:
+            return self.end(Stop(StopReason.TIME_LIMIT, f"{self._time_limit:g} s"))
+        return []
+
+    def finished(self, trace: Trace | None) -> Finished:
+        """How it ended."""
+        assert self.stop is not None
         ended = self._ended or time.perf_counter()
-        started = self.branch.started or ended
+        began = self._began or ended
         prompt_done = self._prompt_done or ended
-        yield Finished(
-            "".join(self._text),
-            stop,
-            Usage(prompt_tokens, len(self._tokens), cached),
+        return Finished(
+            "".join(self._released),
+            self.stop,
+            Usage(self.started.prompt_tokens, len(self._tokens), self._cached),
             Timing(
-                load_s,
-                prompt_done - started,
+                self._load_s,
+                prompt_done - began,
                 ended - prompt_done,
-                (self._first_token or ended) - started,
+                (self._first_token or ended) - began,
             ),
             tuple(self._tokens),
+            trace=trace,
         )
 
-    def _draw(self, row: int) -> int | None:
-        sampler = self.branch.sampler
-        self._refuse_nan(row)
+    def take_recording(self) -> Recording | None:
+        """The logits of all draws, if they were asked for; from here on the caller's."""
+        recording, self._recording = self._recording, None
+        return recording
+
+    def close(self) -> None:
+        self._sampler.close()
         if self._recording is not None:
-            self._recording.add(self._context.logits(row))
-        drawn = sampler.sample(self._context, row)
+            self._recording.close()
+
+    def _take(self, drawn: int, token: Token) -> list[tuple[str, Token]]:
+        self.text.append(drawn)
+        self._tokens.append(token)
+        return self._ending.add(self._model.piece(drawn), token)
+
+    def _draw(self, context: Context, row: int) -> int | None:
+        logits = context.logits(row)
+        refuse_nan(self._model, logits)
+        if self._recording is not None:
+            self._recording.add(logits)
+        drawn = self._sampler.sample(context, row)
         if self._recording is not None and drawn is not None:
             self._recording.drawn.append(drawn)
-        if drawn is None and not sampler.grammar_is_complete():
+        if drawn is None and not self._sampler.grammar_is_complete():
             raise UsageError(
                 "no token is left that both the grammar and the other settings allow",
                 "logit_bias, or a truncating stage, forbids what the grammar needs",
             )
         return drawn
 
-    def _refuse_nan(self, row: int) -> None:
-        """One broken number spreads to all logits, so looking at one is enough."""
-        if math.isnan(self._context.logits(row)[0]):
-            raise ModelError(
-                f"{self._model.path} computes no probabilities (NaN)",
-                "the file is damaged, or this processor's fast path is: try --flash-attention off",
-            )
-
-    def _pieces(self, released: list[tuple[str, Token]]) -> list[Piece]:
-        self._text += [text for text, _ in released]
+    def _pieces(self, released: Sequence[tuple[str, Token]]) -> list[Piece]:
+        self._released += [text for text, _ in released]
         return [Piece(text, token) for text, token in released]
 
-    def _token(self, drawn: int, data: bytes, row: int) -> Token:
-        text = spelled(data)
-        if self._logprobs is None:
+    def _token(self, drawn: int, context: Context, row: int) -> Token:
+        text = spelled(self._model.piece(drawn))
+        count = self.request.logprobs
+        if count is None:
             return Token(drawn, text)
-        distribution = Distribution(self._context.logits(row), self._model.n_vocab)
+        distribution = Distribution(context.logits(row), self._model.n_vocab)
         top = tuple(
             Candidate(other, self._model.name(other), distribution.logprob(other))
-            for other in distribution.best(self._logprobs)
+            for other in distribution.best(count)
         )
-        place = len(self._tokens)
-        expected = self._expected[place] if place < len(self._expected) else -1
-        known = distribution.logprob(expected) if expected in distribution else None
+        place, expected = len(self._tokens), self.request.expected
+        wanted = expected[place] if place < len(expected) else -1
+        known = distribution.logprob(wanted) if wanted in distribution else None
         logprob, entropy = distribution.logprob(drawn), distribution.entropy
         return Token(drawn, text, logprob, entropy, top, known)
+
+
+def refuse_nan(model: Model, logits: object) -> None:
+    """Raise ModelError for a row of logits (pointer to floats) that are no numbers. One broken
+    number spreads to all of them, so looking at one is enough.
+    """
+    if math.isnan(logits[0]):  # type: ignore[index]
+        raise ModelError(
+            f"{model.path} computes no probabilities (NaN)",
+            "the file is damaged, or this processor's fast path is: try --flash-attention off",
+        )

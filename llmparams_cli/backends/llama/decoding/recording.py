@@ -12,7 +12,7 @@ class Recording:
     """One row of n_vocab logits (float32) for every draw, and the token that was drawn.
 
     Rows are in an unnamed temporary file: the system keeps it in memory while there is
-    room. A context manager.
+    room. Close it.
     """
 
     def __init__(self, n_vocab: int) -> None:
@@ -20,7 +20,7 @@ class Recording:
         self.drawn: list[int] = []
         self._bytes = n_vocab * ctypes.sizeof(ctypes.c_float)
         self._rows = 0
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
 
     def add(self, logits: Any) -> None:
         """Keep a row (pointer to n_vocab floats), before its draw."""
@@ -47,10 +47,7 @@ class Recording:
         for number, token in enumerate(self.drawn):
             yield self.row(number), token
 
-    def __enter__(self) -> Recording:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._file.close()
 
 

@@ -15,7 +15,7 @@ from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, ModelError, UsageError
-from llmparams_cli.interrupt import Interrupt, called_from_c
+from llmparams_cli.interrupt import called_from_c
 from llmparams_cli.models.ggml_types import TENSOR_TYPES
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
@@ -74,22 +74,14 @@ def _set_tensor_split(params: Any, settings: Settings) -> None:
     params.tensor_split = array
 
 
-def context_params(
-    settings: Settings, size: int, interrupt: Interrupt, sequences: int = 1, *, shared: bool = True
-) -> Any:
-    """llama_context_params for `sequences` branches and `size` cells, which are `shared`, or
-    the same number for each.
-
-    Attention looks at every cell that a branch can reach, if only to skip it. With cells of
-    their own, branches are faster the longer they get; prompts take room in each.
-    """
+def context_params(settings: Settings, size: int, sequences: int) -> Any:
+    """llama_context_params for `sequences` sequences and `size` cells."""
     lib = llama()
     params = lib.llama_context_default_params()
     params.n_ctx = size
-    params.n_batch = min(settings["batch_size"], size)
+    params.n_batch = max(sequences, min(settings["batch_size"], size))
     params.n_ubatch = min(settings["ubatch_size"], params.n_batch)
     params.n_seq_max = sequences
-    params.n_outputs_max = sequences
     params.n_threads = settings["threads"] or hardware.usable_cpus()
     params.n_threads_batch = settings["threads_batch"] or params.n_threads
     params.flash_attn_type = FLASH_ATTENTION[settings["flash_attention"]]
@@ -97,9 +89,7 @@ def context_params(
     params.type_v = _ggml_type(settings["cache_type_v"])
     params.rope_freq_base = settings["rope_freq_base"]
     params.rope_freq_scale = settings["rope_freq_scale"]
-    params.kv_unified = shared
     params.no_perf = True
-    params.abort_callback, params.abort_callback_data = interrupt.callback(lib.ggml_abort_callback)
     return params
 
 

@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.backends.llama.host import buffers, hardware
+from llmparams_cli.backends.llama.host import buffers
 from llmparams_cli.backends.llama.host.buffers import WeightMode
-from llmparams_cli.backends.llama.native.handles import Context, Model
-from llmparams_cli.backends.llama.native.library import llama, log
+from llmparams_cli.backends.llama.native.context import Context
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.weights import quantise
 from llmparams_cli.errors import BackendError, LlmparamsError
 
 BEGUN = "the reference is computed"  # printed before the mode is tried
@@ -56,22 +58,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _compare(source: Path, type: str, mode: WeightMode) -> int:
     path = Path("quantised.gguf")
-    quantise(source, type, path)
+    quantise(source, FILE_TYPES[type], path)
     expected = logits(path, WeightMode.PLAIN)
     print(BEGUN, flush=True)
     error = distance(expected, logits(path, mode))
     return 0 if error <= TOLERANCE else WRONG_NUMBERS
-
-
-def quantise(source: Path, type: str, target: Path) -> None:
-    """Write `source` with all matrices as `type`, by the library's own quantiser."""
-    lib = llama()
-    params = lib.llama_model_quantize_default_params()
-    params.ftype = getattr(lib, f"LLAMA_FTYPE_MOSTLY_{FILE_TYPES[type]}")
-    params.pure = True
-    params.nthread = hardware.usable_cpus()
-    if lib.llama_model_quantize(str(source).encode(), str(target).encode(), params) != 0:
-        raise BackendError(f"llama_model_quantize failed on {source}: {log.complaint()}")
 
 
 def logits(path: Path, mode: WeightMode) -> list[float]:
@@ -79,7 +70,7 @@ def logits(path: Path, mode: WeightMode) -> list[float]:
     model = Model(path, _model_params(mode))
     context = Context(model, _context_params(), PROMPT + 1)
     tokens = [place % model.n_vocab for place in range(PROMPT + 1)]
-    context.prefill(tokens[:PROMPT], lambda _done: None)
+    context.decode([(token, place, 0) for place, token in enumerate(tokens[:PROMPT])], [PROMPT - 1])
     after_prompt = context.logits(PROMPT - 1)[: model.n_vocab]
     context.decode([(tokens[PROMPT], PROMPT, 0)], [0])
     after_token = context.logits(0)[: model.n_vocab]

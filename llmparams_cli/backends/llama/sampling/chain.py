@@ -17,8 +17,10 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llmparams_cli.backends.llama.native.handles import Context, Model
+from llmparams_cli.analysis.distribution import softmax
+from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.grammar import Grammar
 from llmparams_cli.backends.llama.sampling.penalties import Penalties, PenaltyStage
 from llmparams_cli.errors import UsageError
@@ -148,8 +150,7 @@ class Sampler:
             probabilities[array.data[array.selected].id] = 1.0
             return probabilities
         left = left_of(array)
-        weights = np.exp(left["logit"].astype(np.float64) - left["logit"].max())
-        probabilities[left["id"]] = weights / weights.sum()
+        probabilities[left["id"]] = softmax(left["logit"])
         return probabilities
 
     def accept(self, token: int) -> None:

@@ -1,4 +1,4 @@
-"""Constraints on the output: GBNF grammars, and JSON Schemas turned into them."""
+"""A grammar's state while text is generated, as llama.cpp follows it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
 
-from llmparams_cli.backends.llama.native.handles import Model
 from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.constraints import wanted
+from llmparams_cli.constraints.wanted import Constraint
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
 
-EXAMPLE = 'a grammar is text such as root ::= "yes" | "no"; @FILE reads one'
 MOST_BRACKETS = 1000  # open at once; llama.cpp's parser overflows its stack at some 10,000
 TEXT_OR_CLASS = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#.*')
 DEEP = "write repetitions with * or {m,n}"
-CONVERTED = "the JSON Schema was turned into a grammar that does not work"
 
 
 class Grammar:
     """The state of a GBNF grammar while text is generated (llama_sampler_init_grammar)."""
 
-    def __init__(self, model: Model, gbnf: str, origin: str, hint: str = EXAMPLE) -> None:
+    def __init__(self, model: Model, constraint: Constraint) -> None:
+        gbnf, origin = constraint.gbnf, constraint.origin
         if _depth(gbnf) > MOST_BRACKETS:
             raise UsageError(
                 f"{origin}: more than {MOST_BRACKETS} brackets are open at a time", DEEP
@@ -34,7 +35,9 @@ class Grammar:
         with _captured_stderr() as complaints:
             self.handle = llama().llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
         if not self.handle:
-            raise UsageError(f"{origin}: not a GBNF grammar: {_first_reason(complaints)}", hint)
+            raise UsageError(
+                f"{origin}: not a GBNF grammar: {_first_reason(complaints)}", constraint.hint
+            )
         self._one = (llama().llama_token_data * 1)()
         self._array = llama().llama_token_data_array(data=self._one, size=1)
 
@@ -57,35 +60,8 @@ class Grammar:
 
 def from_settings(model: Model, settings: Settings, note: Callable[[str], None]) -> Grammar | None:
     """The grammar that `grammar` or `json_schema` asks for, if any."""
-    if settings["grammar"]:
-        origin = str(settings.setting("grammar").origin)
-        return Grammar(model, settings["grammar"], origin)
-    if settings["json_schema"] is not None:
-        origin = str(settings.setting("json_schema").origin)
-        gbnf = _from_json_schema(settings["json_schema"], origin, note)
-        return Grammar(model, gbnf, origin, CONVERTED)
-    return None
-
-
-def refuse_schema(settings: Settings, note: Callable[[str], None]) -> None:
-    """Raise UsageError for a JSON Schema that cannot be followed; no model is needed for it."""
-    if settings["json_schema"] is not None:
-        origin = str(settings.setting("json_schema").origin)
-        _from_json_schema(settings["json_schema"], origin, note)
-
-
-def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> str:
-    from llmparams_cli.constraints import json_schema
-
-    try:
-        gbnf, unenforced = json_schema.to_gbnf(schema)
-    except RecursionError as error:
-        raise UsageError(f"{origin}: this JSON Schema is nested too deeply") from error
-    except (ValueError, TypeError, AttributeError) as error:  # whatever a non-schema leads to
-        raise UsageError(f"{origin}: this JSON Schema cannot be followed: {error}") from error
-    if unenforced:
-        note(f"json_schema ({origin}) does not enforce {', '.join(unenforced)}: check the output")
-    return gbnf
+    constraint = wanted.from_settings(settings, note)
+    return None if constraint is None else Grammar(model, constraint)
 
 
 def _depth(gbnf: str) -> int:

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
-from llmparams_cli.analysis.explanation import Fit, Forced
+from llmparams_cli.analysis.distribution import softmax
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
-from llmparams_cli.backends.llama.native.handles import Model
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import grammar
 from llmparams_cli.backends.llama.sampling.chain import Sampler, Step, candidates
-from llmparams_cli.backends.llama.tracing.explain import softmax
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+from llmparams_cli.trace import Fit, Forced
 
 FORCED = Origin(Source.DEFAULT, "a given text")
 SEED = 0  # whatever it is: what is asked is what any random numbers can do

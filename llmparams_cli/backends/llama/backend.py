@@ -1,0 +1,288 @@
+"""llama.cpp as a backend: one of this room's three doors, the one for answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from llmparams_cli.backends.llama import machine
+from llmparams_cli.backends.llama.decoding import room as rooms
+from llmparams_cli.backends.llama.decoding.answer import Answer
+from llmparams_cli.backends.llama.decoding.prompts import Prompts
+from llmparams_cli.backends.llama.decoding.recording import Recording
+from llmparams_cli.backends.llama.decoding.room import Room
+from llmparams_cli.backends.llama.decoding.scheduler import Arrival, Scheduler
+from llmparams_cli.backends.llama.decoding.scoring import OUTPUTS, score
+from llmparams_cli.backends.llama.decoding.slots import Slots
+from llmparams_cli.backends.llama.host import placement
+from llmparams_cli.backends.llama.native import crash
+from llmparams_cli.backends.llama.native.context import Context
+from llmparams_cli.backends.llama.native.library import llama, log
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling import grammar
+from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.backends.llama.tracing.trace import LlamaTrace
+from llmparams_cli.constraints import wanted
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import LlmparamsError, ModelError
+from llmparams_cli.interrupt import Control
+from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.params import seeds
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.table import PARAMS
+from llmparams_cli.protocol import (
+    Capabilities,
+    Failed,
+    Finished,
+    Message,
+    ModelInfo,
+    Numbered,
+    Passage,
+    Request,
+    Scored,
+    Started,
+)
+
+Progress = Callable[[str, float], None]
+
+
+class LlamaBackend:
+    """A model in memory, and a context that is kept from one call to the next, until a setting
+    of its own changes. Close it.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        resolved: ResolvedModel,
+        settings: Settings,
+        control: Control,
+        progress: Progress,
+        slots: int,
+    ) -> None:
+        began = time.perf_counter()
+        crash.guard()
+        log.sink = env.aside if env.verbose else None
+        self._env = env
+        self._header = resolved.header
+        self._control = control
+        self._progress = progress
+        self._slots: Slots | None = None
+        self._made_for: tuple[Any, ...] = ()
+        self._limit: tuple[list[Any], int] | None = None
+        placement.lora_adapters(settings)  # what is wrong with the settings fails before
+        wanted.from_settings(settings, env.note)  # a load that may take a minute
+        self._model = self._load(resolved, settings)
+        self._prompts = Prompts(self._model, resolved.header.chat_template, env.note)
+        self.info = ModelInfo(
+            path=str(resolved.path),
+            name=resolved.header.name,
+            parameters=int(llama().llama_model_n_params(self._model.handle)),
+            quantization=resolved.header.quantization,
+            vocabulary=self._model.n_vocab,
+        )
+        self.capabilities = Capabilities(
+            parameters=frozenset(PARAMS),
+            ids=True,
+            logprobs=True,
+            traces=True,
+            scores=True,
+            slots=slots,
+        )
+        self._settings = settings
+        self._load_s = time.perf_counter() - began
+
+    def count(self, messages: Sequence[Message], *, raw: bool = False) -> int:
+        return len(self._prompts.encode(messages, raw=raw)[0])
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._model.tokenize(text))
+
+    def context(self, settings: Settings) -> int:
+        wanted = _of_context(settings)
+        if self._limit is None or self._limit[0] != wanted:
+            self._close_context()  # its memory counts as free for the next one
+            size = placement.context_size(self._env, settings, self._header)
+            self._limit = wanted, size
+        return self._limit[1]
+
+    def answer(self, requests: Iterable[Request | None]) -> Generator[Numbered, None, None]:
+        began = time.perf_counter()
+        several = requests if isinstance(requests, Sequence) else ()
+        waiting = iter(requests)
+        first = next((request for request in waiting if request is not None), None)
+        if first is None:
+            return
+        limit = self.context(first.settings)
+        encoded = self._encoded(several)
+        slots = self._open(first.settings, self._room(first.settings, several, encoded, limit))
+        arrivals = self._arrivals(chain([first], waiting), encoded, limit, began)
+        yield from self._scheduler(slots, limit).run(arrivals)
+
+    def go_on(self, answer: Answer) -> Iterator[Numbered]:
+        """Decode an answer to its end, which an earlier run began."""
+        limit = self.context(answer.request.settings)
+        slots = self._open(answer.request.settings, rooms.for_one(limit))
+        return self._scheduler(slots, limit).run(iter([(0, answer)]))
+
+    def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
+        for number, passage in enumerate(passages):
+            try:
+                yield number, self._score(passage)
+            except LlmparamsError as error:
+                yield number, Failed(error)
+
+    def facts(self) -> Mapping[str, Any]:
+        limit = self.context(self._settings)
+        return machine.facts(self._env, self._header, self._settings, limit)
+
+    def close(self) -> None:
+        self._close_context()
+        self._model.close()
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt after Ctrl-C."""
+        self._control.check()
+
+    def _load(self, resolved: ResolvedModel, settings: Settings) -> Model:
+        params = placement.model_params(self._env, settings, resolved.header, self._loading)
+        try:
+            return Model(resolved.path, params)
+        except ModelError:
+            if self._control.stop:  # loading was given up, there is nothing wrong with the model
+                raise KeyboardInterrupt from None
+            raise
+
+    def _loading(self, done: float) -> bool:
+        self._progress("loading", done)
+        return self._control.stop is None
+
+    def _encoded(self, requests: Sequence[Request | None]) -> dict[int, tuple[list[int], str]]:
+        """The prompts of requests that are known beforehand, by number, where there are several;
+        without those that cannot be made: these fail when it is their turn.
+        """
+        found = {}
+        for number, request in enumerate(requests if len(requests) > 1 else ()):
+            if request is not None:
+                try:
+                    found[number] = self._prompts.encode(request.messages, raw=request.raw)
+                except LlmparamsError:
+                    continue
+        return found
+
+    def _room(
+        self,
+        settings: Settings,
+        requests: Sequence[Request | None],
+        encoded: Mapping[int, tuple[list[int], str]],
+        limit: int,
+    ) -> Room:
+        fits = placement.tokens_in_memory(settings, self._header)
+        prompts = [tokens for tokens, _ in encoded.values() if len(tokens) < limit]
+        if prompts:
+            answers = max(each.longest_answer for each in requests if each is not None)
+            return rooms.for_many(prompts, answers, limit, fits)
+        if requests or self.capabilities.slots == 1:
+            return rooms.for_one(limit)
+        return rooms.for_stream(self.capabilities.slots, limit, fits)
+
+    def _open(self, settings: Settings, room: Room, outputs: int = 0) -> Slots:
+        """The slots of a context as these settings want it: the one place that makes one."""
+        made_for = (_of_context(settings), room, outputs)
+        if self._slots is None or self._made_for != made_for:
+            self._close_context()
+            params = placement.context_params(settings, room.size, room.slots)
+            params.kv_unified = room.shared
+            params.n_outputs_max = max(room.slots, outputs)
+            params.abort_callback, params.abort_callback_data = self._control.callback(
+                llama().ggml_abort_callback
+            )
+            context = Context(self._model, params, room.size)
+            self._slots, self._made_for, self._settings = Slots(context), made_for, settings
+            context.attach_adapters(placement.lora_adapters(settings))
+        return self._slots
+
+    def _close_context(self) -> None:
+        if self._slots:
+            self._slots.context.close()
+        self._slots, self._made_for = None, ()
+
+    def _scheduler(self, slots: Slots, limit: int) -> Scheduler:
+        return Scheduler(
+            slots,
+            self._control,
+            lambda done: self._progress("reading", done),
+            limit,
+            self._finished,
+        )
+
+    def _arrivals(
+        self,
+        requests: Iterator[Request | None],
+        encoded: Mapping[int, tuple[list[int], str]],
+        limit: int,
+        began: float,
+    ) -> Iterator[Arrival]:
+        """Each request made ready when its turn has come."""
+        number = 0
+        for request in requests:
+            if request is None:
+                yield None
+                continue
+            try:
+                yield number, self._prepared(request, encoded.get(number), limit, began)
+            except LlmparamsError as error:
+                yield number, Failed(error)
+            number, began = number + 1, time.perf_counter()
+
+    def _prepared(
+        self, request: Request, known: tuple[list[int], str] | None, limit: int, began: float
+    ) -> Answer:
+        if known is None or len(known[0]) >= limit:
+            known = self._prompts.fitting(request, limit)
+        tokens, text = known
+        seed = seeds.in_use(request.settings)
+        constraint = grammar.from_settings(self._model, request.settings, self._env.note)
+        sampler = Sampler(self._model, request.settings, seed, limit, constraint, tokens)
+        started = Started(text, tuple(tokens), seed, self.info, limit)
+        load_s, self._load_s = self._load_s + time.perf_counter() - began, 0.0
+        return Answer(self._model, request, started, sampler, load_s=load_s)
+
+    def _finished(self, answer: Answer) -> Finished:
+        return answer.finished(self._trace_of(answer))
+
+    def _trace_of(self, answer: Answer) -> LlamaTrace | None:
+        recording = answer.take_recording()
+        if recording is None:
+            return None
+        return LlamaTrace(self, self._model, recording, answer.request.settings, answer.started)
+
+    def _score(self, passage: Passage) -> Scored:
+        request = passage.request
+        limit = self.context(request.settings)
+        tokens, text, target = self._prompts.with_target(request, limit, passage.text)
+        slots = self._open(request.settings, rooms.for_one(limit), outputs=OUTPUTS)
+        recording = Recording(self._model.n_vocab)
+        try:
+            stop = score(
+                slots,
+                [*tokens, *target],
+                len(tokens),
+                recording,
+                self._control,
+                lambda done: self._progress("reading", done),
+                request.settings["time_limit"],
+            )
+        except BaseException:
+            recording.close()
+            raise
+        started = Started(text, tuple(tokens), seeds.in_use(request.settings), self.info, limit)
+        trace = LlamaTrace(self, self._model, recording, request.settings, started)
+        return Scored(started, trace, stop)
+
+
+def _of_context(settings: Settings) -> list[Any]:
+    return [setting.value for setting in settings if setting.param.scope is Scope.CONTEXT]

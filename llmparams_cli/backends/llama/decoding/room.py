@@ -1,0 +1,63 @@
+"""How many answers a context holds at once, and how many cells it needs for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmparams_cli.backends.llama.host import hardware
+from llmparams_cli.errors import BackendError
+from llmparams_cli.text.units import size_text
+
+AT_ONCE = 32  # answers in one batch; the others wait for a slot
+CELLS = 256  # a sequence's own are a multiple of this (llama_context::llama_context)
+
+
+@dataclass(frozen=True)
+class Room:
+    """Slots for answers, and the cells for them; whether those are shared."""
+
+    slots: int
+    size: int
+    shared: bool
+
+
+def for_one(limit: int) -> Room:
+    """All of the context for one answer at a time."""
+    return Room(1, limit, shared=True)
+
+
+def for_many(prompts: Sequence[Sequence[int]], answers: int, limit: int, fits: int | None) -> Room:
+    """For these prompts, whose answers may have so many tokens: as many at once as AT_ONCE, or
+    as memory is left for (`fits` tokens; None: unknown). With cells of their own, else with
+    shared ones.
+
+    A sequence with cells of its own gets the same bits beside others as alone, and is faster
+    the longer it gets: attention looks at every cell that it can reach, if only to skip it.
+    Shared cells need room for a shared prompt only once.
+    """
+    longest = max(map(len, prompts))
+    own = min(limit - min(map(len, prompts)), answers) + 1
+    slots = min(AT_ONCE, len(prompts))
+    each = math.ceil((longest + own) / CELLS) * CELLS
+    if fits is None or slots * each <= fits:
+        return Room(slots, slots * each, shared=False)
+    if len(set(map(tuple, prompts))) > 1:  # in the worst case, as many prompts as answers at once
+        own += longest
+    slots = min(slots, (fits - longest) // own)
+    if slots < 1:
+        free = size_text(hardware.available_memory() or 0)
+        raise BackendError(
+            f"an answer needs a context of {longest + own} tokens; memory is left for "
+            f"{max(0, fits)} ({free} are free)",
+            "a smaller --max-tokens",
+        )
+    return Room(slots, longest + slots * own, shared=True)
+
+
+def for_stream(slots: int, limit: int, fits: int | None) -> Room:
+    """For requests that nobody knows yet: each may fill the limit, as long as memory lasts."""
+    each = math.ceil(limit / CELLS) * CELLS
+    slots = slots if fits is None else max(1, min(slots, fits // each))
+    return Room(slots, slots * each, shared=slots == 1)

@@ -1,0 +1,256 @@
+"""The decode loop: many answers in one context, each as if it were alone.
+
+requests ──> slots ──> prompts in blocks ──> rows: one token of every running answer a call
+               ^ the next answer takes a slot as soon as one has ended
+
+Running answers come first: between two of their tokens at most one block of somebody's prompt
+is read. While nobody has drawn anything yet, prompts are read in larger calls.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+from llmparams_cli.backends.llama.decoding.answer import Answer
+from llmparams_cli.backends.llama.decoding.pieces import next_piece, reusable
+from llmparams_cli.backends.llama.decoding.slots import Slot, Slots
+from llmparams_cli.ending import Stop, StopReason
+from llmparams_cli.errors import LlmparamsError
+from llmparams_cli.interrupt import Control
+from llmparams_cli.protocol import Failed, Finished, Numbered, Piece
+
+Arrival = tuple[int, Answer | Failed] | None  # None: nobody waits now
+Finish = Callable[[Answer], Finished]
+
+
+class Scheduler:
+    """Works on the answers that arrive until there are no more. `limit` is how many tokens
+    each may have with its prompt; `finish` makes the last event of one that ended.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        control: Control,
+        progress: Callable[[float], None],
+        limit: int,
+        finish: Finish,
+    ) -> None:
+        self._slots = slots
+        self._context = slots.context
+        self._control = control
+        self._progress = progress
+        self._limit = min(limit, slots.context.size, slots.context.sequence_size)
+        self._finish = finish
+        self._active: dict[int, Answer] = {}  # by number, in the order of their arrival
+        self._unread = False
+        self._more = True
+
+    def run(self, arrivals: Iterator[Arrival]) -> Generator[Numbered, None, None]:
+        """Pieces and the end of every answer, with its number."""
+        try:
+            while self._more or self._active:
+                yield from self._admit(arrivals)
+                yield from self._end_those_in_vain()
+                if self._active:
+                    yield from self._advance()
+        finally:
+            self._tell_reading([])
+            for answer in self._active.values():
+                self._leave(answer)
+
+    def _admit(self, arrivals: Iterator[Arrival]) -> Iterator[Numbered]:
+        """Give slots to those who wait, while there are any."""
+        self._more = self._more and not self._control.stop
+        while self._more and self._slots.free():
+            try:
+                arrival = next(arrivals)
+            except StopIteration:
+                self._more = False
+                return
+            if arrival is None:
+                return
+            number, answer = arrival
+            if isinstance(answer, Failed):
+                yield number, answer
+            else:
+                self._active[number] = answer
+                answer.slot = self._slots.take(answer.text[: answer.body])
+                answer.begin()
+                yield number, answer.started
+
+    def _end_those_in_vain(self) -> Iterator[Numbered]:
+        """Those that Ctrl-C, their time or their reader has ended."""
+        for number, answer in list(self._active.items()):
+            stop = self._control.stop
+            yield from self._told(number, answer.end(stop) if stop else answer.check())
+
+    def _advance(self) -> Iterator[Numbered]:
+        """A token for all who run, then a piece of a prompt, if somebody has one to read."""
+        self._seat_all()
+        reading = [each for each in self._active.values() if not self._is_read(each)]
+        rows = [number for number, each in self._active.items() if self._is_read(each)]
+        running = any(self._active[number].has_drawn for number in rows)
+        if rows and (running or not reading):
+            yield from self._step(rows)
+        if reading and not self._control.stop:
+            self._read(reading, self._slots.block if running else self._context.piece_size)
+        self._tell_reading(reading)
+
+    def _is_read(self, answer: Answer) -> bool:
+        return answer.seated and self._slot(answer).held >= answer.body
+
+    def _step(self, numbers: Sequence[int]) -> Iterator[Numbered]:
+        """Decode the next token of each, and draw from those that were the last known ones."""
+        yield from self._end_without_room(numbers)
+        going = [(n, self._active[n]) for n in numbers if n in self._active]
+        self._close_gaps([answer for _, answer in going])
+        going.sort(key=lambda each: self._slot(each[1]).sequence)
+        batch = [
+            (answer.text[slot.held], slot.held, slot.sequence)
+            for _, answer in going
+            for slot in [self._slot(answer)]
+        ]
+        answers = [answer for _, answer in going]
+        if not going or not self._decode(answers, batch, range(len(batch))):
+            return
+        for (token, _, _), answer in zip(batch, answers, strict=True):
+            self._slot(answer).push([token])
+        for row, (number, answer) in enumerate(going):
+            if self._slot(answer).held == len(answer.text):
+                yield from self._draw(number, answer, row)
+
+    def _draw(self, number: int, answer: Answer, row: int) -> Iterator[Numbered]:
+        try:
+            pieces = answer.step(self._context, row)
+        except LlmparamsError as error:
+            self._leave(self._active.pop(number))
+            yield number, Failed(error)
+        else:
+            yield from self._told(number, pieces)
+
+    def _told(self, number: int, pieces: Sequence[Piece]) -> Iterator[Numbered]:
+        """Pass pieces on; the end too, if this was it."""
+        yield from ((number, piece) for piece in pieces)
+        answer = self._active[number]
+        if answer.stop:
+            del self._active[number]
+            finished = self._finish(answer)
+            self._leave(answer)
+            yield number, finished
+
+    def _leave(self, answer: Answer) -> None:
+        self._slots.release(self._slot(answer))
+        answer.close()
+
+    def _read(self, reading: Sequence[Answer], most: int) -> None:
+        """Read the next piece of the first prompt; and of others, where theirs is as long and
+        fits into the same call: then it is computed as if each were alone.
+        """
+        ready = [each for each in reading if each.seated]
+        length = self._next_piece(ready[0], most)
+        together = [ready[0]]
+        for each in self._beside(ready[0], ready[1:]):
+            if (len(together) + 1) * length > most or self._next_piece(each, most) != length:
+                break
+            together.append(each)
+        batch = [
+            (answer.text[place], place, slot.sequence)
+            for answer in together
+            for slot in [self._slot(answer)]
+            for place in range(slot.held, slot.held + length)
+        ]
+        if self._decode(together, batch, []):
+            for answer in together:
+                slot = self._slot(answer)
+                slot.push(answer.text[slot.held : slot.held + length])
+
+    def _next_piece(self, answer: Answer, most: int) -> int:
+        return next_piece(self._slot(answer).held, answer.body, self._slots.block, most)
+
+    def _beside(self, first: Answer, others: Sequence[Answer]) -> list[Answer]:
+        """Those whose sequences follow each other; sequences that share cells go alone, for
+        there the library lumps them together.
+        """
+        if self._context.shared_cells:
+            return []
+        by_sequence = {self._slot(each).sequence: each for each in others}
+        found: list[Answer] = []
+        while next_one := by_sequence.get(self._slot(first).sequence + 1 + len(found)):
+            found.append(next_one)
+        return found
+
+    def _seat_all(self) -> None:
+        """Let those who came have what is there of their prompts, unless somebody before them
+        is about to read more of it.
+        """
+        before: list[Answer] = []
+        for answer in self._active.values():
+            body = answer.text[: answer.body]
+            if not answer.seated and not self._is_awaited(body, answer, before):
+                answer.seat(self._slots.seat(self._slot(answer), answer.text, answer.body))
+            if not self._is_read(answer):
+                before.append(answer)
+
+    def _is_awaited(self, body: Sequence[int], answer: Answer, before: Sequence[Answer]) -> bool:
+        known = self._slots.match(self._slot(answer), body)
+        block = self._slots.block
+        return any(reusable(other.text[: other.body], body, block) > known for other in before)
+
+    def _close_gaps(self, answers: Sequence[Answer]) -> None:
+        """Move the last ones into free slots before them: sequences with cells of their own are
+        decoded in one go only while their numbers follow each other.
+        """
+        order = sorted(answers, key=lambda each: self._slot(each).sequence)
+        free = self._slots.free()
+        while len(order) > 1 and free and free[0].sequence < self._slot(order[-1]).sequence:
+            answer = order.pop()
+            old, answer.slot = self._slot(answer), free[0]
+            self._slots.move(old, free[0])
+            order = sorted([*order, answer], key=lambda each: self._slot(each).sequence)
+            free = self._slots.free()
+
+    def _end_without_room(self, numbers: Sequence[int]) -> Iterator[Numbered]:
+        """End those at the limit; where cells are shared, the latest ones until there is room."""
+        for number in numbers:
+            if self._slot(self._active[number]).held >= self._limit:
+                yield from self._end_full(number, self._limit)
+        left = [number for number in numbers if number in self._active]
+        while left and not self._slots.has_room(len(left)):
+            yield from self._end_full(left.pop(), self._context.size)
+
+    def _end_full(self, number: int, size: int) -> Iterator[Numbered]:
+        stop = Stop(StopReason.CONTEXT_FULL, f"{size} tokens")
+        yield from self._told(number, self._active[number].end(stop))
+
+    def _decode(
+        self,
+        answers: Sequence[Answer],
+        batch: Sequence[tuple[int, int, int]],
+        outputs: Sequence[int] | range,
+    ) -> bool:
+        """Run a call; False when Ctrl-C or somebody's deadline ended it, and nothing is kept."""
+        deadline = min(answer.deadline for answer in self._active.values())
+        waits = not outputs and deadline < math.inf  # a row is done before a timer could ring
+        with self._control.alarm(deadline - time.perf_counter() if waits else None):
+            done = self._context.decode(batch, outputs)
+        if not done:
+            for answer in answers:
+                self._slots.restore(self._slot(answer))
+        return done
+
+    def _tell_reading(self, reading: Sequence[Answer]) -> None:
+        """How far the prompts in work are read; that they are, once."""
+        if reading:
+            done = sum(self._slot(each).held for each in reading if each.seated)
+            self._progress(min(0.99, done / max(1, sum(each.body for each in reading))))
+        elif self._unread:
+            self._progress(1.0)
+        self._unread = bool(reading)
+
+    @staticmethod
+    def _slot(answer: Answer) -> Slot:
+        assert answer.slot is not None
+        return answer.slot

@@ -1,0 +1,60 @@
+"""This machine and this library, as doctor and receipts tell of them: a door of this room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
+from llmparams_cli.backends.llama.host.placement import lora_adapters
+from llmparams_cli.backends.llama.native import library
+from llmparams_cli.env import Environment
+from llmparams_cli.models.gguf import Header
+from llmparams_cli.params.settings import Settings
+
+__all__ = ["buffers", "devices", "facts", "hardware", "library", "lora_adapters", "probe"]
+
+
+def facts(env: Environment, header: Header, settings: Settings, context: int) -> Mapping[str, Any]:
+    """All beside the model and the settings that decides how sums are rounded."""
+    lib = library.llama()
+    features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
+    on_gpu = lib.llama_supports_gpu_offload()
+    gpus = [each.description for each in devices.devices() if on_gpu and each.is_gpu]
+    threads = settings["threads"] or hardware.usable_cpus()
+    batch_size = min(settings["batch_size"], context)
+    return {
+        "library": {
+            "llama-cpp-python": library.version(),
+            "llama.cpp": str(lib.llama_version(), "utf-8"),
+            "build": " ".join(features),
+        },
+        "device": {
+            "processor": hardware.processor().model,
+            "gpus": gpus,
+            "threads": threads,
+            "threads_batch": settings["threads_batch"] or threads,
+            "weights": _weights(env, header),
+        },
+        "batch": {
+            "batch_size": batch_size,
+            "ubatch_size": min(settings["ubatch_size"], batch_size),
+            "sequences": 1,
+        },
+    }
+
+
+def _weights(env: Environment, header: Header) -> str:
+    """Where quantised weights are: names of buffer types; empty for plain memory."""
+    types = probe.with_fast_path(header.tensor_types())
+    if not types:
+        return ""
+    memory = probe.Memory(env.cache_dir)
+    found = [memory.recall(type) for type in types]
+    modes = {finding.mode if finding else buffers.WeightMode.PLAIN for finding in found}
+    if buffers.WeightMode.PLAIN in modes:
+        return ""
+    if buffers.WeightMode.REPACK in modes:
+        return buffers.REPACK
+    return " ".join(buffers.extra_buffers())

@@ -1,0 +1,111 @@
+"""A context of a model: the KV cache, the batch, and what is attached to them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.backends.llama.native.crash import during
+from llmparams_cli.backends.llama.native.library import llama, log
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.errors import BackendError, ExitCode, ModelError
+
+
+class Context:
+    """The KV cache and the batch of one scheduler. `params` is a llama_context_params.
+
+    `size` is the number of tokens it may hold, the library rounds its own number up;
+    `sequences` is how many texts it keeps apart, `sequence_size` what each of them may take,
+    `piece_size` how many tokens are computed at once.
+    """
+
+    def __init__(self, model: Model, params: Any, size: int) -> None:
+        lib = llama()
+        self.model = model
+        log.lines.clear()
+        with during(f"making a context of {params.n_ctx} tokens"):
+            self.handle = lib.llama_init_from_model(model.handle, params)
+        if not self.handle:
+            raise BackendError(
+                f"no context of {params.n_ctx} tokens for {model.path}: {log.complaint()}",
+                "try a smaller --context, or other --cache-type-k, --cache-type-v, "
+                "--flash-attention",
+            )
+        self.memory = lib.llama_get_memory(self.handle)
+        if not self.memory:
+            raise ModelError(f"{model.path}: this model computes embeddings; it writes no text")
+        self.size = min(size, int(lib.llama_n_ctx(self.handle)))
+        self.sequences: int = lib.llama_n_seq_max(self.handle)
+        self.sequence_size: int = lib.llama_n_ctx_seq(self.handle)
+        self.piece_size: int = lib.llama_n_ubatch(self.handle)
+        self.shared_cells = bool(params.kv_unified)
+        self._batch = lib.llama_batch_init(lib.llama_n_batch(self.handle), 0, 1)
+        self._decode = lib.llama_decode
+        self._adapters: list[Any] = []
+
+    def decode(self, tokens: Sequence[tuple[int, int, int]], outputs: Iterable[int]) -> bool:
+        """Run (token, position, sequence) triples through the model.
+
+        Logits are kept for the rows in `outputs`. False when it was interrupted.
+        """
+        batch = self._batch
+        batch.n_tokens = len(tokens)
+        for row, (token, position, sequence) in enumerate(tokens):
+            batch.token[row] = token
+            batch.pos[row] = position
+            batch.n_seq_id[row] = 1
+            batch.seq_id[row][0] = sequence
+            batch.logits[row] = 0
+        for row in outputs:
+            batch.logits[row] = 1
+        code = self._decode(self.handle, batch)
+        if code not in (0, 2):
+            raise BackendError(f"llama_decode failed with code {code}: {log.complaint()}")
+        return bool(code == 0)
+
+    def trim(self, sequence: int, position: int) -> bool:
+        """Drop a sequence from `position` on. False where the model's memory cannot (a
+        recurrent state knows no positions): then all of the sequence is gone.
+        """
+        lib = llama()
+        if lib.llama_memory_seq_rm(self.memory, sequence, position, -1):
+            return True
+        lib.llama_memory_seq_rm(self.memory, sequence, -1, -1)
+        return False
+
+    def copy(self, source: int, sequence: int) -> None:
+        """Let a sequence hold all that another one holds."""
+        llama().llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
+
+    def drop(self, sequence: int) -> None:
+        """Forget a whole sequence."""
+        llama().llama_memory_seq_rm(self.memory, sequence, -1, -1)
+
+    def logits(self, row: int) -> Any:
+        """Pointer to the n_vocab logits of output `row` of the last batch."""
+        return llama().llama_get_logits_ith(self.handle, row)
+
+    def attach_adapters(self, adapters: Sequence[tuple[Path, float]]) -> None:
+        """Put LoRA adapters on the model: (file, scale) pairs."""
+        if not adapters:
+            return
+        lib = llama()
+        for path, _ in adapters:
+            with during(f"loading {path}", ExitCode.MODEL):
+                adapter = lib.llama_adapter_lora_init(self.model.handle, str(path).encode())
+            if not adapter:
+                raise ModelError(f"{path}: not an adapter for this model: {log.complaint()}")
+            self._adapters.append(adapter)
+        count = len(adapters)
+        handles = (lib.llama_adapter_lora_p_ctypes * count)(*self._adapters)
+        scales = (ctypes.c_float * count)(*(scale for _, scale in adapters))
+        lib.llama_set_adapters_lora(self.handle, handles, count, scales)
+
+    def close(self) -> None:
+        if self.handle:
+            lib = llama()
+            lib.llama_batch_free(self._batch)
+            lib.llama_free(self.handle)
+            self.handle = None

@@ -1,0 +1,105 @@
+"""A loaded model: its weights and its vocabulary."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from llmparams_cli.backends.llama.native.crash import during
+from llmparams_cli.backends.llama.native.library import llama, log
+from llmparams_cli.errors import BackendError, ExitCode, ModelError
+from llmparams_cli.text.spelling import spelled
+
+# LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
+ATTR_SPECIAL = 1 << 0 | 1 << 3
+
+
+class Model:
+    """Weights and vocabulary. `params` is a llama_model_params."""
+
+    def __init__(self, path: Path, params: Any) -> None:
+        lib = llama()
+        self.path = path
+        log.lines.clear()
+        with during(f"loading {path}", ExitCode.MODEL):
+            self.handle = lib.llama_model_load_from_file(str(path).encode(), params)
+        if not self.handle:
+            raise ModelError(f"{path}: llama.cpp cannot load it: {log.complaint()}")
+        self.vocab = lib.llama_model_get_vocab(self.handle)
+        self.n_vocab: int = lib.llama_vocab_n_tokens(self.vocab)
+        self._pieces: dict[int, bytes] = {}
+
+    @cached_property
+    def trained_context(self) -> int:
+        return int(llama().llama_model_n_ctx_train(self.handle))
+
+    def tokenize(self, text: str, *, special: bool = False, begin: bool = False) -> list[int]:
+        """Token ids of `text`; `special` reads control tokens, `begin` adds BOS and EOS
+        where the vocabulary asks for them.
+        """
+        data = text.encode("utf-8", "surrogatepass")
+        size = len(data) + 2
+        buffer = (ctypes.c_int32 * size)()
+        count = llama().llama_tokenize(self.vocab, data, len(data), buffer, size, begin, special)
+        if count < 0:
+            raise BackendError(f"llama_tokenize failed on {len(data)} bytes of text")
+        return buffer[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that `token` stands for in the answer; none for control tokens."""
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = self._to_piece(token, special=False)
+        return piece
+
+    def name(self, token: int) -> str:
+        """How to show `token` to people: control tokens by their names, parts of characters by
+        their bytes.
+        """
+        return spelled(self._to_piece(token, special=True))
+
+    def _to_piece(self, token: int, special: bool) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = llama().llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+    def is_control(self, token: int) -> bool:
+        return bool(llama().llama_vocab_get_attr(self.vocab, token) & ATTR_SPECIAL)
+
+    def ends_generation(self, token: int) -> bool:
+        return bool(llama().llama_vocab_is_eog(self.vocab, token))
+
+    @cached_property
+    def end_tokens(self) -> list[int]:
+        """All tokens that end a generation (EOS, EOT, …)."""
+        return [token for token in range(self.n_vocab) if self.ends_generation(token)]
+
+    @cached_property
+    def suppressed_tokens(self) -> list[int]:
+        """Tokens that the model's file says must never be generated."""
+        count = ctypes.c_int32()
+        tokens = llama().llama_vocab_get_suppress_tokens(self.vocab, ctypes.byref(count))
+        return tokens[: count.value] if count.value else []
+
+    @cached_property
+    def begin_token(self) -> int | None:
+        """BOS, when the vocabulary says that every text begins with it."""
+        lib = llama()
+        token = int(lib.llama_vocab_bos(self.vocab))
+        return token if token >= 0 and lib.llama_vocab_get_add_bos(self.vocab) else None
+
+    def special_text(self, which: str) -> str:
+        """The text of 'bos' or 'eos', empty when there is none."""
+        token = getattr(llama(), f"llama_vocab_{which}")(self.vocab)
+        return self.name(token) if token >= 0 else ""
+
+    def close(self) -> None:
+        if self.handle:
+            llama().llama_model_free(self.handle)
+            self.handle = None

@@ -1,0 +1,217 @@
+"""A recorded run, drawn again from its logits through the same chain, or through another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from typing import Any, Protocol
+
+from llmparams_cli.analysis.distribution import entropy, total_variation
+from llmparams_cli.backends.llama.decoding.answer import Answer
+from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling import grammar
+from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.backends.llama.tracing.counterfactual import Alternative
+from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
+from llmparams_cli.backends.llama.tracing.views import Views
+from llmparams_cli.ending import Stop, StopReason
+from llmparams_cli.errors import BackendError
+from llmparams_cli.params import seeds
+from llmparams_cli.params.conflicts import is_inert
+from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.protocol import Failed, Finished, Numbered, Started
+from llmparams_cli.text.stream import TextStream
+from llmparams_cli.trace import (
+    Counterfactual,
+    Divergence,
+    Effect,
+    Fit,
+    Report,
+    TokenView,
+    WhatIf,
+)
+
+NEUTRAL = Origin(Source.DEFAULT, "neutral")
+
+
+class Decoder(Protocol):
+    """What decodes an answer that an earlier run began; its context still holds that run."""
+
+    def go_on(self, answer: Answer) -> Iterator[Numbered]: ...
+
+
+class LlamaTrace:
+    """See `trace.Trace`. `decoder` must live as long as what-ifs are asked to go on."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        model: Model,
+        recording: Recording,
+        settings: Settings,
+        started: Started,
+    ) -> None:
+        self._decoder = decoder
+        self._model = model
+        self._recording = recording
+        self._settings = settings
+        self._started = started
+
+    def __len__(self) -> int:
+        return len(self._recording)
+
+    def views(self, top: int, report: Report, coverage: float = 0.0) -> Iterator[TokenView]:
+        views = Views(self._model)
+        with closing(self._sampler(self._settings)) as sampler:
+            for number, (logits, drawn) in enumerate(self._recording.rows(), 1):
+                steps, token = sampler.walk(pointer(logits))
+                if token != drawn:
+                    raise BackendError(
+                        f"draw {number} of the same logits gave another token the second time",
+                        "this is a bug of the sampler chain; please report it",
+                    )
+                yield views.view(number, drawn, logits, steps, sampler, top, coverage)
+                sampler.accept(drawn)
+                report(number / len(self))
+
+    def effects(self, report: Report) -> tuple[Effect, ...]:
+        """Each setting is put to its neutral value alone; the other chain follows the real text
+        and uses the same random numbers, so a change comes from the setting. Mirostat and
+        adaptive-p alone learn from the other chain's own draws.
+        """
+        wanted = [each for each in self._settings if is_active(each, self._settings)]
+        changed: list[list[int]] = [[] for _ in wanted]
+        with ExitStack() as stack:
+            others = [
+                stack.enter_context(closing(self._sampler(self._without(each)))) for each in wanted
+            ]
+            for number, (logits, drawn) in enumerate(self._recording.rows(), 1):
+                for other, numbers in zip(others, changed, strict=True):
+                    if other.draw(pointer(logits)) != drawn:
+                        numbers.append(number)
+                    other.accept(drawn)
+                report(number / len(self))
+        return tuple(
+            Effect(each, len(self), tuple(numbers))
+            for each, numbers in zip(wanted, changed, strict=True)
+        )
+
+    def texts(self) -> list[str]:
+        texts = [""] * len(self)
+        stream: TextStream[int] = TextStream()
+        for place, token in enumerate(self._recording.drawn):
+            ends = self._model.ends_generation(token)
+            for text, _ in stream.feed(b"" if ends else self._model.piece(token), place):
+                texts[place] += text
+        for text, place in stream.finish(len(texts) - 1):
+            texts[place] += text
+        return texts
+
+    def what_if(
+        self, others: Sequence[Counterfactual], end: Stop, report: Report, go_on: Report | None
+    ) -> tuple[WhatIf, ...]:
+        with ExitStack() as stack:
+            alternatives = [
+                stack.enter_context(
+                    closing(Alternative(self._model, self._sampler(o.settings), o, self._started))
+                )
+                for o in others
+            ]
+            found = []
+            for alternative in alternatives:
+                with closing(self._sampler(self._settings)) as own:
+                    found.append(alternative.compare(self._recording, own, end, report))
+            if go_on is None:
+                return tuple(found)
+            # The latest parting first: so the context keeps what it holds of the run, bit for
+            # bit as a real run would have decoded it.
+            last = len(self) + 1
+            for i in sorted(range(len(found)), key=lambda i: -(found[i].number or last)):
+                found[i] = self._ended(alternatives[i], found[i], go_on)
+            return tuple(found)
+
+    def divergences(self, other: Settings) -> Iterator[Divergence]:
+        for drawn, one, two in self._pairs(self._settings, other):
+            best = [(int(p.argmax()), float(p.max())) for p in (one, two)]
+            yield Divergence(
+                self._model.name(drawn),
+                total_variation(one, two),
+                tuple((self._model.name(token), p) for token, p in best),
+            )
+
+    def chances(self, settings: Settings, other: Settings) -> tuple[float, float]:
+        pairs = [
+            (entropy(one), total_variation(one, two))
+            for _, one, two in self._pairs(settings, other)
+        ]
+        entropies, variations = zip(*pairs, strict=True)
+        return sum(entropies) / len(pairs), sum(variations) / len(pairs)
+
+    def fit(self, report: Report) -> Fit:
+        prompt, context = self._started.tokens, self._started.context
+        with closing(Judge(self._model, self._settings, prompt, context)) as judge:
+            return admitted(self._model, self._recording, removals(self._recording, judge, report))
+
+    def close(self) -> None:
+        self._recording.close()
+
+    def _pairs(self, one: Settings, two: Settings) -> Iterator[tuple[int, Any, Any]]:
+        """Every token with the probabilities from which each of the two draws there;
+        grammars do not count, for they are no part of the distribution.
+        """
+        with ExitStack() as stack:
+            samplers = [
+                stack.enter_context(closing(self._sampler(each, constrained=False)))
+                for each in (one, two)
+            ]
+            for logits, drawn in self._recording.rows():
+                ours, theirs = (each.distribution(pointer(logits)) for each in samplers)
+                yield drawn, ours, theirs
+                for each in samplers:
+                    each.accept(drawn)
+
+    def _sampler(self, settings: Settings, *, constrained: bool = True) -> Sampler:
+        """A chain that has drawn nothing yet; with the run's own seed, unless it has another."""
+        model, started = self._model, self._started
+        constraint = grammar.from_settings(model, settings, _silently) if constrained else None
+        same = settings["seed"] == self._settings["seed"]
+        seed = started.seed if same else seeds.in_use(settings)
+        return Sampler(model, settings, seed, started.context, constraint, started.tokens)
+
+    def _without(self, setting: Setting) -> Settings:
+        neutral = Assignment(setting.param.name, setting.param.neutral, NEUTRAL)
+        return self._settings.but(neutral)
+
+    def _ended(self, alternative: Alternative, found: WhatIf, report: Report) -> WhatIf:
+        """An open end decoded."""
+        answer = alternative.open_end(found)
+        if answer is None:
+            return found
+        limit = answer.request.settings["max_tokens"]
+        for _, event in self._decoder.go_on(answer):
+            if isinstance(event, Failed):
+                raise alternative.refused(event.error)
+            if isinstance(event, Finished):
+                if event.stop.reason is StopReason.INTERRUPTED:
+                    raise KeyboardInterrupt
+                found = alternative.ended(found, event)
+            report(len(answer.text) / limit if limit > 0 else 0.0)
+        report(1.0)
+        return found
+
+
+def _silently(_note: str) -> None:
+    """Notes were made when the run began."""
+
+
+def is_active(setting: Setting, settings: Settings) -> bool:
+    """Is this a value that decides draws, that can be switched off alone, and was not, or was
+    asked for?
+    """
+    param = setting.param
+    decides = param.scope is Scope.SAMPLING or param.name == "ignore_eos"  # it forbids tokens
+    chooses = decides and param.neutral is not None
+    on = setting.value != param.neutral
+    return chooses and on and not (setting.is_default and is_inert(param, settings))

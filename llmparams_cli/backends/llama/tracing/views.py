@@ -1,0 +1,136 @@
+"""One draw looked at: what each stage of the chain left, and what the penalties took."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from llmparams_cli.analysis.distribution import entropy, log_total, softmax
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling.chain import Sampler, Step
+from llmparams_cli.trace import MOST_SHOWN, Penalised, Stage, TokenView
+
+
+class Views:
+    """Makes the view of each draw in turn."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._known: dict[int, tuple[int, str]] = {}
+
+    def view(
+        self,
+        number: int,
+        drawn: int,
+        logits: Any,
+        steps: Sequence[Step],
+        sampler: Sampler,
+        top: int,
+        coverage: float,
+    ) -> TokenView:
+        """Draw `number`, of the token `drawn`: with `top` candidates at least, or as many as
+        hold the share `coverage` of the model's own probability.
+        """
+        import numpy as np
+
+        count = max(top, min(_covering(logits, coverage), MOST_SHOWN))
+        table = np.zeros(len(logits), dtype=[("id", "<i4"), ("logit", "<f4")])
+        table["id"], table["logit"] = np.arange(len(logits)), logits
+        shown = _shown(table, steps, drawn, count)
+        all_steps = [("model", table), *steps]
+        stages = []
+        before = None
+        for name, left in all_steps:
+            stage, before = _stage(name, left, before, shown, drawn, len(logits))
+            stages.append(stage)
+        first = softmax(logits)
+        ends = self._model.end_tokens
+        rank = 1 + int((logits > logits[ends].max()).sum()) if ends else len(logits)
+        penalties = sampler.penalties
+        return TokenView(
+            number,
+            drawn,
+            self._model.name(drawn),
+            self._model.ends_generation(drawn),
+            tuple(map(self._candidate, shown)),
+            tuple(stages),
+            (float(first[ends].sum()) if ends else 0.0, rank),
+            self._penalised(table, steps, sampler),
+            penalties.size if penalties else 0,
+        )
+
+    def _candidate(self, token: int) -> tuple[int, str]:
+        """One object for all draws: a page keeps thousands of draws with hundreds of them."""
+        if token not in self._known:
+            self._known[token] = (token, self._model.name(token))
+        return self._known[token]
+
+    def _penalised(
+        self, table: Any, steps: Sequence[Step], sampler: Sampler
+    ) -> tuple[Penalised, ...]:
+        """The ledger: every token in the window that is still a candidate."""
+        stage = sampler.penalties
+        names = [name for name, _ in steps]
+        if stage is None or "penalties" not in names:
+            return ()
+        at = names.index("penalties")
+        before = _by_id(steps[at - 1][1] if at else table)
+        after = _by_id(steps[at][1])
+        penalties = stage.penalties
+        entries = []
+        for token, count in stage.window.counts.items():
+            if before.get(token, -math.inf) > -math.inf:
+                logit = before[token]
+                parts = penalties.parts(logit, count)
+                other, _, _ = penalties.grown_otherwise.parts(logit, count)
+                name = self._model.name(token)
+                entries.append(Penalised(token, name, count, logit, *parts, after[token], other))
+        return tuple(sorted(entries, key=lambda entry: entry.after - entry.before))
+
+
+def _by_id(table: Any) -> dict[int, float]:
+    return dict(zip(table["id"].tolist(), table["logit"].tolist(), strict=True))
+
+
+def _covering(logits: Any, coverage: float) -> int:
+    """How many of the most probable tokens hold this share of the probability."""
+    import numpy as np
+
+    if coverage <= 0:
+        return 0
+    best_first = np.sort(softmax(logits))[::-1]
+    return int(np.searchsorted(np.cumsum(best_first), coverage)) + 1
+
+
+def _shown(table: Any, steps: Sequence[Step], drawn: int, top: int) -> list[int]:
+    """The tokens worth showing: the model's best, the final best, and the drawn one."""
+    import numpy as np
+
+    count = min(top, len(table))
+    best = np.argpartition(-table["logit"], count - 1)[:count]
+    best = best[np.argsort(-table["logit"][best], kind="stable")]
+    left = steps[-1][1] if steps else table
+    final = left["id"][np.argsort(-left["logit"], kind="stable")[:count]]
+    return list(dict.fromkeys([*best.tolist(), *final.tolist(), drawn]))
+
+
+def _stage(
+    name: str, left: Any, before: Any, shown: Sequence[int], drawn: int, size: int
+) -> tuple[Stage, Any]:
+    """The stage, and what it left: a probability for each token. `before` is that of the stage
+    before it, or None.
+    """
+    import numpy as np
+
+    logits = np.full(size, -np.inf, dtype=np.float32)
+    logits[left["id"]] = left["logit"]
+    there = logits > -np.inf
+    total = log_total(logits)
+    probabilities = np.exp(logits.astype(np.float64) - total)
+    cut = 0.0 if before is None else float(before[~there].sum())
+    rank = 1 + int((logits > logits[drawn]).sum()) if there[drawn] else None
+    kept = array("f", logits[shown].tobytes())
+    stage = Stage(name, int(there.sum()), cut, entropy(probabilities), rank, kept, total)
+    return stage, probabilities

@@ -1,0 +1,49 @@
+"""The constraint that settings ask for, as a grammar in GBNF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.settings import Settings
+
+EXAMPLE = 'a grammar is text such as root ::= "yes" | "no"; @FILE reads one'
+CONVERTED = "the JSON Schema was turned into a grammar that does not work"
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A grammar, where it was set, and the hint for one that cannot be parsed."""
+
+    gbnf: str
+    origin: str
+    hint: str
+
+
+def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint | None:
+    """What `grammar` or `json_schema` asks for, if anything; notes what a schema asks for and
+    the grammar does not enforce. Raises UsageError for a schema that cannot be followed.
+    """
+    if settings["grammar"]:
+        return Constraint(settings["grammar"], str(settings.setting("grammar").origin), EXAMPLE)
+    if settings["json_schema"] is not None:
+        origin = str(settings.setting("json_schema").origin)
+        gbnf = _from_json_schema(settings["json_schema"], origin, note)
+        return Constraint(gbnf, origin, CONVERTED)
+    return None
+
+
+def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> str:
+    from llmparams_cli.constraints import json_schema
+
+    try:
+        gbnf, unenforced = json_schema.to_gbnf(schema)
+    except RecursionError as error:
+        raise UsageError(f"{origin}: this JSON Schema is nested too deeply") from error
+    except (ValueError, TypeError, AttributeError) as error:  # whatever a non-schema leads to
+        raise UsageError(f"{origin}: this JSON Schema cannot be followed: {error}") from error
+    if unenforced:
+        note(f"json_schema ({origin}) does not enforce {', '.join(unenforced)}: check the output")
+    return gbnf

@@ -1,0 +1,78 @@
+"""When an answer ends, and what of its text is certain by then.
+
+One set of rules for everything that grows token by token: answers, what-ifs, servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from llmparams_cli.text.stream import TextStream
+
+T = TypeVar("T")
+
+
+class StopReason(str, Enum):
+    """Why generation ended."""
+
+    END_OF_GENERATION = "end-of-generation"
+    STOP_SEQUENCE = "stop-sequence"
+    MAX_TOKENS = "max-tokens"
+    CONTEXT_FULL = "context-full"
+    TIME_LIMIT = "time-limit"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A reason with its detail: the token, the sequence, the limit that was reached."""
+
+    reason: StopReason
+    detail: str
+
+
+class Ending(Generic[T]):
+    """Takes tokens until one of its rules says stop; `stop` is None before.
+
+    Released text comes in pieces, each with the owner (any object: the token) that completed
+    it. Text is held back only while it may be half a character or the beginning of a stop
+    sequence.
+    """
+
+    def __init__(self, stops: Sequence[str], max_tokens: int) -> None:
+        self.stop: Stop | None = None
+        self._stream: TextStream[T] = TextStream(stops)
+        self._max_tokens = max_tokens
+        self._count = 0
+        self._last: list[T] = []
+        if max_tokens == 0:
+            self.stop = Stop(StopReason.MAX_TOKENS, "0 tokens")
+
+    def add(self, data: bytes, owner: T) -> list[tuple[str, T]]:
+        """Take the bytes of the next token; return the text that they make certain."""
+        self._count += 1
+        self._last = [owner]
+        released = self._stream.feed(data, owner)
+        if self._stream.matched is not None:
+            self.stop = Stop(StopReason.STOP_SEQUENCE, self._stream.matched)
+        elif 0 <= self._max_tokens <= self._count:
+            released += self.end(Stop(StopReason.MAX_TOKENS, f"{self._max_tokens} tokens"))
+        return released
+
+    def end_token(self, name: str | None) -> list[tuple[str, T]]:
+        """End with the model's own end token; None: its grammar is complete."""
+        detail = "the grammar is complete" if name is None else name
+        return self.end(Stop(StopReason.END_OF_GENERATION, detail))
+
+    def end(self, stop: Stop) -> list[tuple[str, T]]:
+        """End for a reason from outside; what was held back belongs to the text after all.
+
+        An answer that has ended keeps its first reason.
+        """
+        if self.stop is not None:
+            return []
+        self.stop = stop
+        return self._stream.finish(self._last[0]) if self._last else []

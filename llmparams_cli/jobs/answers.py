@@ -1,0 +1,77 @@
+"""Asking a backend: events of answers, and what every command makes of how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+
+from llmparams_cli.protocol import (
+    Backend,
+    Failed,
+    Finished,
+    Passage,
+    Piece,
+    Request,
+    Scored,
+    Started,
+    StopReason,
+)
+
+Seen = Started | Piece | Finished
+Watch = Callable[[Seen], None]
+
+
+def events(backend: Backend, request: Request) -> Generator[Seen, None, None]:
+    """A Started, Pieces, a Finished. Raises the error of a request that fails, and
+    KeyboardInterrupt after Ctrl-C before there was anything.
+    """
+    with closing(all_events(backend, [request])) as found:
+        for _, event in found:
+            yield event
+            if isinstance(event, Finished):
+                return
+    raise KeyboardInterrupt
+
+
+def all_events(
+    backend: Backend, requests: Sequence[Request]
+) -> Generator[tuple[int, Seen], None, None]:
+    """Those of many requests, numbered; the first failure ends them all."""
+    with closing(backend.answer(requests)) as found:
+        for number, event in found:
+            if isinstance(event, Failed):
+                raise event.error
+            yield number, event
+
+
+def answer(
+    backend: Backend, request: Request, watch: Watch = lambda _event: None
+) -> tuple[Started, Finished]:
+    """A whole answer; `watch` sees its events. Raises KeyboardInterrupt after Ctrl-C."""
+    for event in events(backend, request):
+        watch(event)
+        if isinstance(event, Started):
+            started = event
+        elif isinstance(event, Finished):
+            return started, whole(event)
+    raise AssertionError("a generation ends with the event Finished")
+
+
+def whole(finished: Finished) -> Finished:
+    """The same, unless Ctrl-C ended it: then KeyboardInterrupt."""
+    if finished.stop.reason is StopReason.INTERRUPTED:
+        if finished.trace is not None:
+            finished.trace.close()
+        raise KeyboardInterrupt
+    return finished
+
+
+def scored(backend: Backend, passage: Passage) -> Scored:
+    """A given text as the answer. Raises KeyboardInterrupt after Ctrl-C."""
+    ((_, result),) = backend.score([passage])
+    if isinstance(result, Failed):
+        raise result.error
+    if result.stop and result.stop.reason is StopReason.INTERRUPTED:
+        result.trace.close()
+        raise KeyboardInterrupt
+    return result

@@ -1,0 +1,290 @@
+"""The llama.cpp backend through its protocol: many answers in one context, each as if alone."""
+
+from contextlib import ExitStack, closing
+from itertools import pairwise
+
+import pytest
+
+from llmparams_cli.backends.llama.decoding import room
+from llmparams_cli.backends.llama.native.context import Context
+from llmparams_cli.backends.open import opened
+from llmparams_cli.ending import Stop, StopReason
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import ContextOverflow, UsageError
+from llmparams_cli.interrupt import Control
+from llmparams_cli.models.resolve import resolve as resolve_model
+from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
+from llmparams_cli.protocol import Failed, Finished, Message, Passage, Piece, Request, Started
+
+SHORT = "Once upon a time there was a fox"
+LONG = "The fox saw a bear. The bear saw the fox. " * 12
+
+
+@pytest.fixture
+def opener(cache):
+    env = Environment(variables={"LLMPARAMS_CACHE_DIR": str(cache)}, quiet=True)
+    with ExitStack() as stack:
+
+        def open_one(model=None, slots=1, **values):
+            control = stack.enter_context(Control())
+            found = resolve_model(model, env)
+            given = settings(**values)
+            backend = stack.enter_context(opened(env, found, given, control, slots=slots))
+            backend.test_control = control
+            return backend
+
+        yield open_one
+
+
+@pytest.fixture
+def backend(opener):
+    return opener()
+
+
+def settings(**values):
+    values = {"temperature": 0.0, "max_tokens": 12, "threads": 1} | values
+    return resolve(Assignment(name, v, Origin(Source.FLAG, "test")) for name, v in values.items())
+
+
+def raw(text, **values):
+    more = {k: values.pop(k) for k in ("control", "logprobs", "record") if k in values}
+    return Request((Message("user", text),), settings(**values), raw=True, **more)
+
+
+def ends(backend, requests):
+    """The last event of each request, in their order."""
+    last = {}
+    for number, event in backend.answer(requests):
+        last[number] = event
+    return [last[number] for number in sorted(last)]
+
+
+def ids(finished):
+    return [token.id for token in finished.tokens]
+
+
+def calls(monkeypatch):
+    """What every call decodes from here on: a list of (token, position, sequence)."""
+    seen = []
+    decode = Context.decode
+
+    def watched(context, tokens, outputs):
+        seen.append(list(tokens))
+        return decode(context, tokens, outputs)
+
+    monkeypatch.setattr(Context, "decode", watched)
+    return seen
+
+
+def test_each_answer_is_a_started_its_pieces_and_a_finished(backend):
+    events = list(backend.answer([raw(SHORT), raw(SHORT, seed=2)]))
+    for number in (0, 1):
+        first, *pieces, last = [event for of, event in events if of == number]
+        assert isinstance(first, Started) and first.prompt == SHORT
+        assert isinstance(last, Finished)
+        assert "".join(piece.text for piece in pieces if isinstance(piece, Piece)) == last.text
+
+
+def test_equal_seeds_are_equal_and_other_seeds_differ(backend):
+    first, same, other = ends(
+        backend, [raw(SHORT, temperature=1.5, max_tokens=30, seed=seed) for seed in (7, 7, 8)]
+    )
+    assert ids(first) == ids(same) != ids(other)
+
+
+def test_an_answer_among_others_is_the_one_that_it_is_alone(backend):
+    texts = [SHORT, LONG, LONG + SHORT, "hi", SHORT]
+    together = ends(backend, [raw(text) for text in texts])
+    for text, finished in zip(texts, together, strict=True):
+        assert ids(ends(backend, [raw(text)])[0]) == ids(finished)
+
+
+def test_an_answer_ends_when_the_context_is_full(opener):
+    backend = opener()
+    request = raw(SHORT, max_tokens=-1, ignore_eos=True, context=64)
+    started, *_, finished = [event for _, event in backend.answer([request])]
+    assert finished.stop == Stop(StopReason.CONTEXT_FULL, "64 tokens")
+    # The last token drawn needs no room of its own.
+    assert started.prompt_tokens + len(finished.tokens) == 65
+
+
+def test_those_that_wait_for_a_slot_go_on_as_the_first(backend, monkeypatch):
+    monkeypatch.setattr(room, "AT_ONCE", 2)
+    requests = [raw(SHORT, temperature=1.5, seed=seed) for seed in (5, 6, 5, 6, 5)]
+    seen = calls(monkeypatch)
+    done = [ids(each) for each in ends(backend, requests)]
+    assert {sequence for call in seen for _, _, sequence in call} == {0, 1}
+    assert done[0] == done[2] == done[4] != done[1] == done[3]
+
+
+def test_answers_of_all_lengths_close_the_gaps_between_them(backend, monkeypatch):
+    """The text of each is the one that it has alone, whatever slot it was moved to."""
+    lengths = [3, 9, 5, 14, 2, 7, 11]
+    alone = ids(ends(backend, [raw(SHORT, max_tokens=14)])[0])
+    seen = calls(monkeypatch)
+    monkeypatch.setattr(room, "AT_ONCE", 4)
+    done = ends(backend, [raw(SHORT, max_tokens=length) for length in lengths])
+    assert [ids(each) for each in done] == [alone[:length] for length in lengths]
+    rows = [[sequence for _, _, sequence in call] for call in seen if len(call) <= 4]
+    assert all(row == list(range(len(row))) for row in rows)
+
+
+def test_a_shared_prompt_is_read_once(backend, monkeypatch):
+    seen = calls(monkeypatch)
+    ends(backend, [raw(LONG, seed=seed) for seed in range(4)])
+    longest = max(call[-1][1] for call in seen if len(call) > 4)
+    assert sum(len(call) for call in seen if len(call) > 4) == longest + 1
+
+
+def test_a_shared_beginning_is_read_once(backend, monkeypatch):
+    seen = calls(monkeypatch)
+    ends(backend, [raw(LONG + end) for end in ("One.", "Two and three.", "Four?")])
+    first_blocks = [call for call in seen if any(place == 0 for _, place, _ in call)]
+    assert len(first_blocks) == 1
+
+
+def test_a_long_prompt_that_joins_lets_the_others_go_on(opener, monkeypatch):
+    """Between two tokens of a running answer no more than a block of it is read."""
+    backend = opener(slots=2)
+    seen = calls(monkeypatch)
+
+    def arriving():
+        yield raw(SHORT, max_tokens=40, ignore_eos=True)
+        for _ in range(5):
+            yield None
+        yield raw(LONG, max_tokens=3)
+
+    assert len(ends(backend, arriving())) == 2
+    joined = next(place for place, call in enumerate(seen) if call[0][2] == 1)
+    while_reading = [len(call) for call in seen[joined:] if call[0][2] == 1 and len(call) > 1]
+    assert len(while_reading) > 2
+    assert max(while_reading) <= 64
+    both = seen[joined : joined + 2 * len(while_reading) - 1]
+    assert all(1 in (len(call), len(after)) for call, after in pairwise(both))
+
+
+def test_short_prompts_of_one_length_are_read_in_one_call(backend, monkeypatch):
+    seen = calls(monkeypatch)
+    ends(backend, [raw(text) for text in ("a fox saw", "a cat saw", "a dog saw")])
+    assert len({sequence for _, _, sequence in seen[0]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (raw("word " * 3000), ContextOverflow),
+        (raw(SHORT, grammar="root ::= ("), UsageError),
+        (raw(SHORT, grammar='root ::= "x"', logit_bias={"x": float("-inf")}), UsageError),
+    ],
+    ids=["too long", "no grammar", "no token left"],
+)
+def test_a_request_that_fails_ends_alone(backend, broken, error):
+    good = [raw(SHORT), raw(LONG)]
+    alone = [ids(each) for each in ends(backend, good)]
+    first, failed, last = ends(backend, [good[0], broken, good[1]])
+    assert isinstance(failed, Failed) and isinstance(failed.error, error)
+    assert [ids(first), ids(last)] == alone
+
+
+def test_a_request_is_ended_by_whoever_asked(backend):
+    control = Control()
+    control.set(Stop(StopReason.INTERRUPTED, "the client left"))
+    left, other = ends(backend, [raw(SHORT, control=control), raw(SHORT)])
+    assert left.stop.detail == "the client left" and not left.tokens
+    assert other.stop.reason is StopReason.MAX_TOKENS
+
+
+def test_the_time_limit_is_each_answers_own(backend):
+    slow = raw(LONG, max_tokens=-1, ignore_eos=True, time_limit=0.0001)
+    late, other = ends(backend, [slow, raw(SHORT)])
+    assert late.stop.reason is StopReason.TIME_LIMIT
+    assert other.stop.reason is StopReason.MAX_TOKENS
+
+
+def test_ctrl_c_ends_all(backend):
+    events = backend.answer([raw(SHORT, max_tokens=-1), raw(LONG, max_tokens=-1)])
+    stops = []
+    for _, event in events:
+        if isinstance(event, Piece):
+            backend.test_control.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
+        if isinstance(event, Finished):
+            stops.append(event.stop.reason)
+    assert stops == [StopReason.INTERRUPTED] * 2
+
+
+def conversation(*texts, **values):
+    roles = ("user", "assistant")
+    messages = tuple(Message(roles[i % 2], text) for i, text in enumerate(texts))
+    return Request(messages, settings(**values))
+
+
+def test_a_second_turn_reads_only_what_is_new(backend):
+    system = "Answer in one short sentence. " * 8
+    (_, first), *_, (_, answer) = backend.answer([conversation(system + "What is top-k?")])
+    turns = (system + "What is top-k?", answer.text, "And top-p?")
+    (_, second), *_, (_, other) = backend.answer([conversation(*turns)])
+    assert answer.usage.cached_tokens == 0
+    assert other.usage.cached_tokens == (first.prompt_tokens - 1) // 64 * 64 > 0
+    assert other.usage.cached_tokens < second.prompt_tokens
+
+
+def test_what_is_kept_changes_no_answer(backend, opener):
+    turns = [LONG + "What is top-k?", "a number", "And temperature?"]
+    ends(backend, [conversation(turns[0])])
+    ends(backend, [conversation(LONG + "Tell me a story.")])
+    (kept,) = ends(backend, [conversation(*turns)])
+    (fresh,) = ends(opener(), [conversation(*turns)])
+    assert kept.usage.cached_tokens > 0
+    assert ids(kept) == ids(fresh)
+
+
+def test_the_same_prompt_again_reads_one_token(backend):
+    (_, started), *_, (_, first) = backend.answer([conversation("hi")])
+    (again,) = ends(backend, [conversation("hi")])
+    assert again.usage.cached_tokens == started.prompt_tokens - 1
+    assert ids(again) == ids(first)
+
+
+def test_another_context_size_makes_the_context_again(backend):
+    ends(backend, [conversation("hi", context=512)])
+    (_, started), *_, (_, finished) = backend.answer([conversation("hi", context=256)])
+    assert started.context == 256
+    assert finished.usage.cached_tokens == 0
+
+
+def test_expected_tokens_come_with_their_probabilities(backend):
+    (first,) = ends(backend, [conversation("hi")])
+    expected = tuple(ids(first))[:2]
+    request = Request((Message("user", "hi"),), settings(), logprobs=0, expected=expected)
+    (again,) = ends(backend, [request])
+    assert [t.expected_logprob == t.logprob for t in again.tokens[:2]] == [True, True]
+    assert all(token.expected_logprob is None for token in again.tokens[2:])
+
+
+def test_a_passage_is_read_in_blocks_with_a_row_for_each_token(backend, monkeypatch):
+    seen = calls(monkeypatch)
+    ((_, scored),) = backend.score([Passage(raw(SHORT), LONG)])
+    wanted = backend.encode(LONG)
+    with closing(scored.trace) as trace:
+        assert len(trace) == len(wanted)
+        fit = trace.fit(lambda _done: None)
+    assert [token.id for token in fit.tokens] == list(wanted)
+    assert len(seen) < len(wanted) / 20
+
+
+def test_a_passage_fits_its_own_greedy_answer(backend):
+    (answer,) = ends(backend, [raw(SHORT, max_tokens=20)])
+    ((_, scored),) = backend.score([Passage(raw(SHORT), answer.text)])
+    with closing(scored.trace) as trace:
+        fit = trace.fit(lambda _done: None)
+    assert [token.rank for token in fit.tokens] == [1] * len(fit.tokens)
+
+
+def test_an_adapter_is_part_of_the_context(backend):
+    assert "lora" in backend.capabilities.parameters
+
+
+def test_facts_tell_the_library_and_the_device(backend):
+    facts = backend.facts()
+    assert facts["library"]["llama-cpp-python"]
+    assert facts["device"]["threads"] == 1
