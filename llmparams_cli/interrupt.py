@@ -48,6 +48,17 @@ class Interrupt:
             self.stop = stop
             self._flag[0] = b"!"
 
+    def reset(self, time_limit: float = 0.0) -> Interrupt:
+        """Forget what was asked so far: the next piece of work may be interrupted anew.
+
+        The flag stays the same one, for contexts keep a pointer to it.
+        """
+        self.stop = None
+        self._flag[0] = b"\0"
+        self._presses = 0
+        self._limit = time_limit
+        return self
+
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed; the time limit is for decoding alone."""
         if self._presses:
@@ -84,13 +95,16 @@ class Interrupt:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Both threads are waited for: a late one would end the work that comes after a reset.
         if self._timer:
             self._timer.cancel()
+            self._timer.join()
         if self._restore:
-            handler, wakeup, _reader, writer = self._restore
+            handler, wakeup, listener, writer = self._restore
             signal.signal(signal.SIGINT, handler)
             signal.set_wakeup_fd(wakeup)
             os.close(writer)
+            listener.join()
             self._restore = []
 
     def _listen(self) -> None:
@@ -100,8 +114,9 @@ class Interrupt:
         os.set_blocking(writer, False)
         handler = signal.signal(signal.SIGINT, self._pressed)
         wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        self._restore = [handler, wakeup, reader, writer]
-        threading.Thread(target=self._wait, args=[reader], daemon=True).start()
+        listener = threading.Thread(target=self._wait, args=[reader], daemon=True)
+        self._restore = [handler, wakeup, listener, writer]
+        listener.start()
 
     def _wait(self, reader: int) -> None:
         while data := os.read(reader, 1):
