@@ -7,7 +7,7 @@ import pytest
 from llmparams_cli.backends.llama.decoding.generate import Engine
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Interrupt
-from llmparams_cli.models.resolve import resolve as resolve_model
+from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.protocol import Finished, Message, Request, Started
 
@@ -15,7 +15,7 @@ from llmparams_cli.protocol import Finished, Message, Request, Started
 @pytest.fixture(scope="module")
 def engine(cache):
     env = Environment(variables={"LLMPARAMS_CACHE_DIR": str(cache)}, quiet=True)
-    model = resolve_model(None, env)
+    model = find_model(None, env)
     with Interrupt(0) as interrupt, Engine(env, model, settings(), interrupt) as engine:
         yield engine
 

@@ -28,7 +28,7 @@ from llmparams_cli.backends.llama.sampling.chain import Sampler, candidates
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Interrupt
 from llmparams_cli.models import builtin
-from llmparams_cli.models.resolve import resolve as resolve_model
+from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.params.table import SAMPLER_STAGES
 from llmparams_cli.protocol import Message, Request
@@ -375,7 +375,7 @@ def test_the_built_in_models_answers_are_the_oracles(vocabulary, cache):
     drawn = unsure = 0
     with (
         Interrupt(0) as interrupt,
-        Engine(env, resolve_model(None, env), settings(), interrupt) as engine,
+        Engine(env, find_model(None, env), settings(), interrupt) as engine,
     ):
         for seed in range(20):
             more = {"seed": seed, "max_tokens": 30, "threads": 1, "penalize_prompt": seed % 2 == 0}

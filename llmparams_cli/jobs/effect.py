@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.env import Environment
-from llmparams_cli.models import resolve as models
+from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
@@ -110,7 +110,7 @@ def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     trial = TRIALS[param.name]
     with (
         Interrupt() as interrupt,
-        Engine(env, models.resolve(None, env), trial_settings(env), interrupt, progress) as engine,
+        Engine(env, find_model(None, env), trial_settings(env), interrupt, progress) as engine,
         engine.recording() as recording,
     ):
         prompt = _record(env, engine, recording, trial.text)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.prompt import conversation
-from llmparams_cli.models import resolve as models
-from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.settings import Settings, Source
 from llmparams_cli.presets.cascade import Gathered, layer
 from llmparams_cli.presets.catalog import gathered
@@ -28,7 +27,7 @@ def compare(
     one = _alone(a, env)
     other = _alone(b, env) if b else Gathered()
     chosen = model or next((each.model.text for each in (one, other) if each.model), None)
-    left, resolved = settle(one, lambda _: models.resolve(chosen, env), _silent)
+    left, resolved = settle(one, lambda _: find_model(chosen, env), _silent)
     right, _ = settle(other, lambda _: resolved, _silent)
     texts = {
         name: (text_of(getattr(one, name)), text_of(getattr(other, name)))
