@@ -47,11 +47,12 @@ class Control:
             self.stop = stop
             self._flag[0] = b"!"
 
-    def reset(self) -> None:
+    def reset(self) -> Control:
         """Forget what was asked: the next piece of work begins afresh."""
         self.stop = None
         self._flag[0] = b"\0"
         self._presses = 0
+        return self
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed."""

@@ -12,7 +12,7 @@ from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ContextOverflow, UsageError
 from llmparams_cli.interrupt import Control
-from llmparams_cli.models.resolve import resolve as resolve_model
+from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.protocol import Failed, Finished, Message, Passage, Piece, Request, Started
 
@@ -27,7 +27,7 @@ def opener(cache):
 
         def open_one(model=None, slots=1, **values):
             control = stack.enter_context(Control())
-            found = resolve_model(model, env)
+            found = find_model(model, env)
             given = settings(**values)
             backend = stack.enter_context(opened(env, found, given, control, slots=slots))
             backend.test_control = control

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from program import Done, Program
 
+import llmparams_cli.commands.chat
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.params.settings import Source
 
@@ -449,3 +451,9 @@ def test_help_names_every_command(program: Program) -> None:
                  "save", "load", "export", "tokens", "clear", "help", "exit"):  # fmt: skip
         assert re.search(rf"^/{name}\b", done.text, re.MULTILINE)
     assert not any(program.place.glob("state/**/*.jsonl"))  # nothing was said
+
+
+def test_the_commands_of_a_chat_do_not_know_its_loop() -> None:
+    room = Path(llmparams_cli.commands.chat.__file__).parent
+    knows = {path.stem for path in room.glob("*.py") if "chat.repl" in path.read_text()}
+    assert knows == {"__init__"}

@@ -25,3 +25,15 @@ def test_the_second_ctrl_c_raises_but_not_in_what_c_calls(capfd: pytest.CaptureF
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert capfd.readouterr().err == ""
+
+
+def test_what_was_interrupted_can_be_interrupted_again():
+    interrupt = Control()
+    for _ in range(3):
+        with interrupt.reset(time_limit=60):
+            assert interrupt.stop is None
+            interrupt.check()
+            signal.raise_signal(signal.SIGINT)  # the first one again: it does not raise
+            assert interrupt.stop and interrupt.stop.detail == "Ctrl-C"
+            with pytest.raises(KeyboardInterrupt):
+                interrupt.check()

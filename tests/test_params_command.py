@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from program import Program
 
-from llmparams_cli.commands.params import find, params
+from llmparams_cli.commands.params import params
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.jobs.effect import NO_TRIALS, TRIALS, measure, trial_settings
@@ -21,6 +21,7 @@ from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS, by_group
+from llmparams_cli.presets.values import parameter
 
 
 class Stream(io.TextIOWrapper):
@@ -116,13 +117,13 @@ def test_one_in_full_has_meaning_advice_and_names_elsewhere() -> None:
     ["top_k", "top-k", "--top-k", "TOP_K", "--top_k"],
 )
 def test_a_name_may_have_dashes_or_underscores(name: str) -> None:
-    assert find(name) is PARAMS["top_k"]
+    assert parameter(name) is PARAMS["top_k"]
 
 
 @pytest.mark.parametrize("flag", [flag for param in PARAMS.values() for flag in param.flags])
 def test_every_flag_and_alias_finds_its_parameter(flag: str) -> None:
-    assert flag in find(flag).flags
-    assert flag in find(flag.lstrip("-")).flags
+    assert flag in parameter(flag).flags
+    assert flag in parameter(flag.lstrip("-")).flags
 
 
 def test_an_unknown_name_is_refused_with_a_suggestion() -> None:

@@ -18,7 +18,7 @@ from models import write_llama
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models import builtin
-from llmparams_cli.models.resolve import resolve
+from llmparams_cli.models.resolve import find_model
 from llmparams_cli.models.sniff import describe
 
 
@@ -29,7 +29,7 @@ def env(tmp_path: Path) -> Environment:
 
 def refusal(reference: str, env: Environment) -> ModelError:
     with pytest.raises(ModelError) as caught:
-        resolve(reference, env)
+        find_model(reference, env)
     assert "\n" not in caught.value.message
     return caught.value
 
@@ -39,39 +39,39 @@ def refusal(reference: str, env: Environment) -> ModelError:
 
 def test_a_relative_path_starts_at_the_working_directory(env: Environment) -> None:
     written = write_llama(env.directory / "tiny.gguf")
-    model = resolve("tiny.gguf", env)
+    model = find_model("tiny.gguf", env)
     assert (model.path, model.is_builtin) == (written, False)
     assert model.header.architecture == "llama"
 
 
 def test_an_absolute_path_is_taken_as_it_is(env: Environment, tmp_path: Path) -> None:
     written = write_llama(tmp_path / "tiny.gguf")
-    assert resolve(str(written), env).path == written
+    assert find_model(str(written), env).path == written
 
 
 def test_the_home_directory_is_found(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     written = write_llama(env.directory / "tiny.gguf")
     monkeypatch.setenv("HOME", str(env.directory))
-    assert resolve("~/tiny.gguf", env).path == written
+    assert find_model("~/tiny.gguf", env).path == written
 
 
 def test_a_link_is_followed(env: Environment) -> None:
     written = write_llama(env.directory / "tiny.gguf")
     link = env.directory / "link"
     link.symlink_to(written)
-    assert resolve("link", env).path == link
+    assert find_model("link", env).path == link
 
 
 def test_a_split_model_is_taken_whole(env: Environment) -> None:
     first = write_llama(env.directory / "big.gguf", tensors_per_file=8)
-    assert len(resolve(first.name, env).header.paths) == 3
+    assert len(find_model(first.name, env).header.paths) == 3
 
 
 # The built-in model
 
 
 def test_no_reference_means_the_builtin_model(env: Environment) -> None:
-    model = resolve(None, env)
+    model = find_model(None, env)
     assert (model.path, model.is_builtin) == (builtin.PATH, True)
     assert model.header.chat_template
 
@@ -95,7 +95,7 @@ def test_a_missing_builtin_model_is_said(
 ) -> None:
     monkeypatch.setattr(builtin, "PATH", tmp_path / "model.gguf")
     with pytest.raises(ModelError, match="the built-in model is missing"):
-        resolve(None, env)
+        find_model(None, env)
     with pytest.raises(ModelError, match="the built-in model cannot be checked"):
         builtin.verify()
 

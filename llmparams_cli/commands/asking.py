@@ -1,4 +1,4 @@
-"""What generate and explain share, beside their options."""
+"""What commands that ask a model something share, beside their options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from llmparams_cli.protocol import Stop, StopReason
 from llmparams_cli.render import settings_view
 
 
-def show_resolution(env: Environment, prepared: Prepared, color: str, *, as_json: bool) -> None:
+def show_resolution(
+    env: Environment, prepared: Prepared, color: str, *, as_json: bool = False
+) -> None:
     """Print the resolution of all values."""
     settings_view.show(
         env,

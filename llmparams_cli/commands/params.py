@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import UsageError
-from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.spec import Param
-from llmparams_cli.params.table import BY_FLAG, named, plain
+from llmparams_cli.presets.values import parameter
 from llmparams_cli.protocol import ParamEffect
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def params(env: Environment, name: str | None, as_json: bool, effect: bool = Fal
     """Print one parameter, or all; `name` may be a flag, with dashes or underscores."""
     from llmparams_cli.render.params import ParamsView
 
-    param = find(name) if name else None
+    param = parameter(name) if name else None
     view = ParamsView(env)
     if as_json:
         view.json(param, _measure(env, param) if param and effect else None)
@@ -89,14 +87,3 @@ def _why_not(param: Param) -> str:
     from llmparams_cli.jobs.effect import NO_TRIALS
 
     return NO_TRIALS.get(param.name, "")
-
-
-def find(name: str) -> Param:
-    """The parameter with this name, flag or alias; UsageError with a suggestion if none."""
-    param = named(name)
-    if param is None:
-        raise UsageError(
-            f"there is no parameter {name!r}{did_you_mean(plain(name), BY_FLAG)}",
-            "llmparams params lists them all",
-        )
-    return param

@@ -14,11 +14,10 @@ from llmparams_cli.backends.llama.machine import buffers, devices, hardware, lib
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
 from llmparams_cli.models import builtin
-from llmparams_cli.models.resolve import resolve as resolve_model
+from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.kinds import Choice, Number, Switch
-from llmparams_cli.params.settings import Source
-from llmparams_cli.params.settings import resolve as resolve_settings
+from llmparams_cli.params.settings import Source, resolve
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import cascade, find
 from llmparams_cli.protocol import Check, Health
@@ -167,7 +166,7 @@ def _devices() -> Iterator[Check]:
 def _model(env: Environment, has_library: bool) -> Iterator[Check]:
     try:
         builtin.verify()
-        resolve_model(None, env)
+        find_model(None, env)
     except LlmparamsError as error:
         yield _failure("model", "built-in", error)
         return
@@ -214,7 +213,7 @@ def _settings(env: Environment) -> Iterator[Check]:
             yield Check("settings", "variable", _public(variable, env.variables[variable]))
     try:
         gathered = cascade.gather(env)
-        refuse_contradictions(resolve_settings(gathered.assignments))
+        refuse_contradictions(resolve(gathered.assignments))
     except LlmparamsError as error:
         yield _failure("settings", "values", error)
         return
@@ -224,7 +223,7 @@ def _settings(env: Environment) -> Iterator[Check]:
         yield Check("settings", "values", f"{len(gathered.assignments)} set, all valid")
     if gathered.model:
         try:
-            model = resolve_model(gathered.model.text, env)
+            model = find_model(gathered.model.text, env)
         except LlmparamsError as error:
             yield _failure("settings", "model", error)
         else:

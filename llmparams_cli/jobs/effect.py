@@ -12,7 +12,7 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer, scored
-from llmparams_cli.models import resolve as models
+from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
@@ -107,7 +107,7 @@ def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     trial = TRIALS[param.name]
     with (
         Control() as control,
-        opened(env, models.resolve(None, env), trial_settings(env), control, progress) as backend,
+        opened(env, find_model(None, env), trial_settings(env), control, progress) as backend,
         closing(_recorded(backend, trial_settings(env, temperature=0.8), trial, progress)) as trace,
     ):
         points = []

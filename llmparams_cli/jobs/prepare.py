@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.prompt import conversation
-from llmparams_cli.models import resolve as models
-from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.presets.cascade import Gathered, gather
@@ -89,7 +88,7 @@ def prepare(
     if above:
         layers.add(above)
     template = from_preset(layers.prompt, layers.variables, variables)
-    settings, model = settle(layers, lambda name: models.resolve(name, env), env.note)
+    settings, model = settle(layers, lambda name: find_model(name, env), env.note)
     origin = layers.model.origin if layers.model else Origin(Source.DEFAULT, "built in")
     return Prepared(settings, model, origin, layers.system, template)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
@@ -10,8 +11,7 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.prompt import conversation
-from llmparams_cli.models import resolve as models
-from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.presets.cascade import Gathered, layer
 from llmparams_cli.presets.catalog import gathered
@@ -21,7 +21,11 @@ from llmparams_cli.protocol import Message, PresetDiff, Request
 from llmparams_cli.trace import Divergence
 
 ALONG = Origin(Source.DEFAULT, "a comparison")
-FREE = {"grammar": "", "json_schema": None, "stop": []}  # what ends or bounds no draw here
+FREE: dict[str, Any] = {
+    "grammar": "",
+    "json_schema": None,
+    "stop": [],
+}  # what ends or bounds no draw here
 RECOMMENDED = "the model's recommended values"
 
 
@@ -36,7 +40,7 @@ def compare(
     one = _alone(a, env)
     other = _alone(b, env) if b else Gathered()
     chosen = model or next((each.model.text for each in (one, other) if each.model), None)
-    left, resolved = settle(one, lambda _: models.resolve(chosen, env), _silent)
+    left, resolved = settle(one, lambda _: find_model(chosen, env), _silent)
     right, _ = settle(other, lambda _: resolved, _silent)
     texts = {
         name: (text_of(getattr(one, name)), text_of(getattr(other, name)))

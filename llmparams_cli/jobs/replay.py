@@ -14,8 +14,7 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.receipt import adapters, circumstances
-from llmparams_cli.models import resolve as models
-from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, named
@@ -108,13 +107,13 @@ def _pair(change: str) -> tuple[Param, str]:
 
 def _model(env: Environment, receipt: Receipt, given: str | None) -> ResolvedModel:
     if given is None and receipt.is_builtin:
-        return models.resolve(None, env)
+        return find_model(None, env)
     if given is None and not os.path.exists(receipt.model.path):
         raise ModelError(
             f"{receipt.model.path}, the model of the receipt, does not exist",
             "--model PATH names it where it is now",
         )
-    return models.resolve(given or receipt.model.path, env)
+    return find_model(given or receipt.model.path, env)
 
 
 def _generate(

@@ -9,8 +9,7 @@ from llmparams_cli import APP
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.jobs.prepare import settle
-from llmparams_cli.models import resolve as models
-from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.kinds import Switch
 from llmparams_cli.params.settings import (
     Origin,
@@ -52,7 +51,7 @@ def resolution(name: str, env: Environment) -> Resolution:
 
     def found(reference: str | None) -> ResolvedModel | None:
         try:
-            return models.resolve(reference, env)
+            return find_model(reference, env)
         except ModelError as error:
             layers.notes.append(f"without the model's own values: {error.message}")
             return None

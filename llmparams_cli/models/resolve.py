@@ -27,7 +27,7 @@ class ResolvedModel:
     is_builtin: bool
 
 
-def resolve(reference: str | None, env: Environment) -> ResolvedModel:
+def find_model(reference: str | None, env: Environment) -> ResolvedModel:
     """Find a model, read its header and check it; None is the built-in one.
 
     Raises ModelError, with the cure, for whatever is not a sound language model.

@@ -17,7 +17,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import JsonSchema, did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.spec import Param
-from llmparams_cli.params.table import PARAMS, plain
+from llmparams_cli.params.table import BY_FLAG, PARAMS, named, plain
 from llmparams_cli.presets.files import brief, read_text, resolve
 
 PATHS = ("lora",)  # parameters that name files without reading them here
@@ -84,6 +84,17 @@ def joined(param: Param, parts: list[Any]) -> Any:
     if isinstance(parts[0], dict):
         return {token: bias for part in parts for token, bias in part.items()}
     return [item for part in parts for item in part]
+
+
+def parameter(name: str) -> Param:
+    """The parameter with this name, flag or alias; UsageError with a suggestion if none."""
+    param = named(name)
+    if param is None:
+        raise UsageError(
+            f"there is no parameter {name!r}{did_you_mean(plain(name), BY_FLAG)}",
+            "llmparams params lists them all",
+        )
+    return param
 
 
 def see(param: Param) -> str:

@@ -11,7 +11,8 @@ PATIENCE = 0.6  # seconds without a bar; most runs are past their wait by then
 
 
 class ProgressBar:
-    """Call it with what is being done and how far (0 … 1). A context manager.
+    """Call it with what is being done and how far (0 … 1). A context manager, for one piece of
+    work after another.
 
     Draws only on a terminal, only after some patience, and leaves no trace.
     """
@@ -33,6 +34,7 @@ class ProgressBar:
             self._draw(what, done)
 
     def __enter__(self) -> ProgressBar:
+        self._since.clear()
         return self
 
     def __exit__(self, *_: object) -> None:

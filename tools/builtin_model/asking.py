@@ -11,7 +11,7 @@ from typing import Any
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
-from llmparams_cli.models.resolve import resolve as find_model
+from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.protocol import Failed, Finished, Message, Request, StopReason
 from llmparams_cli.trace import Trace

@@ -80,16 +80,14 @@ def command(
     if action == "list":
         _list(env)
         return
-    from llmparams_cli.commands.chat.repl import Repl
+    from llmparams_cli.commands.chat.repl import run
     from llmparams_cli.render.chat import ChatView
 
     choices = chosen(
         env, preset or [], var or [], {**flags, "model": model, "system": system}, when_full
     )
     journal = _open(env, go_on, session, no_save)
-    repl = Repl(env, ChatView(env, color, color_by), wants_numbers=bool(color_by))
-    if code := repl.run(journal, choices):
-        raise typer.Exit(code)
+    run(env, ChatView(env, color, color_by), journal, choices, wants_numbers=bool(color_by))
 
 
 def _open(env: Environment, go_on: bool, session: str | None, no_save: bool) -> Journal:

@@ -1,11 +1,21 @@
-"""Where a chat's messages come from when there is no terminal: one a line."""
+"""Where a chat's messages come from; without a terminal, one a line."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 
 CONTINUED = "\\"  # at the end of a line: the message goes on in the next one
+
+
+class Lines(Protocol):
+    """Where messages come from."""
+
+    is_interactive: bool
+
+    def read(self, prefilled: str = "") -> str: ...
 
 
 class PipedLines:

@@ -1,21 +1,18 @@
-"""The model at work on a chat: answers, second tries, and a context that fills.
-
-The model is loaded for the first answer, not before, and its context is kept from one
-answer to the next: only what is new of a prompt is read.
-"""
+"""One conversation: messages, answers, second tries, and the settings that they are made with."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
 
 from llmparams_cli.analysis.explanation import Explanation
+from llmparams_cli.backends.open import Progress
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ContextOverflow, UsageError
-from llmparams_cli.interrupt import Control
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.answers import Seen, answer
+from llmparams_cli.jobs.chat import room
 from llmparams_cli.jobs.chat.choices import Choices, configure, live
 from llmparams_cli.jobs.chat.entries import (
     Answered,
@@ -27,12 +24,12 @@ from llmparams_cli.jobs.chat.entries import (
     configured,
 )
 from llmparams_cli.jobs.chat.journal import Journal
+from llmparams_cli.jobs.chat.loaded import LoadedModel
 from llmparams_cli.jobs.chat.transcript import Transcript, Turn
 from llmparams_cli.jobs.prepare import Prepared
+from llmparams_cli.params import seeds
 from llmparams_cli.params.settings import Assignment, Settings
-from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import (
-    Event,
     Finished,
     Message,
     Piece,
@@ -43,40 +40,12 @@ from llmparams_cli.protocol import (
     Usage,
 )
 
-if TYPE_CHECKING:
-    from llmparams_cli.backends.llama.decoding.answer import Progress
-    from llmparams_cli.backends.llama.decoding.generate import Conversation, Engine
-
-RESERVE = 4  # a quarter of the context at most is kept free for the answer
-AFTER_DROPPING = 2  # half of it is filled then, so that not every further turn drops one
-SUMMARY = 8  # an eighth of it at most goes to a summary, ...
-LONGEST_SUMMARY = 256  # ... and no more tokens than this
-SUMMARIZE = (
-    "Summarise our conversation so far in a few sentences, for yourself: keep names, facts, "
-    "numbers and what was decided."
-)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Where the context's tokens go. `answer` is kept free for the next one, as far as there
-    is room; `out_of_view` counts turns.
-    """
-
-    context: int
-    system: int
-    history: int
-    answer: int
-    out_of_view: int
-    summarized: bool
-
-    @property
-    def free(self) -> int:
-        return self.context - self.system - self.history - self.answer
-
 
 class Chat:
-    """One conversation. Close it: it holds a model."""
+    """One conversation. Close it: it holds a model.
+
+    What a kept chat was left with stays in force, under the `choices` of now.
+    """
 
     def __init__(
         self,
@@ -88,17 +57,11 @@ class Chat:
     ) -> None:
         self.env = env
         self.journal = journal
-        self.choices = choices
-        self.prepared = configure(env, choices)
-        self._progress = progress
+        self.choices = _continued(journal, choices)
+        self.prepared = configure(env, self.choices)
+        self._model = LoadedModel(env, progress)
         self._logprobs = logprobs
-        self._interrupt = _Interrupt()
-        self._engine: Engine | None = None
-        self._conversation: Conversation | None = None
         self._last: Request | None = None
-        self._loaded: list[Any] = []
-        self._size = 0
-        self._sized: list[Any] = []
 
     @property
     def transcript(self) -> Transcript:
@@ -120,19 +83,22 @@ class Chat:
             self._settle()
         return before, self.prepared
 
-    def turn_to(self, journal: Journal, choices: Choices) -> None:
-        """Leave this chat for another one."""
-        prepared = configure(self.env, choices)
+    def turn_to(self, path: Path) -> None:
+        """Leave this chat for the one that is kept in `path`."""
+        journal = Journal(path)
+        try:
+            choices = _continued(journal, Choices())
+            prepared = configure(self.env, choices)
+        except BaseException:
+            journal.close()
+            raise
         self.journal.close()
         self.journal, self.choices, self.prepared = journal, choices, prepared
         self._last = None
 
     def reloads(self, before: Prepared, after: Prepared) -> tuple[bool, bool]:
         """Will the next answer have to load a model, and to make a context?"""
-        if self._engine is None:
-            return False, False
-        loads = self._of_model(before) != self._of_model(after)
-        return loads, not loads and _of_context(before.settings) != _of_context(after.settings)
+        return self._model.reloads(before, after)
 
     def say(self, text: str) -> bool:
         """Take a message of the user's; was there one without an answer, which it replaces?"""
@@ -169,56 +135,51 @@ class Chat:
             self.journal.record(Cleared())
         return count
 
-    def answer(self) -> Generator[Event | Dropped, None, None]:
+    def answer(self) -> Generator[Seen | Dropped, None, None]:
         """Answer the last message: a Dropped if turns had to leave the model's view, then a
         Started, Pieces, a Finished. Whatever ends it, what was written is kept.
         """
         turn = self.transcript.turns[-1]
         settings = _for_try(self.settings, turn.tries)
-        with self._interrupt.armed(settings["time_limit"]):
-            self._load(settings)
+        with self._model.control.reset() as control:
+            self._model.load(self.prepared, settings)
             dropped = self._make_room(settings)
-            if self._interrupt.stop:
-                raise KeyboardInterrupt
+            control.check()
         if dropped:
             yield dropped
-        with self._interrupt.armed(settings["time_limit"]):
+        with self._model.control.reset():
             yield from self._generate(settings)
 
-    def measure(self) -> Measure:
+    def measure(self) -> room.Measure:
         """Count where the context's tokens go; loads the model if it must."""
-        with self._interrupt.armed():
-            engine = self._load(self.settings)
+        with self._model.control.reset():
+            self._model.load(self.prepared, self.settings)
             system = self.transcript.messages(self.system, [])
-            head = sum(len(engine.model.tokenize(message.content)) for message in system)
+            head = sum(self._model.length(message.content) for message in system)
             view = self.transcript.view
             history = self._count(self.transcript.messages(self.system)) - head if view else 0
-        left = max(0, self._size - head - history)
-        answer = min(_reserve(self.settings, self._size), left)
+        size = self._model.size
+        left = max(0, size - head - history)
+        answer = min(room.reserve(self.settings, size), left)
         hidden = len(self.transcript.turns) - len(view)
-        return Measure(self._size, head, history, answer, hidden, bool(self.transcript.summary))
+        return room.Measure(size, head, history, answer, hidden, bool(self.transcript.summary))
 
     def explain(self, top: int) -> Explanation:
         """Ask for the last answer again, with its seed, and look at every draw."""
-        from llmparams_cli.jobs.explain import looked_at
+        from llmparams_cli.jobs.explain import looked_at, recorded, watching
 
         if self._last is None:
             raise UsageError("/why: nothing was answered since this program started")
-        request = self._last
-        settings = request.settings
-        with self._interrupt.armed(), self._load(settings).recording() as recording:
-            assert self._engine is not None and self._conversation is not None
-            for event in self._conversation.ask(request, recording):
-                if isinstance(event, Started):
-                    started = event
-                elif isinstance(event, Finished):
-                    finished = event
-            if finished.stop.reason is StopReason.INTERRUPTED:
-                raise KeyboardInterrupt
-            return looked_at(self._engine, recording, settings, started, finished, top)
+        model, settings = self._model, self._last.settings
+        with model.control.reset() as control:
+            model.load(self.prepared, settings)
+            started, finished = answer(model.backend, replace(self._last, record=True))
+            with closing(recorded(finished)):
+                watched = watching(control, model.progress)
+                return looked_at(settings, started, finished, top, watched)
 
     def close(self) -> None:
-        self._unload()
+        self._model.close()
         self.journal.close()
 
     def _settle(self) -> None:
@@ -232,72 +193,19 @@ class Chat:
         if not self.transcript.turns[-1].in_view:
             raise UsageError(f"{command}: the last turn is out of the model's view", "/undo it")
 
-    def _load(self, settings: Settings) -> Engine:
-        """The model, and the size of the context, that these settings ask for."""
-        from llmparams_cli.backends.llama.decoding.generate import Engine
-        from llmparams_cli.backends.llama.host.placement import context_size
-
-        wanted = self._of_model(self.prepared)
-        if self._engine is None or wanted != self._loaded:
-            self._unload()
-            engine = Engine(
-                self.env, self.prepared.model, settings, self._interrupt, self._progress
-            )
-            self._engine, self._conversation = engine, engine.conversation()
-            self._loaded, self._sized = wanted, []
-        if self._sized != _of_context(settings):
-            assert self._conversation is not None
-            self._conversation.close()  # its memory counts as free for the next one
-            self._size = context_size(self.env, settings, self._engine.header)
-            self._sized = _of_context(settings)
-        return self._engine
-
-    def _unload(self) -> None:
-        if self._conversation:
-            self._conversation.close()
-        if self._engine:
-            self._engine.model.close()
-        self._engine = self._conversation = None
-
-    def _of_model(self, prepared: Prepared) -> list[Any]:
-        values = [s.value for s in prepared.settings if s.param.scope is Scope.LOAD]
-        return [prepared.model.path, *values]
-
-    @property
-    def _raw(self) -> bool:
-        return not self.prepared.model.header.chat_template
-
     def _count(self, messages: tuple[Message, ...]) -> int:
-        assert self._engine is not None
-        return len(self._engine.tokens(messages, raw=self._raw)[0])
+        return self._model.count(messages, raw=self.prepared.is_raw())
 
     def _make_room(self, settings: Settings) -> Dropped | None:
         """When too little is left for the answer, let the oldest turns go, or refuse."""
-        size, reserve = self._size, _reserve(settings, self._size)
-        view = self.transcript.view
-        count = self._count(self.transcript.messages(self.system))
-        if count + reserve <= size:
-            return None
-        if self.choices.when_full == "refuse":
-            raise ContextOverflow(
-                f"the chat is full: its prompt of {count} tokens and {reserve} for the answer "
-                f"are more than the {size} of the context",
-                "/undo, /clear, /set context N and /retry, or --when-full drop",
-            )
-
-        def left(gone: int) -> int:
-            return self._count(self.transcript.messages(self.system, view[gone:]))
-
-        gone = len(view) - 1  # the message itself stays
-        if left(gone) >= size:
-            raise ContextOverflow(
-                f"the message has {left(gone)} tokens and the context holds {size}",
-                "/set context N makes room, where the model can take it; then /retry",
-            )
-        for limit in (size // AFTER_DROPPING, size - reserve):
-            if left(gone) <= limit:
-                gone = bisect_left(range(gone), -limit, key=lambda n: -left(n))
-                break
+        size, view = self._model.size, self.transcript.view
+        gone = room.leaving(
+            len(view),
+            lambda n: self._count(self.transcript.messages(self.system, view[n:])),
+            size,
+            room.reserve(settings, size),
+            refuse=self.choices.when_full == "refuse",
+        )
         if gone == 0:
             return None
         summary = ""
@@ -309,31 +217,22 @@ class Chat:
 
     def _summary(self, settings: Settings, turns: list[Turn]) -> str:
         """What these turns were about, in the model's own words; empty if that does not fit."""
-        room = min(self._size // SUMMARY, LONGEST_SUMMARY)
-        messages = (*self.transcript.messages(self.system, turns), Message("user", SUMMARIZE))
-        if self._count(messages) + room > self._size:
+        length = room.summary_length(self._model.size)
+        question = Message("user", room.SUMMARIZE)
+        messages = (*self.transcript.messages(self.system, turns), question)
+        if self._count(messages) + length > self._model.size:
             return ""
-        plain = {"temperature": 0.0, "grammar": "", "json_schema": None, "stop": []}
-        values = plain | {"ignore_eos": False, "max_tokens": room}
-        faithful = settings
-        for name, value in values.items():
-            faithful = faithful.but(Assignment(name, value, live("summary")))
-        assert self._conversation is not None
-        finished = None
-        for event in self._conversation.ask(Request(messages, faithful, self._raw)):
-            finished = event
-        assert isinstance(finished, Finished)
-        if finished.stop.reason is StopReason.INTERRUPTED:
-            raise KeyboardInterrupt
+        faithful = room.for_summary(settings, length)
+        request = Request(messages, faithful, self.prepared.is_raw())
+        _, finished = answer(self._model.backend, request)
         return finished.text.strip()
 
-    def _generate(self, settings: Settings) -> Generator[Event, None, None]:
-        assert self._conversation is not None
+    def _generate(self, settings: Settings) -> Generator[Seen, None, None]:
         messages = self.transcript.messages(self.system)
-        request = Request(messages, settings, self._raw, self._logprobs)
+        request = Request(messages, settings, self.prepared.is_raw(), self._logprobs)
         partial = _Partial()
         try:
-            with closing(self._conversation.ask(request)) as events:
+            with closing(self._model.ask(request)) as events:
                 for event in events:
                     if isinstance(event, Finished) and (
                         event.text or event.stop.reason is not StopReason.INTERRUPTED
@@ -341,7 +240,7 @@ class Chat:
                         self._keep(partial, event.text, event.stop, event.usage)
                     if isinstance(event, Started):
                         drawn = Assignment("seed", event.seed, live("drawn"))
-                        self._last = Request(messages, settings.but(drawn), self._raw)
+                        self._last = Request(messages, settings.but(drawn), self.prepared.is_raw())
                     partial.see(event)
                     yield event
         finally:
@@ -365,7 +264,7 @@ class _Partial:
     def usage(self) -> Usage:
         return Usage(self._prompt_tokens, self._pieces)
 
-    def see(self, event: Event) -> None:
+    def see(self, event: Seen) -> None:
         if isinstance(event, Started):
             self.seed, self._prompt_tokens = event.seed, event.prompt_tokens
         elif isinstance(event, Piece):
@@ -373,25 +272,10 @@ class _Partial:
             self._pieces += 1
 
 
-class _Interrupt(Control):
-    """One that serves answer after answer: the context keeps a pointer to its flag."""
-
-    def armed(self, time_limit: float = 0.0) -> _Interrupt:
-        self.stop = None
-        self._flag[0] = b"\0"
-        self._presses = 0
-        self._limit = time_limit
-        return self
-
-
-def _of_context(settings: Settings) -> list[Any]:
-    return [s.value for s in settings if s.param.scope is Scope.CONTEXT or s.param.name == "lora"]
-
-
-def _reserve(settings: Settings, size: int) -> int:
-    """Tokens that an answer needs at least; a quarter of the context, or max_tokens."""
-    limit: int = settings["max_tokens"]
-    return min(limit, size // RESERVE) if limit > 0 else size // RESERVE
+def _continued(journal: Journal, choices: Choices) -> Choices:
+    """What the chat was left with, under what is asked for now."""
+    before = journal.transcript.configured
+    return before.choices.under(choices) if before else choices
 
 
 def _for_try(settings: Settings, tries: int) -> Settings:
@@ -399,4 +283,4 @@ def _for_try(settings: Settings, tries: int) -> Settings:
     seed: int = settings["seed"]
     if seed < 0 or not tries:
         return settings
-    return settings.but(Assignment("seed", (seed + tries) % (2**32 - 1), live("/retry")))
+    return settings.but(Assignment("seed", seeds.after(seed, tries), live("/retry")))

@@ -1,0 +1,113 @@
+"""The commands that change and show what a chat resolves to: /set, /preset, /params, …"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+from llmparams_cli.commands.asking import show_resolution
+from llmparams_cli.commands.chat.dialogue import Dialogue
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.chat.choices import Choices, changes, is_live, live, portable
+from llmparams_cli.params.settings import Assignment
+from llmparams_cli.presets import values
+from llmparams_cli.presets.document import Placed
+from llmparams_cli.presets.find import available
+from llmparams_cli.presets.values import parameter
+
+NONE = "-"  # in /preset: no preset at all
+
+
+def set_(here: Dialogue, argument: str) -> None:
+    """Change a parameter from here on."""
+    name, value = values.pair(argument, values.EQUALS_OR_BLANK)
+    param = parameter(name)
+    if not value:
+        raise UsageError(f"/set {name} needs a value", values.see(param))
+    place = f"/set {param.name}"
+    many = param.kind.many
+    texts = _words(value, place, values.see(param)) if many else [_unquoted(value)]
+    checked = values.given(param, texts, here.env.directory, place)
+    new = Assignment(param.name, checked, live("/set"))
+    before = here.chat.settings[param.name]
+    _choose(here, here.chat.choices.with_values(new))
+    if before == checked:
+        here.view.remark(f"{param.name} was {param.kind.show(checked)} already")
+
+
+def _words(text: str, place: str, hint: str) -> list[str]:
+    """Split as a shell does."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{place}: {error}", hint) from error
+
+
+def _unquoted(text: str) -> str:
+    """Quotes around all of it are for the shell, out of habit; '' is the empty text."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] in "'\"" else text
+
+
+def unset(here: Dialogue, argument: str) -> None:
+    """Take back what was set in this chat."""
+    choices = here.chat.choices
+    if argument == "system":
+        if not is_live(choices.system):
+            raise UsageError("/unset system: it was not set in this chat")
+        _choose(here, replace(choices, system=None))
+        return
+    param = parameter(argument)
+    if not any(value.name == param.name and is_live(value) for value in choices.values):
+        setting = here.chat.settings.setting(param.name)
+        raise UsageError(
+            f"/unset {param.name}: it was not set in this chat", f"it comes from {setting.origin}"
+        )
+    _choose(here, choices.without(param.name))
+
+
+def preset(here: Dialogue, argument: str) -> None:
+    """Use other presets, or list what there is."""
+    words = _words(argument, "/preset", "a quote needs its counterpart")
+    if not words:
+        used = here.chat.choices.presets
+        here.view.write(f"in use: {', '.join(used) or 'none'}")
+        here.view.write(f"there are {', '.join(sorted(available(here.env)))}")
+        return
+    variables = tuple(word for word in words if "=" in word)
+    names = [word for word in words if "=" not in word and word != NONE]
+    presets = portable(here.env, names)
+    _choose(here, replace(here.chat.choices, presets=presets, variables=variables))
+
+
+def system(here: Dialogue, argument: str) -> None:
+    """Show or change the system text."""
+    if argument:
+        _choose(here, replace(here.chat.choices, system=Placed(argument, live("/system"))))
+    elif system := here.chat.prepared.system:
+        here.view.write(f"{system.text}  ({system.origin})")
+    else:
+        here.view.write("there is no system text")
+
+
+def _choose(here: Dialogue, choices: Choices) -> None:
+    """Take new choices, and tell what they change."""
+    before, after = here.chat.choose(choices)
+    here.view.changed(changes(before.settings, after.settings))
+    if before.system != after.system:
+        text = f"{after.system.text} ({after.system.origin})" if after.system else "none"
+        here.view.remark(f"system text: {text}")
+    if before.model.path != after.model.path:
+        here.view.remark(f"model: {after.model.header.name} ({after.model_origin})")
+    loads, makes = here.chat.reloads(before, after)
+    if loads:
+        here.view.remark("the model is loaded again for the next answer")
+    elif makes:
+        here.view.remark("the context is made again, and the whole chat read, for the next answer")
+
+
+def params(here: Dialogue, argument: str) -> None:
+    """Show all values, or one, with their origins."""
+    if argument:
+        here.view.setting(here.chat.settings.setting(parameter(argument).name))
+    else:
+        show_resolution(here.env, here.chat.prepared, here.view.color)

@@ -1,0 +1,47 @@
+"""What the loop of a chat and its commands share: neither of them needs to know the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from llmparams_cli.commands.chat.lines import Lines
+from llmparams_cli.env import Environment
+from llmparams_cli.jobs.chat.talk import Chat
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.protocol import Finished, Started
+from llmparams_cli.render.chat import ChatView
+from llmparams_cli.render.progress import ProgressBar
+
+
+@dataclass
+class Dialogue:
+    """A chat with its user: all that a command may look at and use.
+
+    `last` is the latest answer of this run; `bar` shows the progress of the chat's work.
+    """
+
+    env: Environment
+    chat: Chat
+    view: ChatView
+    lines: Lines
+    bar: ProgressBar
+    last: tuple[Started, Finished, Settings] | None = None
+
+
+@dataclass(frozen=True)
+class Say:
+    """Send this message, and let it be answered."""
+
+    text: str
+
+
+class Then(Enum):
+    """What else may have to happen after a command."""
+
+    ANSWER = auto()  # the last message once more
+    SHOW = auto()  # where the chat stands: it is another one now
+    LEAVE = auto()
+
+
+Next = Say | Then | None

@@ -1,0 +1,81 @@
+"""A chat's model: loaded for the first answer, and again when a setting of its own changes."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack
+from typing import Any
+
+from llmparams_cli.backends.open import Progress, opened
+from llmparams_cli.env import Environment
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import Seen, events
+from llmparams_cli.jobs.prepare import Prepared
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.protocol import Backend, Message, Request
+
+
+class LoadedModel:
+    """A backend that is kept from one answer to the next. Close it.
+
+    `load` comes first; `size` is that of the context. `control` is reset for every piece of
+    work, and not made anew: the context keeps a pointer to its flag.
+    """
+
+    def __init__(self, env: Environment, progress: Progress) -> None:
+        self.control = Control()
+        self.size = 0
+        self.progress = progress
+        self._env = env
+        self._stack = ExitStack()
+        self._backend: Backend | None = None
+        self._loaded: list[Any] = []
+
+    def load(self, prepared: Prepared, settings: Settings) -> None:
+        """The model, and the size of the context, that these settings ask for."""
+        wanted = _of_model(prepared)
+        if self._backend is None or wanted != self._loaded:
+            self.close()
+            self._backend = self._stack.enter_context(
+                opened(self._env, prepared.model, settings, self.control, self.progress)
+            )
+            self._loaded = wanted
+        self.size = self._backend.context(settings)
+
+    def ask(self, request: Request) -> Generator[Seen, None, None]:
+        """Answer in the context that is kept: only what is new of the prompt is read."""
+        return events(self.backend, request)
+
+    @property
+    def backend(self) -> Backend:
+        assert self._backend is not None, "load comes first"
+        return self._backend
+
+    def count(self, messages: tuple[Message, ...], *, raw: bool) -> int:
+        """How many tokens these messages make as a prompt; 0 where nobody knows."""
+        return self.backend.count(messages, raw=raw) or 0
+
+    def length(self, text: str) -> int:
+        """How many tokens a text has by itself; 0 where nobody knows."""
+        return len(self.backend.encode(text) or ())
+
+    def reloads(self, before: Prepared, after: Prepared) -> tuple[bool, bool]:
+        """Will the next answer have to load a model, and to make a context?"""
+        if self._backend is None:
+            return False, False
+        loads = _of_model(before) != _of_model(after)
+        return loads, not loads and _of_context(before.settings) != _of_context(after.settings)
+
+    def close(self) -> None:
+        self._stack.close()
+        self._backend = None
+
+
+def _of_model(prepared: Prepared) -> list[Any]:
+    values = [s.value for s in prepared.settings if s.param.scope is Scope.LOAD]
+    return [prepared.model.path, *values]
+
+
+def _of_context(settings: Settings) -> list[Any]:
+    return [s.value for s in settings if s.param.scope is Scope.CONTEXT]
