@@ -89,6 +89,14 @@ def test_parameters_change_live_and_say_where_they_come_from(program: Program) -
     assert "top_k was 3 already" in done.stderr
 
 
+@pytest.mark.parametrize("text", ["stop=a=b", "stop = a=b", "stop a=b", "--stop  'a=b'"])
+def test_a_name_and_its_value_stand_apart_by_a_blank_or_the_first_equals(
+    program: Program, text: str
+) -> None:
+    done = chat(program, f"/set {text}", "/params stop", flags=("--no-save",))
+    assert 'stop ["a=b"] (chat /set)' in done.text
+
+
 def test_all_parameters_are_shown_with_their_origins(program: Program) -> None:
     done = chat(program, "/set top_k 7", "/system Be brief.", "/params", flags=("--no-save",))
     assert re.search(r"^  top_k +7 +chat /set", done.text, re.MULTILINE)

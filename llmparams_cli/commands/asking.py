@@ -21,7 +21,7 @@ def show_resolution(
         prepared.settings,
         model=(prepared.model.header.name, prepared.model_origin),
         system=prepared.system,
-        prompt=prepared.template.source if prepared.template else None,
+        prompt=prepared.prompt_template.source if prepared.prompt_template else None,
         color=color,
         as_json=as_json,
     )

@@ -22,9 +22,7 @@ from llmparams_cli.params.settings import Origin, Settings, Source
 from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
-from llmparams_cli.presets.cascade import layer
-from llmparams_cli.presets.catalog import gathered
-from llmparams_cli.presets.find import find
+from llmparams_cli.presets.catalog import alone
 from llmparams_cli.protocol import Finished, Passage, Request, Started, Stop, StopReason
 from llmparams_cli.trace import Counterfactual, Fit, Report, TokenView, Trace
 
@@ -170,7 +168,7 @@ def _split(text: str) -> tuple[str, list[str]]:
 
 def _with_preset(env: Environment, settings: Settings, preset: str) -> Settings:
     """The settings with all of the preset's that the draws depend on; notes the others."""
-    given = gathered(layer(find(preset, env), Source.PRESET, env))
+    given = alone(preset, env)
     texts = {"model": given.model, "system text": given.system, "prompt": given.prompt}
     left_out = [name for name, text in texts.items() if text is not None]
     for assignment in given.assignments:

@@ -28,11 +28,11 @@ class Prepared:
     model: ResolvedModel
     model_origin: Origin
     system: Placed | None
-    template: PromptTemplate | None = None
+    prompt_template: PromptTemplate | None = None
 
     def messages(self, prompt: str) -> tuple[Message, ...]:
         """What the model is asked: the system text, and `prompt` in the preset's template."""
-        user = self.template.render(prompt) if self.template else prompt
+        user = self.prompt_template.render(prompt) if self.prompt_template else prompt
         return conversation(text_of(self.system) or "", Message("user", user))
 
     def request(
@@ -69,7 +69,7 @@ class Prepared:
     @property
     def needs_input(self) -> bool:
         """Is there nothing to ask without a prompt from the user?"""
-        return self.template is None or self.template.reads_input
+        return self.prompt_template is None or self.prompt_template.reads_input
 
 
 def prepare(

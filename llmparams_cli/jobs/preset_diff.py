@@ -13,10 +13,9 @@ from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.prompt import conversation
 from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
-from llmparams_cli.presets.cascade import Gathered, layer
-from llmparams_cli.presets.catalog import gathered
+from llmparams_cli.presets.cascade import Gathered
+from llmparams_cli.presets.catalog import alone
 from llmparams_cli.presets.document import text_of
-from llmparams_cli.presets.find import find
 from llmparams_cli.protocol import Message, PresetDiff, Request
 from llmparams_cli.trace import Divergence
 
@@ -37,8 +36,8 @@ def compare(
     Each stands alone upon the model's values: configuration and variables are left out, for
     they are the same on both sides or hide the difference.
     """
-    one = _alone(a, env)
-    other = _alone(b, env) if b else Gathered()
+    one = alone(a, env)
+    other = alone(b, env) if b else Gathered()
     chosen = model or next((each.model.text for each in (one, other) if each.model), None)
     left, resolved = settle(one, lambda _: find_model(chosen, env), _silent)
     right, _ = settle(other, lambda _: resolved, _silent)
@@ -49,10 +48,6 @@ def compare(
     texts = {name: pair for name, pair in texts.items() if b and pair[0] != pair[1]}
     along = _effect(env, resolved, one, left, right, prompt, tokens) if tokens else ()
     return PresetDiff((a, b or RECOMMENDED), texts, (left, right), prompt, along)
-
-
-def _alone(name: str, env: Environment) -> Gathered:
-    return gathered(layer(find(name, env), Source.PRESET, env))
 
 
 def _silent(_note: str) -> None:

@@ -62,12 +62,12 @@ def _request(
 ) -> Request:
     origin = Origin(Source.PRESET, f"test {case.name}")
     settings = prepared.settings.but(Assignment("seed", seed, origin))
-    template = prepared.template
+    template = prepared.prompt_template
     if template and case.variables:
         template = replace(template, values={**template.values, **case.variables})
     first = case.expect.get("first")
     measured = first or {"entropy", "probability"} & case.expect.keys()
-    return replace(prepared, settings=settings, template=template).request(
+    return replace(prepared, settings=settings, prompt_template=template).request(
         _input(env, case, prepared),
         logprobs=0 if measured else None,
         expected=(backend.encode(first.text) or ())[:1] if first else (),

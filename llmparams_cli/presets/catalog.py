@@ -58,6 +58,11 @@ def gathered(documents: list[Document]) -> Gathered:
     return together
 
 
+def alone(name: str, env: Environment) -> Gathered:
+    """What a preset and its parents say, without configuration, variables and flags."""
+    return gathered(layer(find(name, env), Source.PRESET, env))
+
+
 def stacked(documents: list[Document]) -> Settings:
     """The settings that documents make of the table's defaults."""
     return resolve(gathered(documents).assignments)

@@ -102,7 +102,7 @@ class Chat:
 
     def say(self, text: str) -> bool:
         """Take a message of the user's; was there one without an answer, which it replaces?"""
-        template = self.prepared.template
+        template = self.prepared.prompt_template
         said = Said(text, template.render(text) if template else text)
         self._settle()
         replaces = self.transcript.waiting
