@@ -94,10 +94,11 @@ class Control:
 
     def __exit__(self, *_: object) -> None:
         if self._restore:
-            handler, wakeup, _reader, writer = self._restore
+            handler, wakeup, listener, writer = self._restore
             signal.signal(signal.SIGINT, handler)
             signal.set_wakeup_fd(wakeup)
             os.close(writer)
+            listener.join()  # a byte that it reads late would end the work after a reset
             self._restore = []
 
     def _listen(self) -> None:
@@ -107,8 +108,9 @@ class Control:
         os.set_blocking(writer, False)
         handler = signal.signal(signal.SIGINT, self._pressed)
         wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        self._restore = [handler, wakeup, reader, writer]
-        threading.Thread(target=self._wait, args=[reader], daemon=True).start()
+        listener = threading.Thread(target=self._wait, args=[reader], daemon=True)
+        self._restore = [handler, wakeup, listener, writer]
+        listener.start()
 
     def _wait(self, reader: int) -> None:
         while data := os.read(reader, 1):

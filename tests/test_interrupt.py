@@ -30,7 +30,7 @@ def test_the_second_ctrl_c_raises_but_not_in_what_c_calls(capfd: pytest.CaptureF
 def test_what_was_interrupted_can_be_interrupted_again():
     interrupt = Control()
     for _ in range(3):
-        with interrupt.reset(time_limit=60):
+        with interrupt.reset():
             assert interrupt.stop is None
             interrupt.check()
             signal.raise_signal(signal.SIGINT)  # the first one again: it does not raise
