@@ -50,16 +50,12 @@ class Prepared:
         return Request(
             self.messages(prompt),
             settings or self.settings,
-            self.is_raw(raw),
+            self.model.is_raw(raw),
             logprobs,
             overflow,
             expected,
             record,
         )
-
-    def is_raw(self, wanted: bool = False) -> bool:
-        """Is the prompt read as it is: as wanted, or because the model has no chat template?"""
-        return wanted or not self.model.header.chat_template
 
     def note_model(self, env: Environment) -> None:
         """Say so where the user named no model."""

@@ -71,7 +71,7 @@ def _effect(
     along = left
     for name, value in {**FREE, "max_tokens": tokens}.items():
         along = along.but(Assignment(name, value, ALONG))
-    request = Request(messages, along, raw=not model.header.chat_template, record=True)
+    request = Request(messages, along, model.is_raw(), record=True)
     with Control() as control, opened(env, model, left, control) as backend:
         _, finished = answer(backend, request)
         assert finished.trace is not None

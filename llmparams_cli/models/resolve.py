@@ -26,6 +26,10 @@ class ResolvedModel:
     header: Header
     is_builtin: bool
 
+    def is_raw(self, wanted: bool = False) -> bool:
+        """Are prompts read as they are: as wanted, or because there is no chat template?"""
+        return wanted or not self.header.chat_template
+
 
 def find_model(reference: str | None, env: Environment) -> ResolvedModel:
     """Find a model, read its header and check it; None is the built-in one.

@@ -194,7 +194,10 @@ class Chat:
             raise UsageError(f"{command}: the last turn is out of the model's view", "/undo it")
 
     def _count(self, messages: tuple[Message, ...]) -> int:
-        return self._model.count(messages, raw=self.prepared.is_raw())
+        return self._model.count(messages, raw=self.prepared.model.is_raw())
+
+    def _request(self, messages: tuple[Message, ...], settings: Settings) -> Request:
+        return Request(messages, settings, self.prepared.model.is_raw())
 
     def _make_room(self, settings: Settings) -> Dropped | None:
         """When too little is left for the answer, let the oldest turns go, or refuse."""
@@ -223,13 +226,12 @@ class Chat:
         if self._count(messages) + length > self._model.size:
             return ""
         faithful = room.for_summary(settings, length)
-        request = Request(messages, faithful, self.prepared.is_raw())
-        _, finished = answer(self._model.backend, request)
+        _, finished = answer(self._model.backend, self._request(messages, faithful))
         return finished.text.strip()
 
     def _generate(self, settings: Settings) -> Generator[Seen, None, None]:
         messages = self.transcript.messages(self.system)
-        request = Request(messages, settings, self.prepared.is_raw(), self._logprobs)
+        request = replace(self._request(messages, settings), logprobs=self._logprobs)
         partial = _Partial()
         try:
             with closing(self._model.ask(request)) as events:
@@ -240,7 +242,7 @@ class Chat:
                         self._keep(partial, event.text, event.stop, event.usage)
                     if isinstance(event, Started):
                         drawn = Assignment("seed", event.seed, live("drawn"))
-                        self._last = Request(messages, settings.but(drawn), self.prepared.is_raw())
+                        self._last = self._request(messages, settings.but(drawn))
                     partial.see(event)
                     yield event
         finally:
