@@ -1,0 +1,1 @@
+"""Presets: files, how they add up, where every value comes from, their tests."""

@@ -1,6 +1,6 @@
 """For scripts: one object at the end, or one event a line.
 
-The objects are described in the README; keys keep their order. Numbers that JSON
+The objects are described in docs/pipelines.md; keys keep their order. Numbers that JSON
 cannot write (a token that is impossible has the log probability -inf) become null.
 """
 

@@ -2,7 +2,7 @@
 
     python tools/bench/bench.py --llama-bin DIR --llm PROGRAM
 
-Prints the README's table. Every round runs both sides one after the other, so that a
+Prints the table of docs/speed.md. Every round runs both sides one after the other, so that a
 machine that slows down slows both; the ratio is the median of the rounds' own ratios.
 README.md, beside this file, has the recipe.
 """
