@@ -350,7 +350,12 @@ def test_a_message_fits_if_there_is_room_for_one_token_more(
     [answer] = of_kind(program, "answer", "free")
     count = answer["usage"]["prompt_tokens"]
     done = chat(program, text, flags=(*flags, "--no-save", "--context", str(count)))
-    assert f"{count} tokens" in done.complaint(ExitCode.CONTEXT)
+    said = (
+        f"its prompt of {count} tokens and 1 for the answer are more than the {count} of"
+        if when_full == "refuse"
+        else f"the message has {count} tokens and the context holds {count} (/set context"
+    )
+    assert said in done.complaint(ExitCode.CONTEXT)
     fits = (*flags, "--session", "full", "--context", str(count + 1))
     done = chat(program, text, flags=fits)
     assert done.code == 0, done.stderr
