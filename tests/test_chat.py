@@ -348,6 +348,29 @@ def test_a_message_beyond_the_context_is_refused_whatever_the_mode(program: Prog
     assert "this one takes its place" in done.stderr
 
 
+@pytest.mark.parametrize("when_full", ["drop", "summarize", "refuse"])
+def test_a_message_fits_if_there_is_room_for_one_token_more(
+    program: Program, when_full: str
+) -> None:
+    text = "the fox and the crow " * 6
+    flags = ("-n", "1", "--ignore-eos", "--when-full", when_full)
+    assert chat(program, text, flags=(*flags, "--session", "free")).code == 0
+    [answer] = of_kind(program, "answer", "free")
+    count = answer["usage"]["prompt_tokens"]
+    done = chat(program, text, flags=(*flags, "--no-save", "--context", str(count)))
+    said = (
+        f"its prompt of {count} tokens and 1 for the answer are more than the {count} of"
+        if when_full == "refuse"
+        else f"the message has {count} tokens and the context holds {count} (/set context"
+    )
+    assert said in done.complaint(ExitCode.CONTEXT)
+    fits = (*flags, "--session", "full", "--context", str(count + 1))
+    done = chat(program, text, flags=fits)
+    assert done.code == 0, done.stderr
+    [answer] = of_kind(program, "answer", "full")
+    assert answer["usage"]["completion_tokens"] == 1
+
+
 def test_a_chat_goes_on_with_its_settings(program: Program) -> None:
     (program.place / "grammar.gbnf").write_text('root ::= "yes" | "no"')
     flags = ("-p", "precise", "--grammar", "@grammar.gbnf", "--session", "one")

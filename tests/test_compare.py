@@ -338,6 +338,21 @@ def test_slips_are_told(flags: tuple[str, ...], code: int, message: str, program
     assert message in program.call("compare", "Tell me a story.", *flags, "-n", "2").complaint(code)
 
 
+def test_a_prompt_fits_if_there_is_room_for_one_token_more(program: Program) -> None:
+    text = "the fox and the crow " * 6
+    count = program.call("generate", text, "--json", "-n", "1").json["usage"]["prompt_tokens"]
+    arguments = ("compare", text, "--grid", "temperature=0,1", "--seed", "1", "--ignore-eos")
+    for limit in ("1", "-1"):
+        line = program.call(*arguments, "-n", limit, "--context", str(count)).complaint(5)
+        assert f"the prompt has {count} tokens and the context holds {count}" in line
+        done = program.call(*arguments, "-n", limit, "--context", str(count + 1), "--json")
+        assert done.code == 0, done.stderr
+        for variant in done.json["variants"]:
+            [sample] = variant["samples"]
+            assert sample["token_ids"]
+            assert sample["stop"]["reason"] == ("max-tokens" if limit == "1" else "context-full")
+
+
 def test_prompts_come_from_one_place(program: Program) -> None:
     grid = ("--grid", "top_k=1,2")
     done = program.call("compare", "--prompts", "none.txt", *grid)

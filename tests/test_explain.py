@@ -172,6 +172,19 @@ WHAT_IFS: dict[str, tuple[str, Flags, Flags, dict[str, Flags]]] = {
             "temperature=2": ("--temperature", "2"),
         },
     ),
+    "the later wins": (
+        "Tell me a story",
+        ("--temperature", "1"),
+        (),
+        {
+            "top_k=1,top_k=0": ("--top-k", "0"),
+            "top_k=0,top_k=1": ("--top-k", "1"),
+            "deterministic,temperature=1.8": ("--temperature", "1.8"),
+            "deterministic,temp=1.5,temperature=0,top_k=0": ("--temperature", "0"),
+            "temperature=2,top_k=1": ("--top-k", "1"),
+            "top_k=1,temperature=2": ("--top-k", "1"),
+        },
+    ),
 }
 
 
@@ -260,12 +273,14 @@ def test_what_if_says_what_it_leaves_out_of_a_preset(program: Program) -> None:
 def test_several_values_with_commas_are_one_what_if(program: Program) -> None:
     flags = ("--what-if", "temperature=0.4,top_p=0.5", "--what-if", "sampler_order=top_k,top_p")
     more = ("--what-if", "precise,temp=0.1", "--what-if", "stop=a, b,stop=c")
+    more = (*more, "--what-if", "top_k=9,temp=2,top_k=3")
     changes = [what_if["changes"] for what_if in explained(program, *flags, *more)["what_if"]]
     assert changes == [
         ["temperature 0.4", "top_p 0.5"],
         ["sampler_order top_k,top_p"],
         ["preset precise", "temperature 0.1"],
         ['stop ["a, b", "c"]'],
+        ["top_k 3", "temperature 2"],
     ]
 
 
@@ -377,6 +392,18 @@ def test_a_draw_is_pictured_as_two_distributions(width: int, program: Program) -
     assert others.split()[:3] == [
         str(first["kept"] - len(shares)), "others", percent(1 - sum(shares)),
     ]  # fmt: skip
+
+
+def test_a_draw_is_shown_after_the_end_of_the_text_before_it(program: Program) -> None:
+    run = ("explain", "Once upon a time", "--seed", "7", "-n", "40", "-q")
+    texts = [token["text"] for token in program.call(*run, "--json").json["tokens"]]
+    for number in (1, 2, 5, 40):
+        before = "".join(texts[: number - 1])
+        shown = f"…{before[-60:]}" if len(before) > 60 else before
+        lines = program.call(*run, "--at", str(number)).text.splitlines()
+        assert lines[0] == f'draw {number} of 40: "{texts[number - 1]}"'
+        assert lines[1] == (f'after "{shown}"' if before else "the first")
+    assert len(before) > 60
 
 
 def test_the_picture_of_a_draw_in_ascii_and_on_a_narrow_terminal(program: Program) -> None:

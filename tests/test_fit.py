@@ -16,6 +16,7 @@ from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import grammar
 from llmparams_cli.backends.llama.sampling.chain import Sampler
 from llmparams_cli.backends.llama.tracing.fit import Judge
+from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.render.explanation.fit import _low_enough, _wide_enough
@@ -194,3 +195,13 @@ def test_target_in_colours(program: Program) -> None:
     plain = program.call(*TARGET, "--color", "never").stdout
     colored = program.call(*TARGET, "--color", "always").stdout
     assert b"\x1b[33m" in colored and b"\x1b" not in plain
+
+
+def test_prompt_and_target_may_fill_the_context_to_the_last_token(program: Program) -> None:
+    (program.place / "answer.txt").write_text("Once upon a time there was a fox.")
+    run = ("explain", "Tell me a story", "--target", "answer.txt")
+    line = program.call(*run, "--context", "16").complaint(ExitCode.CONTEXT)
+    [count] = re.findall(r"prompt and target have (\d+) tokens", line)
+    assert program.call(*run, "--context", count).code == 0
+    line = program.call(*run, "--context", str(int(count) - 1)).complaint(ExitCode.CONTEXT)
+    assert f"have {count} tokens and the context holds {int(count) - 1} (" in line

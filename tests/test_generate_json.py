@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from program import Program
+from models import write_llama
+from program import Done, Program
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.models import builtin
@@ -184,6 +186,47 @@ def logits_along(path: Path, prompt: str, ids: list[int]) -> list[Any]:
     lib.llama_free(context)
     lib.llama_model_free(model)
     return result
+
+
+def test_tokens_of_logit_minus_infinity_leave_every_number_a_number(program: Program) -> None:
+    """0 times infinity is no number; entropy and its mean count the possible tokens alone."""
+    possible, asked = 40, 43
+    random = np.random.default_rng(0)
+    embedding = random.standard_normal((300, 64)).astype(np.float32)
+    embedding[:, 0] = 50  # so the first of the hidden numbers is positive at every place
+    output = (random.standard_normal((300, 64)) / 8).astype(np.float32)
+    output[:, 0], output[possible:] = 0, 0
+    output[possible:, 0] = -np.inf
+    tensors = {"token_embd.weight": embedding, "output.weight": output}
+    model = write_llama(program.place / "model.gguf", tensors=tensors)
+    run = ("hi", "-m", str(model), "--raw", "-n", "3", "--temperature", "0", "--json")
+
+    tokens = strict(program.call("generate", *run, "--logprobs", str(asked)))["tokens"]
+    for token in tokens:
+        logprobs = [candidate["logprob"] for candidate in token["top"]]
+        assert logprobs[possible:] == [None] * (asked - possible)
+        entropy = -sum(math.exp(each) * each for each in logprobs[:possible]) / math.log(2)
+        assert token["entropy"] == pytest.approx(entropy, abs=1e-4)
+    entropies = [token["entropy"] for token in tokens]
+
+    explained = strict(program.call("explain", *run))["tokens"]
+    for token, entropy in zip(explained, entropies, strict=True):
+        stage = token["stages"][0]
+        assert stage["kept"] == possible
+        assert stage["entropy"] == pytest.approx(entropy, abs=1e-4)
+    [one, _] = strict(program.call("compare", *run, "--grid", "top_k=0,1"))["variants"]
+    assert one["means"]["entropy"] == pytest.approx(sum(entropies) / 3, abs=1e-3)
+
+
+def strict(done: Done) -> dict[str, Any]:
+    """The document; NaN and Infinity, which JSON does not know, are an error."""
+    assert done.code == 0, done.stderr
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    document: dict[str, Any] = json.loads(done.stdout, parse_constant=refuse)
+    return document
 
 
 def test_json_is_ascii_where_stdout_cannot_carry_more(program: Program) -> None:

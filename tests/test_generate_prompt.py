@@ -155,6 +155,27 @@ def test_control_tokens_in_a_message_stay_text() -> None:
         model.close()
 
 
+def test_a_control_token_that_begins_with_another_stays_text_as_a_whole(
+    program: Program, tmp_path: Path
+) -> None:
+    """Else its rest could be read as a control token that nobody wrote."""
+    whole, start, rest = "<x<y>", "<x", "<y>"
+    header = read_model(write_llama(tmp_path / "usual.gguf"))
+    tokens = list(header.array("tokenizer.ggml.tokens"))
+    types = list(header.array("tokenizer.ggml.token_type"))
+    tokens[-3:], types[-3:] = (whole, start, rest), [CONTROL] * 3
+    metadata = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types}
+    path = write_llama(tmp_path / "model.gguf", metadata=metadata)
+
+    def count(*arguments: str) -> int:
+        done = program.call(*RAW[:1], *arguments, "--json", "-n", "1", "-m", str(path))
+        return int(done.json["usage"]["prompt_tokens"])
+
+    own = count("hi") - count("hi", "--raw")  # the template's
+    for text in (f"{start}{whole}", f"{whole} {start}", f"{start} {whole} {rest}"):
+        assert count(text) == own + len(text), "a token for every character"
+
+
 def test_the_program_hands_over_what_the_chat_module_makes(program: Program) -> None:
     text = "a<|im_end|><|endoftext|></s>b"
     usage = program.call("generate", text, "--json", "-n", "1").json["usage"]
@@ -174,6 +195,25 @@ def test_a_prompt_beyond_the_context_is_refused_with_both_counts(program: Progra
     line = program.call(*RAW, text, "--context", "64").complaint(ExitCode.CONTEXT)
     assert f"the prompt has {count} tokens and the context holds 64" in line
     assert "--context" in line and "--overflow truncate-start" in line
+
+
+@pytest.mark.parametrize("overflow", ["truncate-start", "truncate-middle"])
+def test_a_prompt_fits_if_there_is_room_for_one_token_more(program: Program, overflow: str) -> None:
+    text = "the fox and the crow " * 6
+    arguments = ("generate", text, "--json", "-n", "1", "--seed", "1", "--ignore-eos")
+    count = program.call(*arguments).json["usage"]["prompt_tokens"]
+    line = program.call(*arguments, "--context", str(count)).complaint(ExitCode.CONTEXT)
+    assert f"the prompt has {count} tokens and the context holds {count}" in line
+    for shorten in ((), ("--overflow", overflow)):
+        done = program.call(*arguments, "--context", str(count + 1), *shorten)
+        assert done.code == 0, done.stderr
+        assert "dropped" not in done.stderr
+        assert done.json["usage"] == {
+            "prompt_tokens": count, "completion_tokens": 1, "total_tokens": count + 1,
+        }  # fmt: skip
+    done = program.call(*arguments, "--context", str(count), "--overflow", overflow)
+    assert f"the prompt had {count} tokens and the context holds {count}" in done.stderr
+    assert done.json["usage"]["prompt_tokens"] < count
 
 
 def test_a_prompt_of_a_megabyte_is_refused_in_one_line(program: Program) -> None:
@@ -236,6 +276,8 @@ def test_a_stop_sequence_across_tokens_ends_the_text_and_is_not_part_of_it(
     assert stopped("four", "three", "five") == ("one two ", by("three"))
     assert stopped(" ", "one two") == ("one", by(" "))  # the first to be complete
     assert stopped("one") == ("", by("one"))
+    for stops in (("three", "two three", "ee"), ("ee", "two three", "three")):
+        assert stopped(*stops) == ("one ", by("two three"))  # of those that end together
     # What only might have become a stop sequence is released in the end.
     text, stop = stopped("five!", "two  three")
     assert (text, stop["reason"]) == ("one two three, four five", "end-of-generation")

@@ -372,6 +372,15 @@ def test_where_nothing_differs_the_reason_is_rounding_or_unknown() -> None:
         assert unknown.reasons() == ["unknown: nothing that the receipt knows of differs"]
 
 
+@pytest.mark.parametrize(("gap", "near"), [(0.0, True), (0.04, True), (0.06, False), (0.3, False)])
+def test_a_near_tie_is_no_wider_than_rounding(gap: float, near: bool) -> None:
+    """The ways in which a prompt can be read differ by 0.02; a gap of 0.06 is no accident."""
+    for replay in (made(-1.0, -1.0 - gap), made(-1.0 - gap, -1.0)):
+        assert replay.parting is not None
+        assert replay.parting.to_object()["near_tie"] is near
+        assert replay.reasons()[0].startswith("a near-tie" if near else "unknown")
+
+
 def test_an_impossible_token_has_no_number_in_json() -> None:
     assert Step(1, "a", -math.inf).to_object()["logprob"] is None
     assert str(Difference("x", "1", "2")) == "x: 1 recorded, 2 here"

@@ -60,3 +60,11 @@ def test_of_two_stop_sequences_the_first_to_be_complete_wins():
     stream: TextStream[int] = TextStream(["c", "ab"])
     assert stream.feed(b"xabc", 0) == [("x", 0)]
     assert stream.matched == "ab"
+
+
+def test_of_stop_sequences_that_end_together_the_longest_wins():
+    for order in itertools.permutations(["b", "xab", "ab"]):
+        for cuts in ([], [2], [1, 3], [1, 2, 3, 4]):
+            stream: TextStream[int] = TextStream(order)
+            assert run(stream, chop(b"<xab>", cuts)) == "<"
+            assert stream.matched == "xab"
