@@ -10,11 +10,13 @@ from typing import Any
 
 from llmparams_cli.params.settings import Origin, Settings
 from llmparams_cli.protocol import Finished, Request, Started, Stop
+from llmparams_cli.records import origins
 from llmparams_cli.records.identity import Identity
 from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import escape_json
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)  # they differ in origins, see there
 
 # What a checksum tells the changes of, beside the parameters.
 CHECKED = (
@@ -59,7 +61,7 @@ def make(
         "messages": [{"role": m.role, "content": m.content} for m in request.messages],
         "raw": request.raw,
         "overflow": request.overflow,
-        "parameters": parameters(request.settings, str),
+        "parameters": parameters(request.settings, origins.to_object),
         **{key: result[key] for key in ("seed", "prompt")},
         "prompt_ids": list(started.tokens),
         "answer_ids": [token.id for token in finished.tokens],

@@ -13,6 +13,7 @@ from llmparams_cli.jobs.chat.choices import Choices
 from llmparams_cli.jobs.chat.entries import Dropped, configured
 from llmparams_cli.jobs.chat.journal import Journal
 from llmparams_cli.jobs.chat.talk import Chat
+from llmparams_cli.params.settings import DEFAULT
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import Finished, Piece, Started, StopReason
 from llmparams_cli.render.chat import ChatView
@@ -166,7 +167,7 @@ def _say_what_changed(here: Dialogue) -> None:
         here.view.remark(f"model: was {before.model}, is {now.model}")
     for name in sorted({*before.settings, *now.settings}):
         (old, _), (new, origin) = (
-            entry.settings.get(name, (PARAMS[name].default if name in PARAMS else None, "default"))
+            entry.settings.get(name, (PARAMS[name].default if name in PARAMS else None, DEFAULT))
             for entry in (before, now)
         )
         if old != new:
