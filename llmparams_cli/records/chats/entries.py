@@ -24,12 +24,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from llmparams_cli import __version__
-from llmparams_cli.jobs.chat.choices import WHEN_FULL, Choices
 from llmparams_cli.params.settings import Assignment, Origin, Settings
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.protocol import Stop, StopReason, Usage
 from llmparams_cli.records import origins
+from llmparams_cli.records.chats.choices import WHEN_FULL, Choices
 from llmparams_cli.text.safe import escape_json
 
 FORMAT = 2
