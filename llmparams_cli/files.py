@@ -15,11 +15,13 @@ def write_whole(
     private: bool = False,
     replace: bool = True,
     parents: bool = False,
+    durable: bool = True,
 ) -> None:
     """Write a file, a text as UTF-8, beside its place, then move it there.
 
     `private` keeps it from other users. Without `replace`, FileExistsError is raised for
-    a file that is there already. With `parents`, directories above are made.
+    a file that is there already. With `parents`, directories above are made. What need not
+    be `durable` may be lost or empty after a power cut, and is written much faster.
     """
     path = Path(os.path.realpath(path))  # what a link points to is written, not the link
     if parents:
@@ -28,8 +30,9 @@ def write_whole(
     try:
         with open(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(name, _mode(path, private))
         if replace:
             os.replace(name, path)

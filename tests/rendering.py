@@ -44,7 +44,8 @@ def by_flag(name: str, value: object) -> Assignment:
 
 
 def by_preset(name: str, value: object, place: str) -> Assignment:
-    return Assignment(name, value, Origin(Source.PRESET, place))
+    file, _, line = place.rpartition(":")
+    return Assignment(name, value, Origin(Source.PRESET, Path(file).stem, file, int(line)))
 
 
 def token(text: str, probability: float, entropy: float = 1.0) -> Token:

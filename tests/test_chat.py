@@ -388,6 +388,16 @@ def test_a_chat_goes_on_with_its_settings(program: Program) -> None:
     assert "0.3 (flag" in chat(program, "/params temperature", flags=("--continue",)).text
 
 
+def test_a_chat_that_is_not_kept_can_be_saved_though_none_was_before(program: Program) -> None:
+    flags = (*SHORT, "--no-save")
+    done = chat(program, "hi", "/save first", "And now?", flags=flags)
+    assert done.code == 0, done.stderr
+    assert kinds(program, "first") == ["chat", "message", "answer", "message", "answer"]
+    done = chat(program, "hi", "/save first", flags=flags)
+    assert "there is a chat 'first' already" in done.stderr
+    assert len(entries(program, "first")) == 5
+
+
 def test_what_a_preset_says_now_counts_and_is_told(program: Program) -> None:
     (program.place / "mine.yaml").write_text("parameters: {top_k: 5}\n")
     chat(program, "hi", flags=("-p", "mine.yaml", "-n", "3"))

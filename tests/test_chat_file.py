@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.chat.choices import Choices
-from llmparams_cli.jobs.chat.entries import (
+from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
+from llmparams_cli.presets.document import Placed
+from llmparams_cli.protocol import Stop, StopReason, Usage
+from llmparams_cli.records.chats.choices import Choices
+from llmparams_cli.records.chats.entries import (
     Answered,
     Cleared,
     Configured,
@@ -25,11 +29,9 @@ from llmparams_cli.jobs.chat.entries import (
     decode,
     encode,
 )
-from llmparams_cli.jobs.chat.journal import Journal, parse
-from llmparams_cli.jobs.chat.transcript import Transcript
-from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
-from llmparams_cli.presets.document import Placed
-from llmparams_cli.protocol import Stop, StopReason, Usage
+from llmparams_cli.records.chats.journal import ChatJournal, parse
+from llmparams_cli.records.chats.transcript import Transcript
+from llmparams_cli.records.journal import whole_lines
 
 LIVE = Origin(Source.CHAT, "/set")
 VALUES = (
@@ -71,6 +73,10 @@ def lines(entries: list[Entry]) -> bytes:
     return b"".join(encode(entry, first=place == 0) for place, entry in enumerate(entries))
 
 
+def parsed(data: bytes) -> tuple[list[Entry], Transcript]:
+    return parse(whole_lines(io.BytesIO(data)), "chat.jsonl")
+
+
 @settings(deadline=None)
 @given(entry_of_any_kind)
 def test_every_entry_is_read_as_it_was_written(entry: Entry) -> None:
@@ -100,15 +106,14 @@ def test_any_beginning_of_a_file_gives_all_whole_lines(
 ) -> None:
     whole = lines(entries)
     cut = data.draw(st.integers(0, len(whole)))
-    content = parse(whole[:cut], "chat.jsonl")
+    found, transcript = parsed(whole[:cut])
     count = whole[:cut].count(b"\n")
     expected = Transcript()
     for entry in entries[:count]:
         expected.apply(entry)
-    assert content.transcript.turns == expected.turns
-    assert content.transcript.summary == expected.summary
-    assert len(content.entries) == count
-    assert content.torn == cut - whole[:cut].rfind(b"\n") - 1
+    assert transcript.turns == expected.turns
+    assert transcript.summary == expected.summary
+    assert len(found) == count
 
 
 @settings(deadline=None)
@@ -116,7 +121,7 @@ def test_any_beginning_of_a_file_gives_all_whole_lines(
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     whole = lines([HEADER]) + data
     try:
-        parse(whole, "chat.jsonl")
+        parsed(whole)
     except UsageError as error:
         assert error.message.startswith("chat.jsonl:")
 
@@ -166,7 +171,7 @@ def test_a_damaged_value_anywhere_is_refused_or_harmless(data: st.DataObject) ->
 )
 def test_a_wrong_line_is_named(line: bytes, part: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse(lines([HEADER]) + line + b"\n", "chat.jsonl")
+        parsed(lines([HEADER]) + line + b"\n")
     assert caught.value.message.startswith("chat.jsonl:2: ")
     assert part in caught.value.message
 
@@ -175,48 +180,48 @@ def test_a_wrong_line_is_named(line: bytes, part: str) -> None:
     ("line", "part"),
     [
         ('{"kind": "message", "text": "x"}', "no chat"),
-        ('{"kind": "chat", "format": 2}', "format is 2"),
+        ('{"kind": "chat", "format": 3}', "format is 3, and this version reads 1 and 2"),
         ('{"kind": "chat"}', "'format'"),
     ],
 )
 def test_a_file_of_something_else_is_refused(line: str, part: str) -> None:
     with pytest.raises(UsageError, match=r"^chat\.jsonl:1: ") as caught:
-        parse(line.encode() + b"\n", "chat.jsonl")
+        parsed(line.encode() + b"\n")
     assert part in caught.value.message
 
 
 def test_a_torn_line_is_cut_off_and_the_chat_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "chats" / "one.jsonl"
-    journal = Journal(path)
+    journal = ChatJournal(path)
     journal.record(HEADER)
     journal.record(Said("hi", "hi"))
     journal.close()
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"kind": "answ')
-    journal = Journal(path)
+    journal = ChatJournal(path)
     assert journal.torn == 14
     journal.record(Answered("yes", Stop(StopReason.MAX_TOKENS, ""), 1, Usage(1, 1)))
     journal.close()
     assert path.read_bytes().startswith(whole)
-    assert parse(path.read_bytes(), "one").transcript.turns[0].answer is not None
+    assert parsed(path.read_bytes())[1].turns[0].answer is not None
 
 
 def test_a_chat_is_locked_while_it_is_open(tmp_path: Path) -> None:
     path = tmp_path / "one.jsonl"
-    journal = Journal(path)
+    journal = ChatJournal(path)
     journal.record(HEADER)
     with pytest.raises(UsageError, match="open in another program"):
-        Journal(path)
+        ChatJournal(path)
     journal.move(tmp_path / "two.jsonl")
     with pytest.raises(UsageError, match="open in another program"):
-        Journal(tmp_path / "two.jsonl")
+        ChatJournal(tmp_path / "two.jsonl")
     journal.close()
-    Journal(tmp_path / "two.jsonl").close()
+    ChatJournal(tmp_path / "two.jsonl").close()
     assert [file.name for file in tmp_path.iterdir()] == ["two.jsonl"]
 
 
 def test_the_models_view_is_what_was_not_dropped(tmp_path: Path) -> None:
-    journal = Journal(None)
+    journal = ChatJournal(None)
     answer = Answered("a", Stop(StopReason.END_OF_GENERATION, ""), 1, Usage(1, 1))
     for entry in (HEADER, Said("1", "one"), answer, Said("2", "two"), Dropped(1, "One was said.")):
         journal.record(entry)

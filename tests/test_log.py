@@ -42,6 +42,35 @@ def test_the_newest_run_is_the_first_line(filled: Program) -> None:
     assert {line[4] for line in lines} == {"max-tokens"}
 
 
+def test_a_preset_inside_llmparams_yaml_goes_by_its_own_name(program: Program) -> None:
+    (program.place / "llmparams.yaml").write_text(
+        "parameters: {top_p: 0.9}\n"
+        "presets:\n"
+        "  quiet.one:\n"
+        "    extends: [precise, ./mine/loud.yaml]\n"
+        "    parameters:\n"
+        "      min_p: 0.07\n"
+    )
+    (program.place / "mine").mkdir()
+    (program.place / "mine" / "loud.yaml").write_text("parameters:\n  top_k: 19\n")
+    assert program.call(*GENERATE, "Hello", "--preset", "quiet.one").code == 0
+    [run] = program.call("log", "--json").json
+    assert run["presets"] == ["precise", "loud", "quiet.one"]
+    assert program.call("log").text.split("\t")[3] == "precise,loud,quiet.one"
+    text = program.call("log", "show", "last").text
+    assert "set      min_p 0.07 (preset llmparams.yaml:6)\n" in text
+    assert "set      top_k 19 (preset mine/loud.yaml:2)\n" in text
+    origins = program.call("log", "show", "--json").json["parameters"]
+    assert origins["min_p"]["origin"] == {
+        "source": "preset",
+        "name": "quiet.one",
+        "file": "llmparams.yaml",
+        "line": 6,
+    }
+    overrode = [below["origin"] for below in origins["top_p"]["overrode"]]
+    assert {"source": "project", "file": "llmparams.yaml", "line": 1} in overrode
+
+
 def test_json_has_the_whole_texts(filled: Program) -> None:
     runs = filled.call("log", "--json", "-n", "2").json
     assert len(runs) == 2

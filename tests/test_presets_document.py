@@ -51,7 +51,7 @@ def test_everything_a_file_may_say_is_read(read: Any, tmp_path: Path) -> None:
         "  stop: ['.', no]\n"
         "  logit_bias: {42: -1, ' the': false}\n"
     )
-    origin = Origin(Source.PRESET, "p.yaml:4")
+    origin = Origin(Source.PRESET, "p", "p.yaml", 4)
     assert document.description == "for tests"
     assert [name.text for name in document.extends] == ["balanced", "./other.yaml"]
     assert document.model.text == str(tmp_path / "tiny.gguf")

@@ -54,7 +54,7 @@ def test_it_holds_all_that_the_json_says_and_what_a_replay_needs(program: Progra
     arguments = ("--system", "Be brief.", "--json", "--temperature", "0.9")
     result = program.call(*RUN, *arguments, "--receipt", "run.json").json
     receipt = load(program.place / "run.json")
-    for key in ("text", "stop", "usage", "timing", "seed", "parameters", "prompt"):
+    for key in ("text", "stop", "usage", "timing", "seed", "prompt"):
         assert receipt[key] == result[key], key
     assert receipt["model"].items() >= result["model"].items()
     assert receipt["model"]["sha256"] == hashlib.sha256(builtin.PATH.read_bytes()).hexdigest()
@@ -63,7 +63,7 @@ def test_it_holds_all_that_the_json_says_and_what_a_replay_needs(program: Progra
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Tell me a story"},
     ]
-    assert receipt["receipt_format"] == 1
+    assert receipt["receipt_format"] == 2
     assert receipt["program"] == __version__
     assert receipt["library"]["llama-cpp-python"] == "0.3.36"
     assert receipt["device"]["threads"] == 1
@@ -77,6 +77,12 @@ def test_it_holds_all_that_the_json_says_and_what_a_replay_needs(program: Progra
     assert len(receipt["answer_ids"]) == result["usage"]["completion_tokens"]
     assert "".join(receipt["answer_texts"]) == result["text"]
     assert receipt["parameters"].keys() == PARAMS.keys()
+    for name, said in result["parameters"].items():
+        assert receipt["parameters"][name]["value"] == said["value"], name
+    assert receipt["parameters"]["temperature"]["origin"] == {
+        "source": "flag",
+        "name": "--temperature",
+    }
 
 
 def test_log_probabilities_are_kept_only_where_they_were_computed(program: Program) -> None:
@@ -128,7 +134,7 @@ def test_a_receipt_replaces_a_file_whole_and_follows_a_link(program: Program) ->
     (program.place / "run.json").symlink_to("real.json")
     receipt_of(program)
     assert (program.place / "run.json").is_symlink()
-    assert load(program.place / "real.json")["receipt_format"] == 1
+    assert load(program.place / "real.json")["receipt_format"] == 2
     assert not list(program.place.glob(".*"))
 
 
@@ -319,7 +325,7 @@ def test_a_killed_process_leaves_no_half_of_a_receipt(program: Program) -> None:
         program.shell(f"llmparams generate hi -n 3 & sleep {delay}; kill -9 $!; wait $! || true")
     for path in logged(program):
         if not path.name.startswith("."):
-            assert load(path)["receipt_format"] == 1
+            assert load(path)["receipt_format"] == 2
 
 
 # --- reading what anybody may have written
@@ -347,7 +353,7 @@ def broken(sample: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 WRONG = {
     "receipt_format=...": "receipt_format is missing",
-    "receipt_format=2": "another version",
+    "receipt_format=3": "3 is none of the formats that this version reads: 1 and 2",
     'receipt_format="1"': "is not a whole number",
     "messages=[]": "messages: there is none",
     "messages=5": "5 is not a list",
@@ -359,6 +365,13 @@ WRONG = {
     'parameters.temperature.value="hot"': "parameters.temperature.value: 'hot' is not a number",
     "parameters.temperature=5": "5 is not an object",
     'parameters.top_k.origin="moon"': 'parameters.top_k.origin: "moon" is not one of',
+    'parameters.top_k.origin={"source": "moon"}': 'parameters.top_k.origin: "moon" is not one of',
+    "parameters.top_k.origin=7": "parameters.top_k.origin: 7 is not an object",
+    "parameters.top_k.origin={}": "parameters.top_k.origin: null is not one of default",
+    'parameters.top_k.origin={"source": "preset", "line": -4}': "-4 is not the number of a line",
+    'parameters.top_k.origin={"source": "preset", "line": true}': "true is not the number of a",
+    'parameters.top_k.origin={"source": "preset", "file": ["a"]}': 'file: ["a"] is not text',
+    'parameters.top_k.origin={"source": "flag", "name": "\\ud800"}': "is not Unicode text",
     'parameters.temprature={"value": 1, "origin": "default"}': "did you mean temperature?",
     "answer_ids=[1, -1]": "answer_ids[1]: -1 is out of range",
     "answer_ids=[1.5]": "answer_ids[0]: 1.5 is not a whole number",

@@ -13,6 +13,7 @@ from llmparams_cli.formats import order
 from llmparams_cli.formats.common import REPETITION, Entries, does_nothing, elsewhere
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
+from llmparams_cli.params.seeds import DRAW_ONE
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.metadata import STAGE_LETTERS
 from llmparams_cli.presets.nodes import Node
@@ -68,7 +69,7 @@ def _option(draft: Draft, key: str, node: Node) -> None:
         text = "0"
     elif name == "gpu_layers" and text in ("-1", "-2"):
         text = "auto" if text == "-1" else "all"
-    elif (name, text) in (("seed", str(2**32 - 1)), ("max_tokens", "-2")):
+    elif (name, text) in (("seed", str(DRAW_ONE)), ("max_tokens", "-2")):
         text = "-1"
     elif name in ("mlock", "ignore_eos"):
         text = WORDS.get(text, text)

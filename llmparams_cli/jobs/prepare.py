@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from llmparams_cli.env import Environment
-from llmparams_cli.jobs.prompt import conversation
 from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
@@ -16,6 +15,7 @@ from llmparams_cli.presets.document import Placed, text_of
 from llmparams_cli.presets.metadata import from_gguf
 from llmparams_cli.presets.prompt_template import PromptTemplate, from_preset
 from llmparams_cli.protocol import Message, Request
+from llmparams_cli.templates.conversation import conversation
 
 Found = TypeVar("Found", bound=ResolvedModel | None)
 

@@ -10,13 +10,13 @@ from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.prepare import settle
-from llmparams_cli.jobs.prompt import conversation
 from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.presets.cascade import Gathered
 from llmparams_cli.presets.catalog import alone
 from llmparams_cli.presets.document import text_of
 from llmparams_cli.protocol import Message, PresetDiff, Request
+from llmparams_cli.templates.conversation import conversation
 from llmparams_cli.trace import Divergence
 
 ALONG = Origin(Source.DEFAULT, "a comparison")

@@ -1,6 +1,4 @@
-"""The prompt: from the argument, a file and standard input, in this order; and with its system
-text, as the model gets it.
-"""
+"""The prompt: from the argument, a file and standard input, in this order."""
 
 from __future__ import annotations
 
@@ -9,7 +7,6 @@ from collections.abc import Callable
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.presets.files import resolve
-from llmparams_cli.protocol import Message
 
 STDIN = "-"
 
@@ -45,11 +42,6 @@ def read_target(env: Environment, file: str) -> str:
     if not text:
         raise UsageError(f"--target {file} is empty", "give a text file")
     return text
-
-
-def conversation(system: str, *turns: Message) -> tuple[Message, ...]:
-    """What a model gets to read: the system text, if there is one, and the turns."""
-    return (Message("system", system), *turns) if system else turns
 
 
 def _read(place: str, read: Callable[[], bytes]) -> str:

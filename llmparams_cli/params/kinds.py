@@ -33,6 +33,10 @@ class Kind:
         """Accept a value from YAML or JSON in its canonical form."""
         raise NotImplementedError
 
+    def to_json(self, value: Any) -> Any:
+        """The value as JSON and YAML can say it; `check` reads it back."""
+        return value
+
     def show(self, value: Any) -> str:
         """Write the value for people, in one text."""
         return str(value)
@@ -353,6 +357,9 @@ class Biases(Kind):
             return float(Number(low=-100, high=100).check(bias))
         except ValueError as error:
             raise ValueError(f"token {token!r}: {error}") from error
+
+    def to_json(self, value: Any) -> Any:
+        return {token: False if bias == -math.inf else bias for token, bias in value.items()}
 
     def show(self, value: Any) -> str:
         return ",".join(self.arguments(value))

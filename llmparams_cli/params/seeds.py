@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from llmparams_cli.params.settings import Settings
+if TYPE_CHECKING:
+    from llmparams_cli.params.settings import Settings
 
 DRAW_ONE = 2**32 - 1
 MAX_SEED = DRAW_ONE - 1

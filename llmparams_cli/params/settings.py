@@ -26,10 +26,21 @@ class Source(str, Enum):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was written: `place` is a flag, a variable, a key or path:line."""
+    """Where a value was written.
+
+    `name` is the preset's; outside files that of a flag, a variable, a key of the model's
+    metadata or a command of the chat. `file` is the path as messages show it.
+    """
 
     source: Source
-    place: str = ""
+    name: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        """For people: file:line, or the name."""
+        return f"{self.file}:{self.line}" if self.file else self.name
 
     def __str__(self) -> str:
         return f"{self.source.value} {self.place}".rstrip()

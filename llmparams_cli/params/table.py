@@ -20,6 +20,7 @@ from llmparams_cli.params.kinds import (
     Texts,
     Words,
 )
+from llmparams_cli.params.seeds import MAX_SEED
 from llmparams_cli.params.spec import Elsewhere, Group, Param, Scope
 
 # llama.cpp's default order. Mirostat and adaptive-p are no stages: they draw the token.
@@ -38,7 +39,6 @@ SAMPLER_STAGES = (
 
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
-MAX_SEED = 2**32 - 2  # 2**32 - 1 is llama.cpp's sign for 'draw one'
 MAX_THREADS = 512  # ggml aborts above
 
 # What each heading of the taxonomy stands for.

@@ -105,8 +105,8 @@ def examine(
     path: Path, source: Source, directory: Path, entry: str = ""
 ) -> tuple[Document, list[Problem]]:
     """Read a file; return what is good of it and all its problems, from top to bottom."""
-    reader = _Reader(path, source, directory)
-    document = reader.document(entry)
+    reader = _Reader(path, source, directory, entry)
+    document = reader.document()
     return document, sorted(reader.problems, key=lambda problem: problem.mark or Mark(0, 0))
 
 
@@ -121,15 +121,16 @@ def entries(path: Path) -> list[str]:
 
 
 class _Reader:
-    def __init__(self, path: Path, source: Source, directory: Path) -> None:
+    def __init__(self, path: Path, source: Source, directory: Path, entry: str) -> None:
         self.path = path
         self.source = source
         self.place = shown(path, directory)
+        self.entry = entry
         self.problems: list[Problem] = []
 
-    def document(self, entry: str = "") -> Document:
+    def document(self) -> Document:
         root = self._root()
-        keys = self._entry(root, entry) if entry else self._keys(root)
+        keys = self._entry(root, self.entry) if self.entry else self._keys(root)
         return self._document(keys)
 
     def _document(self, entries: dict[str, Node]) -> Document:
@@ -269,7 +270,8 @@ class _Reader:
         return Assignment(name, value, self._origin(node))
 
     def _origin(self, node: Node) -> Origin:
-        return Origin(self.source, f"{self.place}:{node.mark.line}")
+        preset = (self.entry or self.path.stem) if self.source is Source.PRESET else ""
+        return Origin(self.source, preset, self.place, node.mark.line)
 
     def _problem(self, mark: Mark | None, reason: str, hint: str = "") -> None:
         self.problems.append(Problem(mark, brief(reason), hint))

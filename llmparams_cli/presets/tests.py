@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.params.seeds import MAX_SEED
 from llmparams_cli.presets.files import resolve
 from llmparams_cli.presets.nodes import Mark, Node, Report
 from llmparams_cli.presets.prompt_template import text_of
@@ -168,8 +169,8 @@ def _count(value: Any) -> int:
 def _seeds(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list):
         return tuple(range(1, _count(value) + 1))
-    if not value or not all(isinstance(s, int) and 0 <= s < 2**32 - 1 for s in value):
-        raise _Wrong("a list of seeds has whole numbers from 0 to 4294967294")
+    if not value or not all(isinstance(s, int) and 0 <= s <= MAX_SEED for s in value):
+        raise _Wrong(f"a list of seeds has whole numbers from 0 to {MAX_SEED}")
     return tuple(value)
 
 
@@ -220,7 +221,7 @@ def _first(value: Any) -> Interval:
 TEXT = {"type": "string"}
 TEXTS = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 COUNT = {"type": "integer", "minimum": 1, "maximum": MAX_SEEDS}
-SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 2}
+SEED = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
 BOUNDS = {"min": {"type": "number"}, "max": {"type": "number"}}
 STOP = {"enum": [reason.value for reason in StopReason]}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,15 +33,19 @@ def to_yaml(preset: Preset, schema: str = "") -> str:
     return "\n".join([*_lines(preset, schema), ""])
 
 
-def plain(value: Any) -> Any:
-    """A value as files write it: a bias of -inf, which forbids, is false."""
+def plain(name: str, value: Any) -> Any:
+    """A parameter's value as files write it: whole numbers have no point."""
+    return _without_point(PARAMS[name].kind.to_json(value))
+
+
+def _without_point(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: _without_point(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
-        return int(value) if abs(value) < 1e15 else value
-    return False if value == -math.inf else value
+        return [_without_point(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return int(value)
+    return value
 
 
 def _lines(preset: Preset, schema: str) -> Iterator[str]:
@@ -62,7 +65,7 @@ def _lines(preset: Preset, schema: str) -> Iterator[str]:
     if preset.parameters:
         yield "parameters:"
         for name, value in preset.parameters.items():
-            yield from _parameter(name, plain(value), preset.comments.get(name))
+            yield from _parameter(name, plain(name, value), preset.comments.get(name))
 
 
 def _parameter(name: str, value: Any, comment: str | None) -> Iterator[str]:

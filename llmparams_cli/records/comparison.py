@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmparams_cli.protocol import Finished, Stop, StopReason
-from llmparams_cli.records import document
+from llmparams_cli.records.document import stop_object
 from llmparams_cli.records.reading import Receipt
+from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.spelling import joined
 
 # Ends that came from outside: the replay stops at the same token by itself.
@@ -46,7 +47,7 @@ class Step:
 
     def to_object(self) -> dict[str, Any]:
         """For JSON."""
-        return {"id": self.id, "text": self.text, "logprob": document.rounded(self.logprob)}
+        return {"id": self.id, "text": self.text, "logprob": rounded(self.logprob)}
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Replay:
             "drift": self.drift,
             "text": {"recorded": recorded.text, "replayed": finished.text},
             "stop": {
-                name: {"reason": stop.reason.value, "detail": stop.detail}
+                name: stop_object(stop)
                 for name, stop in (("recorded", recorded.stop), ("replayed", finished.stop))
             },
         }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from llmparams_cli.protocol import Finished, Request, Started
+from llmparams_cli.params.settings import Origin, Settings
+from llmparams_cli.protocol import Finished, Request, Started, Stop
+from llmparams_cli.records import origins
 from llmparams_cli.records.identity import Identity
+from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import escape_json
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)  # they differ in origins, see there
 
 # What a checksum tells the changes of, beside the parameters.
 CHECKED = (
@@ -58,7 +61,8 @@ def make(
         "messages": [{"role": m.role, "content": m.content} for m in request.messages],
         "raw": request.raw,
         "overflow": request.overflow,
-        **{key: result[key] for key in ("parameters", "seed", "prompt")},
+        "parameters": parameters(request.settings, origins.to_object),
+        **{key: result[key] for key in ("seed", "prompt")},
         "prompt_ids": list(started.tokens),
         "answer_ids": [token.id for token in finished.tokens],
         "answer_texts": [token.text for token in finished.tokens],
@@ -67,6 +71,26 @@ def make(
     }
     values = {setting.param.name: setting.value for setting in request.settings}
     return {**document, "checksums": checksums(document, values)}
+
+
+def parameters(settings: Settings, origin: Callable[[Origin], Any]) -> dict[str, Any]:
+    """Every parameter with its value, its origin, and what it overrode (the latest first)."""
+    return {
+        setting.param.name: {
+            "value": setting.param.kind.to_json(setting.value),
+            "origin": origin(setting.origin),
+            "overrode": [
+                {"value": setting.param.kind.to_json(below.value), "origin": origin(below.origin)}
+                for below in setting.overrode
+            ],
+        }
+        for setting in settings
+    }
+
+
+def stop_object(stop: Stop) -> dict[str, str]:
+    """Why an answer ended, for JSON."""
+    return {"reason": stop.reason.value, "detail": stop.detail}
 
 
 def to_json(receipt: Mapping[str, Any]) -> str:
@@ -113,10 +137,3 @@ def _new_id() -> tuple[str, str]:
     now = time.gmtime(seconds)
     id = f"{time.strftime('%Y%m%dT%H%M%S', now)}{milliseconds:03}Z-{os.urandom(3).hex()}"
     return id, time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
-
-
-def rounded(logprob: float | None) -> float | None:
-    """To six decimals; null for a token that was impossible without a bias."""
-    if logprob is None or not math.isfinite(logprob):
-        return None
-    return round(logprob, 6) + 0.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.params.settings import Source
 from llmparams_cli.records import store
-from llmparams_cli.records.reading import Field, read
+from llmparams_cli.records.reading import Field, origin, read
 
 
 def entries(env: Environment, count: int, search: str = "") -> Iterator[dict[str, Any]]:
@@ -47,12 +47,12 @@ def _entry(id: str, receipt: Field) -> dict[str, Any]:
 
 
 def _presets(parameters: Field) -> list[str]:
-    """Names of the preset files that gave a value, whether it won or not."""
+    """Names of the presets that gave a value, whether it won or not."""
     names: dict[str, None] = {}
     for name in parameters.of(dict):
         setting = parameters[name]
         for value in (setting, *setting["overrode"].items()):
-            source, _, place = value["origin"].of(str).partition(" ")
-            if source == "preset":
-                names[Path(place.rpartition(":")[0]).stem.rpartition(":")[2]] = None
+            found = origin(value["origin"])
+            if found.source is Source.PRESET:
+                names[found.name] = None
     return list(names)

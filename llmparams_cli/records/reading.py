@@ -12,12 +12,13 @@ from typing import Any, NoReturn, TypeVar
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import INT32_MAX, did_you_mean
-from llmparams_cli.params.settings import Assignment, Origin, Source
+from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.files import brief
 from llmparams_cli.protocol import Message, Stop, StopReason
-from llmparams_cli.records.document import FORMAT, checksums
+from llmparams_cli.records import origins
+from llmparams_cli.records.document import READABLE, checksums
 from llmparams_cli.records.identity import Identity
 
 MAX_BYTES = 64_000_000
@@ -124,9 +125,10 @@ def read(path: Path, place: str) -> Field:
         raise UsageError(f"{place} cannot be read: {reason}", CURE) from error
     document = Field(place, "", _parse(data, place))
     known = document["receipt_format"].of(int)
-    if known != FORMAT:
+    if known not in READABLE:
+        both = " and ".join(map(str, READABLE))
         document["receipt_format"].refuse(
-            f"{known} is not {FORMAT}, the format of this version of llmparams",
+            f"{known} is none of the formats that this version reads: {both}",
             "another version wrote it: replay it with that one",
         )
     return document
@@ -200,7 +202,7 @@ def _assignments(field: Field) -> tuple[Assignment, ...]:
 def _assignment(name: str, field: Field) -> Assignment:
     if name not in PARAMS:
         field.refuse(f"there is no such parameter{did_you_mean(name, PARAMS)}")
-    return Assignment(name, _parameter(name, field["value"]), _origin(field["origin"]))
+    return Assignment(name, _parameter(name, field["value"]), origin(field["origin"]))
 
 
 def _parameter(name: str, field: Field) -> Any:
@@ -211,10 +213,12 @@ def _parameter(name: str, field: Field) -> Any:
         field.refuse(str(error), values.see(PARAMS[name]))
 
 
-def _origin(field: Field) -> Origin:
-    source, _, place = field.of(str).partition(" ")
-    field_of_source = Field(field.place, field.path, source)
-    return Origin(Source(field_of_source.one_of(tuple(s.value for s in Source))), place)
+def origin(field: Field) -> Origin:
+    """Where a value of the receipt came from."""
+    try:
+        return origins.from_json(field.value)
+    except ValueError as error:
+        field.refuse(str(error))
 
 
 def _file(field: Field) -> File:

@@ -17,6 +17,7 @@ from typing import Any
 from llmparams_cli import PREFIX
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.files import write_whole
 from llmparams_cli.params.kinds import Switch
 from llmparams_cli.records.document import to_json
 
@@ -53,7 +54,9 @@ def add(env: Environment, receipt: dict[str, Any]) -> None:
     place = directory(env)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = receipt["id"] + SUFFIX
-    _write(place, name, to_json(receipt))
+    # An fsync would add as much to a short run as all the rest of its receipt, and after a
+    # power cut nobody misses the last run.
+    write_whole(place / name, to_json(receipt), private=True, durable=False)
     if receipt["id"].endswith("0"):  # one run in sixteen pays for looking at all files
         prune(place, name)
 
@@ -93,21 +96,6 @@ def clear(env: Environment) -> int:
         if ID.match(name.lstrip(".")):  # half-written ones, too
             (place / name).unlink(missing_ok=True)
     return count
-
-
-def _write(place: Path, name: str, text: str) -> None:
-    """Whole or not at all, unless the power fails: an fsync would add as much to a short run
-    as all the rest of its receipt, and after a power cut nobody misses the last run.
-    """
-    temporary = place / f".{name}.{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        os.replace(temporary, place / name)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def prune(place: Path, newest: str) -> None:

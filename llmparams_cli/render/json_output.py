@@ -7,14 +7,15 @@ cannot write (a token that is impossible has the log probability -inf) become nu
 from __future__ import annotations
 
 import codecs
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
+from llmparams_cli.records.document import parameters, stop_object
 from llmparams_cli.render.summary import generation_speed, per_second
+from llmparams_cli.text.numbers import all_finite, rounded
 from llmparams_cli.text.safe import escape_json
 from llmparams_cli.trace import Effect
 
@@ -83,19 +84,19 @@ def result_object(
     usage, timing = finished.usage, finished.timing
     document: dict[str, Any] = {
         "text": finished.text,
-        "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
+        "stop": stop_object(finished.stop),
         "usage": {
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "total_tokens": usage.total_tokens,
         },
         "timing": {
-            "load_s": _number(timing.load_s),
-            "prompt_s": _number(timing.prompt_s),
-            "generation_s": _number(timing.generation_s),
-            "prompt_tokens_per_s": _number(per_second(usage.prompt_tokens, timing.prompt_s)),
-            "generation_tokens_per_s": _number(generation_speed(finished)),
-            "first_token_s": _number(timing.first_token_s),
+            "load_s": rounded(timing.load_s),
+            "prompt_s": rounded(timing.prompt_s),
+            "generation_s": rounded(timing.generation_s),
+            "prompt_tokens_per_s": rounded(per_second(usage.prompt_tokens, timing.prompt_s)),
+            "generation_tokens_per_s": rounded(generation_speed(finished)),
+            "first_token_s": rounded(timing.first_token_s),
         },
         "seed": started.seed,
         "model": _model_object(started),
@@ -124,17 +125,7 @@ def effects_object(effects: Sequence[Effect]) -> list[dict[str, Any]]:
 
 def parameters_object(settings: Settings) -> dict[str, Any]:
     """Every parameter with its value, its origin, and what it overrode (the latest first)."""
-    return {
-        setting.param.name: {
-            "value": _setting_value(setting.value),
-            "origin": str(setting.origin),
-            "overrode": [
-                {"value": _setting_value(below.value), "origin": str(below.origin)}
-                for below in setting.overrode
-            ],
-        }
-        for setting in settings
-    }
+    return parameters(settings, str)
 
 
 def write_json(env: Environment, document: Any, *, indent: int | None = None) -> None:
@@ -142,7 +133,7 @@ def write_json(env: Environment, document: Any, *, indent: int | None = None) ->
     import json
 
     utf_8 = codecs.lookup(env.stdout.encoding or "ascii").name == "utf-8"
-    text = json.dumps(document, ensure_ascii=not utf_8, allow_nan=False, indent=indent)
+    text = json.dumps(all_finite(document), ensure_ascii=not utf_8, allow_nan=False, indent=indent)
     env.stdout.write(escape_json(text) + "\n")
     env.stdout.flush()
 
@@ -163,26 +154,12 @@ def _token_object(token: Token, *, logprobs: bool) -> dict[str, Any]:
     return {
         "id": token.id,
         "text": token.text,
-        "logprob": _number(token.logprob),
-        "entropy": _number(token.entropy),
+        "logprob": rounded(token.logprob),
+        "entropy": rounded(token.entropy),
         "top": [_candidate_object(candidate) for candidate in token.top],
     }
 
 
 def _candidate_object(candidate: Candidate) -> dict[str, Any]:
-    logprob = _number(candidate.logprob)
+    logprob = rounded(candidate.logprob)
     return {"id": candidate.id, "text": candidate.text, "logprob": logprob}
-
-
-def _number(value: float | None) -> float | None:
-    """Six decimals (seconds to the microsecond), or null for what is no finite number."""
-    if value is None or not math.isfinite(value):
-        return None
-    return round(value, 6) + 0.0  # -0.0 becomes 0.0
-
-
-def _setting_value(value: Any) -> Any:
-    """A value as a preset file would write it: a bias of -inf, which forbids, is false."""
-    if isinstance(value, dict):
-        return {key: _setting_value(item) for key, item in value.items()}
-    return False if value == -math.inf else value

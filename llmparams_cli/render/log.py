@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from llmparams_cli.env import Environment
+from llmparams_cli.params.settings import Source
+from llmparams_cli.records import origins
 from llmparams_cli.render.terminal import Row, columns, table
 from llmparams_cli.text.safe import encodable, one_line, printable
 
@@ -80,8 +82,9 @@ def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
     for name, value in fields.items():
         yield f"{name:<9}{one_line(str(value))}"
     for name, setting in receipt["parameters"].items():
-        if setting["origin"] != "default":
-            value = one_line(f"{name} {setting['value']} ({setting['origin']})")
+        origin = origins.from_json(setting["origin"])
+        if origin.source is not Source.DEFAULT:
+            value = one_line(f"{name} {setting['value']} ({origin})")
             yield f"{'set':<9}{value}"
     for message in receipt["messages"]:
         yield f"\n{message['role']}:\n{printable(message['content'])}"

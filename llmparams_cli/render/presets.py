@@ -45,7 +45,7 @@ def write_preset(env: Environment, preset: Preset, format: str) -> None:
         "system": preset.system,
         "prompt": preset.prompt,
         "variables": dict(preset.variables),
-        "parameters": {name: plain(value) for name, value in preset.parameters.items()},
+        "parameters": {name: plain(name, value) for name, value in preset.parameters.items()},
     }
     write_json(env, {key: value for key, value in document.items() if value}, indent=2)
 
@@ -100,8 +100,9 @@ def _diff_object(diff: PresetDiff) -> dict[str, Any]:
         "b": b,
         "texts": {name: dict(zip("ab", texts, strict=True)) for name, texts in diff.texts.items()},
         "parameters": {
-            one.param.name: {"a": plain(one.value), "b": plain(two.value)}
+            name: {"a": plain(name, one.value), "b": plain(name, two.value)}
             for one, two in _differing(diff)
+            for name in [one.param.name]
         },
         "prompt": diff.prompt,
         "mean_total_variation": sum(s.variation for s in steps) / len(steps) if steps else None,
@@ -196,7 +197,9 @@ def _object(item: Listed, env: Environment) -> dict[str, Any]:
         "description": item.description,
         "extends": [name.text for doc in item.documents[-1:] for name in doc.extends],
         "tests": item.tests,
-        "parameters": {each.param.name: plain(each.value) for each in item.changes},
+        "parameters": {
+            name: plain(name, each.value) for each in item.changes for name in [each.param.name]
+        },
         "problem": item.problem or None,
     }
 

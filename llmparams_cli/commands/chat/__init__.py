@@ -8,9 +8,7 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.chat import sessions
-from llmparams_cli.jobs.chat.choices import WhenFull, chosen
-from llmparams_cli.jobs.chat.journal import Journal
+from llmparams_cli.jobs.chat.choices import chosen
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,
@@ -22,6 +20,9 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
+from llmparams_cli.records.chats import sessions
+from llmparams_cli.records.chats.choices import WhenFull
+from llmparams_cli.records.chats.journal import ChatJournal
 
 HELP = HelpInSections
 
@@ -90,15 +91,15 @@ def command(
     run(env, ChatView(env, color, color_by), journal, choices, wants_numbers=bool(color_by))
 
 
-def _open(env: Environment, go_on: bool, session: str | None, no_save: bool) -> Journal:
+def _open(env: Environment, go_on: bool, session: str | None, no_save: bool) -> ChatJournal:
     """The chat that the flags mean."""
     if go_on + (session is not None) + no_save > 1:
         raise UsageError("--continue, --session and --no-save exclude each other")
     if no_save:
-        return Journal(None)
+        return ChatJournal(None)
     if go_on:
-        return Journal(sessions.newest(env))
-    return Journal(sessions.fresh(env) if session is None else sessions.path_of(env, session))
+        return ChatJournal(sessions.newest(env))
+    return ChatJournal(sessions.fresh(env) if session is None else sessions.path_of(env, session))
 
 
 def _list(env: Environment) -> None:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from llmparams_cli.commands.asking import show_resolution
 from llmparams_cli.commands.chat.dialogue import Dialogue
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.chat.choices import Choices, changes, is_live, live, portable
+from llmparams_cli.jobs.chat.choices import changes, live, portable
 from llmparams_cli.params.settings import Assignment
 from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.presets.find import available
 from llmparams_cli.presets.values import parameter
+from llmparams_cli.records.chats.choices import Choices, is_live
 
 NONE = "-"  # in /preset: no preset at all
 

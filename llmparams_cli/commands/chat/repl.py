@@ -9,12 +9,13 @@ from llmparams_cli.commands.chat.dialogue import Dialogue, Next, Say, Then
 from llmparams_cli.commands.chat.lines import Lines, PipedLines
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError
-from llmparams_cli.jobs.chat.choices import Choices
-from llmparams_cli.jobs.chat.entries import Dropped, configured
-from llmparams_cli.jobs.chat.journal import Journal
 from llmparams_cli.jobs.chat.talk import Chat
+from llmparams_cli.params.settings import DEFAULT
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import Finished, Piece, Started, StopReason
+from llmparams_cli.records.chats.choices import Choices
+from llmparams_cli.records.chats.entries import Dropped, configured
+from llmparams_cli.records.chats.journal import ChatJournal
 from llmparams_cli.render.chat import ChatView
 from llmparams_cli.render.progress import ProgressBar
 
@@ -22,7 +23,7 @@ LITERAL = "//"  # begins a message with a slash
 
 
 def run(
-    env: Environment, view: ChatView, journal: Journal, choices: Choices, *, wants_numbers: bool
+    env: Environment, view: ChatView, journal: ChatJournal, choices: Choices, *, wants_numbers: bool
 ) -> None:
     """Talk until the user leaves. `wants_numbers`: those of the tokens themselves."""
     bar = ProgressBar(env)
@@ -166,7 +167,7 @@ def _say_what_changed(here: Dialogue) -> None:
         here.view.remark(f"model: was {before.model}, is {now.model}")
     for name in sorted({*before.settings, *now.settings}):
         (old, _), (new, origin) = (
-            entry.settings.get(name, (PARAMS[name].default if name in PARAMS else None, "default"))
+            entry.settings.get(name, (PARAMS[name].default if name in PARAMS else None, DEFAULT))
             for entry in (before, now)
         )
         if old != new:

@@ -14,10 +14,11 @@ from llmparams_cli.commands.chat import choosing, turns
 from llmparams_cli.commands.chat.dialogue import Dialogue, Next, Then
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.chat import export, sessions
+from llmparams_cli.jobs.chat import export
 from llmparams_cli.params.kinds import Choice, Switch, did_you_mean
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.find import available
+from llmparams_cli.records.chats import sessions
 
 NOTES = (
     "A message that begins with // is sent with one slash. Alt-Enter, or a backslash before "

@@ -1,10 +1,6 @@
-"""A conversation that survives: what is asked of the model, and what is kept on disk.
+"""A conversation with a model. What is kept of it on disk is in `records.chats`.
 
-choices     presets, flags and live settings, and what they resolve to
-entries     the lines of a chat's file
-transcript  the turns that those lines add up to, and which of them the model sees
-journal     one chat's file: locked, read, appended to
-sessions    all chats: their names, the newest, a list
+choices     what presets, flags and live settings resolve to
 loaded      the model, loaded for the first answer, and its context
 room        a context that fills: which turns leave the model's view
 talk        the conversation itself: messages, answers, second tries

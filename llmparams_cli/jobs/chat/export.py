@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from llmparams_cli.jobs.chat.transcript import Transcript, Turn
 from llmparams_cli.protocol import StopReason
+from llmparams_cli.records.chats.transcript import Transcript, Turn
 from llmparams_cli.text.safe import escape_json, printable
 
 

@@ -13,19 +13,8 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.answers import Seen, answer
 from llmparams_cli.jobs.chat import room
-from llmparams_cli.jobs.chat.choices import Choices, configure, live
-from llmparams_cli.jobs.chat.entries import (
-    Answered,
-    Cleared,
-    Dropped,
-    Retried,
-    Said,
-    Undone,
-    configured,
-)
-from llmparams_cli.jobs.chat.journal import Journal
+from llmparams_cli.jobs.chat.choices import configure, live
 from llmparams_cli.jobs.chat.loaded import LoadedModel
-from llmparams_cli.jobs.chat.transcript import Transcript, Turn
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params import seeds
 from llmparams_cli.params.settings import Assignment, Settings
@@ -39,6 +28,18 @@ from llmparams_cli.protocol import (
     StopReason,
     Usage,
 )
+from llmparams_cli.records.chats.choices import Choices
+from llmparams_cli.records.chats.entries import (
+    Answered,
+    Cleared,
+    Dropped,
+    Retried,
+    Said,
+    Undone,
+    configured,
+)
+from llmparams_cli.records.chats.journal import ChatJournal
+from llmparams_cli.records.chats.transcript import Transcript, Turn
 
 
 class Chat:
@@ -50,7 +51,7 @@ class Chat:
     def __init__(
         self,
         env: Environment,
-        journal: Journal,
+        journal: ChatJournal,
         choices: Choices,
         progress: Progress,
         logprobs: int | None = None,
@@ -85,7 +86,7 @@ class Chat:
 
     def turn_to(self, path: Path) -> None:
         """Leave this chat for the one that is kept in `path`."""
-        journal = Journal(path)
+        journal = ChatJournal(path)
         try:
             choices = _continued(journal, Choices())
             prepared = configure(self.env, choices)
@@ -274,7 +275,7 @@ class _Partial:
             self._pieces += 1
 
 
-def _continued(journal: Journal, choices: Choices) -> Choices:
+def _continued(journal: ChatJournal, choices: Choices) -> Choices:
     """What the chat was left with, under what is asked for now."""
     before = journal.transcript.configured
     return before.choices.under(choices) if before else choices

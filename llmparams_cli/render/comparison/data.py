@@ -10,7 +10,9 @@ from typing import Any
 from llmparams_cli.analysis.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
+from llmparams_cli.records.document import stop_object
 from llmparams_cli.render.json_output import parameters_object, write_json
+from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import encodable, printable
 
 
@@ -21,7 +23,7 @@ def show_json(env: Environment, variants: Sequence[Variant], settings: Sequence[
             "name": variant.name,
             "values": variant.values,
             "parameters": parameters_object(each),
-            "means": {name: _rounded(value) for name, value in variant.means().items()},
+            "means": {name: rounded(value) for name, value in variant.means().items()},
             "stops": variant.stops(),
             "samples": [_sample_object(sample) for sample in variant.samples],
         }
@@ -50,7 +52,7 @@ def _branch_object(branch: Branch, variants: Sequence[Variant]) -> dict[str, Any
     return {
         "id": token and token.id,
         "text": token and token.text,
-        "logprob": token and _rounded(token.logprob),
+        "logprob": token and rounded(token.logprob),
         "variants": [variants[place].name for place in branch.answers],
     }
 
@@ -61,14 +63,10 @@ def _sample_object(sample: Sample) -> dict[str, Any]:
         "prompt": sample.prompt,
         "seed": sample.seed,
         "text": finished.text,
-        "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
-        "metrics": {name: _rounded(value) for name, value in sample.metrics.items()},
+        "stop": stop_object(finished.stop),
+        "metrics": {name: rounded(value) for name, value in sample.metrics.items()},
         "token_ids": [token.id for token in finished.tokens],
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
 
 
 def show_csv(env: Environment, variants: Sequence[Variant]) -> None:
@@ -81,7 +79,7 @@ def show_csv(env: Environment, variants: Sequence[Variant]) -> None:
     for variant in variants:
         own = [variant.values.get(key, "") for key in keys]
         for sample in variant.samples:
-            numbers = (_rounded(sample.metrics[name]) for name in metrics)
+            numbers = (rounded(sample.metrics[name]) for name in metrics)
             reason = sample.finished.stop.reason.value
             known = [variant.name, *own, sample.prompt, sample.seed, reason]
             writer.writerow([*known, *numbers, sample.finished.text])

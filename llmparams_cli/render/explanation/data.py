@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
+from llmparams_cli.records.document import stop_object
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
 from llmparams_cli.trace import TokenView
 
@@ -19,14 +19,14 @@ def show_json(env: Environment, explanation: Explanation) -> None:
         "prompt": started.prompt,
         "text": finished.text,
         "seed": started.seed,
-        "stop": {"reason": finished.stop.reason.value, "detail": finished.stop.detail},
+        "stop": stop_object(finished.stop),
         "parameters": parameters_object(explanation.settings),
         "tokens": [_token_object(token) for token in explanation.tokens],
         "effects": effects_object(explanation.effects),
         "stop_sequences": [asdict(stop) for stop in explanation.stops],
         "what_if": [asdict(what_if) for what_if in explanation.what_if],
     }
-    write_json(env, finite(document), indent=2 if env.stdout_is_tty else None)
+    write_json(env, document, indent=2 if env.stdout_is_tty else None)
 
 
 def _token_object(token: TokenView) -> dict[str, Any]:
@@ -52,12 +52,3 @@ def _token_object(token: TokenView) -> dict[str, Any]:
         "window": token.window,
         "penalties": [asdict(entry) for entry in token.penalised],
     }
-
-
-def finite(value: Any) -> Any:
-    """What JSON cannot write becomes null."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

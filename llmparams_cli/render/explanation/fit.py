@@ -8,7 +8,6 @@ from decimal import ROUND_CEILING, ROUND_FLOOR
 from decimal import Context as Rounding
 
 from llmparams_cli.env import Environment
-from llmparams_cli.render.explanation.data import finite
 from llmparams_cli.render.explanation.view import LONGEST_TOKEN, View, share_text, token_name
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import BOLD, YELLOW
@@ -20,7 +19,7 @@ def show_fit(env: Environment, fit: Fit, *, as_json: bool, color: str) -> None:
     """What a given text demands of the settings."""
     if as_json:
         document = {**asdict(fit), "tokens": [asdict(token) for token in fit.tokens]}
-        write_json(env, finite(document), indent=2 if env.stdout_is_tty else None)
+        write_json(env, document, indent=2 if env.stdout_is_tty else None)
         return
     view = View(env, color)
     view.line(

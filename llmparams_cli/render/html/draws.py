@@ -19,6 +19,7 @@ from typing import Any
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.params.conflicts import SWITCHED_ON
 from llmparams_cli.params.settings import Settings
+from llmparams_cli.text.numbers import finite
 from llmparams_cli.trace import Stage, TokenView
 
 RAW = (
@@ -150,4 +151,4 @@ def _packed(logits: array[float]) -> str:
 
 def short(value: float) -> float | None:
     """As far as the page shows it; an infinite logit is null."""
-    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return None if finite(value) is None else float(f"{value:.{DIGITS}g}")

@@ -13,6 +13,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from llmparams_cli.backends.llama.native import library
 from llmparams_cli.backends.llama.native.crash import SIGNALS
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.files import write_whole
 from llmparams_cli.models import builtin
 
 USUAL_TYPES = ("Q4_0", "Q8_0", "Q4_K", "Q6_K")
@@ -150,13 +152,8 @@ class Memory:
             },
         }
         kept = dict([*self._others.items(), (self._key, own)][-ENTRIES:])
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._path.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-            temporary.replace(self._path)
-        except OSError:
-            pass
+        with suppress(OSError):
+            write_whole(self._path, json.dumps(kept, indent=1), parents=True, durable=False)
 
 
 def _parse(entry: Any) -> tuple[dict[str, Finding], bool]:

@@ -1,6 +1,6 @@
 """The lines of a chat's file: what happened, one JSON object a line, for people to read too.
 
-    {"kind": "chat", "format": 1, "version": …, the fields of settings}   the first line
+    {"kind": "chat", "format": 2, "version": …, the fields of settings}   the first line
     {"kind": "settings", "choices": …, "model": …, "settings": …}         changed from here on
     {"kind": "message", "text": …, "sent": …}      `sent` where a template makes more of it
     {"kind": "answer", "text": …, "stop": …, "detail": …, "seed": …, "usage": …}
@@ -9,27 +9,31 @@
     {"kind": "clear"}                              nor does any turn
     {"kind": "out-of-view", "turns": 3, "summary": …}   the oldest that the model still saw
 
+Format 1 differs in origins alone, which tell by themselves what they are (see
+`records.origins`). So a chat that began in format 1 goes on as it is, with lines of today's.
+
 A file may come from anywhere: whatever is wrong with a line is a ValueError.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from llmparams_cli import __version__
-from llmparams_cli.jobs.chat.choices import WHEN_FULL, Choices
-from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+from llmparams_cli.params.settings import Assignment, Origin, Settings
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.protocol import Stop, StopReason, Usage
+from llmparams_cli.records import origins
+from llmparams_cli.records.chats.choices import WHEN_FULL, Choices
 from llmparams_cli.text.safe import escape_json
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
 
 
 def now() -> str:
@@ -43,7 +47,7 @@ class Configured:
 
     choices: Choices
     model: str
-    settings: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    settings: dict[str, tuple[Any, Origin]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,11 @@ Entry = Configured | Said | Answered | Retried | Undone | Cleared | Dropped
 
 def configured(choices: Choices, model: str, settings: Settings) -> Configured:
     """The entry for these settings."""
-    named = {s.param.name: (_plain(s.value), str(s.origin)) for s in settings if not s.is_default}
+    named = {
+        setting.param.name: (setting.param.kind.to_json(setting.value), setting.origin)
+        for setting in settings
+        if not setting.is_default
+    }
     return Configured(choices, model, named)
 
 
@@ -117,8 +125,9 @@ def decode(line: bytes, *, first: bool = False) -> Entry:
     if first:
         if kind != "chat":
             raise ValueError("this is no chat: its first line is not of the kind 'chat'")
-        if (format := fields.get("format", int)) != FORMAT:
-            raise ValueError(f"the format is {format}, and this version reads {FORMAT}")
+        if (format := fields.get("format", int)) not in READABLE:
+            both = " and ".join(map(str, READABLE))
+            raise ValueError(f"the format is {format}, and this version reads {both}")
         return _configured(fields)
     if kind not in READERS:
         raise ValueError(f"unknown kind {kind!r}")
@@ -160,7 +169,10 @@ class _Fields:
         if self.data.get(name) is None:
             return None
         part = self.part(name)
-        return Placed(part.text("value"), _origin(part.text("origin")))
+        return Placed(part.text("value"), part.origin())
+
+    def origin(self) -> Origin:
+        return origins.from_json(self.data.get("origin"))
 
 
 def _text(value: object, name: str) -> str:
@@ -173,11 +185,6 @@ def _text(value: object, name: str) -> str:
     return value
 
 
-def _origin(text: str) -> Origin:
-    source, _, place = text.partition(" ")
-    return Origin(Source(source), place)
-
-
 def _kind(entry: Entry) -> str:
     return next(kind for kind, type_ in KINDS.items() if isinstance(entry, type_))
 
@@ -188,7 +195,7 @@ def _fields(entry: Entry) -> dict[str, Any]:
             "choices": _choices_object(entry.choices),
             "model": entry.model,
             "settings": {
-                name: {"value": value, "origin": origin}
+                name: {"value": value, "origin": origins.to_object(origin)}
                 for name, (value, origin) in entry.settings.items()
             },
         }
@@ -212,8 +219,10 @@ def _fields(entry: Entry) -> dict[str, Any]:
 
 
 def _choices_object(choices: Choices) -> dict[str, Any]:
-    def placed(given: Placed | None) -> dict[str, str] | None:
-        return {"value": given.text, "origin": str(given.origin)} if given else None
+    def placed(given: Placed | None) -> dict[str, Any] | None:
+        if given is None:
+            return None
+        return {"value": given.text, "origin": origins.to_object(given.origin)}
 
     return {
         "presets": choices.presets,
@@ -222,17 +231,14 @@ def _choices_object(choices: Choices) -> dict[str, Any]:
         "system": placed(choices.system),
         "when_full": choices.when_full,
         "values": [
-            {"name": v.name, "value": _plain(v.value), "origin": str(v.origin)}
-            for v in choices.values
+            {
+                "name": each.name,
+                "value": PARAMS[each.name].kind.to_json(each.value),
+                "origin": origins.to_object(each.origin),
+            }
+            for each in choices.values
         ],
     }
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can say it: a token that is forbidden has the bias false."""
-    if isinstance(value, dict):
-        return {key: False if bias == -math.inf else bias for key, bias in value.items()}
-    return value
 
 
 def _configured(fields: _Fields) -> Configured:
@@ -249,7 +255,7 @@ def _configured(fields: _Fields) -> Configured:
         when_full,
     )
     settings = {
-        name: (value.data.get("value"), value.text("origin"))
+        name: (value.data.get("value"), value.origin())
         for name, data in fields.part("settings").data.items()
         for value in [_Fields(data, repr(name))]
     }
@@ -265,7 +271,7 @@ def _value(data: object) -> Assignment:
         value = PARAMS[name].kind.check(fields.data.get("value"))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    return Assignment(name, value, _origin(fields.text("origin")))
+    return Assignment(name, value, fields.origin())
 
 
 def _said(fields: _Fields) -> Said:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.chat.journal import parse
 from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.records.chats.journal import parse
+from llmparams_cli.records.journal import whole_lines
 
 SUFFIX = ".jsonl"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -81,11 +82,11 @@ def summaries(env: Environment) -> Iterator[Summary]:
     for path in _files(env):
         changed = datetime.fromtimestamp(path.stat().st_mtime)
         try:
-            content = parse(path.read_bytes(), path.name)
+            with path.open("rb") as file:
+                _, transcript = parse(whole_lines(file), path.name)
         except (UsageError, OSError) as error:
             yield Summary(path.stem, changed, fault=str(error))
             continue
-        transcript = content.transcript
         words = transcript.turns[0].said.text if transcript.turns else ""
         model = transcript.configured.model if transcript.configured else ""
         yield Summary(path.stem, changed, len(transcript.turns), words, model)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from llmparams_cli.jobs.chat.entries import (
+from llmparams_cli.protocol import Message
+from llmparams_cli.records.chats.entries import (
     Answered,
     Cleared,
     Configured,
@@ -15,8 +16,7 @@ from llmparams_cli.jobs.chat.entries import (
     Said,
     Undone,
 )
-from llmparams_cli.jobs.prompt import conversation
-from llmparams_cli.protocol import Message
+from llmparams_cli.templates.conversation import conversation
 
 
 @dataclass

@@ -1,0 +1,26 @@
+"""Numbers for programs. JSON knows neither NaN nor infinity: both become null."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def finite(value: float | None) -> float | None:
+    """The number; None for one that JSON cannot say."""
+    return None if value is None or not math.isfinite(value) else value
+
+
+def rounded(value: float | None) -> float | None:
+    """To six decimals (seconds to the microsecond), or None as above."""
+    value = finite(value)
+    return None if value is None else round(value, 6) + 0.0  # -0.0 becomes 0.0
+
+
+def all_finite(value: Any) -> Any:
+    """A whole document, as JSON can say it."""
+    if isinstance(value, dict):
+        return {key: all_finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [all_finite(item) for item in value]
+    return finite(value) if isinstance(value, float) else value
