@@ -16,29 +16,33 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "errors": 0,
     "files": 0,
     "text": 0,
-    "constraints": 0,
     "env": 1,
-    "text.width": 2,
+    "ending": 1,
+    "interrupt": 2,
     "params": 2,
-    "protocol": 3,
-    "interrupt": 4,
-    "models": 4,
-    "presets": 4,
-    "analysis": 5,
-    "templates": 4,
-    "formats": 6,
-    "records": 6,
-    "options": 6,
-    "render": 7,
-    "backends.llama.native": 7,
-    "backends.llama.host": 8,
-    "backends.llama.sampling": 9,
-    "backends.llama.decoding": 10,
-    "backends.llama.tracing": 11,
-    "jobs": 14,
-    "commands": 15,
-    "cli": 16,
-    "__main__": 17,
+    "text.width": 2,
+    "constraints": 3,
+    "trace": 3,
+    "protocol": 4,
+    "models": 5,
+    "presets": 5,
+    "templates": 5,
+    "analysis": 6,
+    "formats": 7,
+    "records": 7,
+    "options": 7,
+    "render": 8,
+    "backends.llama.native": 8,
+    "backends.llama.host": 9,
+    "backends.llama.sampling": 10,
+    "backends.llama.decoding": 11,
+    "backends.llama.tracing": 12,
+    "backends.llama": 13,
+    "backends": 14,
+    "jobs": 15,
+    "commands": 16,
+    "cli": 17,
+    "__main__": 18,
 }
 HEAVY = ("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib")
 
@@ -50,17 +54,21 @@ def room(module: str) -> str:
     return next((name for name in names if name in FLOORS), "")
 
 
-def imports(path: Path) -> set[str]:
-    """The rooms that a file imports from, however it writes that."""
-    modules = set()
+def modules(path: Path) -> set[str]:
+    """What a file imports of this program, however it writes that."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            modules |= {name.name for name in node.names}
+            found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "relative imports are not used here"
-            modules |= {f"{node.module}.{name.name}" for name in node.names}
-    inside = (m.partition(".")[2] for m in modules if m.startswith("llmparams_cli."))
-    return set(map(room, inside)) - {""}
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return {module for module in found if module.startswith("llmparams_cli.")}
+
+
+def imports(path: Path) -> set[str]:
+    """The rooms that a file imports from."""
+    return {room(module.partition(".")[2]) for module in modules(path)} - {""}
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=str)
@@ -68,6 +76,40 @@ def test_imports_point_downward(path):
     own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
     for other in imports(path) - {own}:
         assert FLOORS[other] < FLOORS[own], f"{path.name} ({own}) imports {other}"
+
+
+APART = {  # rooms that never meet, though one is below the other
+    "jobs": ("render",),
+    "backends": ("render", "options"),
+}
+DOORS = {"backends.llama.backend", "backends.llama.machine", "backends.llama.weights"}
+
+
+def test_renderers_and_the_work_do_not_know_each_other():
+    for path in ROOT.rglob("*.py"):
+        top = path.relative_to(ROOT).parts[0]
+        assert not imports(path) & set(APART.get(top, ())), path
+
+
+def test_the_llama_room_has_three_doors():
+    for path in ROOT.rglob("*.py"):
+        inside = path.relative_to(ROOT).parts[:2] == ("backends", "llama")
+        for module in () if inside else modules(path):
+            name = module.partition(".")[2]
+            assert not name.startswith("backends.llama.") or any(
+                name == door or name.startswith(f"{door}.") for door in DOORS
+            ), f"{path} imports {module}"
+
+
+def test_one_file_makes_contexts_for_answers():
+    """Beside it, only the child process that tries the library out."""
+    makers = {
+        path.relative_to(ROOT / "backends" / "llama").as_posix()
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Context"
+    }
+    assert makers == {"backend.py", "host/trial.py"}
 
 
 def test_help_loads_nothing_heavy():

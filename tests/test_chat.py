@@ -58,11 +58,12 @@ def test_every_line_is_a_message_and_gets_an_answer(program: Program) -> None:
 
 
 def test_only_what_is_new_of_a_conversation_is_read(program: Program) -> None:
-    done = chat(program, "What is top-k?", "And top-p?", flags=(*SHORT, "--verbose"))
+    long = "What is top-k? " * 12
+    done = chat(program, long, "And top-p?", flags=(*SHORT, "--verbose"))
     first, second = (answer["usage"] for answer in of_kind(program, "answer"))
     assert first["cached_tokens"] == 0
-    written = first["prompt_tokens"] + first["completion_tokens"]
-    assert written - 1 <= second["cached_tokens"] < second["prompt_tokens"]
+    whole_blocks = (first["prompt_tokens"] - 1) // 64 * 64
+    assert second["cached_tokens"] == whole_blocks > 0
     new = second["prompt_tokens"] - second["cached_tokens"]
     assert f"prompt {new} new + {second['cached_tokens']} kept" in done.stderr
 
@@ -187,7 +188,7 @@ def test_a_presets_prompt_is_applied_to_every_message(program: Program) -> None:
 
 
 def test_what_belongs_to_the_model_or_the_context_is_made_again(program: Program) -> None:
-    lines = ("hi", "/set mmap off", "hi", "/set context 300", "hi", "/set top_k 9", "hi")
+    lines = ("hi", "/set mmap off", "hi", "/set context 300", "hi " * 70, "/set top_k 9", "hi")
     done = chat(program, *lines, flags=(*SHORT, "--verbose"))
     assert "the model is loaded again for the next answer" in done.stderr
     assert "the context is made again, and the whole chat read" in done.stderr
@@ -314,7 +315,7 @@ def test_dropping_leaves_room_for_further_turns(program: Program) -> None:
     full_chat(program, "drop")
     answers = of_kind(program, "answer")
     assert all(answer["stop"] == "max-tokens" for answer in answers)
-    assert any(answer["usage"]["cached_tokens"] > 100 for answer in answers)
+    assert any(answer["usage"]["cached_tokens"] >= 64 for answer in answers)
 
 
 def test_a_full_context_can_be_summarised_by_the_model(program: Program) -> None:

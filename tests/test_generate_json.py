@@ -178,7 +178,8 @@ def logits_along(path: Path, prompt: str, ids: list[int]) -> list[Any]:
     buffer = (ctypes.c_int32 * 64)()
     count = lib.llama_tokenize(vocab, data, len(data), buffer, 64, True, False)
     result = []
-    for batch in itertools.chain([buffer[:count]], ([token] for token in ids[:-1])):
+    prompt_ids = [buffer[: count - 1], buffer[count - 1 : count]]  # as prompts are cut here
+    for batch in itertools.chain(prompt_ids, ([token] for token in ids[:-1])):
         array = (ctypes.c_int32 * len(batch))(*batch)
         assert lib.llama_decode(context, lib.llama_batch_get_one(array, len(batch))) == 0
         logits = lib.llama_get_logits(context)

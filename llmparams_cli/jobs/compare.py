@@ -202,7 +202,8 @@ def _answers(
     watched: Watched,
 ) -> list[Sample]:
     requests = [job.request for job in jobs]
-    for number in _recordable(backend, jobs, details) if details else ():
+    recorded = list(_recordable(backend, jobs, details)) if details else []
+    for number in recorded:
         requests[number] = replace(requests[number], record=True)
     started: dict[int, Started] = {}
     samples: dict[int, Sample] = {}
@@ -221,11 +222,11 @@ def _answers(
                 samples[number] = Sample(jobs[number].prompt, seed, event, numbers)
         if len(samples) < len(jobs):
             raise KeyboardInterrupt
-        for number, job in enumerate(jobs):
-            finished = samples[number].finished
+        for number in recorded:
+            finished, settings = samples[number].finished, requests[number].settings
             if finished.trace is not None and len(finished.trace) <= details:
                 details -= len(finished.trace)
-                explanation = draws(job.request.settings, started[number], finished, watched)
+                explanation = draws(settings, started[number], finished, watched)
                 samples[number] = replace(samples[number], explanation=explanation)
     return [samples[number] for number in range(len(jobs))]
 

@@ -83,12 +83,13 @@ def looked_at(
 
 
 def with_effects(finished: Finished, watched: Watched) -> Finished:
-    """The end of a recorded answer, with what each setting changed in it; not of one that Ctrl-C
-    ended.
+    """The end of a recorded answer, with what each setting changed in it instead of its trace;
+    not of one that Ctrl-C ended.
     """
-    if finished.stop.reason is StopReason.INTERRUPTED:
-        return finished
-    return replace(finished, effects=recorded(finished).effects(watched("comparing")))
+    with closing(recorded(finished)) as trace:
+        if finished.stop.reason is StopReason.INTERRUPTED:
+            return finished
+        return replace(finished, effects=trace.effects(watched("comparing")), trace=None)
 
 
 def draws(

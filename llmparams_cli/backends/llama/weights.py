@@ -1,20 +1,7 @@
-"""Model files as tensors: a door of this room. Today: quantising, by the library's own means."""
+"""Model files as tensors: a door of this room. Today: quantising."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from llmparams_cli.backends.llama.native.quantise import quantise
 
-from llmparams_cli.backends.llama.host import hardware
-from llmparams_cli.backends.llama.native.library import llama, log
-from llmparams_cli.errors import BackendError
-
-
-def quantise(source: Path, file_type: str, target: Path) -> None:
-    """Write `source` with all matrices of one type, such as Q4_K_M (llama_model_quantize)."""
-    lib = llama()
-    params = lib.llama_model_quantize_default_params()
-    params.ftype = getattr(lib, f"LLAMA_FTYPE_MOSTLY_{file_type}")
-    params.pure = True
-    params.nthread = hardware.usable_cpus()
-    if lib.llama_model_quantize(str(source).encode(), str(target).encode(), params) != 0:
-        raise BackendError(f"llama_model_quantize failed on {source}: {log.complaint()}")
+__all__ = ["quantise"]

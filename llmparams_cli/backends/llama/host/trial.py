@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.backends.llama.host import buffers
+from llmparams_cli.backends.llama.host import buffers, hardware
 from llmparams_cli.backends.llama.host.buffers import WeightMode
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.weights import quantise
+from llmparams_cli.backends.llama.native.quantise import quantise
 from llmparams_cli.errors import BackendError, LlmparamsError
 
 BEGUN = "the reference is computed"  # printed before the mode is tried
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _compare(source: Path, type: str, mode: WeightMode) -> int:
     path = Path("quantised.gguf")
-    quantise(source, FILE_TYPES[type], path)
+    quantise(source, FILE_TYPES[type], path, hardware.usable_cpus())
     expected = logits(path, WeightMode.PLAIN)
     print(BEGUN, flush=True)
     error = distance(expected, logits(path, mode))
