@@ -110,6 +110,11 @@ def examine(
     return document, sorted(reader.problems, key=lambda problem: problem.mark or Mark(0, 0))
 
 
+def name_of(path: Path, entry: str) -> str:
+    """The name of the preset in a file, or in this entry of a llmparams.yaml."""
+    return entry or path.stem
+
+
 def entries(path: Path) -> list[str]:
     """The names of the presets in a llmparams.yaml; none if it cannot be read."""
     try:
@@ -270,7 +275,7 @@ class _Reader:
         return Assignment(name, value, self._origin(node))
 
     def _origin(self, node: Node) -> Origin:
-        preset = (self.entry or self.path.stem) if self.source is Source.PRESET else ""
+        preset = name_of(self.path, self.entry) if self.source is Source.PRESET else ""
         return Origin(self.source, preset, self.place, node.mark.line)
 
     def _problem(self, mark: Mark | None, reason: str, hint: str = "") -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError
 from llmparams_cli.params.kinds import did_you_mean
-from llmparams_cli.presets.document import entries
+from llmparams_cli.presets.document import entries, name_of
 from llmparams_cli.presets.files import resolve, shipped_directory, shown
 
 SUFFIXES = (".yaml", ".yml")
@@ -81,7 +81,7 @@ def available(env: Environment) -> dict[str, list[Found]]:
     presets: dict[str, list[Found]] = {}
     for place, directory in places(env):
         for found in _presets_in(directory, place):
-            presets.setdefault(found.entry or found.path.stem, []).append(found)
+            presets.setdefault(name_of(found.path, found.entry), []).append(found)
     return presets
 
 
