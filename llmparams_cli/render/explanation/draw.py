@@ -71,8 +71,7 @@ def step(env: Environment, explanation: Explanation, number: int, *, color: str)
 
 
 def _show_token(view: View, explanation: Explanation, token: TokenView) -> None:
-    texts = [each.text for each in explanation.tokens[: token.number - 1]]
-    before = one_line("".join(texts))
+    before = one_line(explanation.before(token))
     before = before if len(before) <= 60 else f"…{before[-60:]}"
     view.line(f"draw {token.number} of {len(explanation.tokens)}: {quoted(token.text)}", BOLD)
     view.line(f"after {quoted(before)}" if before else "the first", DIM)

@@ -22,7 +22,6 @@ from llmparams_cli.render.plots.sheet import (
     quoted,
 )
 from llmparams_cli.text.safe import one_line
-from llmparams_cli.text.spelling import joined
 from llmparams_cli.text.units import percent
 from llmparams_cli.trace import Stage, TokenView
 
@@ -89,8 +88,7 @@ def _shown(token: TokenView, top: int) -> list[int]:
 
 
 def _titles(explanation: Explanation, token: TokenView) -> tuple[str, str]:
-    texts = [each.text for each in explanation.tokens[: token.number - 1]]
-    before = one_line(joined(texts))
+    before = one_line(explanation.before(token))
     before = before if len(before) <= BEFORE else f"…{before[-BEFORE:]}"
     probability, rank = token.end
     after = f'after "{before}"' if before else "the first"
