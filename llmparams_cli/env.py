@@ -50,14 +50,6 @@ class Environment:
             return False
         return stream.isatty()
 
-    def encodes(self, text: str, stream: TextIO) -> bool:
-        """Can `stream` print `text` in its encoding?"""
-        try:
-            text.encode(stream.encoding or "ascii")
-        except (UnicodeEncodeError, LookupError):
-            return False
-        return True
-
     def note(self, message: str) -> None:
         """Tell the user something on stderr, each thing once; `--quiet` silences it."""
         if message in self._said or self.quiet:

@@ -18,7 +18,6 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "text": 0,
     "constraints": 0,
     "env": 1,
-    "text.width": 2,
     "params": 2,
     "protocol": 3,
     "interrupt": 4,

@@ -36,8 +36,8 @@ from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Lo
 from llmparams_cli.formats.llama_cpp import command_line
 from llmparams_cli.formats.source import json_node, numbered, yaml_node
 from llmparams_cli.params.kinds import did_you_mean
-from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.nodes import Mark
+from llmparams_cli.text.shorten import brief
 
 __all__ = [
     "FORMATS",

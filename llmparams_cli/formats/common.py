@@ -11,8 +11,8 @@ from typing import Any
 from llmparams_cli.errors import PresetError
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.nodes import Mark, Node
+from llmparams_cli.text.shorten import brief
 
 # At this program's defaults these four shape the output; elsewhere they may well not.
 SHAPING = ("temperature", "top_k", "top_p", "min_p")

@@ -19,8 +19,8 @@ from llmparams_cli.formats.common import (
 )
 from llmparams_cli.params.kinds import LARGEST, Biases, Choice, Number, Texts, Words
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
-from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.nodes import Node
+from llmparams_cli.text.shorten import brief
 
 
 class Draft:

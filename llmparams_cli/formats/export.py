@@ -17,7 +17,7 @@ from llmparams_cli.formats.common import (
 )
 from llmparams_cli.params.kinds import Number
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
-from llmparams_cli.presets.files import brief
+from llmparams_cli.text.shorten import brief
 
 
 class Export:

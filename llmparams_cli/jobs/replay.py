@@ -20,12 +20,12 @@ from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
 from llmparams_cli.presets.cascade import Gathered
-from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.protocol import Finished, Piece, Request, Started
 from llmparams_cli.records import identity, reading, store
 from llmparams_cli.records.comparison import CUT_OFF, Difference, Replay, compare, first_difference
 from llmparams_cli.records.reading import File, Receipt
+from llmparams_cli.text.shorten import brief
 
 Progress = Callable[[str, float], None]
 

@@ -26,9 +26,10 @@ from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import prompt_template, values
-from llmparams_cli.presets.files import brief, read_text, resolve, shown
+from llmparams_cli.presets.files import read_text, resolve, shown
 from llmparams_cli.presets.nodes import Mark, Node, Unreadable, compose
 from llmparams_cli.presets.tests import Case, read_tests
+from llmparams_cli.text.shorten import brief
 
 PRESETS = "presets"
 NAME = r"\w[\w.-]*"  # a preset's

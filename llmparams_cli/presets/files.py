@@ -48,9 +48,3 @@ def shown(path: Path, directory: Path) -> str:
     if path.is_relative_to(home):
         return str(Path("~") / path.relative_to(home))
     return str(path)
-
-
-def brief(text: str, limit: int = 300) -> str:
-    """`text` in one line; its middle is left out when it is longer than `limit`."""
-    line = " ".join(text.splitlines())
-    return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-limit // 2 :]}"

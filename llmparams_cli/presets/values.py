@@ -18,7 +18,8 @@ from llmparams_cli.params.kinds import JsonSchema, did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import BY_FLAG, PARAMS, named, plain
-from llmparams_cli.presets.files import brief, read_text, resolve
+from llmparams_cli.presets.files import read_text, resolve
+from llmparams_cli.text.shorten import brief
 
 PATHS = ("lora",)  # parameters that name files without reading them here
 EQUALS = re.compile("=")

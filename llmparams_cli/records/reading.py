@@ -15,11 +15,11 @@ from llmparams_cli.params.kinds import INT32_MAX, did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
-from llmparams_cli.presets.files import brief
 from llmparams_cli.protocol import Message, Stop, StopReason
 from llmparams_cli.records import origins
 from llmparams_cli.records.document import READABLE, checksums
 from llmparams_cli.records.identity import Identity
+from llmparams_cli.text.shorten import brief
 
 MAX_BYTES = 64_000_000
 CURE = "llmparams generate --receipt FILE writes one"

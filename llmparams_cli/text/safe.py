@@ -36,6 +36,15 @@ def escape_json(document: str) -> str:
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
+def encodes(text: str, stream: TextIO) -> bool:
+    """Can the stream write the text in its encoding?"""
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def encodable(text: str, stream: TextIO) -> str:
     """The text with `?` for what the stream's encoding lacks, so that no write fails."""
     encoding = stream.encoding or "ascii"

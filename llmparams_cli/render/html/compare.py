@@ -12,9 +12,10 @@ from llmparams_cli.protocol import Token
 from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
 from llmparams_cli.render.summary import stop_text
 from llmparams_cli.text.safe import printable, spelled
+from llmparams_cli.text.shorten import ending
 from llmparams_cli.text.utf8 import completed
 
-BEFORE = 48  # characters before a fork
+BEFORE = 49  # characters before a fork
 
 
 def document(
@@ -107,8 +108,7 @@ def _fork(fork: Fork) -> dict[str, Any]:
 
 def _end(text: str) -> str:
     """The last characters of the text before a fork."""
-    text = printable(spelled(text))
-    return text if len(text) <= BEFORE else f"…{text[-BEFORE:]}"
+    return ending(printable(spelled(text)), BEFORE)
 
 
 def _probability(token: Token) -> float | None:
