@@ -8,9 +8,8 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import write_whole
+from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs.exchange import exported
-from llmparams_cli.presets.files import resolve
 from llmparams_cli.text.safe import encodable
 
 HELP = typer.core.TyperCommand
@@ -44,7 +43,7 @@ def command(
         env.stdout.write(encodable(text, env.stdout))
     else:
         try:
-            write_whole(resolve(output, env.directory), text)
+            write_whole(resolve_path(output, env.directory), text)
         except OSError as error:
             raise UsageError(f"--output {output}: {error.strerror}", "another file") from error
     for loss in losses:
