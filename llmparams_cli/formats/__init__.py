@@ -91,7 +91,7 @@ def read(
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise problem(place, Mark(line, 1), "not a text file: it has a NUL character")
-    presets = _format(format or detect(text, place)).read(text, place)
+    presets = FORMATS[format or detect(text, place)].read(text, place)
     if section is None:
         return presets
     chosen = [preset for preset in presets if section in (preset.name, preset.section)]
@@ -106,16 +106,7 @@ def read(
 
 def write(format: str, preset: Exported) -> tuple[str, list[Loss]]:
     """The preset as a file of another program, and what does not fit there."""
-    return _format(format).write(preset)
-
-
-def _format(name: str) -> Format:
-    if name not in FORMATS:
-        raise PresetError(
-            f"{name!r} is not a known format{did_you_mean(name, FORMATS)}",
-            f"the formats are {', '.join(FORMATS)}",
-        )
-    return FORMATS[name]
+    return FORMATS[format].write(preset)
 
 
 def _syntax(text: str, file_name: str) -> tuple[str, Entries | None]:

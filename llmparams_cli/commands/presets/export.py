@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path, write_whole
@@ -18,14 +19,7 @@ HELP = typer.core.TyperCommand
 def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, by name or path.")],
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="llama.cpp, ollama, webui, llm, lmstudio, hf, sillytavern, openai or vllm.",
-        ),
-    ],
+    format: Annotated[str, format_option()],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write. [stdout]")
     ] = "-",
