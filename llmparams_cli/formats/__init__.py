@@ -1,4 +1,4 @@
-"""Presets of other programs: `read` them, `write` them, and tell what does not fit.
+"""Presets of other programs: `read` and `write` them, and report what does not fit.
 
 | format | program | its files |
 |---|---|---|
@@ -58,7 +58,7 @@ FORMATS: dict[str, Format] = {
 
 
 def detect(text: str, file_name: str) -> str:
-    """Which format a file has, from its content; its name only decides between equals.
+    """The format of a file, from its content; its name only decides between equals.
 
     Raises PresetError where that is not clear.
     """

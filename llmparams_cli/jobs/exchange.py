@@ -1,4 +1,4 @@
-"""Presets of other programs: in and out, with a word on everything that does not fit."""
+"""Presets of other programs: in and out, with a report of all that does not fit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def imported(
     base = env.directory if file == STDIN else resolve_path(file, env.directory).parent
     name = format or detect(text, place)
     return name, [
-        Arrival(each.name, _preset(each, name, base), [told(loss) for loss in each.losses])
+        Arrival(each.name, _preset(each, name, base), [loss_text(loss) for loss in each.losses])
         for each in read(text, place, name, section)
     ]
 
@@ -54,10 +54,10 @@ def exported(name: str, format: str, env: Environment) -> tuple[str, list[str]]:
             variables=dict(preset.variables),
         ),
     )
-    return text, [told(loss) for loss in losses]
+    return text, [loss_text(loss) for loss in losses]
 
 
-def told(loss: Loss) -> str:
+def loss_text(loss: Loss) -> str:
     """'lost: seed (the format has no seeds)'."""
     return f"{loss.kind}: {loss.what} ({loss.reason})"
 

@@ -190,7 +190,7 @@ class ChatView:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedChat:
     """One chat of the list."""
 
     name: str
@@ -201,7 +201,7 @@ class Listed:
     fault: str
 
 
-def chat_list(env: Environment, chats: Iterable[Listed]) -> None:
+def chat_list(env: Environment, chats: Iterable[ListedChat]) -> None:
     """All chats: a block of two lines each on a terminal, tab-separated lines in a pipe."""
     colored = env.wants_color("auto", env.stdout)
     for chat in chats:

@@ -1,4 +1,4 @@
-"""Pages and plots on their way to files; '-' is standard output."""
+"""Writes pages and plots to files; '-' is standard output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_outputs(env: Environment, files: Mapping[str, str | None], *, taken: b
 
 
 def put(env: Environment, flag: str, file: str, content: str | bytes, tip: str = "") -> None:
-    """Write what `flag` asked for, whole or not at all; a note says so, with the tip."""
+    """Write what `flag` asked for, whole or not at all, and print a note with the tip."""
     if file == STDOUT:
         if isinstance(content, str):
             env.stdout.write(encodable(content, env.stdout))

@@ -14,7 +14,7 @@ from llmparams_cli.text.safe import encodable
 
 
 class Answer:
-    """The answer on its way to stdout, at once; what the encoding lacks becomes `?`."""
+    """Writes the answer to stdout piece by piece; what the encoding lacks becomes `?`."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env

@@ -1,4 +1,4 @@
-"""Bytes that need not be whole characters: those of tokens, and of texts that were cut.
+"""Bytes that may be parts of characters: those of tokens, and of texts that were cut.
 
 A token may be a part of a character. `escaped` turns its bytes into a text that still knows
 them: each byte of a broken character is a lone surrogate (PEP 383). So `joined` makes whole
@@ -23,15 +23,15 @@ def joined(texts: Iterable[str]) -> str:
 
 
 def completed(texts: Iterable[str]) -> Iterator[str]:
-    """What each of escaped tokens in a row adds to the text: a character belongs to the token
-    that ends it.
+    """What each of the escaped tokens in a row adds to the text: a character belongs to the
+    token that ends it.
     """
     decode = decoder().decode
     return (decode(text.encode("utf-8", "surrogateescape")) for text in texts)
 
 
 def decoder() -> codecs.IncrementalDecoder:
-    """Decodes byte by byte: holds back a character until it is whole, and replaces (U+FFFD)
+    """Decodes bytes as they come: holds back a character until it is whole, and replaces (U+FFFD)
     what can never become one.
     """
     return codecs.getincrementaldecoder("utf-8")("replace")
@@ -43,5 +43,5 @@ def certain(data: bytes) -> str:
 
 
 def whole(data: bytes) -> str:
-    """The whole characters alone: of a text that was cut, or put together from parts."""
+    """The whole characters alone, of a text that was cut or put together from parts."""
     return data.decode("utf-8", "ignore")

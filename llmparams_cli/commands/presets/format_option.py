@@ -1,4 +1,4 @@
-"""--format: one table of names for help, for completion and for the check."""
+"""--format: help, completion and the check, from the one table of formats."""
 
 from __future__ import annotations
 
