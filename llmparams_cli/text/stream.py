@@ -1,4 +1,4 @@
-"""Tokens to text: UTF-8 and stop sequences, both across token boundaries."""
+"""Detokenising: UTF-8 and stop sequences, both across token boundaries."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def show_token(env: Environment, explanation: Explanation, token: TokenView, *, 
     env.stdout.flush()
 
 
-def step(env: Environment, explanation: Explanation, number: int, *, color: str) -> None:
+def browse(env: Environment, explanation: Explanation, number: int, *, color: str) -> None:
     """The waterfall of one draw after the other, by the arrow keys, on a terminal."""
     from prompt_toolkit import Application
     from prompt_toolkit.formatted_text import ANSI
