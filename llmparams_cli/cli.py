@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from errno import ENOSPC
 from importlib import import_module
 from keyword import iskeyword
@@ -52,9 +53,10 @@ def run(arguments: Sequence[str], env: Environment) -> int:
     """Run one command; every error ends here, in one line on stderr and an exit code."""
     try:
         _refuse_bytes(arguments, env)
-        result = build(arguments)(
-            args=list(arguments) or ["--help"], obj=env, prog_name=APP, standalone_mode=False
-        )
+        with redirect_stdout(env.stdout):  # Typer prints help and completions to sys.stdout
+            result = build(arguments)(
+                args=list(arguments) or ["--help"], obj=env, prog_name=APP, standalone_mode=False
+            )
         env.stdout.flush()
         return int(result or 0)
     except LlmparamsError as error:
@@ -132,9 +134,9 @@ def _add_commands(
             app.command(name, cls=module.HELP, short_help=summary)(module.command)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
-        print(f"{APP} {__version__}")
+        ctx.obj.stdout.write(f"{APP} {__version__}\n")
         raise typer.Exit()
 
 
@@ -151,7 +153,7 @@ def _root(
 
 def _help_without_command(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
-        print(ctx.get_help())
+        ctx.obj.stdout.write(f"{ctx.get_help()}\n")
 
 
 def _not_loaded() -> None:

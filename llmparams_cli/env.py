@@ -50,27 +50,19 @@ class Environment:
             return False
         return stream.isatty()
 
-    def encodes(self, text: str, stream: TextIO) -> bool:
-        """Can `stream` print `text` in its encoding?"""
-        try:
-            text.encode(stream.encoding or "ascii")
-        except (UnicodeEncodeError, LookupError):
-            return False
-        return True
-
     def note(self, message: str) -> None:
-        """Tell the user something on stderr, each thing once; `--quiet` silences it."""
+        """Print a note to stderr, each one once; `--quiet` silences notes."""
         if message in self._said or self.quiet:
             return
         self._said.add(message)
         self.warn(message)
 
     def warn(self, message: str) -> None:
-        """Write one line to stderr whatever `--quiet` says."""
+        """Print one line to stderr whatever `--quiet` says."""
         self.aside(f"{APP}: {one_line(message)}\n")
 
     def aside(self, text: str) -> None:
-        """Write to stderr, as far as it takes it: what is lost there must not cost the answer."""
+        """Write to stderr. A failure to do so must not cost the answer."""
         try:
             self.stderr.write(encodable(text, self.stderr))
             self.stderr.flush()
@@ -88,7 +80,7 @@ class Environment:
 
     @property
     def cache_dir(self) -> Path:
-        """What may be deleted at any time, such as the answer of the AMX probe."""
+        """What may be deleted at any time, such as the results of the probe."""
         return self._directory(f"{PREFIX}CACHE_DIR", "user_cache_path")
 
     @property
@@ -105,10 +97,10 @@ class Environment:
 
 
 def discard(stream: TextIO) -> None:
-    """Let what is still to be written to a closed pipe go nowhere, or it raises at exit."""
+    """Send what a stream still holds nowhere: a closed pipe would raise again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open(stream: TextIO | None, mode: str) -> TextIO:
-    """A stream that the caller closed (`>&-`) is None in Python; stand in for it."""
+    """The stream, or the null device: a stream that the caller closed (`>&-`) is None."""
     return stream or cast(TextIO, open(os.devnull, mode, encoding="utf-8"))

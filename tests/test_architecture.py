@@ -20,7 +20,6 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "ending": 1,
     "interrupt": 2,
     "params": 2,
-    "text.width": 2,
     "constraints": 3,
     "trace": 3,
     "protocol": 4,

@@ -15,24 +15,24 @@ from llmparams_cli.render.bars import bar, spark
 )
 def test_a_bar_fills_its_share(share: float, drawn: str) -> None:
     env = Pipe().env
-    assert bar(env, env.stdout, share, 4) == drawn
+    assert bar(share, 4, env.stdout) == drawn
 
 
 def test_a_line_rises_to_the_largest_value() -> None:
     env = Pipe().env
-    assert spark(env, env.stdout, [0, 1, 2], 10) == "▁▅█"
-    assert spark(env, env.stdout, [0, 0, 4, 4], 2) == "▁█"
-    assert spark(env, env.stdout, [], 10) == ""
-    assert spark(env, env.stdout, [0, 0], 10) == "▁▁"
+    assert spark([0, 1, 2], 10, env.stdout) == "▁▅█"
+    assert spark([0, 0, 4, 4], 2, env.stdout) == "▁█"
+    assert spark([], 10, env.stdout) == ""
+    assert spark([0, 0], 10, env.stdout) == "▁▁"
 
 
 def test_noise_does_not_fill_a_scale_that_has_an_end() -> None:
     env = Pipe().env
-    assert spark(env, env.stdout, [1e-9, 3e-9, 0], 10, top=1) == "▁▁▁"
-    assert spark(env, env.stdout, [0, 1, 2], 10, top=1) == "▁▅█"
+    assert spark([1e-9, 3e-9, 0], 10, env.stdout, top=1) == "▁▁▁"
+    assert spark([0, 1, 2], 10, env.stdout, top=1) == "▁▅█"
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=300), st.integers(-20, 90))
 def test_a_line_never_outgrows_its_width(values: list[float], width: int) -> None:
     env = Pipe().env
-    assert len(spark(env, env.stdout, values, width)) == max(1, min(width, len(values)))
+    assert len(spark(values, width, env.stdout)) == max(1, min(width, len(values)))

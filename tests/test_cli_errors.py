@@ -9,6 +9,7 @@ import pytest
 from models import write_llama
 from program import Program
 
+from llmparams_cli import APP, __version__
 from llmparams_cli.cli import COMMANDS
 from llmparams_cli.errors import ExitCode
 
@@ -129,7 +130,29 @@ def test_errors_come_before_the_model_is_looked_at(program: Program) -> None:
 
 
 def test_the_version_is_printed_without_a_command(program: Program) -> None:
-    assert program.call("--version").code == 0
+    done = program.call("--version")
+    assert (done.code, done.stdout) == (0, f"{APP} {__version__}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--help",), ("presets",), ("presets", "--help"), ("generate", "-h")]
+)
+def test_help_goes_where_answers_go(program: Program, arguments: tuple[str, ...]) -> None:
+    done = program.call(*arguments)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.text.startswith(" Usage: llmparams") or done.text.startswith("Usage: llmparams")
+    assert done.stdout == program.pipe(*arguments, PYTHONIOENCODING="ascii").stdout
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--help", "presets"])
+def test_a_closed_pipe_is_no_error_of_the_version_or_the_help(
+    program: Program, arguments: str
+) -> None:
+    done = program.shell(f"set -o pipefail; llmparams {arguments} | sleep 0; echo $?")
+    assert (done.text, done.stderr) == ("0\n", "")
+    done = program.shell(f"llmparams {arguments} > /dev/full")
+    assert done.code == ExitCode.INTERNAL and "cannot be written" in done.stderr
+    assert program.shell(f"llmparams {arguments} >&-").stderr == ""
 
 
 def test_the_log_of_llama_cpp_cannot_drive_the_terminal(program: Program, tmp_path: Path) -> None:

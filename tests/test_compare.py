@@ -465,3 +465,18 @@ def test_a_metrics_command_runs_in_the_environment_of_the_program(program: Progr
 
 def no_shell(command: str, text: str) -> tuple[int, str]:
     raise AssertionError("there is no command to run")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("many.txt", "\n" * 3_000_000 + "hi\r\n"),
+        ("one.jsonl", f'{{"prompt": "hi", "note": "{"x" * 3_000_000}"}}'),
+    ],
+)
+def test_a_file_of_prompts_may_be_large(program: Program, name: str, text: str) -> None:
+    (program.place / name).write_text(text, newline="")
+    done = program.call("compare", "--prompts", name, "--grid", "top_k=1,2", "-n", "1", "--json")
+    assert done.code == 0, done.stderr
+    [sample] = done.json["variants"][0]["samples"]
+    assert sample["prompt"] == "hi"

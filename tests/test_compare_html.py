@@ -166,6 +166,18 @@ def test_words_that_differ_are_marked_and_the_tree_leads_to_the_draws(program: P
 
 
 @browser
+def test_words_of_tokens_that_are_parts_of_characters_are_whole(program: Program) -> None:
+    grammar = 'root ::= "狐狸 <e3 81> " ("こん" | "あい")'
+    flags = ("--grammar", grammar, "--grid", "seed=1,2,3,4,5,6", "--temperature", "2")
+    html = page(program, *flags, arguments=("compare", "x", "--raw", "-q"))
+    found = computed(html, program.place, READ + "return texts(all('del'));")
+    words = {
+        text.split(": ")[1].removesuffix(", end of what is missing ").strip() for text in found
+    }
+    assert words and words <= {"こん", "あい"}
+
+
+@browser
 def test_the_words_in_common_are_the_longest_sequence(program: Program) -> None:
     source = random.Random(4)
     pieces = [" a", " b", "a", " c", ". ", "\n", ""]

@@ -77,12 +77,6 @@ def test_a_preset_of_ours_is_not_imported():
     assert "this is a preset of this program already" in error.message
 
 
-def test_an_unknown_format_is_told_with_the_known_ones():
-    error = refused("a", "olama")
-    assert "did you mean ollama?" in error.message
-    assert "sillytavern" in error.hint
-
-
 def test_a_section_is_chosen():
     text = "[a/b:Q4]\ntemp = 0.1\n[c]\ntemp = 0.2\n"
     assert [preset.name for preset in read(text, "x")] == ["a-b-Q4", "c"]

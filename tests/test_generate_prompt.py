@@ -77,11 +77,11 @@ def test_nul_bytes_and_any_other_text_pass_unharmed(program: Program) -> None:
 
 
 def test_other_encodings_are_refused_with_the_place_of_the_byte(program: Program) -> None:
-    (program.place / "latin.txt").write_bytes("café".encode("latin-1"))
+    (program.place / "latin.txt").write_bytes(b"\xef\xbb\xbfa\r\ncaf\xe9")
     line = program.call("generate", stdin=b"abc\xff").complaint(ExitCode.USAGE)
-    assert "standard input is not UTF-8: byte 3 is 0xff" in line
+    assert "standard input is not UTF-8: byte 3 (line 1) is 0xff; convert it first" in line
     line = program.call("generate", "--file", "latin.txt").complaint(ExitCode.USAGE)
-    assert "--file latin.txt is not UTF-8: byte 3 is 0xe9" in line
+    assert "--file latin.txt is not UTF-8: byte 9 (line 2) is 0xe9" in line
 
 
 # --- the chat template

@@ -11,6 +11,7 @@ import pytest
 from presets_world import write
 from program import Program
 
+from llmparams_cli.formats import FORMATS
 from llmparams_cli.presets.schema import preset_schema
 
 TERSE = """\
@@ -363,10 +364,21 @@ def test_import_refuses_what_is_no_preset(program: Program) -> None:
     assert not (program.place / "presets").exists()
 
 
-@pytest.mark.parametrize(
-    "format",
-    ["llama.cpp", "ollama", "webui", "llm", "lmstudio", "hf", "sillytavern", "openai", "vllm"],
-)
+@pytest.mark.parametrize("format", FORMATS)
+def test_show_writes_what_export_writes(format: str, project: Program) -> None:
+    shown = project.call("presets", "show", "terse", "--format", format)
+    assert shown.code == 0 and shown.stdout
+    assert shown == project.call("presets", "export", "terse", "--format", format)
+    assert format in project.call("presets", "show", "--help").text
+
+
+def test_formats_are_completed(project: Program) -> None:
+    words = {"COMP_WORDS": "llmparams presets show terse --format l", "COMP_CWORD": "5"}
+    done = project.pipe(_LLMPARAMS_COMPLETE="complete_bash", **words)
+    assert done.text.split() == [name for name in FORMATS if name.startswith("l")]
+
+
+@pytest.mark.parametrize("format", FORMATS)
 def test_what_is_exported_comes_back(format: str, project: Program) -> None:
     out = project.call("presets", "export", "terse", "--format", format, "-o", f"out.{format}")
     assert (out.code, out.stdout) == (0, b"")
@@ -378,8 +390,11 @@ def test_what_is_exported_comes_back(format: str, project: Program) -> None:
 
 
 def test_an_unknown_format_is_told(project: Program) -> None:
-    done = project.call("presets", "export", "terse", "--format", "olama")
-    assert "did you mean ollama?" in done.complaint(3)
+    for command in (("show", "terse"), ("export", "terse"), ("import", "file")):
+        done = project.call("presets", *command, "--format", "olama")
+        line = done.complaint(2)
+        assert "--format: 'olama' is not a known format; did you mean ollama?" in line
+        assert all(format in line for format in FORMATS)
 
 
 def test_a_finished_run_becomes_a_preset_that_gives_it_again(program: Program) -> None:

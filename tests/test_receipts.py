@@ -406,7 +406,7 @@ def test_what_is_wrong_is_one_line_with_its_place(
         (b"", "Expecting value in line 1"),
         (b"{", "in line 1, column 2"),
         (b"[]", "is not an object"),
-        (b"\xff", "byte 0 is not UTF-8"),
+        (b"\xff", "is not a receipt: not UTF-8: byte 0 (line 1) is 0xff"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"receipt_format": NaN}', "JSON has no NaN"),
         (b'{"receipt_format": ' + b"9" * 5000 + b"}", "digits"),

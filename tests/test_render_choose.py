@@ -22,8 +22,8 @@ def chosen(where: Pipe | Terminal, **options: Any) -> object:
 
 @pytest.mark.parametrize("where", [Pipe, Terminal])
 def test_a_json_format_wins_over_terminal_and_colour(where: type[Pipe | Terminal]) -> None:
-    assert isinstance(chosen(where(), format="json", color="always"), JsonRenderer)
-    assert isinstance(chosen(where(), format="stream-json"), StreamJsonRenderer)
+    assert isinstance(chosen(where(), output="json", color="always"), JsonRenderer)
+    assert isinstance(chosen(where(), output="stream-json"), StreamJsonRenderer)
 
 
 def test_a_terminal_gets_the_terminal_renderer_even_without_colour() -> None:
@@ -58,7 +58,7 @@ def test_color_by_without_colour_says_so_and_prints_the_answer() -> None:
 
 def test_color_by_does_nothing_in_json_and_that_is_said() -> None:
     pipe = Pipe()
-    chosen(pipe, format="json", color_by="entropy")
+    chosen(pipe, output="json", color_by="entropy")
     assert "--logprobs" in pipe.stderr
     assert pipe.stdout == b""
 
@@ -66,7 +66,7 @@ def test_color_by_does_nothing_in_json_and_that_is_said() -> None:
 def test_json_is_indented_for_a_person_and_one_line_for_a_pipe() -> None:
     terminal, pipe = Terminal(), Pipe()
     for where in (terminal, pipe):
-        renderer = choose(where.env, settings=settings(), prompt="hi", format="json")
+        renderer = choose(where.env, settings=settings(), prompt="hi", output="json")
         play(renderer, [token("yes", 1)])
     assert terminal.bytes().startswith(b'{\r\n  "text": "yes",')
     assert pipe.stdout.startswith(b'{"text": "yes",')

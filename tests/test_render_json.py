@@ -14,6 +14,7 @@ from rendering import Pipe, by_flag, by_preset, play, settings, token
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import Stop, StopReason, Timing
 from llmparams_cli.render.json_output import JsonRenderer, StreamJsonRenderer
+from llmparams_cli.text.safe import spelled
 
 HELLO = [token("Hello", 0.5, 1.25), token(" wörld", 0.25, 0.5)]
 
@@ -133,7 +134,8 @@ def test_every_text_survives_and_no_control_character_is_printed(text: str) -> N
     pipe = Pipe()
     play(JsonRenderer(pipe.env, settings(), logprobs=True), [token(text, 1.0)], name=text)
     document = strict(pipe.stdout)
-    assert document["text"] == document["tokens"][0]["text"] == document["model"]["name"] == text
+    assert document["text"] == document["model"]["name"] == text
+    assert document["tokens"][0]["text"] == spelled(text)
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in pipe.stdout.decode()[:-1])
 
 

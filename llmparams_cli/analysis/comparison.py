@@ -13,7 +13,7 @@ from statistics import fmean
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.errors import UsageError
 from llmparams_cli.protocol import Finished, Token
-from llmparams_cli.text.spelling import joined
+from llmparams_cli.text.utf8 import joined
 
 Measure = Callable[[Finished], float]
 # A command, and the text for its standard input, to its exit code and what it printed.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, Started
+from llmparams_cli.text.utf8 import joined
 from llmparams_cli.trace import Effect, TokenView, WhatIf
 
 
@@ -37,3 +38,7 @@ class Explanation:
     effects: tuple[Effect, ...] = ()
     stops: tuple[NearStop, ...] = ()
     what_if: tuple[WhatIf, ...] = field(default=())
+
+    def before(self, token: TokenView) -> str:
+        """The answer's text before this draw."""
+        return joined(each.text for each in self.tokens[: token.number - 1])

@@ -161,7 +161,7 @@ def _show(
     env: Environment, explanation: Explanation, at: int | None, *, stepwise: bool, color: str
 ) -> None:
     if stepwise:
-        draw.step(env, explanation, job.token_at(explanation, at or 1).number, color=color)
+        draw.browse(env, explanation, job.token_at(explanation, at or 1).number, color=color)
     elif at is not None:
         draw.show_token(env, explanation, job.token_at(explanation, at), color=color)
     else:

@@ -33,7 +33,7 @@ from llmparams_cli.options import (
 )
 from llmparams_cli.params.kinds import Number
 from llmparams_cli.protocol import Finished, Piece, Request, Started, StopReason
-from llmparams_cli.render.choose import Format, Renderer, choose
+from llmparams_cli.render.choose import OutputStyle, Renderer, choose
 
 HELP = HelpInSections
 LOGPROBS = Number(integer=True, low=0, high=100)
@@ -100,16 +100,16 @@ def command(
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    form = _format(as_json, stream_json)
+    output = _output_style(as_json, stream_json)
     unwanted = stop_reasons(fail_on)
     receipts = Receipts(env, file=receipt, log=not no_log)
     alternatives = _alternatives(logprobs)
-    if alternatives is not None and form == "auto":
+    if alternatives is not None and output == "auto":
         env.note("--logprobs has no effect: only --json and --stream-json show them")
         alternatives = None
     prepared = prepare(env, preset or [], {**flags, "model": model, "system": system}, var or [])
     if show_params:
-        show_resolution(env, prepared, color, as_json=form != "auto")
+        show_resolution(env, prepared, color, as_json=output != "auto")
         return
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
     prepared.note_model(env)
@@ -121,7 +121,7 @@ def command(
         settings=prepared.settings,
         prompt=request.messages[-1].content,
         continues=request.raw,
-        format=form,
+        output=output,
         color=color,
         color_by=color_by,
         logprobs=alternatives is not None,
@@ -175,7 +175,7 @@ def _keep(env: Environment, receipts: Receipts, run: Run) -> None:
             receipts.keep(run, result, progress)
 
 
-def _format(as_json: bool, stream_json: bool) -> Format:
+def _output_style(as_json: bool, stream_json: bool) -> OutputStyle:
     """Read --json and --stream-json."""
     if as_json and stream_json:
         raise UsageError("--json and --stream-json exclude each other")

@@ -1,4 +1,4 @@
-"""Presets of other programs: `read` them, `write` them, and tell what does not fit.
+"""Presets of other programs: `read` and `write` them, and report what does not fit.
 
 | format | program | its files |
 |---|---|---|
@@ -36,8 +36,8 @@ from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Lo
 from llmparams_cli.formats.llama_cpp import command_line
 from llmparams_cli.formats.source import json_node, numbered, yaml_node
 from llmparams_cli.params.kinds import did_you_mean
-from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.nodes import Mark
+from llmparams_cli.text.shorten import brief
 
 __all__ = [
     "FORMATS",
@@ -58,7 +58,7 @@ FORMATS: dict[str, Format] = {
 
 
 def detect(text: str, file_name: str) -> str:
-    """Which format a file has, from its content; its name only decides between equals.
+    """The format of a file, from its content; its name only decides between equals.
 
     Raises PresetError where that is not clear.
     """
@@ -91,7 +91,7 @@ def read(
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise problem(place, Mark(line, 1), "not a text file: it has a NUL character")
-    presets = _format(format or detect(text, place)).read(text, place)
+    presets = FORMATS[format or detect(text, place)].read(text, place)
     if section is None:
         return presets
     chosen = [preset for preset in presets if section in (preset.name, preset.section)]
@@ -106,16 +106,7 @@ def read(
 
 def write(format: str, preset: Exported) -> tuple[str, list[Loss]]:
     """The preset as a file of another program, and what does not fit there."""
-    return _format(format).write(preset)
-
-
-def _format(name: str) -> Format:
-    if name not in FORMATS:
-        raise PresetError(
-            f"{name!r} is not a known format{did_you_mean(name, FORMATS)}",
-            f"the formats are {', '.join(FORMATS)}",
-        )
-    return FORMATS[name]
+    return FORMATS[format].write(preset)
 
 
 def _syntax(text: str, file_name: str) -> tuple[str, Entries | None]:

@@ -1,4 +1,4 @@
-"""What all formats share: presets on their way in and out, and a word on what does not fit."""
+"""What all formats share: imported and exported presets, and the report of what does not fit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from llmparams_cli.errors import PresetError
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.nodes import Mark, Node
+from llmparams_cli.text.shorten import brief
 
 # At this program's defaults these four shape the output; elsewhere they may well not.
 SHAPING = ("temperature", "top_k", "top_p", "min_p")
@@ -25,7 +25,7 @@ Entries = dict[str, Node]
 
 @dataclass(frozen=True)
 class Loss:
-    """One thing of a preset that the other side takes differently, or not at all.
+    """A part of a preset that the other side takes differently, or not at all.
 
     `kind`: 'lost', 'reordered' (sampler stages), 'filled' (the other side's own value
     for what is missing) or 'changed'.
@@ -96,7 +96,7 @@ def stem(place: str) -> str:
 
 
 def slug(text: str) -> str:
-    """`text` as a preset can be called."""
+    """The text as a name that a preset can have."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "imported"
 
 
@@ -120,7 +120,7 @@ def is_sampler(name: str) -> bool:
 
 
 def does_nothing(name: str, value: Any) -> bool:
-    """Is it no loss when the value is not written?"""
+    """Is nothing lost when the value is not written?"""
     param = PARAMS[name]
     neutral = param.default if param.neutral is None else param.neutral
     return bool(value == neutral) or (name == "top_n_sigma" and value == 0)

@@ -1,4 +1,4 @@
-"""An import in progress: values are checked, and whatever does not fit is told."""
+"""An import in progress: values are checked, and whatever does not fit is reported."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from llmparams_cli.formats.common import (
 )
 from llmparams_cli.params.kinds import LARGEST, Biases, Choice, Number, Texts, Words
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
-from llmparams_cli.presets.files import brief
 from llmparams_cli.presets.nodes import Node
+from llmparams_cli.text.shorten import brief
 
 
 class Draft:
-    """An import in progress: the values so far and what is to be told about them.
+    """An import in progress: the values so far, and what is to be reported.
 
     Values out of bounds are lost; those of a wrong type make the file wrong.
     `textual`: the format has nothing but texts, so that numbers are to be read from them.
@@ -40,11 +40,11 @@ class Draft:
     def error(self, node: Node, reason: str) -> PresetError:
         return problem(self.place, node.mark, reason)
 
-    def tell(self, kind: str, what: str, reason: str) -> None:
+    def report(self, kind: str, what: str, reason: str) -> None:
         self.losses.append(Loss(kind, brief(what), brief(reason)))
 
     def lose(self, what: str, reason: str) -> None:
-        self.tell("lost", what, reason)
+        self.report("lost", what, reason)
 
     def take(self, name: str, key: str, node: Node) -> None:
         """Read a parameter's value, given as `key`; null says nothing."""
@@ -131,7 +131,7 @@ class Draft:
         return None
 
     def fill(self, values: Mapping[str, Any], why: str) -> None:
-        """Write down what the format means by saying nothing."""
+        """Set what the format means by leaving it out."""
         missing = {name: value for name, value in values.items() if name not in self.values}
         self.values.update(missing)
         if missing:
@@ -151,7 +151,7 @@ class Draft:
         )
 
     def inert(self, entries: Entries, table: Mapping[str, tuple[Any, ...]]) -> None:
-        """Drop what this program lacks; only what has an effect is worth a word."""
+        """Drop what this program lacks; only what would have had an effect is reported."""
         for key, harmless in table.items():
             node = entries.pop(key, None)
             if node and node.value is not None and node.plain() not in harmless:
@@ -172,7 +172,7 @@ class Draft:
         """The penalties of most programs count the prompt's tokens too."""
         if self.penalises(*REPETITION) and "penalize_prompt" not in self.values:
             self.values["penalize_prompt"] = True
-            self.tell("changed", "penalize_prompt true", f"{self.program} counts the prompt too")
+            self.report("changed", "penalize_prompt true", f"{self.program} counts the prompt too")
 
     def counts_all(self) -> None:
         """Without a window, penalties look at everything."""
@@ -182,7 +182,7 @@ class Draft:
     def sampler_order(self, stages: list[str], why: str) -> None:
         self.values["sampler_order"] = stages
         if stages != list(SAMPLER_STAGES):
-            self.tell("reordered", "sampler_order " + ",".join(stages), why)
+            self.report("reordered", "sampler_order " + ",".join(stages), why)
 
     def dynamic_temperature(self, low: float, high: float, node: Node) -> None:
         """A range of temperatures, given by its ends."""

@@ -1,4 +1,4 @@
-"""An export in progress: what is left of a preset, and what is told of it."""
+"""An export in progress: what is left of a preset, and what is reported."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from llmparams_cli.formats.common import (
 )
 from llmparams_cli.params.kinds import Number
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
-from llmparams_cli.presets.files import brief
+from llmparams_cli.text.shorten import brief
 
 
 class Export:
-    """A preset on its way out: the values that are left, and what is written of it so far."""
+    """A preset that is being exported: the values that are left, and what is written so far."""
 
     def __init__(self, preset: Exported, program: str, skips_stages: bool = False) -> None:
         """`skips_stages`: the program can leave a sampler stage out, as this one can."""
@@ -34,15 +34,15 @@ class Export:
         stages = self.left.get("sampler_order", SAMPLER_STAGES)
         if self.left.get("logit_bias") and "logit_bias" not in stages:
             del self.left["logit_bias"]
-            self.tell("changed", "logit_bias", "not in sampler_order, so it is off")
+            self.report("changed", "logit_bias", "not in sampler_order, so it is off")
         if not skips_stages:
             self._leave_out_all_but(stages)
 
-    def tell(self, kind: str, what: str, reason: str) -> None:
+    def report(self, kind: str, what: str, reason: str) -> None:
         self.losses.append(Loss(kind, brief(what), brief(reason)))
 
     def lose(self, what: str, reason: str) -> None:
-        self.tell("lost", what, reason)
+        self.report("lost", what, reason)
 
     def put(self, keys: Mapping[str, str]) -> None:
         """Write the parameters that have a name in `keys` (here → there)."""
@@ -61,7 +61,7 @@ class Export:
                 self.lose(name, f"in {self.program}, {error}")
 
     def finish(self) -> None:
-        """Tell of whatever is left, unless it does nothing anyway."""
+        """Report whatever is left, unless it does nothing anyway."""
         for name, value in self.left.items():
             if not does_nothing(name, value):
                 self.lose(name, f"{self.program} has no such parameter")
@@ -81,15 +81,15 @@ class Export:
         active = [name for name in REPETITION if name in known and self.is_active(name)]
         if growth != "once" and "repeat_penalty" in active:
             reason = f"{self.program} applies the penalty once, however often a token occurred"
-            self.tell("changed", "repeat_penalty_growth", reason)
+            self.report("changed", "repeat_penalty_growth", reason)
         if counts != prompt and active:
             reason = "the prompt too" if prompt else "the output only"
-            self.tell("changed", "penalize_prompt", f"{self.program} counts {reason}")
+            self.report("changed", "penalize_prompt", f"{self.program} counts {reason}")
         if not window:
             size = self.left.pop("repeat_last_n", PARAMS["repeat_last_n"].default)
             if size != -1 and any(name in PENALTIES for name in active):
                 reason = f"{self.program} has no window and counts everything"
-                self.tell("changed", "repeat_last_n", reason)
+                self.report("changed", "repeat_last_n", reason)
 
     def is_active(self, name: str) -> bool:
         """Does the preset choose a value that does something?"""
@@ -99,20 +99,20 @@ class Export:
         """The other program always has this order; stages it lacks do not matter."""
         theirs = list(stages)
         if not order.same(self.left.pop("sampler_order", SAMPLER_STAGES), theirs):
-            self.tell("reordered", "sampler_order", f"{self.program} has {','.join(theirs)}")
+            self.report("reordered", "sampler_order", f"{self.program} has {','.join(theirs)}")
 
     def no_order(self) -> None:
         """The other program's presets cannot name the sampler stages."""
         if not order.same(self.left.pop("sampler_order", SAMPLER_STAGES), SAMPLER_STAGES):
             reason = f"presets of {self.program} cannot choose it"
-            self.tell("reordered", "sampler_order", reason)
+            self.report("reordered", "sampler_order", reason)
 
     def own_values(self, *names: str) -> None:
-        """Tell where the other program's values differ from the defaults here."""
+        """Report where the other program's values differ from the defaults here."""
         missing = [name for name in names if name not in self.chosen]
         if missing:
             reason = f"the preset does not choose them, so {self.program} has its own values"
-            self.tell("filled", ", ".join(missing), reason)
+            self.report("filled", ", ".join(missing), reason)
 
     def _leave_out_all_but(self, stages: Sequence[str]) -> None:
         for name, param in PARAMS.items():
@@ -120,4 +120,4 @@ class Export:
                 continue
             if name in SHAPING or self.left.get(name, param.neutral) != param.neutral:
                 self.left[name] = self.chosen[name] = param.neutral
-                self.tell("changed", name, f"{param.stage} is not in sampler_order, so it is off")
+                self.report("changed", name, f"{param.stage} is not in sampler_order, so it is off")

@@ -62,10 +62,10 @@ def read(text: str, place: str) -> list[Imported]:
     _biases(draft, entries)
     if do_sample is False:
         draft.values["temperature"] = 0.0
-        draft.tell("changed", "temperature 0", "do_sample is false")
+        draft.report("changed", "temperature 0", "do_sample is false")
     elif do_sample is None:
         reason = "it is missing, and transformers would not sample; other readers of the file do"
-        draft.tell("changed", "do_sample", reason)
+        draft.report("changed", "do_sample", reason)
     for key in OF_THE_MODEL:
         if (node := entries.pop(key, None)) and node.value is not None:
             draft.lose(key, "the model file has its own special tokens")

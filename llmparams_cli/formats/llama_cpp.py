@@ -84,7 +84,7 @@ def _uncommented(draft: Draft, key: str, node: Node) -> Node:
     text = options.text_of(node)
     if match := comment.search(text):
         if text[match.start() - 1 : match.start()].strip():
-            draft.tell("changed", key, f"llama.cpp takes {match[0]} for the start of a comment")
+            draft.report("changed", key, f"llama.cpp takes {match[0]} for the start of a comment")
         text = text[: match.start()]
     return Node(node.mark, text.strip())
 

@@ -74,7 +74,7 @@ def _option(draft: Draft, key: str, node: Node) -> None:
     elif name in ("mlock", "ignore_eos"):
         text = WORDS.get(text, text)
     elif name == "context" and text == "0":
-        draft.tell("changed", "context 0", "in llama.cpp, the whole context that was trained")
+        draft.report("changed", "context 0", "in llama.cpp, the whole context that was trained")
     draft.take(name, key, Node(node.mark, text))
 
 
@@ -188,7 +188,7 @@ def written(export: Export, for_file: bool) -> Iterator[tuple[str, str, str | No
 
 def _write_order(export: Export, stages: list[str], for_file: bool) -> Iterator[Option]:
     if stages[:1] != ["logit_bias"] and export.chosen.get("logit_bias"):
-        export.tell("reordered", "sampler_order", f"{PROGRAM} always adds the biases first")
+        export.report("reordered", "sampler_order", f"{PROGRAM} always adds the biases first")
     stages = [stage for stage in stages if stage != "logit_bias"]
     letters = {stage: letter for letter, stage in STAGE_LETTERS.items()}
     if for_file:  # where a semicolon would begin a comment

@@ -103,7 +103,7 @@ def _prompt(
             continue
         name = f"{part}_" if part in RESERVED else part
         if name != part and name not in variables:
-            draft.tell(
+            draft.report(
                 "changed", f"${part}", f"{name} here: the name means something else in Jinja"
             )
         if name != prompt_template.INPUT:
@@ -119,7 +119,7 @@ def _system(draft: Draft, text: str | None, defaults: dict[str, str]) -> str | N
     written = []
     for part, is_name in _parts(text):
         if is_name and part in defaults:
-            draft.tell(
+            draft.report(
                 "changed", f"${part} in system", "its default is written in: it is no template"
             )
         elif is_name:

@@ -97,7 +97,7 @@ def sentinels(draft: Draft, entries: dict[str, Node]) -> None:
     }
     for (key, text), (value, meaning) in meanings.items():
         if key in entries and str(entries[key].value) == text:
-            draft.tell("changed", f"{key} {text}", meaning)
+            draft.report("changed", f"{key} {text}", meaning)
             entries[key] = Node(entries[key].mark, value)
 
 
@@ -162,7 +162,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
 def _base(export: Export) -> str:
     model = export.preset.model
     if not model:
-        export.tell("filled", "FROM", "the preset has no model: replace MODEL by one")
+        export.report("filled", "FROM", "the preset has no model: replace MODEL by one")
         return "MODEL"
     repository = hub_name(model)
     return f"hf.co/{repository}" if repository else one_line(model)
@@ -175,12 +175,12 @@ def write_layers(export: Export) -> None:
         export.left["gpu_layers"] = -1
     elif layers == "all":
         export.left["gpu_layers"] = 999
-        export.tell("changed", "gpu_layers", "999 there, more than any model has")
+        export.report("changed", "gpu_layers", "999 there, more than any model has")
 
 
 def _tell_of_retired(export: Export) -> None:
     if export.left.get("mirostat"):
-        export.tell("changed", "mirostat", "recent versions of Ollama ignore it")
+        export.report("changed", "mirostat", "recent versions of Ollama ignore it")
 
 
 def _line(export: Export, lines: list[str], name: str, instruction: str, text: str) -> None:

@@ -142,7 +142,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     export.no_place_for("description")
     export.own_values("temperature", "top_p")
     if not preset.model:
-        export.tell("filled", "model", "the preset has none: a request must name one")
+        export.report("filled", "model", "the preset has none: a request must name one")
     return json_nodes.dump(body | export.fields), export.losses
 
 
@@ -166,7 +166,7 @@ def write_biases(export: Export) -> None:
             export.lose("logit_bias", f"{token!r}: {export.program} takes token ids only")
             continue
         if bias == -math.inf:
-            export.tell("changed", f"logit_bias {token}", "forbidden here, -100 there")
+            export.report("changed", f"logit_bias {token}", "forbidden here, -100 there")
         kept[token] = max(bias, -100.0)
     if kept:
         export.fields["logit_bias"] = kept

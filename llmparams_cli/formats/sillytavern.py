@@ -100,7 +100,7 @@ def read(text: str, place: str) -> list[Imported]:
         )
     if do_sample is False:
         draft.values["temperature"] = 0.0
-        draft.tell("changed", "temperature 0", "do_sample is false")
+        draft.report("changed", "temperature 0", "do_sample is false")
     if (node := entries.get("seed")) and node.value != -1:
         draft.take("seed", "seed", entries.pop("seed"))
     draft.inert(entries, INERT)
@@ -171,7 +171,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     if stages is not None:
         stages = order.complete(stages)
         if stages[0] != "logit_bias":
-            export.tell("reordered", "sampler_order", f"{PROGRAM} adds biases first")
+            export.report("reordered", "sampler_order", f"{PROGRAM} adds biases first")
         export.fields["samplers"] = [stage for stage in stages if stage != "logit_bias"]
     last = (stages or SAMPLER_STAGES)[-1:]
     export.fields["temperature_last"] = list(last) == ["temperature"]
@@ -186,7 +186,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
         ]
     for token, bias in biases.items():
         if bias < -100:
-            export.tell("changed", f"logit_bias {token}", "forbidden here, -100 there")
+            export.report("changed", f"logit_bias {token}", "forbidden here, -100 there")
     schema = export.left.pop("json_schema", None)
     if isinstance(schema, dict) and schema:
         export.fields["json_schema"] = schema
@@ -216,7 +216,7 @@ def _written_windows(export: Export) -> None:
             for name in names:
                 if export.left.get(name, PARAMS[name].neutral) != PARAMS[name].neutral:
                     export.left[name] = PARAMS[name].neutral
-                    export.tell("changed", name, f"off: {window} is 0, which means all there")
+                    export.report("changed", name, f"off: {window} is 0, which means all there")
 
 
 FORMAT = Format(

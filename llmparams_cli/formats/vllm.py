@@ -78,7 +78,7 @@ def _counting(draft: Draft) -> None:
         draft.counts_prompt()
         if draft.penalises("frequency_penalty", "presence_penalty"):
             reason = "in vLLM, only the repetition penalty counts the prompt; here all or none do"
-            draft.tell("changed", "frequency_penalty, presence_penalty", reason)
+            draft.report("changed", "frequency_penalty, presence_penalty", reason)
 
 
 def _structured(draft: Draft, key: str, node: Node) -> None:
@@ -121,7 +121,7 @@ def _written_counting(export: Export) -> None:
     export.counting(KEYS, prompt=is_repeating, window=False)
     if is_repeating and is_mixed and counts:
         reason = f"{PROGRAM} counts the output only for them"
-        export.tell("changed", "frequency_penalty, presence_penalty", reason)
+        export.report("changed", "frequency_penalty, presence_penalty", reason)
 
 
 def _written_structure(export: Export) -> None:

@@ -94,7 +94,7 @@ def read(text: str, place: str) -> list[Imported]:
         draft.dynamic_temperature(numbers[0], numbers[1], ends[0])
     if do_sample is False:
         draft.values["temperature"] = 0.0
-        draft.tell("changed", "temperature 0", "do_sample is false")
+        draft.report("changed", "temperature 0", "do_sample is false")
     draft.inert(entries, INERT)
     draft.leave(entries)
     draft.counts_prompt()
@@ -126,7 +126,7 @@ def whole_context(draft: Draft, entries: Entries, key: str) -> None:
     """A window of 0 is the whole context there."""
     if (node := entries.get(key)) and node.value == 0 and not isinstance(node.value, bool):
         entries[key] = Node(node.mark, -1)
-        draft.tell("changed", f"{key} 0", f"-1 here: the whole context in {draft.program}")
+        draft.report("changed", f"{key} 0", f"-1 here: the whole context in {draft.program}")
 
 
 def default_window(draft: Draft, size: int) -> None:
@@ -157,7 +157,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     export.counting(KEYS, prompt=True, window=True)
     stages = order.complete(export.left.pop("sampler_order", SAMPLER_STAGES))
     if stages[0] != "logit_bias":
-        export.tell("reordered", "sampler_order", f"{PROGRAM} adds biases first")
+        export.report("reordered", "sampler_order", f"{PROGRAM} adds biases first")
     _written_range(export)
     if export.left.get("repeat_last_n") == -1:
         export.left["repeat_last_n"] = 0
@@ -184,7 +184,7 @@ def _written_range(export: Export) -> None:
         del export.left["repeat_last_n"]
         for name in ("repeat_penalty", "frequency_penalty", "presence_penalty"):
             if export.left.pop(name, None) is not None:
-                export.tell("changed", name, "off: repeat_last_n is 0, which means all there")
+                export.report("changed", name, "off: repeat_last_n is 0, which means all there")
 
 
 def written_dynamic(export: Export, keys: tuple[str, str, str]) -> None:
@@ -192,7 +192,7 @@ def written_dynamic(export: Export, keys: tuple[str, str, str]) -> None:
     if spread := export.left.pop("dynatemp_range", 0):
         middle = export.left.get("temperature", PARAMS["temperature"].default)
         if spread > middle:
-            export.tell("changed", "dynatemp_range", "a temperature below 0 is 0 there")
+            export.report("changed", "dynatemp_range", "a temperature below 0 is 0 there")
         ends = max(middle - spread, 0.0), middle + spread
         export.fields |= dict(zip(keys, (*ends, True), strict=True))
 

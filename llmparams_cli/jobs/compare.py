@@ -14,6 +14,7 @@ from llmparams_cli.analysis.comparison import Metric, Sample, Variant, distingui
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.files import read_text, resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import all_events, whole
 from llmparams_cli.jobs.explain import Watched, draws, watching
@@ -24,7 +25,6 @@ from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
-from llmparams_cli.presets.files import read_text, resolve
 from llmparams_cli.protocol import Backend, Finished, Piece, Request, Started
 
 MOST = 4096  # answers to one prompt
@@ -130,7 +130,7 @@ def _tell_what_serves_all(env: Environment, found: Sequence[Setup]) -> None:
 def prompts_of(env: Environment, file: str) -> list[str]:
     """The prompts of --prompts: a line each, or JSON Lines with the key 'prompt'."""
     try:
-        lines = read_text(resolve(file, env.directory)).splitlines()
+        lines = read_text(resolve_path(file, env.directory)).splitlines()
     except ValueError as error:
         raise UsageError(f"--prompts {file}: {error}", "give a text file") from error
     found = [_prompt(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]

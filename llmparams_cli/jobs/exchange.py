@@ -1,4 +1,4 @@
-"""Presets of other programs: in and out, with a word on everything that does not fit."""
+"""Presets of other programs: in and out, with a report of all that does not fit."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError
+from llmparams_cli.files import MOST_SETTINGS, decode, read_text, resolve_path
 from llmparams_cli.formats import Exported, Imported, Loss, detect, read, write
 from llmparams_cli.presets.catalog import flattened
 from llmparams_cli.presets.document import absolute_path
-from llmparams_cli.presets.files import read_text, resolve, shown
+from llmparams_cli.presets.files import shown
 from llmparams_cli.presets.write import Preset
 
 STDIN = "-"
@@ -30,10 +31,10 @@ def imported(
 ) -> tuple[str, list[Arrival]]:
     """Read another program's file: its format, and the presets in it."""
     text, place = _text(env, file)
-    base = env.directory if file == STDIN else resolve(file, env.directory).parent
+    base = env.directory if file == STDIN else resolve_path(file, env.directory).parent
     name = format or detect(text, place)
     return name, [
-        Arrival(each.name, _preset(each, name, base), [told(loss) for loss in each.losses])
+        Arrival(each.name, _preset(each, name, base), [loss_text(loss) for loss in each.losses])
         for each in read(text, place, name, section)
     ]
 
@@ -53,10 +54,10 @@ def exported(name: str, format: str, env: Environment) -> tuple[str, list[str]]:
             variables=dict(preset.variables),
         ),
     )
-    return text, [told(loss) for loss in losses]
+    return text, [loss_text(loss) for loss in losses]
 
 
-def told(loss: Loss) -> str:
+def loss_text(loss: Loss) -> str:
     """'lost: seed (the format has no seeds)'."""
     return f"{loss.kind}: {loss.what} ({loss.reason})"
 
@@ -64,13 +65,13 @@ def told(loss: Loss) -> str:
 def _text(env: Environment, file: str) -> tuple[str, str]:
     if file == STDIN:
         try:
-            return env.stdin.buffer.read().decode("utf-8-sig"), "standard input"
-        except UnicodeDecodeError as error:
-            raise PresetError("standard input is not UTF-8", "convert it first") from error
-    path = resolve(file, env.directory)
+            return decode(env.stdin.buffer.read()), "standard input"
+        except ValueError as error:
+            raise PresetError(f"standard input is {error}") from error
+    path = resolve_path(file, env.directory)
     place = shown(path, env.directory)
     try:
-        return read_text(path), place
+        return read_text(path, MOST_SETTINGS), place
     except ValueError as error:
         raise PresetError(f"{place}: {error}", "give the file of a preset") from error
 

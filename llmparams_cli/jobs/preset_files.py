@@ -13,14 +13,13 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError, UsageError
-from llmparams_cli.files import write_whole
+from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Source, resolve
 from llmparams_cli.presets import prompt_template
 from llmparams_cli.presets.cascade import from_flags
 from llmparams_cli.presets.catalog import chosen
 from llmparams_cli.presets.document import NAME, text_of
-from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.presets.files import shipped_directory, shown
 from llmparams_cli.presets.find import SUFFIXES, Found, find, nearest
 from llmparams_cli.presets.write import Preset, to_yaml

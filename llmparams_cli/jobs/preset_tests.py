@@ -9,12 +9,13 @@ from pathlib import Path
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError, UsageError
+from llmparams_cli.files import read_text
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.presets.document import load
-from llmparams_cli.presets.files import read_text, shown
+from llmparams_cli.presets.files import shown
 from llmparams_cli.presets.find import find
 from llmparams_cli.presets.outcome import Result, judge
 from llmparams_cli.presets.tests import Case

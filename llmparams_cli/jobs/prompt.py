@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.presets.files import resolve
+from llmparams_cli.files import decode, resolve_path
 
 STDIN = "-"
 
@@ -22,7 +22,7 @@ def read(env: Environment, argument: str | None, file: str | None, *, required: 
     if argument is not None and argument != STDIN:
         parts.append(argument)
     if file is not None and file != STDIN:
-        parts.append(_read(f"--file {file}", resolve(file, env.directory).read_bytes))
+        parts.append(_read(f"--file {file}", resolve_path(file, env.directory).read_bytes))
     if asked or not env.stdin_is_tty:
         parts.append(_read("standard input", env.stdin.buffer.read))
     if required and argument in (None, STDIN) and not any(parts):
@@ -38,27 +38,17 @@ def read_target(env: Environment, file: str) -> str:
     if file == STDIN:
         text = _read("standard input", env.stdin.buffer.read)
     else:
-        text = _read(f"--target {file}", resolve(file, env.directory).read_bytes)
+        text = _read(f"--target {file}", resolve_path(file, env.directory).read_bytes)
     if not text:
         raise UsageError(f"--target {file} is empty", "give a text file")
     return text
 
 
 def _read(place: str, read: Callable[[], bytes]) -> str:
+    """The text, without the newline that ends its last line."""
     try:
-        return _decode(read(), place)
+        return decode(read()).removesuffix("\n")
     except OSError as error:
         raise UsageError(f"{place}: {error.strerror}", "give a text file") from error
-
-
-def _decode(data: bytes, place: str) -> str:
-    """UTF-8 text, without the newline that ends its last line."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{place} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}",
-            "convert it first, for example with iconv -f latin1 -t utf-8",
-        ) from error
-    text = text.replace("\r\n", "\n")
-    return text[:-1] if text.endswith("\n") else text
+    except ValueError as error:
+        raise UsageError(f"{place} is {error}") from error

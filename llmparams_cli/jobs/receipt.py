@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 from llmparams_cli import __version__
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import write_whole
+from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.models.resolve import ResolvedModel
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.presets.files import resolve
 from llmparams_cli.protocol import Finished, Request, Started
 from llmparams_cli.records import document, identity, store
 
@@ -114,7 +113,7 @@ def _target(env: Environment, text: str) -> Path:
     """The file that --receipt names, refused before any work where it cannot be one."""
     if text in ("", "-"):
         raise _unusable(repr(text), "not a file, and stdout is for the answer")
-    path = resolve(text, env.directory)
+    path = resolve_path(text, env.directory)
     try:
         if path.exists() and not path.is_file():
             raise _unusable(text, "not a regular file")

@@ -10,6 +10,7 @@ from typing import Any
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer
 from llmparams_cli.jobs.prepare import settle
@@ -20,12 +21,11 @@ from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
 from llmparams_cli.presets.cascade import Gathered
-from llmparams_cli.presets.files import brief
-from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.protocol import Finished, Piece, Request, Started
 from llmparams_cli.records import identity, reading, store
 from llmparams_cli.records.comparison import CUT_OFF, Difference, Replay, compare, first_difference
 from llmparams_cli.records.reading import File, Receipt
+from llmparams_cli.text.shorten import brief
 
 Progress = Callable[[str, float], None]
 

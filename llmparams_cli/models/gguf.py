@@ -23,6 +23,7 @@ from llmparams_cli.models.ggml_types import (
     TENSOR_TYPES_BY_NAME,
     TensorType,
 )
+from llmparams_cli.text.shorten import beginning
 from llmparams_cli.text.units import size_text
 
 MAGIC = b"GGUF"
@@ -355,8 +356,7 @@ def _tensor(cursor: Cursor) -> Tensor:
 
 def _quote(value: object) -> str:
     """A value from the file, short and without control characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return beginning(repr(value), 80)
 
 
 def _is_count(value: object) -> TypeGuard[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from llmparams_cli.text.utf8 import whole
+
 CONVERT = "convert it with llama.cpp's convert_hf_to_gguf.py, or get the GGUF version of the model"
 UNPACK = "unpack it first"
 OLD_GGML = ("is a GGML model from before GGUF", "get a newer conversion of the model")
@@ -52,7 +54,7 @@ def describe(start: bytes) -> tuple[str, str]:
 
 def _is_text(start: bytes) -> bool:
     """UTF-8 (the last character may be cut) without control characters but white space."""
-    text = start.decode("utf-8", "ignore")
+    text = whole(start)
     if len(text.encode()) < len(start) - 3:
         return False
     return all(character.isprintable() or character.isspace() for character in text)

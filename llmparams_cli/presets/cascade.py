@@ -23,13 +23,14 @@ from typing import Any
 from llmparams_cli import PREFIX
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError, UsageError
+from llmparams_cli.files import read_text, resolve_path
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Document, Placed, load
-from llmparams_cli.presets.files import read_text, resolve, shown
+from llmparams_cli.presets.files import shown
 from llmparams_cli.presets.find import PROJECT_FILE, Found, find, nearest
 
 OTHER_VARIABLES = (
@@ -213,7 +214,7 @@ def _system(text: str, origin: Origin, env: Environment) -> Placed:
     """The system text itself, or that of @FILE."""
     if not text.startswith("@"):
         return Placed(text, origin)
-    path = resolve(text[1:], env.directory)
+    path = resolve_path(text[1:], env.directory)
     try:
         return Placed(read_text(path).rstrip("\n"), origin)
     except ValueError as error:

@@ -22,13 +22,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmparams_cli.errors import PresetError
+from llmparams_cli.files import MOST_SETTINGS, read_text, resolve_path
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import prompt_template, values
-from llmparams_cli.presets.files import brief, read_text, resolve, shown
+from llmparams_cli.presets.files import shown
 from llmparams_cli.presets.nodes import Mark, Node, Unreadable, compose
 from llmparams_cli.presets.tests import Case, read_tests
+from llmparams_cli.text.shorten import brief
 
 PRESETS = "presets"
 NAME = r"\w[\w.-]*"  # a preset's
@@ -118,7 +120,7 @@ def name_of(path: Path, entry: str) -> str:
 def entries(path: Path) -> list[str]:
     """The names of the presets in a llmparams.yaml; none if it cannot be read."""
     try:
-        root = compose(read_text(path), lambda _mark, _reason: None)
+        root = compose(read_text(path, MOST_SETTINGS), lambda _mark, _reason: None)
     except (Unreadable, ValueError):
         return []
     presets = root.value.get(PRESETS) if root and isinstance(root.value, dict) else None
@@ -156,7 +158,7 @@ class _Reader:
 
     def _root(self) -> Node | None:
         try:
-            return compose(read_text(self.path), self._problem)
+            return compose(read_text(self.path, MOST_SETTINGS), self._problem)
         except Unreadable as error:
             self._problem(error.mark, error.reason)
         except ValueError as error:
@@ -286,5 +288,5 @@ def absolute_path(text: str, directory: Path) -> str:
     """A model's path made absolute; other names, as user/repo:Q4_K_M, mean the same everywhere."""
     is_path = text.startswith(("./", "../", "~", "/"))
     if is_path or (text.endswith(".gguf") and ":" not in text):
-        return str(resolve(text, directory))
+        return str(resolve_path(text, directory))
     return text

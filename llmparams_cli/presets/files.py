@@ -1,33 +1,10 @@
-"""Reading the files that a person may write, and naming them in messages."""
+"""The presets that come with the program, and how preset files are named in messages."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-MAX_BYTES = 1_000_000
-
-
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file of at most 1 MB; a ValueError says why that is not possible."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ValueError((error.strerror or str(error)).lower()) from error
-    if len(data) > MAX_BYTES:
-        raise ValueError("larger than 1 MB")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = f"0x{data[error.start]:02x}"
-        raise ValueError(f"not UTF-8 text: the byte {byte} in line {line}") from error
-
-
-def resolve(text: str, directory: Path) -> Path:
-    """The path that `text` means when it is written in `directory`."""
-    return Path(os.path.normpath(directory / os.path.expanduser(text)))
+from llmparams_cli.files import display_path
 
 
 def shipped_directory() -> Path:
@@ -38,19 +15,8 @@ def shipped_directory() -> Path:
 
 
 def shown(path: Path, directory: Path) -> str:
-    """`path` as people know it, seen from the working directory `directory`."""
+    """A preset file as people know it, seen from the working directory `directory`."""
     # In a checkout of this program, the shipped presets are the project's own files.
     if path.parent == shipped_directory() != directory / "presets":
         return f"llmparams:{path.name}"
-    if path.is_relative_to(directory):
-        return str(path.relative_to(directory))
-    home = os.path.expanduser("~")
-    if path.is_relative_to(home):
-        return str(Path("~") / path.relative_to(home))
-    return str(path)
-
-
-def brief(text: str, limit: int = 300) -> str:
-    """`text` in one line; its middle is left out when it is longer than `limit`."""
-    line = " ".join(text.splitlines())
-    return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-limit // 2 :]}"
+    return display_path(path, directory)

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError
+from llmparams_cli.files import resolve_path
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.presets.document import entries, name_of
-from llmparams_cli.presets.files import resolve, shipped_directory, shown
+from llmparams_cli.presets.files import shipped_directory, shown
 
 SUFFIXES = (".yaml", ".yml")
 PROJECT_FILE = "llmparams.yaml"
@@ -48,7 +49,7 @@ def find(name: str, env: Environment, directory: Path | None = None) -> Found:
     if at and not _is_path(word):
         return _find_at(word, place, env, directory)
     if _is_path(name):
-        path = resolve(name, directory)
+        path = resolve_path(name, directory)
         if not os.path.lexists(path):
             hint = "a preset is named without its suffix, a file with its path"
             raise PresetError(f"{shown(path, env.directory)}: no such preset file", hint)
@@ -68,7 +69,7 @@ def _find_at(name: str, place: str, env: Environment, directory: Path) -> Found:
         if found.place == place:
             return found
     for suffix in SUFFIXES:
-        path = resolve(place, directory) / f"{name}{suffix}"
+        path = resolve_path(place, directory) / f"{name}{suffix}"
         if path.exists():
             return Found(path)
     places = [f"{found.place} ({shown(found.path, env.directory)})" for found in files]

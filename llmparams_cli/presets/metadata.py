@@ -9,7 +9,7 @@ from llmparams_cli.params.kinds import Words
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
-from llmparams_cli.presets.files import brief
+from llmparams_cli.text.shorten import brief
 
 PREFIX = "general.sampling."
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from llmparams_cli.presets.tests import Case
 from llmparams_cli.protocol import Finished
+from llmparams_cli.text.shorten import beginning
 
-LONGEST_TEXT = 60
+LONGEST_TEXT = 61  # characters
 
 
 @dataclass(frozen=True)
@@ -136,4 +137,4 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…")
+    return repr(beginning(text, LONGEST_TEXT))

@@ -30,9 +30,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llmparams_cli.files import resolve_path
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.seeds import MAX_SEED
-from llmparams_cli.presets.files import resolve
 from llmparams_cli.presets.nodes import Mark, Node, Report
 from llmparams_cli.presets.prompt_template import text_of
 from llmparams_cli.protocol import StopReason
@@ -119,7 +119,7 @@ class _Reader:
         if "expect" not in node.value:
             self._report(node.mark, f"tests: {read['name']} has no `expect:`")
         if "file" in read:
-            read["file"] = resolve(read["file"], self._directory)
+            read["file"] = resolve_path(read["file"], self._directory)
         return Case(mark=node.mark, **read)
 
     def _read(self, keys: dict[str, Key], key: str, item: Node, into: dict[str, Any]) -> None:

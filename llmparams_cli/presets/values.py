@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.errors import UsageError
+from llmparams_cli.files import MOST_SETTINGS, read_text, resolve_path
 from llmparams_cli.params.kinds import JsonSchema, did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import BY_FLAG, PARAMS, named, plain
-from llmparams_cli.presets.files import brief, read_text, resolve
+from llmparams_cli.text.shorten import brief
 
 PATHS = ("lora",)  # parameters that name files without reading them here
 EQUALS = re.compile("=")
@@ -58,7 +59,7 @@ def from_text(param: Param, text: str, directory: Path) -> Any:
     path = _named_file(param, text, directory)
     # A JSON Schema and the name of a file cannot be mistaken for each other.
     if path is None and isinstance(param.kind, JsonSchema):
-        named = resolve(text, directory)
+        named = resolve_path(text, directory)
         path = named if os.path.isfile(named) else None
     return _from_file(param, path) if path else _placed(param, _parsed(param, text), directory)
 
@@ -74,7 +75,7 @@ def from_yaml(param: Param, value: Any, directory: Path) -> Any:
 
 def _placed(param: Param, value: Any, directory: Path) -> Any:
     """Paths as they are meant from `directory`; other values as they are."""
-    return [str(resolve(path, directory)) for path in value] if param.name in PATHS else value
+    return [str(resolve_path(path, directory)) for path in value] if param.name in PATHS else value
 
 
 def joined(param: Param, parts: list[Any]) -> Any:
@@ -113,13 +114,13 @@ def suggestion(name: str) -> str:
 
 def _named_file(param: Param, value: Any, directory: Path) -> Path | None:
     if param.reads_file and isinstance(value, str) and value.startswith("@"):
-        return resolve(value[1:], directory)
+        return resolve_path(value[1:], directory)
     return None
 
 
 def _from_file(param: Param, path: Path) -> Any:
     try:
-        return _parsed(param, read_text(path))
+        return _parsed(param, read_text(path, MOST_SETTINGS))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

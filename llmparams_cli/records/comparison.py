@@ -10,7 +10,8 @@ from llmparams_cli.protocol import Finished, Stop, StopReason
 from llmparams_cli.records.document import stop_object
 from llmparams_cli.records.reading import Receipt
 from llmparams_cli.text.numbers import rounded
-from llmparams_cli.text.spelling import joined
+from llmparams_cli.text.safe import spelled
+from llmparams_cli.text.utf8 import joined
 
 # Ends that came from outside: the replay stops at the same token by itself.
 CUT_OFF = (StopReason.INTERRUPTED, StopReason.TIME_LIMIT)
@@ -47,7 +48,7 @@ class Step:
 
     def to_object(self) -> dict[str, Any]:
         """For JSON."""
-        return {"id": self.id, "text": self.text, "logprob": rounded(self.logprob)}
+        return {"id": self.id, "text": spelled(self.text), "logprob": rounded(self.logprob)}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Parting:
         recorded["recorded_logprob"] = self.recorded_logprob
         return {
             "index": self.index,
-            "before": self.before,
+            "before": spelled(self.before),
             "recorded": recorded,
             "replayed": self.replayed.to_object(),
             "near_tie": self.is_near_tie,

@@ -13,7 +13,7 @@ from llmparams_cli.protocol import Finished, Request, Started, Stop
 from llmparams_cli.records import origins
 from llmparams_cli.records.identity import Identity
 from llmparams_cli.text.numbers import rounded
-from llmparams_cli.text.safe import escape_json
+from llmparams_cli.text.safe import escape_json, spelled
 
 FORMAT = 2
 READABLE = (1, FORMAT)  # they differ in origins, see there
@@ -65,7 +65,7 @@ def make(
         **{key: result[key] for key in ("seed", "prompt")},
         "prompt_ids": list(started.tokens),
         "answer_ids": [token.id for token in finished.tokens],
-        "answer_texts": [token.text for token in finished.tokens],
+        "answer_texts": [spelled(token.text) for token in finished.tokens],
         "answer_logprobs": logprobs,
         **{key: result[key] for key in ("text", "stop", "usage", "timing")},
     }

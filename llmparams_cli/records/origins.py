@@ -15,7 +15,7 @@ from typing import Any
 
 from llmparams_cli.params.kinds import INT32_MAX
 from llmparams_cli.params.settings import Origin, Source
-from llmparams_cli.presets.files import brief
+from llmparams_cli.text.shorten import brief
 
 SOURCES = tuple(source.value for source in Source)
 FILES = (Source.CONFIG, Source.PROJECT, Source.PRESET)  # whose values stand in a line of a file

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from llmparams_cli.errors import UsageError
+from llmparams_cli.files import decode
 from llmparams_cli.params.kinds import INT32_MAX, did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
-from llmparams_cli.presets.files import brief
 from llmparams_cli.protocol import Message, Stop, StopReason
 from llmparams_cli.records import origins
 from llmparams_cli.records.document import READABLE, checksums
 from llmparams_cli.records.identity import Identity
+from llmparams_cli.text.shorten import brief
 
 MAX_BYTES = 64_000_000
 CURE = "llmparams generate --receipt FILE writes one"
@@ -172,11 +173,9 @@ def _parse(data: bytes, place: str) -> Any:
     try:
         if len(data) > MAX_BYTES:
             raise ValueError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
-        return json.loads(data.decode("utf-8-sig"), parse_constant=_no_number)
+        return json.loads(decode(data), parse_constant=_no_number)
     except json.JSONDecodeError as error:
         reason = f"{error.msg} in line {error.lineno}, column {error.colno}"
-    except UnicodeDecodeError as error:
-        reason = f"byte {error.start} is not UTF-8"
     except RecursionError:
         reason = "nested too deeply"
     except ValueError as error:

@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TextIO
 
-from llmparams_cli.env import Environment
+from llmparams_cli.text.safe import encodes
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEVELS = "▁▂▃▄▅▆▇█"
 ASCII_LEVELS = "_.-=+*%#"
 
 
-def bar(env: Environment, stream: TextIO, share: float, width: int) -> str:
+def bar(share: float, width: int, stream: TextIO) -> str:
     """A horizontal bar of `share` (0 to 1) of `width` columns, padded to that width."""
     eighths = round(min(1.0, max(0.0, share)) * width * 8)
     text = EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
-    if not env.encodes(EIGHTHS, stream):
+    if not encodes(EIGHTHS, stream):
         text = "#" * round(share * width)
     return f"{text:<{width}}"
 
 
-def spark(
-    env: Environment, stream: TextIO, values: Sequence[float], width: int, *, top: float = 0.0
-) -> str:
+def spark(values: Sequence[float], width: int, stream: TextIO, *, top: float = 0.0) -> str:
     """A line of vertical bars, from 0 to the largest value, and to `top` at least; neighbours
     are averaged where there are more values than columns.
     """
@@ -34,6 +32,6 @@ def spark(
     edges = [round(column * len(values) / columns) for column in range(columns + 1)]
     parts = [values[low:high] for low, high in pairwise(edges)]
     means = [sum(part) / len(part) for part in parts]
-    levels = LEVELS if env.encodes(LEVELS, stream) else ASCII_LEVELS
+    levels = LEVELS if encodes(LEVELS, stream) else ASCII_LEVELS
     top = max(top, *means) or 1.0
     return "".join(levels[round(mean / top * (len(levels) - 1))] for mean in means)

@@ -18,13 +18,15 @@ from llmparams_cli.render.summary import (
     was_cut_off,
 )
 from llmparams_cli.render.terminal import TerminalRenderer, columns
-from llmparams_cli.text.safe import encodable, one_line, printable
+from llmparams_cli.text.safe import encodable, encodes, one_line, printable
+from llmparams_cli.text.shorten import beginning, ending
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _WIDEST_BAR = 72
 _FILLS = ("█▓▒░", "#=-.")  # system, history, answer, free; for those who can show them
 _COLORS = ("35", "36", "33", "2")
-_TAIL = 1000  # characters of the last answer that are shown when a chat goes on
+_LONGEST_VALUE = 60  # characters
+_TAIL = 1006  # characters of the last answer that are shown when a chat goes on
 
 
 class ChatView:
@@ -83,7 +85,7 @@ class ChatView:
 
     def changed(self, pairs: Iterable[tuple[Setting, Setting]]) -> None:
         """Values before and after."""
-        arrow = "→" if self._env.encodes("→", self._env.stderr) else "->"
+        arrow = "→" if encodes("→", self._env.stderr) else "->"
         for old, new in pairs:
             before, after = (_brief(s) for s in (old, new))
             self.remark(f"{new.param.name} {before} {arrow} {after} ({new.origin})")
@@ -98,7 +100,7 @@ class ChatView:
 
     def tokens(self, parts: Sequence[int], context: int) -> None:
         """A bar of the context; `parts` are system, history, answer and free."""
-        fills = _FILLS[0] if self._env.encodes(_FILLS[0], self._env.stdout) else _FILLS[1]
+        fills = _FILLS[0] if encodes(_FILLS[0], self._env.stdout) else _FILLS[1]
         width = min(columns(self._env, self._env.stdout) - 1, _WIDEST_BAR)
         cells = _shares(parts, width)
         bar = [fill * count for fill, count in zip(fills, cells, strict=True)]
@@ -152,7 +154,7 @@ class ChatView:
             f"first token {finished.timing.first_token_s:.3f} s",
             f"model {one_line(started.model.name)}",
         )
-        self._fold([*numbers, *facts], separator(self._env, self._env.stdout), "", "")
+        self._fold([*numbers, *facts], separator(self._env.stdout), "", "")
         named = [s for s in settings if not s.is_default]
         self.write("not at their defaults:" if named else "every parameter is at its default")
         for setting in named:
@@ -188,7 +190,7 @@ class ChatView:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedChat:
     """One chat of the list."""
 
     name: str
@@ -199,7 +201,7 @@ class Listed:
     fault: str
 
 
-def chat_list(env: Environment, chats: Iterable[Listed]) -> None:
+def chat_list(env: Environment, chats: Iterable[ListedChat]) -> None:
     """All chats: a block of two lines each on a terminal, tab-separated lines in a pipe."""
     colored = env.wants_color("auto", env.stdout)
     for chat in chats:
@@ -209,10 +211,10 @@ def chat_list(env: Environment, chats: Iterable[Listed]) -> None:
             env.stdout.write(encodable("\t".join(map(one_line, cells)), env.stdout) + "\n")
             continue
         width = columns(env, env.stdout) - 1
-        between = separator(env, env.stdout)
+        between = separator(env.stdout)
         items = [chat.name, when, _turns(chat.turns), one_line(chat.model)]
         first, *others = [between.join(row) for row in fold(items, len(between), width)]
-        words = _cut(one_line(chat.fault or chat.words), width - 2)
+        words = beginning(one_line(chat.fault or chat.words), width - 2, "...")
         head = f"{_BOLD}{first}{_RESET}" if colored else first
         body = "\n".join([head, *(f"  {line}" for line in others), f"  {words}"])
         env.stdout.write(encodable(body, env.stdout) + "\n")
@@ -236,7 +238,7 @@ class TerminalAnswer(TerminalRenderer):
         self._answer.end()
         if self._scale and self._colored_aside and self._legend_wanted:
             self._legend(self._scale)
-        between = separator(env, env.stderr)
+        between = separator(env.stderr)
         items = chat_statistics(self._started, event, verbose=env.verbose)
         for row in fold(items, len(between), columns(env, env.stderr) - 1):
             self._aside(between.join(row))
@@ -265,7 +267,7 @@ class PipedAnswer:
         self._answer.end()
         if env.verbose:
             items = chat_statistics(self._started, event, verbose=True)
-            env.warn(separator(env, env.stderr).join(items))
+            env.warn(separator(env.stderr).join(items))
         elif was_cut_off(event.stop) and not env.quiet:
             env.warn(f"the answer was cut off: {stop_text(event.stop)}")
 
@@ -308,12 +310,8 @@ def _turns(count: int) -> str:
 
 
 def _brief(setting: Setting) -> str:
-    return _cut(one_line(setting.param.kind.show(setting.value)) or "-", 60)
+    return beginning(one_line(setting.param.kind.show(setting.value)) or "-", _LONGEST_VALUE, "...")
 
 
 def _end(text: str) -> str:
-    return text if len(text) <= _TAIL else f"[...] {text[-_TAIL:]}"
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(width - 3, 0)] + "..."
+    return ending(text, _TAIL, "[...] ")

@@ -8,7 +8,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, Piece, Started
 
-Format = Literal["auto", "json", "stream-json"]
+OutputStyle = Literal["auto", "json", "stream-json"]
 
 
 class Renderer(Protocol):
@@ -27,7 +27,7 @@ def choose(
     settings: Settings,
     prompt: str,
     continues: bool = False,
-    format: Format = "auto",
+    output: OutputStyle = "auto",
     color: str = "auto",
     color_by: str | None = None,
     logprobs: bool = False,
@@ -39,12 +39,12 @@ def choose(
     `color_by` is 'probability', 'entropy' or None. `logprobs`: were they asked for by
     `--logprobs` (and so belong into the JSON)?
     """
-    if format != "auto":
+    if output != "auto":
         from llmparams_cli.render.json_output import JsonRenderer, StreamJsonRenderer
 
         if color_by:
             env.note(f"--color-by {color_by} does nothing in JSON; --logprobs N adds the numbers")
-        if format == "stream-json":
+        if output == "stream-json":
             return StreamJsonRenderer(env, settings, logprobs=logprobs)
         indent = 2 if env.stdout_is_tty else None
         return JsonRenderer(env, settings, logprobs=logprobs, indent=indent)

@@ -14,7 +14,7 @@ from llmparams_cli.protocol import Check, Health
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import BOLD, GREEN, RED, YELLOW, styled
 from llmparams_cli.render.terminal import columns
-from llmparams_cli.text.safe import encodable, one_line
+from llmparams_cli.text.safe import encodable, encodes, one_line
 
 NAME = 16  # columns: llama-cpp-python
 WIDEST = 100
@@ -64,7 +64,7 @@ class _View:
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._colored = env.wants_color("auto", env.stdout)
-        self._marks = MARKS if env.encodes("✓✗", env.stdout) else ASCII_MARKS
+        self._marks = MARKS if encodes("✓✗", env.stdout) else ASCII_MARKS
         self._start = len(f"  {self._marks[Health.OK]} {'':<{NAME}} ")
         self._width = min(columns(env, env.stdout), WIDEST)
 

@@ -16,7 +16,7 @@ from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
 from llmparams_cli.records.document import parameters, stop_object
 from llmparams_cli.render.summary import generation_speed, per_second
 from llmparams_cli.text.numbers import all_finite, rounded
-from llmparams_cli.text.safe import escape_json
+from llmparams_cli.text.safe import escape_json, spelled
 from llmparams_cli.trace import Effect
 
 
@@ -150,10 +150,10 @@ def _model_object(started: Started) -> dict[str, Any]:
 
 def _token_object(token: Token, *, logprobs: bool) -> dict[str, Any]:
     if not logprobs:
-        return {"id": token.id, "text": token.text}
+        return {"id": token.id, "text": spelled(token.text)}
     return {
         "id": token.id,
-        "text": token.text,
+        "text": spelled(token.text),
         "logprob": rounded(token.logprob),
         "entropy": rounded(token.entropy),
         "top": [_candidate_object(candidate) for candidate in token.top],

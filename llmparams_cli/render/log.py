@@ -11,6 +11,7 @@ from llmparams_cli.params.settings import Source
 from llmparams_cli.records import origins
 from llmparams_cli.render.terminal import Row, columns, table
 from llmparams_cli.text.safe import encodable, one_line, printable
+from llmparams_cli.text.width import cut
 
 ID = 6  # columns: the part of an id that no other run shares
 DATE = len("2026-11-24 04:15")
@@ -53,17 +54,14 @@ def _table(env: Environment, runs: Sequence[dict[str, Any]]) -> str:
             run["answer"],
             run["stop"],
         )
-        rows.append(Row(tuple(map(_fit, cells, widths))))
+        fitting = zip(map(_one_line, cells), widths, strict=True)
+        rows.append(Row(tuple(cut(text, width, env.stdout) for text, width in fitting)))
     return table(env, rows, widths, colored=env.wants_color("auto", env.stdout)) if runs else ""
 
 
-def _fit(text: str, width: int) -> str:
-    """The beginning of a text, in one line of the column; some characters are two wide."""
-    from rich.cells import set_cell_size
-
-    line = " ".join(printable(text).split())
-    fitted = set_cell_size(line, width).rstrip()
-    return line if fitted == line else set_cell_size(line, width - 1).rstrip() + "…"
+def _one_line(text: str) -> str:
+    """White space, line ends included, becomes single blanks."""
+    return " ".join(printable(text).split())
 
 
 def _in_full(receipt: dict[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Pages and plots on their way to files; '-' is standard output."""
+"""Writes pages and plots to files; '-' is standard output."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import write_whole
-from llmparams_cli.presets.files import resolve
+from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.text.safe import encodable
 
 STDOUT = "-"
@@ -22,12 +21,12 @@ def check_outputs(env: Environment, files: Mapping[str, str | None], *, taken: b
     if len(there) + taken > 1:
         raise UsageError(f"{there[0]} -: standard output takes one thing", "name a file")
     for flag, file in files.items():
-        if file not in (None, STDOUT) and not resolve(file, env.directory).parent.is_dir():
+        if file not in (None, STDOUT) and not resolve_path(file, env.directory).parent.is_dir():
             raise UsageError(f"{flag} {file}: there is no such folder", "make it first")
 
 
 def put(env: Environment, flag: str, file: str, content: str | bytes, tip: str = "") -> None:
-    """Write what `flag` asked for, whole or not at all; a note says so, with the tip."""
+    """Write what `flag` asked for, whole or not at all, and print a note with the tip."""
     if file == STDOUT:
         if isinstance(content, str):
             env.stdout.write(encodable(content, env.stdout))
@@ -36,7 +35,7 @@ def put(env: Environment, flag: str, file: str, content: str | bytes, tip: str =
             env.stdout.buffer.write(content)
         return
     try:
-        write_whole(resolve(file, env.directory), content)
+        write_whole(resolve_path(file, env.directory), content)
     except OSError as error:
         raise UsageError(f"{flag} {file}: {error.strerror}", "name another file") from error
     env.note(f"wrote {file}{tip}")

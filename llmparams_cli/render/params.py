@@ -16,7 +16,7 @@ from llmparams_cli.render.bars import bar
 from llmparams_cli.render.styles import BOLD, DIM, styled
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.text.safe import encodable
-from llmparams_cli.text.units import short_text
+from llmparams_cli.text.shorten import beginning
 
 NAME, DEFAULT, ALLOWED = 21, 10, 22  # columns of the list
 ONE_LINE_EACH = 130  # from this width on, the meaning stands on the same line
@@ -25,6 +25,7 @@ WIDEST = 88  # wider paragraphs are hard to read
 BAR, SHORTEST_BAR = 16, 4
 BESIDE_BARS = 21  # columns of numbers and gaps
 LONGEST_VALUE = 24
+CUT = "..."  # what is missing
 
 
 class ParamsView:
@@ -66,11 +67,11 @@ class ParamsView:
         on = f"with {' and '.join(effect.beside)}, all other" if effect.beside else "all other"
         self._write("")
         self._prose(f"its effect on {effect.text}, {on} samplers off")
-        against = f"{param.name} {short_text(effect.against, LONGEST_VALUE)}"
+        against = f"{param.name} {beginning(effect.against, LONGEST_VALUE, CUT)}"
         self._prose(f"changed: the share of draws that come out otherwise than with {against}")
         room = (self._width or WIDEST) - BESIDE_BARS
         longest = min(LONGEST_VALUE, room - 2 * SHORTEST_BAR)
-        values = [short_text(point.value, longest) for point in effect.points]
+        values = [beginning(point.value, longest, CUT) for point in effect.points]
         widest = max(map(len, ["value", *values]))
         width = max(SHORTEST_BAR, min(BAR, (room - widest) // 2))
         head = f"  {'value':>{widest}}  {'left to chance':<{width + 10}}  changed"
@@ -91,7 +92,7 @@ class ParamsView:
             self._write(self._styled(line, DIM))
 
     def _bar(self, share: float, width: int) -> str:
-        return bar(self._env, self._env.stdout, share, width)
+        return bar(share, width, self._env.stdout)
 
     def json(self, param: Param | None, effect: ParamEffect | None = None) -> None:
         """Every field of one parameter, or of all as a list."""
@@ -106,14 +107,14 @@ class ParamsView:
         self._write(json.dumps(document, indent=2, allow_nan=False))
 
     def _list_item(self, param: Param) -> None:
-        default = _cut(shown(param, param.default), DEFAULT)
-        start = f"{default:<{DEFAULT}}  {_cut(param.kind.allowed(), ALLOWED):<{ALLOWED}}"
+        default = beginning(shown(param, param.default), DEFAULT, CUT)
+        start = f"{default:<{DEFAULT}}  {beginning(param.kind.allowed(), ALLOWED, CUT):<{ALLOWED}}"
         name = self._styled(f"{param.name:<{NAME}}", BOLD)
         if self._width is None or self._width >= ONE_LINE_EACH:
             self._write(f"  {name}  {start}  {param.summary}")
             return
         room = self._width - NAME - 4
-        self._write(f"  {name}  {_cut(start.rstrip(), room)}")
+        self._write(f"  {name}  {beginning(start.rstrip(), room, CUT)}")
         for line in self._wrap(param.summary, "      "):
             self._write(self._styled(line, DIM))
 
@@ -154,7 +155,3 @@ def _fields(param: Param) -> Iterator[tuple[str, Any]]:
             yield field.name, dataclasses.asdict(value)
         else:
             yield field.name, value
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(width - 3, 0)] + "..."

@@ -14,7 +14,7 @@ from llmparams_cli.text.safe import encodable
 
 
 class Answer:
-    """The answer on its way to stdout, at once; what the encoding lacks becomes `?`."""
+    """Writes the answer to stdout piece by piece; what the encoding lacks becomes `?`."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -59,6 +59,6 @@ class PlainRenderer:
             if self._random_seed and env.stderr_is_tty:
                 items.append(f"seed {self._started.seed}")
         if items:
-            env.note(separator(env, env.stderr).join(items))
+            env.note(separator(env.stderr).join(items))
         for line in effect_lines(event.effects) if event.effects else ():
             env.note(line)

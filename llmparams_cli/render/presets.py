@@ -15,6 +15,7 @@ from llmparams_cli.protocol import PresetDiff
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.terminal import Row, columns, table
 from llmparams_cli.text.safe import encodable, one_line
+from llmparams_cli.text.shorten import ELLIPSIS, beginning
 
 GAP = 2
 LONGEST_VALUE = 40
@@ -77,8 +78,7 @@ def _differing(diff: PresetDiff) -> list[tuple[Setting, Setting]]:
 def _short(text: str | None) -> str:
     if text is None:
         return "-"
-    line = one_line(text)
-    return line if len(line) <= LONGEST_VALUE else f"{line[: LONGEST_VALUE - 2]} …"
+    return beginning(one_line(text), LONGEST_VALUE, f" {ELLIPSIS}")
 
 
 def _effect(diff: PresetDiff) -> Iterator[str]:

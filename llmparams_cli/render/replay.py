@@ -9,8 +9,9 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.render.styles import BOLD, GREEN, YELLOW, styled
 from llmparams_cli.text.safe import encodable, one_line, printable
+from llmparams_cli.text.shorten import ending
 
-CONTEXT = 60  # characters that are shown before the first difference
+CONTEXT = 61  # characters that are shown before the first difference
 
 
 def show(env: Environment, report: dict[str, Any]) -> None:
@@ -57,8 +58,7 @@ def _field(name: str, text: str) -> str:
 def _tail(text: str) -> str:
     if not text:
         return "the prompt"
-    shown = one_line(text[-CONTEXT:])
-    return f'"…{shown}"' if len(text) > CONTEXT else f'"{shown}"'
+    return f'"{one_line(ending(text, CONTEXT))}"'
 
 
 def _step(step: dict[str, Any]) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Started, Stop, StopReason
-from llmparams_cli.text.safe import one_line
-from llmparams_cli.text.units import short_text
+from llmparams_cli.text.safe import encodes, one_line
+from llmparams_cli.text.shorten import beginning
 from llmparams_cli.trace import Effect
 
+LONGEST_VALUE = 40  # characters
 # The model or the user meant the answer to end here; every other stop cuts it off.
 _WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)
 
@@ -59,7 +59,7 @@ def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
     yield "what each setting changed (against its neutral value, with the same random numbers):"
     for effect in sorted(effects, key=lambda effect: -len(effect.changed)):
         setting = effect.setting
-        value = short_text(one_line(setting.param.kind.show(setting.value)))
+        value = beginning(one_line(setting.param.kind.show(setting.value)), LONGEST_VALUE, "...")
         name = f"{setting.param.name} {value}"
         count = len(effect.changed)
         told = f"decided {count} of" if count else "changed nothing in"
@@ -80,9 +80,9 @@ def was_cut_off(stop: Stop) -> bool:
     return stop.reason not in _WANTED
 
 
-def separator(env: Environment, stream: TextIO) -> str:
+def separator(stream: TextIO) -> str:
     """What stands between items, in what the stream can encode."""
-    return " · " if env.encodes("·", stream) else " | "
+    return " · " if encodes("·", stream) else " | "
 
 
 def fold(items: Iterable[str], gap: int, width: int) -> list[list[str]]:

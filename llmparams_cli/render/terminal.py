@@ -120,7 +120,7 @@ class TerminalRenderer:
         self._aside("", style="")
         if self._scale and self._colored_aside:
             self._legend(self._scale)
-        between = separator(env, env.stderr)
+        between = separator(env.stderr)
         for row in fold(items, len(between), columns(env, env.stderr)):
             self._aside(between.join(row))
         for line in effect_lines(event.effects) if event.effects else ():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from llmparams_cli.errors import ContextOverflow
 from llmparams_cli.protocol import Message
 from llmparams_cli.templates.vocabulary import Vocabulary
+from llmparams_cli.text.utf8 import whole
 
 ROOM = 4  # at least a quarter of the context is left for the answer after truncation
 
@@ -37,17 +38,17 @@ def fit(
             + "; --overflow truncate-start or truncate-middle shortens the prompt",
         )
     target = size - min(size // ROOM, max_tokens if max_tokens > 0 else size)
-    whole, count = model.tokenize(messages[-1].content), len(tokens)
+    message, count = model.tokenize(messages[-1].content), len(tokens)
     dropped = 0
     while len(tokens) > target:
         dropped += len(tokens) - target
-        if dropped > len(whole):
+        if dropped > len(message):
             raise ContextOverflow(
-                f"the prompt's fixed part alone has {count - len(whole)} tokens and the context "
+                f"the prompt's fixed part alone has {count - len(message)} tokens and the context "
                 f"holds {size}",
                 "--context makes room; a shorter system text helps too",
             )
-        shorter = replace(messages[-1], content=_cut(model, whole, dropped, overflow))
+        shorter = replace(messages[-1], content=_cut(model, message, dropped, overflow))
         tokens, text = encode([*messages[:-1], shorter])
     where = "start" if overflow == "truncate-start" else "middle"
     note(
@@ -60,7 +61,7 @@ def fit(
 def _cut(model: Vocabulary, tokens: Sequence[int], drop: int, overflow: str) -> str:
     head = 0 if overflow == "truncate-start" else (len(tokens) - drop) // 2
     kept = [*tokens[:head], *tokens[head + drop :]]
-    return b"".join(map(model.piece, kept)).decode("utf-8", "ignore")
+    return whole(b"".join(map(model.piece, kept)))
 
 
 def _larger_context(needed: int, trained: int) -> str:

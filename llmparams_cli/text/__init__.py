@@ -1,1 +1,1 @@
-"""Text as data: what is safe to show, how wide it is, how tokens become characters."""
+"""Text as data: characters from bytes, what is safe to show, how wide it is, where it is cut."""

@@ -11,21 +11,38 @@ from typing import TextIO
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_BYTES = re.compile("[\udc80-\udcff]+")  # as `utf8.escaped` and file names have them
 
 
 def printable(text: str) -> str:
-    """Make unsafe characters visible as their number: ESC becomes `<1b>`."""
+    """Make unsafe characters visible as their numbers: ESC becomes `<1b>`."""
     return _UNSAFE.sub(lambda match: f"<{ord(match[0]):02x}>", text)
 
 
 def one_line(text: str) -> str:
-    """The same for names and messages: newlines and tabs become `\\n` and `\\t`."""
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+    """The same for names, tokens and messages: newlines and tabs become `\\n` and `\\t`, and
+    bytes that are no character are spelled.
+    """
+    return printable(spelled(text)).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def spelled(text: str) -> str:
+    """The text with each run of bytes that are no whole character by its numbers: `<e3 81>`."""
+    return _BYTES.sub(lambda run: f"<{run[0].encode(errors='surrogateescape').hex(' ')}>", text)
 
 
 def escape_json(document: str) -> str:
     """Escape what is unsafe in a JSON document; what it means stays the same."""
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
+
+
+def encodes(text: str, stream: TextIO) -> bool:
+    """Can the stream write the text in its encoding?"""
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def encodable(text: str, stream: TextIO) -> str:

@@ -1,10 +1,11 @@
-"""Tokens to text: UTF-8 and stop sequences, both across token boundaries."""
+"""Detokenising: UTF-8 and stop sequences, both across token boundaries."""
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from typing import Generic, TypeVar
+
+from llmparams_cli.text.utf8 import decoder
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ class TextStream(Generic[T]):
     def __init__(self, stops: Sequence[str] = ()) -> None:
         self.stops = tuple(stops)
         self.matched: str | None = None
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = decoder()
         self._held: list[tuple[str, T]] = []
 
     def feed(self, data: bytes, owner: T) -> list[tuple[str, T]]:

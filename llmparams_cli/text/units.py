@@ -1,4 +1,4 @@
-"""Numbers and long values for people."""
+"""Numbers for people: sizes, shares, three digits."""
 
 from __future__ import annotations
 
@@ -27,8 +27,3 @@ def percent(share: float) -> str:
 def short_number(value: float) -> str:
     """Three digits, or all before the point: 0.0435, 1.33, 40, 1234."""
     return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
-
-
-def short_text(text: str, most: int = 40) -> str:
-    """The beginning of a value that would not fit a line, such as a grammar."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."

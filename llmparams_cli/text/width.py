@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from llmparams_cli.env import Environment
+from llmparams_cli.text.safe import encodes
+from llmparams_cli.text.shorten import ELLIPSIS
 
 GAP = "  "  # between the columns of a table
+IN_ASCII = "~"
 
 
 def cells(text: str) -> int:
@@ -24,31 +26,43 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return blanks + text if right else text + blanks
 
 
-def cut(env: Environment, stream: TextIO, text: str, width: float) -> str:
+def cut(text: str, width: float, stream: TextIO) -> str:
     """The text; or its beginning and a mark, where it is wider than this."""
     if cells(text) <= width:
         return text
-    from rich.cells import set_cell_size
-
-    mark = "…" if env.encodes("…", stream) else "~"
-    return set_cell_size(text, max(0, int(width) - 1)).rstrip() + mark
+    return _start(text, int(width) - 1).rstrip() + ellipsis(stream)
 
 
-def squeeze(env: Environment, stream: TextIO, text: str, width: float) -> str:
+def cut_middle(text: str, width: float, stream: TextIO) -> str:
     """The text; or its beginning, a mark and its end, where it is wider than this."""
     if cells(text) <= width:
         return text
-    start = cut(env, stream, text, (int(width) + 1) // 2)
-    return start + ending(text, int(width) - cells(start))
+    start = cut(text, (int(width) + 1) // 2, stream)
+    return start + _end(text, int(width) - cells(start))
 
 
-def ending(text: str, width: float) -> str:
-    """As much of the end as this width holds."""
+def cut_start(text: str, width: float, stream: TextIO) -> str:
+    """The text; or a mark and its end, where it is wider than this."""
     if cells(text) <= width:
         return text
+    return ellipsis(stream) + _end(text, int(width) - 1)
+
+
+def ellipsis(stream: TextIO) -> str:
+    """What stands for the missing part, in what the stream can encode."""
+    return ELLIPSIS if encodes(ELLIPSIS, stream) else IN_ASCII
+
+
+def _start(text: str, width: int) -> str:
+    """As much of the beginning as this width holds."""
     from rich.cells import set_cell_size
 
-    return set_cell_size(text[::-1], max(0, int(width)))[::-1]
+    return set_cell_size(text, max(0, width))
+
+
+def _end(text: str, width: int) -> str:
+    """As much of the end as this width holds."""
+    return _start(text[::-1], width)[::-1]
 
 
 def wrap(text: str, width: float, indent: str) -> list[str]:

@@ -103,10 +103,10 @@ def _open(env: Environment, go_on: bool, session: str | None, no_save: bool) -> 
 
 
 def _list(env: Environment) -> None:
-    from llmparams_cli.render.chat import Listed, chat_list
+    from llmparams_cli.render.chat import ListedChat, chat_list
 
     chats = [
-        Listed(chat.name, chat.changed, chat.turns, chat.words, chat.model, chat.fault)
+        ListedChat(chat.name, chat.changed, chat.turns, chat.words, chat.model, chat.fault)
         for chat in sessions.summaries(env)
     ]
     if not chats:

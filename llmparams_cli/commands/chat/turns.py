@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from llmparams_cli.commands.chat.dialogue import Dialogue, Next, Say, Then
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import write_whole
+from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs.chat import export
 from llmparams_cli.jobs.explain import token_at
 from llmparams_cli.params.kinds import did_you_mean
-from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.records.chats import sessions
 
 ALL = "all"  # in /why: every draw

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import write_whole
+from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs.exchange import exported
-from llmparams_cli.presets.files import resolve
 from llmparams_cli.text.safe import encodable
 
 HELP = typer.core.TyperCommand
@@ -19,14 +19,7 @@ HELP = typer.core.TyperCommand
 def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, by name or path.")],
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="llama.cpp, ollama, webui, llm, lmstudio, hf, sillytavern, openai or vllm.",
-        ),
-    ],
+    format: Annotated[str, format_option()],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write. [stdout]")
     ] = "-",
@@ -44,7 +37,7 @@ def command(
         env.stdout.write(encodable(text, env.stdout))
     else:
         try:
-            write_whole(resolve(output, env.directory), text)
+            write_whole(resolve_path(output, env.directory), text)
         except OSError as error:
             raise UsageError(f"--output {output}: {error.strerror}", "another file") from error
     for loss in losses:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import preset_files
@@ -20,10 +21,7 @@ def command(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Its name here. [its own]")
     ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option("--format", metavar="FORMAT", help="[recognised from the content]"),
-    ] = None,
+    format: Annotated[str | None, format_option(default="[recognised from the content]")] = None,
     section: Annotated[
         str | None,
         typer.Option("--section", metavar="NAME", help="One section of a file of several."),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.resolution import resolution
 from llmparams_cli.presets.catalog import flattened
@@ -19,10 +20,7 @@ HELP = typer.core.TyperCommand
 def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The preset, by name or path.")],
-    format: Annotated[
-        Literal["origins", "yaml", "json", "llama.cpp", "ollama", "openai", "hf", "vllm"],
-        typer.Option("--format", help="What to write."),
-    ] = "origins",
+    format: Annotated[str, format_option("origins", "yaml", "json")] = "origins",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print values and origins as JSON.")
     ] = False,

@@ -9,10 +9,9 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
-from llmparams_cli.files import write_whole
+from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs import preset_tests
 from llmparams_cli.presets.catalog import listed
-from llmparams_cli.presets.files import resolve
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.render import preset_tests as view
 from llmparams_cli.render.progress import ProgressBar
@@ -81,6 +80,6 @@ def _run(
 
 def _write_junit(env: Environment, file: str, results: list[Result]) -> None:
     try:
-        write_whole(resolve(file, env.directory), view.junit(results))
+        write_whole(resolve_path(file, env.directory), view.junit(results))
     except OSError as error:
         raise UsageError(f"--junit {file}: {error.strerror}", "name another file") from error

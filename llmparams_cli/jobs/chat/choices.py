@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmparams_cli.env import Environment
+from llmparams_cli.files import resolve_path
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.settings import (
     Origin,
@@ -18,7 +19,6 @@ from llmparams_cli.params.settings import (
 )
 from llmparams_cli.presets import cascade
 from llmparams_cli.presets.document import Placed
-from llmparams_cli.presets.files import resolve as resolve_path
 from llmparams_cli.presets.find import available, find
 from llmparams_cli.records.chats.choices import Choices, WhenFull
 

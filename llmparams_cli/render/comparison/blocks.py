@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llmparams_cli.env import Environment
-from llmparams_cli.text.width import GAP, cells, cut, pad, squeeze
+from llmparams_cli.text.width import GAP, cells, cut, cut_middle, pad
 
 SHORTEST_NAME = 6  # columns
 
@@ -37,14 +37,14 @@ def blocks(
     widest = max(column.width for column in columns)
     longest = max(SHORTEST_NAME, room - widest - len(GAP))
     names = replace(
-        names, texts=tuple(squeeze(env, env.stdout, name, longest) for name in names.texts)
+        names, texts=tuple(cut_middle(name, longest, env.stdout) for name in names.texts)
     )
     waiting = list(columns)
     while waiting:
         count = 1
         while count < len(waiting) and width([names, *waiting[: count + 1]]) <= room:
             count += 1
-        yield [cut(env, env.stdout, line, room) for line in _lines([names, *waiting[:count]])]
+        yield [cut(line, room, env.stdout) for line in _lines([names, *waiting[:count]])]
         del waiting[:count]
 
 

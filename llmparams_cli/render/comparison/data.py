@@ -13,7 +13,7 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.records.document import stop_object
 from llmparams_cli.render.json_output import parameters_object, write_json
 from llmparams_cli.text.numbers import rounded
-from llmparams_cli.text.safe import encodable, printable
+from llmparams_cli.text.safe import encodable, printable, spelled
 
 
 def show_json(env: Environment, variants: Sequence[Variant], settings: Sequence[Settings]) -> None:
@@ -41,7 +41,7 @@ def show_json(env: Environment, variants: Sequence[Variant], settings: Sequence[
 def _fork_object(fork: Fork, variants: Sequence[Variant]) -> dict[str, Any]:
     return {
         "number": fork.number,
-        "before": fork.before,
+        "before": spelled(fork.before),
         "branches": [_branch_object(branch, variants) for branch in fork.branches],
     }
 
@@ -51,7 +51,7 @@ def _branch_object(branch: Branch, variants: Sequence[Variant]) -> dict[str, Any
     token = branch.token
     return {
         "id": token and token.id,
-        "text": token and token.text,
+        "text": token and spelled(token.text),
         "logprob": token and rounded(token.logprob),
         "variants": [variants[place].name for place in branch.answers],
     }

@@ -13,7 +13,7 @@ from llmparams_cli.render.styles import BOLD, styled
 from llmparams_cli.render.terminal import room
 from llmparams_cli.text.safe import encodable, one_line, printable
 from llmparams_cli.text.units import short_number
-from llmparams_cli.text.width import cells, cut, squeeze
+from llmparams_cli.text.width import cells, cut, cut_middle
 
 LONGEST_TEXT = 320  # columns of a sample where there are several
 PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
@@ -60,7 +60,7 @@ def _answers(env: Environment, variant: Variant, prompt: str) -> Iterator[str]:
 
 
 def _in_short(env: Environment, line: str) -> str:
-    return cut(env, env.stdout, line, LONGEST_TEXT)
+    return cut(line, LONGEST_TEXT, env.stdout)
 
 
 def _parting(env: Environment, variants: Sequence[Variant]) -> list[str]:
@@ -102,7 +102,7 @@ def _labels(env: Environment, variants: Sequence[Variant]) -> list[str]:
 
 def _label(env: Environment, name: str) -> str:
     """A grammar can be a value too."""
-    return squeeze(env, env.stdout, one_line(name), LONGEST_NAME)
+    return cut_middle(one_line(name), LONGEST_NAME, env.stdout)
 
 
 def _stops(variants: Sequence[Variant]) -> Column:
@@ -137,7 +137,7 @@ def _picture(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str
 
 def _bars(env: Environment, name: str, numbers: Sequence[float]) -> Column:
     most = max(numbers) or 1.0
-    drawn = (f"{bar(env, env.stdout, each / most, BAR)} {_number(each):>5}" for each in numbers)
+    drawn = (f"{bar(each / most, BAR, env.stdout)} {_number(each):>5}" for each in numbers)
     return Column((name, *drawn), right=False)
 
 

@@ -11,10 +11,10 @@ from llmparams_cli.protocol import Token
 from llmparams_cli.render.terminal import room
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.units import percent
-from llmparams_cli.text.width import GAP, cells, cut, ending, pad
+from llmparams_cli.text.width import GAP, cells, cut, cut_start, pad
 
 TOKEN = 20  # columns for a token and its probability
-BEFORE = 40  # of the text before a fork
+BEFORE = 41  # of the text before a fork
 NAMES = 4  # of the variants on one branch
 NARROW = 60  # columns of a terminal that has no room for wide steps and columns
 
@@ -51,7 +51,7 @@ class _Tree:
         for text, branch in zip(drawn, fork.branches, strict=True):
             line = f"{indent}{GAP}{pad(text, widest)}{GAP}"
             line += self._drew(branch, self._room - cells(line))
-            yield cut(self._env, self._env.stdout, line, self._room)
+            yield cut(line, self._room, self._env.stdout)
             yield from self.lines(branch.answers, depth + 1)
 
     def _place(self, fork: Fork, width: float) -> str:
@@ -59,10 +59,8 @@ class _Tree:
         before = one_line(fork.before)
         if not before:
             return f"{start}at the start"
-        longest = min(BEFORE, width - len(f'{start}after "…"'))
-        if cells(before) > longest:
-            before = f"…{ending(before, longest)}"
-        return f'{start}after "{before}"'
+        longest = min(BEFORE, width - len(f'{start}after ""'))
+        return f'{start}after "{cut_start(before, longest, self._env.stdout)}"'
 
     def _drew(self, branch: Branch, width: float) -> str:
         """The names that fit, one at least, and how many more there are."""

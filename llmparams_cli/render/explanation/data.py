@@ -9,6 +9,7 @@ from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.records.document import stop_object
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
+from llmparams_cli.text.safe import spelled
 from llmparams_cli.trace import TokenView
 
 
@@ -33,7 +34,7 @@ def _token_object(token: TokenView) -> dict[str, Any]:
     return {
         "number": token.number,
         "id": token.id,
-        "text": token.text,
+        "text": spelled(token.text),
         "is_end": token.is_end,
         "end": {"probability": token.end[0], "rank": token.end[1]},
         "candidates": [{"id": id, "text": text} for id, text in token.candidates],

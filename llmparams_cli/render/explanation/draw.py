@@ -14,9 +14,11 @@ from llmparams_cli.render.explanation.view import REMOVED, View, quoted, share_t
 from llmparams_cli.render.styles import BOLD, DIM, GREEN
 from llmparams_cli.render.summary import fold
 from llmparams_cli.text.safe import one_line
+from llmparams_cli.text.shorten import ending
 from llmparams_cli.text.width import cells, cut, pad
 from llmparams_cli.trace import Penalised, Stage, TokenView
 
+BEFORE = 61  # characters of the text before the draw
 SHORTEST_TOKEN = 8  # columns
 LOGIT = 8  # columns
 SHORTEST_BAR, LONGEST_BAR = 4, 30  # columns; shorter bars make way for the bare numbers
@@ -30,7 +32,7 @@ def show_token(env: Environment, explanation: Explanation, token: TokenView, *, 
     env.stdout.flush()
 
 
-def step(env: Environment, explanation: Explanation, number: int, *, color: str) -> None:
+def browse(env: Environment, explanation: Explanation, number: int, *, color: str) -> None:
     """The waterfall of one draw after the other, by the arrow keys, on a terminal."""
     from prompt_toolkit import Application
     from prompt_toolkit.formatted_text import ANSI
@@ -71,9 +73,7 @@ def step(env: Environment, explanation: Explanation, number: int, *, color: str)
 
 
 def _show_token(view: View, explanation: Explanation, token: TokenView) -> None:
-    texts = [each.text for each in explanation.tokens[: token.number - 1]]
-    before = one_line("".join(texts))
-    before = before if len(before) <= 60 else f"…{before[-60:]}"
+    before = ending(one_line(explanation.before(token)), BEFORE)
     view.line(f"draw {token.number} of {len(explanation.tokens)}: {quoted(token.text)}", BOLD)
     view.line(f"after {quoted(before)}" if before else "the first", DIM)
     view.line()
@@ -129,7 +129,7 @@ def _distribution(view: View, token: TokenView) -> None:
     def candidate(place: int) -> Iterator[tuple[str, str]]:
         for stage, style in sides:
             share = stage.probability(place)
-            picture = bar(view.env, view.env.stdout, (share or 0.0) / scale, length)
+            picture = bar((share or 0.0) / scale, length, view.env.stdout)
             yield numbers(_logit(stage.logits[place]), share_text(share)), ""
             yield picture, style
 
@@ -192,7 +192,7 @@ def _ledger(view: View, settings: Settings, token: TokenView) -> None:
     width = max(len("token"), min(room, max(map(cells, names))))
 
     def line(name: str, row: Mapping[str, str]) -> str:
-        name = pad(cut(view.env, view.env.stdout, name, width), width)
+        name = pad(cut(name, width, view.env.stdout), width)
         return " ".join([name, *(f"{row[title]:>{widths[title]}}" for title in widths)])
 
     view.line()

@@ -81,7 +81,7 @@ def _overview_line(view: View, columns: Mapping[str, float], row: Mapping[str, s
     """Words to the left, numbers to the right; all cut where they do not fit."""
     shown = []
     for name, width in columns.items():
-        text = cut(view.env, view.env.stdout, row[name], width)
+        text = cut(row[name], width, view.env.stdout)
         right = name not in ("token", "changed by")
         shown.append(text if width == math.inf else pad(text, int(width), right=right))
     return GAP.join(shown)
@@ -107,7 +107,7 @@ def _show_entropy(view: View, explanation: Explanation) -> None:
         bits = [token.stages[at].entropy for token in explanation.tokens]
         if bits:
             width = view.width - ENTROPY_WORDS
-            line = spark(view.env, view.env.stdout, bits, width, top=ONE_BIT)
+            line = spark(bits, width, view.env.stdout, top=ONE_BIT)
             view.line(f"entropy, {title}: {line} up to {max(bits):.1f} bits", DIM)
     view.line()
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from llmparams_cli.env import Environment
 from llmparams_cli.render.styles import styled
 from llmparams_cli.render.terminal import columns, room
-from llmparams_cli.text.safe import encodable, one_line
+from llmparams_cli.text.safe import encodable, encodes, one_line
+from llmparams_cli.text.shorten import ELLIPSIS, beginning
 from llmparams_cli.text.units import percent
 from llmparams_cli.text.width import wrap
 
@@ -42,7 +43,7 @@ class View:
 
     def _encodable(self, text: str) -> str:
         for mark, instead in IN_ASCII.items():
-            if not self.env.encodes(mark, self.env.stdout):
+            if not encodes(mark, self.env.stdout):
                 text = text.replace(mark, instead)
         return encodable(text, self.env.stdout)
 
@@ -52,8 +53,7 @@ class View:
 
 def token_name(text: str) -> str:
     """As a column shows it: in quotes, and not too long."""
-    shown = f'"{one_line(text)}"'
-    return shown if len(shown) <= LONGEST_TOKEN else f'{shown[: LONGEST_TOKEN - 2]}…"'
+    return beginning(quoted(text), LONGEST_TOKEN, f'{ELLIPSIS}"')
 
 
 def quoted(text: str) -> str:

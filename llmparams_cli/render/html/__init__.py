@@ -32,7 +32,7 @@ from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.html import compare, explain
 from llmparams_cli.render.html.draws import Recorded
-from llmparams_cli.text.safe import printable
+from llmparams_cli.text.safe import printable, spelled
 
 SHARED = ("distribution", "elements", "answer", "draw")  # scripts, in their order
 OWN = {"explain": ("explain",), "compare": ("diff", "plots", "compare")}
@@ -84,9 +84,11 @@ def _hash(source: str) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Control characters and those that turn the writing around become visible."""
+    """Control characters, those that turn the writing around and parts of characters become
+    visible.
+    """
     if isinstance(value, str):
-        return printable(value)
+        return printable(spelled(value))
     if isinstance(value, dict):
         return {key: _visible(item) for key, item in value.items()}
     if isinstance(value, list):

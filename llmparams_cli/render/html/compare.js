@@ -6,7 +6,6 @@
   const data = llmparams.elements.data();
   const { variants, prompts, rounds, pieces } = data;
   const MANY = 4; // names in a row
-  const CONTEXT = 48; // characters before a fork
   const panel = llmparams.panel((i) => select(column, i));
   let round = 0, reference = 0, column = 0, columns = [];
 
@@ -19,7 +18,8 @@
 
   const tokensOf = (answer) => answer.tokens.map(([id, p], i) =>
     ({ id, p, text: pieces[id], isEnd: answer.ended && i === answer.tokens.length - 1 }));
-  const written = (tokens) => tokens.map(({ isEnd, text }) => (isEnd ? "" : text));
+  const written = (answer) => answer.tokens.map(([id], i) => (
+    answer.ended && i === answer.tokens.length - 1 ? "" : answer.completed[i] ?? pieces[id]));
 
   function showRound() {
     const all = rounds[round].answers.map(tokensOf);
@@ -35,7 +35,8 @@
     const answer = rounds[round].answers[place], { name: title } = variants[place];
     const known = variants[reference].name;
     const isReference = place === reference;
-    const { added, missing } = llmparams.diff.compare(written(others), written(tokens));
+    const { added, missing } = llmparams.diff.compare(
+      written(rounds[round].answers[reference]), written(answer));
     const parts = isReference ? -1 : tokens.findIndex(({ id }, i) => id !== others[i]?.id);
     const nodes = tokens.map((token, i) => llmparams.answer.token(i, token,
       () => select(place, i, true),
@@ -149,18 +150,15 @@
   }
 
   function showForks() {
-    const { forks, answers } = rounds[round], root = el("ul", { class: "tree" });
+    const { forks } = rounds[round], root = el("ul", { class: "tree" });
     const open = []; // by depth: the branches of the last fork, with their items
-    forks.forEach(({ number: at_, depth, branches }) => {
+    forks.forEach(({ number: at_, before, depth, branches }) => {
       const [first] = branches[0][2];
-      const before = answers[first].tokens.slice(0, at_ - 1).map(([id]) => pieces[id]).join("");
       const items = branches.map(([id, p, places]) => [places, el("li", {},
         id === null ? el("em", {}, "the end") : el("b", {}, el("bdi", {}, name(pieces[id]))),
         p === null ? null : ` ${percent(p)}`, " \u2013 ",
         ...names(places, at_, forks))]);
-      const tail = Array.from(before).slice(-CONTEXT).join("");
-      const place = before ? ["after ", el("bdi", {}, name(tail === before ? tail
-        : `\u2026${tail}`))] : ["from the start"];
+      const place = before ? ["after ", el("bdi", {}, name(before))] : ["from the start"];
       const fork = el("div", { class: "fork" }, el("p", {}, ...place, `, draw ${at_}:`),
         el("ul", {}, ...items.map(([, item]) => item)));
       if (depth === 0) root.append(el("li", {}, fork));

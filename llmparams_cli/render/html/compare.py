@@ -11,6 +11,11 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Token
 from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
 from llmparams_cli.render.summary import stop_text
+from llmparams_cli.text.safe import printable, spelled
+from llmparams_cli.text.shorten import ending
+from llmparams_cli.text.utf8 import completed
+
+BEFORE = 49  # characters before a fork
 
 
 def document(
@@ -60,6 +65,8 @@ def _settings(settings: Sequence[Settings]) -> list[dict[str, Any]]:
 def _answer(sample: Sample, recorded: Recorded) -> dict[str, Any]:
     """`tokens` are ids with their probabilities in the model's own distribution; the last one
     is the end token where the answer `ended` with one. Without `data`, only that is known.
+    Tokens that are parts of characters are `completed`: by their places, what each adds to the
+    text.
     """
     finished, explanation = sample.finished, sample.explanation
     tokens = [[token.id, _probability(token)] for token in finished.tokens]
@@ -71,14 +78,22 @@ def _answer(sample: Sample, recorded: Recorded) -> dict[str, Any]:
         "stop": stop_text(finished.stop),
         "metrics": _numbers(sample.metrics),
         "tokens": tokens,
+        "completed": _completed(finished.tokens),
         "ended": bool(end and end.is_end),
         "data": explanation and answer(explanation, recorded),
     }
 
 
+def _completed(tokens: Sequence[Token]) -> dict[str, str]:
+    texts = [token.text for token in tokens]
+    added = enumerate(zip(texts, completed(texts), strict=True))
+    return {str(place): now for place, (text, now) in added if now != text}
+
+
 def _fork(fork: Fork) -> dict[str, Any]:
     return {
         "number": fork.number,
+        "before": _end(fork.before),
         "depth": fork.depth,
         "branches": [
             [
@@ -89,6 +104,11 @@ def _fork(fork: Fork) -> dict[str, Any]:
             for branch in fork.branches
         ],
     }
+
+
+def _end(text: str) -> str:
+    """The last characters of the text before a fork."""
+    return ending(printable(spelled(text)), BEFORE)
 
 
 def _probability(token: Token) -> float | None:

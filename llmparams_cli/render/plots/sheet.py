@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmparams_cli import APP
 from llmparams_cli.text.safe import one_line
+from llmparams_cli.text.shorten import ELLIPSIS, beginning
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -180,8 +181,7 @@ def quoted(text: str, most: int = 16) -> str:
 
 def shortened(text: str, most: int) -> str:
     """One line of at most `most` characters."""
-    text = visible(text)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return beginning(visible(text), most)
 
 
 def fitting(text: str, room: float, size: float) -> str:
@@ -192,7 +192,7 @@ def fitting(text: str, room: float, size: float) -> str:
     text = text[: int(room * 72 / size / 0.6) + 1]
     while text and inches(text, size) > room:
         text = text[:-1]
-    return f"{text[:-1]}…"
+    return text[:-1] + ELLIPSIS
 
 
 def inches(text: str, size: float) -> float:

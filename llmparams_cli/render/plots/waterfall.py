@@ -22,7 +22,7 @@ from llmparams_cli.render.plots.sheet import (
     quoted,
 )
 from llmparams_cli.text.safe import one_line
-from llmparams_cli.text.spelling import joined
+from llmparams_cli.text.shorten import ending
 from llmparams_cli.text.units import percent
 from llmparams_cli.trace import Stage, TokenView
 
@@ -36,7 +36,7 @@ FACET_HEAD = 0.62  # inches for what stands above a stage
 NUMBERS = 0.62  # of the longest bar: room for the numbers to the right of it
 FOOT = 0.35
 SEEN = 0.01  # of the longest bar: the least change that an outline shows
-BEFORE = 60  # characters of the text before
+BEFORE = 61  # characters of the text before
 
 
 def waterfall(explanation: Explanation, token: TokenView, top: int) -> Sheet:
@@ -89,9 +89,7 @@ def _shown(token: TokenView, top: int) -> list[int]:
 
 
 def _titles(explanation: Explanation, token: TokenView) -> tuple[str, str]:
-    texts = [each.text for each in explanation.tokens[: token.number - 1]]
-    before = one_line(joined(texts))
-    before = before if len(before) <= BEFORE else f"…{before[-BEFORE:]}"
+    before = ending(one_line(explanation.before(token)), BEFORE)
     probability, rank = token.end
     after = f'after "{before}"' if before else "the first"
     return (

@@ -25,7 +25,7 @@ from llmparams_cli.protocol import (
     Token,
     Usage,
 )
-from llmparams_cli.text.spelling import spelled
+from llmparams_cli.text.utf8 import escaped
 from llmparams_cli.trace import Trace
 
 
@@ -173,7 +173,7 @@ class Answer:
         return [Piece(text, token) for text, token in released]
 
     def _token(self, drawn: int, context: Context, row: int) -> Token:
-        text = spelled(self._model.piece(drawn))
+        text = escaped(self._model.piece(drawn))
         count = self.request.logprobs
         if count is None:
             return Token(drawn, text)

@@ -10,7 +10,8 @@ from typing import Any
 from llmparams_cli.backends.llama.native.crash import during
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.errors import BackendError, ExitCode, ModelError
-from llmparams_cli.text.spelling import spelled
+from llmparams_cli.text.safe import spelled
+from llmparams_cli.text.utf8 import escaped
 
 # LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
 ATTR_SPECIAL = 1 << 0 | 1 << 3
@@ -58,7 +59,11 @@ class Model:
         """How to show `token` to people: control tokens by their names, parts of characters by
         their bytes.
         """
-        return spelled(self._to_piece(token, special=True))
+        return spelled(self.text(token))
+
+    def text(self, token: int) -> str:
+        """The same, but parts of characters as `utf8.joined` puts them together."""
+        return escaped(self._to_piece(token, special=True))
 
     def _to_piece(self, token: int, special: bool) -> bytes:
         size = 64

@@ -19,7 +19,7 @@ from llmparams_cli.backends.llama.sampling.chain import Sampler, Step
 from llmparams_cli.ending import Ending, Stop, StopReason
 from llmparams_cli.errors import LlmparamsError, UsageError
 from llmparams_cli.protocol import Finished, Request, Started
-from llmparams_cli.text.stream import TextStream
+from llmparams_cli.text.utf8 import certain
 from llmparams_cli.trace import Counterfactual, Report, WhatIf
 
 LIMITS = (StopReason.STOP_SEQUENCE, StopReason.MAX_TOKENS)  # after these a text can go on
@@ -110,9 +110,7 @@ class Alternative:
 
     def _certain_text(self) -> str:
         """The text of the tokens so far, without half a character at its end."""
-        stream: TextStream[None] = TextStream()
-        data = b"".join(map(self._model.piece, self._drawn))
-        return "".join(text for text, _ in stream.feed(data, None))
+        return certain(b"".join(map(self._model.piece, self._drawn)))
 
     def _name_of(self, token: int | None) -> str:
         return "" if token is None else self._model.name(token)

@@ -52,7 +52,7 @@ class Views:
         return TokenView(
             number,
             drawn,
-            self._model.name(drawn),
+            self._model.text(drawn),
             self._model.ends_generation(drawn),
             tuple(map(self._candidate, shown)),
             tuple(stages),

@@ -1,0 +1,33 @@
+"""--format: help, completion and the check, from the one table of formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from llmparams_cli.errors import UsageError
+from llmparams_cli.formats import FORMATS
+from llmparams_cli.params.kinds import did_you_mean
+
+
+def format_option(*own: str, default: str = "") -> Any:
+    """The option for a format of another program, or one of the command's `own`."""
+    names = [*own, *FORMATS]
+    listed = f"{', '.join(names[:-1])} or {names[-1]}."
+
+    def check(name: str | None) -> str | None:
+        if name is None or name in names:
+            return name
+        raise UsageError(
+            f"--format: {name!r} is not a known format{did_you_mean(name, names)}",
+            f"the formats are {', '.join(names)}",
+        )
+
+    return typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=f"{listed} {default}".rstrip(),
+        callback=check,
+        autocompletion=lambda incomplete: [n for n in names if n.startswith(incomplete)],
+    )
