@@ -9,8 +9,10 @@ other's, each time in a fresh directory that holds FILES. Standard output, stand
 gets the exit codes) and every file that was written must be equal byte by byte, but for what
 NORMALISED names. The exit code is 1 when something differs.
 
-The lines of a real model show more: where texts part, and how near the two candidates were to
-each other, since rounding alone decides a near-tie.
+Where texts part, and how near the two candidates were to each other there, is told beside the
+difference, since rounding alone decides a near-tie. Where nothing but decimals differs (and what
+is made from them: bars, the space around numbers, checksums), that is told too, and
+--tolerance X lets it pass up to X.
 """
 
 from __future__ import annotations
@@ -68,6 +70,8 @@ NORMALISED = [
 ]
 TIMED = ("first_token_s", "tokens_per_s")  # columns of compare's table; their numbers, too
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+DECIMAL = re.compile(r"(\d+\.\d+(?:e[+-]?\d+)?|\d+e[+-]?\d+|\d+(?=%))(%?)")
+FROM_DECIMALS = re.compile(r'[█▉▊▋▌▍▎▏▁-▇]+|"[0-9a-f]{16}"| +')
 # The cache remembers files by their dates, and may be deleted at any time.
 UNCOMPARED = ("cache",)
 
@@ -549,6 +553,31 @@ def _cut(line: str, lines: list[str]) -> str:
     return f"{line[0]}…{line[1 + start :][:WIDTH]}…"
 
 
+def moved(ours: dict[str, bytes], theirs: dict[str, bytes]) -> float | None:
+    """How far decimals have moved at most; None where more than decimals differs."""
+    if ours.keys() != theirs.keys():
+        return None
+    most = 0.0
+    for name, content in ours.items():
+        if content == theirs[name]:
+            continue
+        try:
+            texts = [each.decode() for each in (content, theirs[name])]
+        except UnicodeDecodeError:
+            return None
+        bare = [FROM_DECIMALS.sub("", DECIMAL.sub("#", text)) for text in texts]
+        if bare[0] != bare[1]:
+            return None
+        pairs = zip(*map(_decimals, texts), strict=True)
+        most = max([most, *(abs(one - other) for one, other in pairs)])
+    return most
+
+
+def _decimals(text: str) -> list[float]:
+    found = DECIMAL.findall(text)
+    return [float(number) / (100 if percent else 1) for number, percent in found]
+
+
 def _shared(one: str, other: str) -> int:
     """How many characters are the same at the start of both."""
     pairs = enumerate(zip(one, other, strict=False))
@@ -580,14 +609,12 @@ def _parting(old: dict[str, Any], new: dict[str, Any]) -> str:
         pairs = zip(old.get("tokens", ()), new.get("tokens", ()), strict=False)
         tokens = [(one, other) for one, other in pairs if one["id"] != other["id"]]
         return where + "".join(f": {_gap(one)} against {_gap(other)}" for one, other in tokens[:1])
-    pairs = zip(old.get("tokens", ()), new.get("tokens", ()), strict=False)
-    moved = [abs(one["logprob"] - other["logprob"]) for one, other in pairs]
-    return "same text" + (f"; log-probabilities moved by {max(moved):.2g} at most" if moved else "")
+    return "same text"
 
 
 def _gap(token: dict[str, Any]) -> str:
     """A token, and how far the two best candidates were from each other."""
-    top = token.get("top") or ()
+    top = token.get("top") or []
     gap = f" (ahead by {top[0]['logprob'] - top[1]['logprob']:.4f})" if len(top) > 1 else ""
     return f"{token['text']!r}{gap}"
 
@@ -614,19 +641,30 @@ def _tokens(side: Side, model: str, text: str) -> int:
     return int(json.loads(left["stdout"])["usage"]["prompt_tokens"])
 
 
-def compare(ours: Side, theirs: Side, lines: list[str], files: dict[str, str], start: int) -> int:
-    """Run the lines on both sides and print one line for each; how many differ."""
-    different = 0
+def compare(
+    ours: Side,
+    theirs: Side,
+    lines: list[str],
+    files: dict[str, str],
+    start: int,
+    tolerance: float,
+) -> list[str]:
+    """Run the lines on both sides and tell of each how it compares, in a word; the words."""
+    words = []
     with ThreadPoolExecutor(2) as pool:
         for number, line in enumerate(lines, start):
             sides = [pool.submit(side.run, line, number, files) for side in (ours, theirs)]
             new, old = (each.result() for each in sides)
-            print(f"{'same   ' if new == old else 'DIFFERS'}  {line}", flush=True)
-            if new != old:
-                different += 1
+            by = moved(new, old)
+            passes = by is not None and by <= tolerance
+            words.append("same" if new == old else "moved" if passes else "DIFFERS")
+            print(f"{words[-1]:<7}  {line}", flush=True)
+            if new != old and by is not None:
+                print(f"         nothing but decimals, by {by:.2g} at most")
+            if words[-1] == "DIFFERS":
                 for text in (*parting(new, old), *difference(new, old)):
                     print(f"         {text}")
-    return different
+    return words
 
 
 def main() -> int:
@@ -635,6 +673,7 @@ def main() -> int:
     parser.add_argument("other", type=Path, help="the other checkout")
     parser.add_argument("words", nargs="*", help="run only lines that contain one of these")
     parser.add_argument("--present", type=Path, default=HERE, help="instead of this checkout")
+    parser.add_argument("--tolerance", type=float, default=0.0, help="for decimals")
     parser.add_argument("--model", help="a GGUF file whose answers are compared, too")
     asked = parser.parse_args()
     chosen = [
@@ -647,21 +686,23 @@ def main() -> int:
         for side in (ours, theirs):
             side.root.mkdir()
             side.code.symlink_to(side.checkout)
-        different = compare(ours, theirs, chosen, FILES, 0)
+        found = compare(ours, theirs, chosen, FILES, 0, asked.tolerance)
         if asked.model:
             model = str(Path(asked.model).resolve())
             files = FILES | exact(ours, model)
             chosen += [
                 f"export LLMPARAMS_MODEL={shlex.quote(model)}; {line}" for line in OF_A_MODEL
             ]
-            different += compare(ours, theirs, chosen[-len(OF_A_MODEL) :], files, len(chosen))
+            more = chosen[-len(OF_A_MODEL) :]
+            found += compare(ours, theirs, more, files, len(chosen), asked.tolerance)
     runs = sum(line.count("llmparams ") + line.count("terminal ") for line in chosen)
     print(
-        f"{len(chosen) - different} of {len(chosen)} lines ({runs} commands) are the same "
-        f"after {time.monotonic() - began:.0f} s. Not compared: the checkouts' paths, the cache, "
+        f"{len(found)} lines ({runs} commands) in {time.monotonic() - began:.0f} s: "
+        + ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys(found))
+        + ". Not compared: the checkouts' paths, the cache, "
         + ", ".join(name for name, _, _ in NORMALISED)
     )
-    return 1 if different else 0
+    return 1 if "DIFFERS" in found else 0
 
 
 if __name__ == "__main__":
