@@ -12,7 +12,8 @@ NORMALISED names. The exit code is 1 when something differs.
 Where texts part, and how near the two candidates were to each other there, is told beside the
 difference, since rounding alone decides a near-tie. Where nothing but decimals differs (and what
 is made from them: bars, the space around numbers, checksums), that is told too, and
---tolerance X lets it pass up to X.
+--tolerance X lets it pass up to X. A file whose format has changed on purpose would hide all
+else: --except 'state/log/*' compares the rest.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,6 @@ TIMED = ("first_token_s", "tokens_per_s")  # columns of compare's table; their n
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 DECIMAL = re.compile(r"(\d+\.\d+(?:e[+-]?\d+)?|\d+e[+-]?\d+|\d+(?=%))(%?)")
 FROM_DECIMALS = re.compile(r'[█▉▊▋▌▍▎▏▁-▇]+|"[0-9a-f]{16}"| +')
-# The cache remembers files by their dates, and may be deleted at any time.
-UNCOMPARED = ("cache",)
 
 LONG = "The quick brown fox jumps over the lazy dog while the old man looks at the sea. "
 SCHEMA = {
@@ -440,6 +440,7 @@ class Side:
 
     checkout: Path
     root: Path
+    uncompared: Sequence[str]  # patterns of files
 
     @property
     def code(self) -> Path:
@@ -460,7 +461,7 @@ class Side:
         left = {"stdout": process.stdout, "stderr": process.stderr}
         for path in sorted(filter(Path.is_file, place.rglob("*"))):
             name = str(path.relative_to(place))
-            if not name.startswith(("wild/", *UNCOMPARED)):
+            if not any(fnmatch(name, pattern) for pattern in self.uncompared):
                 left[f"file {name}"] = path.read_bytes()
         shutil.rmtree(place)
         return {self.normal(name): self.equalised(content) for name, content in left.items()}
@@ -475,7 +476,8 @@ class Side:
             "LLMPARAMS_THREADS": "1",
             "LLMPARAMS_STATE_DIR": "state",
             "LLMPARAMS_CONFIG_DIR": "config",
-            # What is found out about machine and model once serves all lines.
+            # What is found out about machine and model once serves all lines; it may be deleted
+            # at any time, knows files by their dates, and is not compared.
             "LLMPARAMS_CACHE_DIR": str(self.root / "cache"),
         }
 
@@ -674,6 +676,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="run only lines that contain one of these")
     parser.add_argument("--present", type=Path, default=HERE, help="instead of this checkout")
     parser.add_argument("--tolerance", type=float, default=0.0, help="for decimals")
+    parser.add_argument("--except", dest="uncompared", metavar="FILES", action="append", default=[])
     parser.add_argument("--model", help="a GGUF file whose answers are compared, too")
     asked = parser.parse_args()
     chosen = [
@@ -681,8 +684,9 @@ def main() -> int:
     ]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        ours = Side(asked.present.resolve(), Path(directory).resolve() / "a")
-        theirs = Side(asked.other.resolve(), Path(directory).resolve() / "b")
+        root, uncompared = Path(directory).resolve(), ["wild/*", *asked.uncompared]
+        ours = Side(asked.present.resolve(), root / "a", uncompared)
+        theirs = Side(asked.other.resolve(), root / "b", uncompared)
         for side in (ours, theirs):
             side.root.mkdir()
             side.code.symlink_to(side.checkout)
