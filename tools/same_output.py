@@ -9,8 +9,11 @@ other's, each time in a fresh directory that holds FILES. Standard output, stand
 gets the exit codes) and every file that was written must be equal byte by byte, but for what
 NORMALISED names. The exit code is 1 when something differs.
 
-The lines of a real model show more: where texts part, and how near the two candidates were to
-each other, since rounding alone decides a near-tie.
+Where texts part, and how near the two candidates were to each other there, is told beside the
+difference, since rounding alone decides a near-tie. Where nothing but decimals differs (and what
+is made from them: bars, the space around numbers, checksums), that is told too, and
+--tolerance X lets it pass up to X. A file whose format has changed on purpose would hide all
+else: --except 'state/log/*' compares the rest.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +72,8 @@ NORMALISED = [
 ]
 TIMED = ("first_token_s", "tokens_per_s")  # columns of compare's table; their numbers, too
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
-# The cache remembers files by their dates, and may be deleted at any time.
-UNCOMPARED = ("cache",)
+DECIMAL = re.compile(r"(\d+\.\d+(?:e[+-]?\d+)?|\d+e[+-]?\d+|\d+(?=%))(%?)")
+FROM_DECIMALS = re.compile(r'[█▉▊▋▌▍▎▏▁-▇]+|"[0-9a-f]{16}"| +')
 
 LONG = "The quick brown fox jumps over the lazy dog while the old man looks at the sea. "
 SCHEMA = {
@@ -436,6 +440,7 @@ class Side:
 
     checkout: Path
     root: Path
+    uncompared: Sequence[str]  # patterns of files
 
     @property
     def code(self) -> Path:
@@ -456,7 +461,7 @@ class Side:
         left = {"stdout": process.stdout, "stderr": process.stderr}
         for path in sorted(filter(Path.is_file, place.rglob("*"))):
             name = str(path.relative_to(place))
-            if not name.startswith(("wild/", *UNCOMPARED)):
+            if not any(fnmatch(name, pattern) for pattern in self.uncompared):
                 left[f"file {name}"] = path.read_bytes()
         shutil.rmtree(place)
         return {self.normal(name): self.equalised(content) for name, content in left.items()}
@@ -471,7 +476,8 @@ class Side:
             "LLMPARAMS_THREADS": "1",
             "LLMPARAMS_STATE_DIR": "state",
             "LLMPARAMS_CONFIG_DIR": "config",
-            # What is found out about machine and model once serves all lines.
+            # What is found out about machine and model once serves all lines; it may be deleted
+            # at any time, knows files by their dates, and is not compared.
             "LLMPARAMS_CACHE_DIR": str(self.root / "cache"),
         }
 
@@ -549,6 +555,31 @@ def _cut(line: str, lines: list[str]) -> str:
     return f"{line[0]}…{line[1 + start :][:WIDTH]}…"
 
 
+def moved(ours: dict[str, bytes], theirs: dict[str, bytes]) -> float | None:
+    """How far decimals have moved at most; None where more than decimals differs."""
+    if ours.keys() != theirs.keys():
+        return None
+    most = 0.0
+    for name, content in ours.items():
+        if content == theirs[name]:
+            continue
+        try:
+            texts = [each.decode() for each in (content, theirs[name])]
+        except UnicodeDecodeError:
+            return None
+        bare = [FROM_DECIMALS.sub("", DECIMAL.sub("#", text)) for text in texts]
+        if bare[0] != bare[1]:
+            return None
+        pairs = zip(*map(_decimals, texts), strict=True)
+        most = max([most, *(abs(one - other) for one, other in pairs)])
+    return most
+
+
+def _decimals(text: str) -> list[float]:
+    found = DECIMAL.findall(text)
+    return [float(number) / (100 if percent else 1) for number, percent in found]
+
+
 def _shared(one: str, other: str) -> int:
     """How many characters are the same at the start of both."""
     pairs = enumerate(zip(one, other, strict=False))
@@ -580,14 +611,12 @@ def _parting(old: dict[str, Any], new: dict[str, Any]) -> str:
         pairs = zip(old.get("tokens", ()), new.get("tokens", ()), strict=False)
         tokens = [(one, other) for one, other in pairs if one["id"] != other["id"]]
         return where + "".join(f": {_gap(one)} against {_gap(other)}" for one, other in tokens[:1])
-    pairs = zip(old.get("tokens", ()), new.get("tokens", ()), strict=False)
-    moved = [abs(one["logprob"] - other["logprob"]) for one, other in pairs]
-    return "same text" + (f"; log-probabilities moved by {max(moved):.2g} at most" if moved else "")
+    return "same text"
 
 
 def _gap(token: dict[str, Any]) -> str:
     """A token, and how far the two best candidates were from each other."""
-    top = token.get("top") or ()
+    top = token.get("top") or []
     gap = f" (ahead by {top[0]['logprob'] - top[1]['logprob']:.4f})" if len(top) > 1 else ""
     return f"{token['text']!r}{gap}"
 
@@ -614,19 +643,30 @@ def _tokens(side: Side, model: str, text: str) -> int:
     return int(json.loads(left["stdout"])["usage"]["prompt_tokens"])
 
 
-def compare(ours: Side, theirs: Side, lines: list[str], files: dict[str, str], start: int) -> int:
-    """Run the lines on both sides and print one line for each; how many differ."""
-    different = 0
+def compare(
+    ours: Side,
+    theirs: Side,
+    lines: list[str],
+    files: dict[str, str],
+    start: int,
+    tolerance: float,
+) -> list[str]:
+    """Run the lines on both sides and tell of each how it compares, in a word; the words."""
+    words = []
     with ThreadPoolExecutor(2) as pool:
         for number, line in enumerate(lines, start):
             sides = [pool.submit(side.run, line, number, files) for side in (ours, theirs)]
             new, old = (each.result() for each in sides)
-            print(f"{'same   ' if new == old else 'DIFFERS'}  {line}", flush=True)
-            if new != old:
-                different += 1
+            by = moved(new, old)
+            passes = by is not None and by <= tolerance
+            words.append("same" if new == old else "moved" if passes else "DIFFERS")
+            print(f"{words[-1]:<7}  {line}", flush=True)
+            if new != old and by is not None:
+                print(f"         nothing but decimals, by {by:.2g} at most")
+            if words[-1] == "DIFFERS":
                 for text in (*parting(new, old), *difference(new, old)):
                     print(f"         {text}")
-    return different
+    return words
 
 
 def main() -> int:
@@ -635,6 +675,8 @@ def main() -> int:
     parser.add_argument("other", type=Path, help="the other checkout")
     parser.add_argument("words", nargs="*", help="run only lines that contain one of these")
     parser.add_argument("--present", type=Path, default=HERE, help="instead of this checkout")
+    parser.add_argument("--tolerance", type=float, default=0.0, help="for decimals")
+    parser.add_argument("--except", dest="uncompared", metavar="FILES", action="append", default=[])
     parser.add_argument("--model", help="a GGUF file whose answers are compared, too")
     asked = parser.parse_args()
     chosen = [
@@ -642,26 +684,29 @@ def main() -> int:
     ]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        ours = Side(asked.present.resolve(), Path(directory).resolve() / "a")
-        theirs = Side(asked.other.resolve(), Path(directory).resolve() / "b")
+        root, uncompared = Path(directory).resolve(), ["wild/*", *asked.uncompared]
+        ours = Side(asked.present.resolve(), root / "a", uncompared)
+        theirs = Side(asked.other.resolve(), root / "b", uncompared)
         for side in (ours, theirs):
             side.root.mkdir()
             side.code.symlink_to(side.checkout)
-        different = compare(ours, theirs, chosen, FILES, 0)
+        found = compare(ours, theirs, chosen, FILES, 0, asked.tolerance)
         if asked.model:
             model = str(Path(asked.model).resolve())
             files = FILES | exact(ours, model)
             chosen += [
                 f"export LLMPARAMS_MODEL={shlex.quote(model)}; {line}" for line in OF_A_MODEL
             ]
-            different += compare(ours, theirs, chosen[-len(OF_A_MODEL) :], files, len(chosen))
+            more = chosen[-len(OF_A_MODEL) :]
+            found += compare(ours, theirs, more, files, len(chosen), asked.tolerance)
     runs = sum(line.count("llmparams ") + line.count("terminal ") for line in chosen)
     print(
-        f"{len(chosen) - different} of {len(chosen)} lines ({runs} commands) are the same "
-        f"after {time.monotonic() - began:.0f} s. Not compared: the checkouts' paths, the cache, "
+        f"{len(found)} lines ({runs} commands) in {time.monotonic() - began:.0f} s: "
+        + ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys(found))
+        + ". Not compared: the checkouts' paths, the cache, "
         + ", ".join(name for name, _, _ in NORMALISED)
     )
-    return 1 if different else 0
+    return 1 if "DIFFERS" in found else 0
 
 
 if __name__ == "__main__":
