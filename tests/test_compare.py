@@ -480,3 +480,15 @@ def test_a_file_of_prompts_may_be_large(program: Program, name: str, text: str) 
     assert done.code == 0, done.stderr
     [sample] = done.json["variants"][0]["samples"]
     assert sample["prompt"] == "hi"
+
+
+def test_prompts_beyond_the_context_are_shortened_where_that_is_asked_for(
+    program: Program,
+) -> None:
+    write(program.place, {"p.txt": f"hi\n{'word ' * 200}\n"})
+    flags = ("--prompts", "p.txt", "--grid", "top_k=1,5", "--context", "96", "-n", "4")
+    assert "--overflow" in program.call("compare", *flags).complaint(5)
+    done = program.call("compare", *flags, "--overflow", "truncate-start", "--json")
+    assert done.code == 0, done.stderr
+    assert "were dropped from its start" in done.stderr
+    assert all(sample["text"] for each in done.json["variants"] for sample in each["samples"])

@@ -554,3 +554,27 @@ def test_values_and_stop_reasons_are_told_as_by_generate(program: Program) -> No
     )
     assert program.call("explain", "hi", "-n", "2", "--fail-on", "context-full").code == 0
     assert "'max' is not a stop" in program.call("explain", "hi", "--fail-on", "max").complaint(2)
+
+
+def test_a_prompt_is_shortened_for_a_target_where_that_is_asked_for(program: Program) -> None:
+    (program.place / "target.txt").write_text("one two three")
+    long = ("explain", "word " * 100, "--context", "64", "--target", "target.txt", "--json")
+    assert "the context holds 64" in program.call(*long).complaint(5)
+    done = program.call(*long, "--overflow", "truncate-start")
+    assert done.code == 0, done.stderr
+    assert "were dropped from its start" in done.stderr
+    assert "".join(token["text"] for token in done.json["tokens"]) == "one two three"
+
+
+def test_the_time_limit_ends_the_reading_of_a_target_and_says_so(program: Program) -> None:
+    (program.place / "target.txt").write_text("one two three")
+    flags = ("--target", "target.txt", "--time-limit", "0.000001")
+    assert "no token of the target was read in time" in program.call(
+        "explain", "hi", *flags
+    ).complaint(2)
+    (program.place / "target.txt").write_text("word " * 20_000)
+    flags = ("--target", "target.txt", "--time-limit", "0.3", "--context", "30000")
+    done = program.call("explain", "hi", *flags, "--ubatch-size", "64", "--json")
+    assert done.code == 0, done.stderr
+    assert "the time limit (0.3 s) was over" in done.stderr
+    assert 0 < len(done.json["tokens"]) < 20_000

@@ -20,6 +20,7 @@ from llmparams_cli.options import (
     HelpInSections,
     HtmlOption,
     ModelOption,
+    OverflowOption,
     PngOption,
     PromptArgument,
     QuietOption,
@@ -73,6 +74,7 @@ def command(
     var: VarOption = None,
     system: SystemOption = None,
     raw: RawOption = False,
+    overflow: OverflowOption = "refuse",
     html: HtmlOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every answer and number as JSON.")
@@ -124,6 +126,7 @@ def command(
             texts,
             samples=samples,
             raw=raw,
+            overflow=overflow,
             metrics=metrics,
             details=0 if html is None else job.DETAILED,
             progress=progress,

@@ -157,6 +157,7 @@ def run(
     *,
     samples: int,
     raw: bool,
+    overflow: str,
     metrics: Sequence[Metric],
     details: int,
     progress: Progress,
@@ -170,7 +171,7 @@ def run(
     """
     if len(found) * samples > MOST:
         raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
-    jobs = [job for prompt in prompts for job in _jobs(found, prompt, samples, raw)]
+    jobs = [job for prompt in prompts for job in _jobs(found, prompt, samples, raw, overflow)]
     first = found[0]
     with (
         Control() as control,
@@ -184,12 +185,16 @@ def run(
     return [each.variant for each in found]
 
 
-def _jobs(found: Sequence[Setup], prompt: str, samples: int, raw: bool) -> Iterator[Job]:
+def _jobs(
+    found: Sequence[Setup], prompt: str, samples: int, raw: bool, overflow: str
+) -> Iterator[Job]:
     for each in found:
         for number in range(samples):
             seed = seeds.after(each.settings["seed"], number)
             settings = each.settings.but(Assignment("seed", seed, GRID))
-            request = each.prepared.request(prompt, settings=settings, raw=raw, logprobs=0)
+            request = each.prepared.request(
+                prompt, settings=settings, raw=raw, logprobs=0, overflow=overflow
+            )
             yield Job(each, prompt, number, request)
 
 

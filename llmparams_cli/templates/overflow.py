@@ -19,17 +19,18 @@ def fit(
     encode: Callable[[Sequence[Message]], tuple[list[int], str]],
     *,
     size: int,
+    left: int,
     max_tokens: int,
     overflow: str,
     note: Callable[[str], None],
 ) -> tuple[list[int], str]:
-    """Encode the messages so that at least one more token fits into `size`.
+    """Encode the messages so that at least `left` more tokens fit into `size`.
 
     `overflow` 'truncate-start' or 'truncate-middle' takes tokens out of the last message
     until a quarter of the context, or `max_tokens`, is left for the answer.
     """
     tokens, text = encode(messages)
-    if len(tokens) < size:
+    if len(tokens) + left <= size:
         return tokens, text
     if overflow == "refuse":
         raise ContextOverflow(
@@ -37,7 +38,7 @@ def fit(
             _larger_context(len(tokens), model.trained_context)
             + "; --overflow truncate-start or truncate-middle shortens the prompt",
         )
-    target = size - min(size // ROOM, max_tokens if max_tokens > 0 else size)
+    target = size - max(left, min(size // ROOM, max_tokens if max_tokens > 0 else size))
     message, count = model.tokenize(messages[-1].content), len(tokens)
     dropped = 0
     while len(tokens) > target:

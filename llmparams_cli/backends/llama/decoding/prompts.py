@@ -25,15 +25,16 @@ class Prompts:
         tokens, text = rendering.prompt_tokens(self._model, template, messages, self._note)
         return tokens or self._nothing(), text
 
-    def fitting(self, request: Request, size: int, target: int = 1) -> tuple[list[int], str]:
-        """The same, so that `target` more tokens fit into a context of `size`; shortened if the
+    def fitting(self, request: Request, size: int, left: int = 1) -> tuple[list[int], str]:
+        """The same, so that `left` more tokens fit into a context of `size`; shortened if the
         request allows that. Raises ContextOverflow.
         """
         return overflow.fit(
             self._model,
             request.messages,
             lambda messages: self.encode(messages, raw=request.raw),
-            size=size - target + 1,
+            size=size,
+            left=left,
             max_tokens=request.settings["max_tokens"],
             overflow=request.overflow,
             note=self._note,
