@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from presets_world import write
 from program import Program
 
+from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.formats import FORMATS
 from llmparams_cli.presets.schema import preset_schema
 
@@ -84,6 +87,43 @@ def test_show_of_a_preset_whose_model_is_elsewhere(project: Program) -> None:
     shown = project.call("presets", "show", "far")
     assert shown.code == 0
     assert "without the model's own values" in shown.stderr
+
+
+def test_the_effect_in_a_diff_is_the_same_every_time(project: Program) -> None:
+    diff = ("presets", "diff", "creative-chat", "terse", "--tokens", "12", "--json")
+    first, second = (project.call(*diff).json for _ in range(2))
+    assert first == second
+
+
+def test_a_diff_refuses_a_prompt_that_is_too_long(project: Program) -> None:
+    diff = ("presets", "diff", "terse", "precise", "--prompt", "word " * 5000)
+    complaint = project.call(*diff).complaint(5)
+    assert "the prompt has" in complaint and "the context holds 1024" in complaint
+
+
+def test_ctrl_c_ends_a_diff_without_a_figure(
+    project: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = 0
+    decode = Context.decode
+
+    def interrupted(context: Context, *call: Any) -> bool:
+        nonlocal rows
+        rows += 1
+        if rows == 5:
+            signal.raise_signal(signal.SIGINT)
+        return decode(context, *call)
+
+    monkeypatch.setattr(Context, "decode", interrupted)
+    done = project.call("presets", "diff", "terse", "creative-chat", "--tokens", "40")
+    assert (done.code, done.stdout) == (130, b"")
+
+
+def test_a_diff_that_runs_out_of_time_says_so(project: Program) -> None:
+    write(project.place, {"presets/hasty.yaml": "parameters: {time_limit: 0.000001}"})
+    done = project.call("presets", "diff", "hasty", "creative-chat")
+    assert done.code == 0
+    assert "the time limit (1e-06 s) was over" in done.stderr
 
 
 def test_diff_tells_values_texts_and_the_effect(project: Program) -> None:

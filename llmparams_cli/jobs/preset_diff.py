@@ -9,13 +9,14 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import answer
+from llmparams_cli.jobs.explain import recorded
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.presets.cascade import Gathered
 from llmparams_cli.presets.catalog import alone
 from llmparams_cli.presets.document import text_of
-from llmparams_cli.protocol import Message, PresetDiff, Request
+from llmparams_cli.protocol import Message, PresetDiff, Request, StopReason
 from llmparams_cli.templates.conversation import conversation
 from llmparams_cli.trace import Divergence
 
@@ -69,11 +70,16 @@ def _effect(
     """
     messages = conversation(text_of(preset.system) or "", Message("user", prompt))
     along = left
-    for name, value in {**FREE, "max_tokens": tokens}.items():
+    seed = max(0, left["seed"])  # the same figures every time
+    for name, value in {**FREE, "max_tokens": tokens, "seed": seed}.items():
         along = along.but(Assignment(name, value, ALONG))
     request = Request(messages, along, model.is_raw(), record=True)
     with Control() as control, opened(env, model, left, control) as backend:
         _, finished = answer(backend, request)
-        assert finished.trace is not None
-        with closing(finished.trace) as trace:
+        if finished.stop.reason is StopReason.TIME_LIMIT:
+            env.note(
+                f"the time limit ({finished.stop.detail}) was over: the effect is measured over "
+                f"{finished.usage.completion_tokens} of {tokens} tokens"
+            )
+        with closing(recorded(finished)) as trace:
             return tuple(trace.divergences(right))
