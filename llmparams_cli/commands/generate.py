@@ -141,7 +141,6 @@ def _generate(
     from llmparams_cli.backends.open import opened
     from llmparams_cli.interrupt import Control
     from llmparams_cli.jobs.answers import events
-    from llmparams_cli.jobs.explain import watching, with_effects
     from llmparams_cli.render.progress import ProgressBar
 
     with (
@@ -158,6 +157,8 @@ def _generate(
                 renderer.piece(event)
             elif isinstance(event, Finished):
                 if full:
+                    from llmparams_cli.jobs.explain import watching, with_effects
+
                     event = with_effects(event, watching(control, progress))
                 renderer.finished(event)
                 return Run(prepared.model, request, started, event, backend.facts())

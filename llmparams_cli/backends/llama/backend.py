@@ -14,7 +14,6 @@ from llmparams_cli.backends.llama.decoding.prompts import Prompts
 from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Arrival, Scheduler
-from llmparams_cli.backends.llama.decoding.scoring import OUTPUTS, score
 from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.host import placement
 from llmparams_cli.backends.llama.native import crash
@@ -23,7 +22,6 @@ from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import grammar
 from llmparams_cli.backends.llama.sampling.chain import Sampler
-from llmparams_cli.backends.llama.tracing.trace import LlamaTrace
 from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError, ModelError
@@ -45,6 +43,7 @@ from llmparams_cli.protocol import (
     Scored,
     Started,
 )
+from llmparams_cli.trace import Trace
 
 Progress = Callable[[str, float], None]
 
@@ -254,13 +253,20 @@ class LlamaBackend:
     def _finished(self, answer: Answer) -> Finished:
         return answer.finished(self._trace_of(answer))
 
-    def _trace_of(self, answer: Answer) -> LlamaTrace | None:
+    def _trace_of(self, answer: Answer) -> Trace | None:
         recording = answer.take_recording()
         if recording is None:
             return None
-        return LlamaTrace(self, self._model, recording, answer.request.settings, answer.started)
+        return self._trace(recording, answer.request.settings, answer.started)
+
+    def _trace(self, recording: Recording, settings: Settings, started: Started) -> Trace:
+        from llmparams_cli.backends.llama.tracing.trace import LlamaTrace  # most runs need none
+
+        return LlamaTrace(self, self._model, recording, settings, started)
 
     def _score(self, passage: Passage) -> Scored:
+        from llmparams_cli.backends.llama.decoding.scoring import OUTPUTS, score
+
         request = passage.request
         limit = self.context(request.settings)
         tokens, text, target = self._prompts.with_target(request, limit, passage.text)
@@ -280,8 +286,7 @@ class LlamaBackend:
             recording.close()
             raise
         started = Started(text, tuple(tokens), seeds.in_use(request.settings), self.info, limit)
-        trace = LlamaTrace(self, self._model, recording, request.settings, started)
-        return Scored(started, trace, stop)
+        return Scored(started, self._trace(recording, request.settings, started), stop)
 
 
 def _of_context(settings: Settings) -> list[Any]:

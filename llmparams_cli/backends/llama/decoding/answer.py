@@ -51,7 +51,7 @@ class Answer:
         self.started = started
         self.text = list(started.tokens)
         self.body = len(started.tokens) - 1
-        self.slot: Slot | None = None
+        self._slot: Slot | None = None
         self.seated = False
         self._recording = Recording(model.n_vocab) if request.record else None
         self._model = model
@@ -73,6 +73,20 @@ class Answer:
     @property
     def stop(self) -> Stop | None:
         return self._ending.stop
+
+    @property
+    def slot(self) -> Slot:
+        """Where it is, once the scheduler has given it a slot."""
+        assert self._slot is not None
+        return self._slot
+
+    def move_to(self, slot: Slot) -> None:
+        self._slot = slot
+
+    @property
+    def is_bounded(self) -> bool:
+        """May time, or whoever asked, end it?"""
+        return self._time_limit > 0 or self.request.control is not None
 
     @property
     def deadline(self) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.pieces import next_piece, reusable
-from llmparams_cli.backends.llama.decoding.slots import Slot, Slots
+from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import LlmparamsError
 from llmparams_cli.interrupt import Control
@@ -77,14 +77,16 @@ class Scheduler:
                 yield number, answer
             else:
                 self._active[number] = answer
-                answer.slot = self._slots.take(answer.text[: answer.body])
+                answer.move_to(self._slots.take(answer.text[: answer.body]))
                 answer.begin()
                 yield number, answer.started
+                yield from self._told(number, [])  # there may be nothing to do
 
     def _end_those_in_vain(self) -> Iterator[Numbered]:
         """Those that Ctrl-C, their time or their reader has ended."""
-        for number, answer in list(self._active.items()):
-            stop = self._control.stop
+        stop = self._control.stop
+        ended = [each for each in self._active.items() if stop or each[1].is_bounded]
+        for number, answer in ended:
             yield from self._told(number, answer.end(stop) if stop else answer.check())
 
     def _advance(self) -> Iterator[Numbered]:
@@ -100,26 +102,26 @@ class Scheduler:
         self._tell_reading(reading)
 
     def _is_read(self, answer: Answer) -> bool:
-        return answer.seated and self._slot(answer).held >= answer.body
+        return answer.seated and answer.slot.held >= answer.body
 
     def _step(self, numbers: Sequence[int]) -> Iterator[Numbered]:
         """Decode the next token of each, and draw from those that were the last known ones."""
         yield from self._end_without_room(numbers)
         going = [(n, self._active[n]) for n in numbers if n in self._active]
         self._close_gaps([answer for _, answer in going])
-        going.sort(key=lambda each: self._slot(each[1]).sequence)
+        going.sort(key=lambda each: each[1].slot.sequence)
         batch = [
             (answer.text[slot.held], slot.held, slot.sequence)
             for _, answer in going
-            for slot in [self._slot(answer)]
+            for slot in [answer.slot]
         ]
         answers = [answer for _, answer in going]
         if not going or not self._decode(answers, batch, range(len(batch))):
             return
         for (token, _, _), answer in zip(batch, answers, strict=True):
-            self._slot(answer).push([token])
+            answer.slot.push([token])
         for row, (number, answer) in enumerate(going):
-            if self._slot(answer).held == len(answer.text):
+            if answer.slot.held == len(answer.text):
                 yield from self._draw(number, answer, row)
 
     def _draw(self, number: int, answer: Answer, row: int) -> Iterator[Numbered]:
@@ -142,7 +144,7 @@ class Scheduler:
             yield number, finished
 
     def _leave(self, answer: Answer) -> None:
-        self._slots.release(self._slot(answer))
+        self._slots.release(answer.slot)
         answer.close()
 
     def _read(self, reading: Sequence[Answer], most: int) -> None:
@@ -159,16 +161,16 @@ class Scheduler:
         batch = [
             (answer.text[place], place, slot.sequence)
             for answer in together
-            for slot in [self._slot(answer)]
+            for slot in [answer.slot]
             for place in range(slot.held, slot.held + length)
         ]
         if self._decode(together, batch, []):
             for answer in together:
-                slot = self._slot(answer)
+                slot = answer.slot
                 slot.push(answer.text[slot.held : slot.held + length])
 
     def _next_piece(self, answer: Answer, most: int) -> int:
-        return next_piece(self._slot(answer).held, answer.body, self._slots.block, most)
+        return next_piece(answer.slot.held, answer.body, self._slots.block, most)
 
     def _beside(self, first: Answer, others: Sequence[Answer]) -> list[Answer]:
         """Those whose sequences follow each other; sequences that share cells go alone, for
@@ -176,9 +178,9 @@ class Scheduler:
         """
         if self._context.shared_cells:
             return []
-        by_sequence = {self._slot(each).sequence: each for each in others}
+        by_sequence = {each.slot.sequence: each for each in others}
         found: list[Answer] = []
-        while next_one := by_sequence.get(self._slot(first).sequence + 1 + len(found)):
+        while next_one := by_sequence.get(first.slot.sequence + 1 + len(found)):
             found.append(next_one)
         return found
 
@@ -188,14 +190,14 @@ class Scheduler:
         """
         before: list[Answer] = []
         for answer in self._active.values():
-            body = answer.text[: answer.body]
-            if not answer.seated and not self._is_awaited(body, answer, before):
-                answer.seat(self._slots.seat(self._slot(answer), answer.text, answer.body))
+            if not answer.seated and not self._is_awaited(answer, before):
+                answer.seat(self._slots.seat(answer.slot, answer.text, answer.body))
             if not self._is_read(answer):
                 before.append(answer)
 
-    def _is_awaited(self, body: Sequence[int], answer: Answer, before: Sequence[Answer]) -> bool:
-        known = self._slots.match(self._slot(answer), body)
+    def _is_awaited(self, answer: Answer, before: Sequence[Answer]) -> bool:
+        body = answer.text[: answer.body]
+        known = self._slots.match(answer.slot, body)
         block = self._slots.block
         return any(reusable(other.text[: other.body], body, block) > known for other in before)
 
@@ -203,19 +205,20 @@ class Scheduler:
         """Move the last ones into free slots before them: sequences with cells of their own are
         decoded in one go only while their numbers follow each other.
         """
-        order = sorted(answers, key=lambda each: self._slot(each).sequence)
+        order = sorted(answers, key=lambda each: each.slot.sequence)
         free = self._slots.free()
-        while len(order) > 1 and free and free[0].sequence < self._slot(order[-1]).sequence:
+        while len(order) > 1 and free and free[0].sequence < order[-1].slot.sequence:
             answer = order.pop()
-            old, answer.slot = self._slot(answer), free[0]
+            old = answer.slot
+            answer.move_to(free[0])
             self._slots.move(old, free[0])
-            order = sorted([*order, answer], key=lambda each: self._slot(each).sequence)
+            order = sorted([*order, answer], key=lambda each: each.slot.sequence)
             free = self._slots.free()
 
     def _end_without_room(self, numbers: Sequence[int]) -> Iterator[Numbered]:
         """End those at the limit; where cells are shared, the latest ones until there is room."""
         for number in numbers:
-            if self._slot(self._active[number]).held >= self._limit:
+            if self._active[number].slot.held >= self._limit:
                 yield from self._end_full(number, self._limit)
         left = [number for number in numbers if number in self._active]
         while left and not self._slots.has_room(len(left)):
@@ -238,19 +241,14 @@ class Scheduler:
             done = self._context.decode(batch, outputs)
         if not done:
             for answer in answers:
-                self._slots.restore(self._slot(answer))
+                self._slots.restore(answer.slot)
         return done
 
     def _tell_reading(self, reading: Sequence[Answer]) -> None:
         """How far the prompts in work are read; that they are, once."""
         if reading:
-            done = sum(self._slot(each).held for each in reading if each.seated)
+            done = sum(each.slot.held for each in reading if each.seated)
             self._progress(min(0.99, done / max(1, sum(each.body for each in reading))))
         elif self._unread:
             self._progress(1.0)
         self._unread = bool(reading)
-
-    @staticmethod
-    def _slot(answer: Answer) -> Slot:
-        assert answer.slot is not None
-        return answer.slot
