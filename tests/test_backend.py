@@ -13,7 +13,7 @@ from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.open import opened
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ContextOverflow, UsageError
+from llmparams_cli.errors import ContextOverflow, ModelError, UsageError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
@@ -285,6 +285,15 @@ def test_a_passage_fits_its_own_greedy_answer(backend):
 
 def test_an_adapter_is_part_of_the_context(backend):
     assert "lora" in backend.capabilities.parameters
+
+
+def test_a_broken_adapter_is_refused_every_time(opener, tmp_path):
+    broken = tmp_path / "broken.gguf"
+    broken.write_text("no adapter")
+    backend = opener(lora=[str(broken)])
+    for _ in range(2):
+        with pytest.raises(ModelError, match="not an adapter"):
+            ends(backend, [raw(SHORT, lora=[str(broken)])])
 
 
 def test_facts_tell_the_library_and_the_device(backend):

@@ -202,8 +202,12 @@ class LlamaBackend:
                 llama().ggml_abort_callback
             )
             context = Context(self._model, params, room.size)
+            try:
+                context.attach_adapters(placement.lora_adapters(settings))
+            except BaseException:
+                context.close()  # without its adapters it must answer nothing
+                raise
             self._slots, self._made_for, self._settings = Slots(context), made_for, settings
-            context.attach_adapters(placement.lora_adapters(settings))
         return self._slots
 
     def _close_context(self) -> None:
