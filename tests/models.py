@@ -97,6 +97,48 @@ def write_llama(
     return write_gguf(path, "llama", entries, weights, tensors_per_file)
 
 
+def write_mamba(path: Path, *, width: int = 64, vocabulary: int = 300) -> Path:
+    """Write a Mamba model of one layer with random weights: its memory is a state, which can
+    go on but not back.
+    """
+    inner, state, rank = 2 * width, 16, 8
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (vocabulary, width),
+        "blk.0.attn_norm.weight": (width,),
+        "blk.0.ssm_in.weight": (2 * inner, width),
+        "blk.0.ssm_conv1d.weight": (inner, 4),
+        "blk.0.ssm_conv1d.bias": (inner,),
+        "blk.0.ssm_x.weight": (rank + 2 * state, inner),
+        "blk.0.ssm_dt.weight": (inner, rank),
+        "blk.0.ssm_dt.bias": (inner,),
+        "blk.0.ssm_a": (inner, state),
+        "blk.0.ssm_d": (inner,),
+        "blk.0.ssm_out.weight": (width, inner),
+        "output_norm.weight": (width,),
+        "output.weight": (vocabulary, width),
+    }
+    random = np.random.default_rng(0)
+    weights: dict[str, tuple[npt.NDArray[Any] | None, Type | None]] = {
+        name: _weights(shape, Type.F32, random) for name, shape in shapes.items()
+    }
+    weights["blk.0.ssm_a"] = (-np.ones((inner, state), np.float32), None)
+    metadata = {
+        "mamba.block_count": 1,
+        "mamba.context_length": 1024,
+        "mamba.embedding_length": width,
+        "mamba.feed_forward_length": 0,
+        "mamba.attention.head_count": 0,
+        "mamba.attention.layer_norm_rms_epsilon": 1e-5,
+        "mamba.ssm.conv_kernel": 4,
+        "mamba.ssm.inner_size": inner,
+        "mamba.ssm.state_size": state,
+        "mamba.ssm.time_step_rank": rank,
+        **_tokenizer(vocabulary),
+        "tokenizer.chat_template": CHAT_TEMPLATE,
+    }
+    return write_gguf(path, "mamba", metadata, weights)
+
+
 def write_gguf(
     path: Path,
     architecture: str,

@@ -1,16 +1,19 @@
 """The llama.cpp backend through its protocol: many answers in one context, each as if alone."""
 
+import time
 from contextlib import ExitStack, closing
 from itertools import pairwise
 
 import pytest
+from models import write_llama, write_mamba
 
 from llmparams_cli.backends.llama.decoding import room
+from llmparams_cli.backends.llama.host import placement
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.open import opened
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ContextOverflow, UsageError
+from llmparams_cli.errors import ContextOverflow, ModelError, UsageError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
@@ -25,11 +28,11 @@ def opener(cache):
     env = Environment(variables={"LLMPARAMS_CACHE_DIR": str(cache)}, quiet=True)
     with ExitStack() as stack:
 
-        def open_one(model=None, slots=1, **values):
+        def open_one(model=None, slots=1, progress=lambda _what, _done: None, **values):
             control = stack.enter_context(Control())
             found = find_model(model, env)
             given = settings(**values)
-            backend = stack.enter_context(opened(env, found, given, control, slots=slots))
+            backend = stack.enter_context(opened(env, found, given, control, progress, slots=slots))
             backend.test_control = control
             return backend
 
@@ -47,7 +50,7 @@ def settings(**values):
 
 
 def raw(text, **values):
-    more = {k: values.pop(k) for k in ("control", "logprobs", "record") if k in values}
+    more = {k: values.pop(k) for k in ("control", "logprobs", "record", "overflow") if k in values}
     return Request((Message("user", text),), settings(**values), raw=True, **more)
 
 
@@ -284,7 +287,98 @@ def test_an_adapter_is_part_of_the_context(backend):
     assert "lora" in backend.capabilities.parameters
 
 
+def test_a_broken_adapter_is_refused_every_time(opener, tmp_path):
+    broken = tmp_path / "broken.gguf"
+    broken.write_text("no adapter")
+    backend = opener(lora=[str(broken)])
+    for _ in range(2):
+        with pytest.raises(ModelError, match="not an adapter"):
+            ends(backend, [raw(SHORT, lora=[str(broken)])])
+
+
 def test_facts_tell_the_library_and_the_device(backend):
     facts = backend.facts()
     assert facts["library"]["llama-cpp-python"]
     assert facts["device"]["threads"] == 1
+
+
+def test_pauses_in_a_list_of_requests_change_nothing(backend):
+    requests = [raw(SHORT), raw(LONG)]
+    without = [ids(each) for each in ends(backend, requests)]
+    assert [ids(each) for each in ends(backend, [None, *requests])] == without
+
+
+def test_waiting_for_a_request_is_no_loading(opener):
+    backend = opener(slots=2)
+
+    def arriving():
+        yield raw(SHORT, max_tokens=2)
+        for _ in range(200):
+            yield None
+        yield raw(SHORT, max_tokens=2)
+
+    began = time.perf_counter()
+    last = ends(backend, arriving())[1]
+    assert last.timing.load_s < (time.perf_counter() - began) / 2
+
+
+def test_a_shortened_prompt_has_room_beside_a_short_one(opener):
+    backend = opener(context=512)
+    long = raw("word " * 1000, context=512, overflow="truncate-start")
+    short, shortened = ends(backend, [raw("hi", context=512), long])
+    assert len(short.tokens) == len(shortened.tokens) == 12
+    assert shortened.usage.prompt_tokens > 256 + 12
+
+
+def test_a_state_that_cannot_go_back_is_read_again(opener, tmp_path):
+    """And what is read is not reported as kept."""
+    model = str(write_mamba(tmp_path / "mamba.gguf"))
+    backend, fresh = opener(model), opener(model)
+    turns = (LONG, "a number", "And temperature?")
+    ends(backend, [conversation(LONG)])
+    (again,) = ends(backend, [conversation(*turns)])
+    (alone,) = ends(fresh, [conversation(*turns)])
+    assert again.usage == alone.usage
+    assert ids(again) == ids(alone)
+
+
+def test_progress_is_done_before_anything_is_shown(opener):
+    seen = []
+    backend = opener(progress=lambda what, done: seen.append((what, done)))
+    for request in (raw(LONG), raw(LONG + "x", time_limit=0.0001)):
+        seen.clear()
+        seen.extend(type(event) for _, event in backend.answer([request]))
+        first = next(place for place, each in enumerate(seen) if each in (Piece, Finished))
+        told = [each[1] for each in seen[:first] if each is not Started]
+        assert not told or told[-1] == 1.0
+    assert sorted(told) == told
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    """Says for how many tokens memory is left."""
+
+    def left(tokens):
+        monkeypatch.setattr(placement, "tokens_in_memory", lambda _settings, _header: tokens)
+
+    return left
+
+
+def test_shared_cells_forget_another_prompt(backend, memory):
+    """What free slots and waiting ones still hold must not take the room of a new prompt."""
+    memory(1000)
+    one, other = ([raw(first + LONG * 2, max_tokens=10)] * 8 for first in ("The ", "And "))
+    ends(backend, one)
+    assert {len(each.tokens) for each in ends(backend, other)} == {10}
+
+
+def test_a_prompt_waits_for_room_in_shared_cells(opener, memory, tmp_path):
+    """One that grows without a limit has taken more than its share when another one joins."""
+    backend = opener(str(write_llama(tmp_path / "a.gguf", context=8192)))
+    memory(2400)
+    endless = raw(SHORT, max_tokens=-1, ignore_eos=True)
+    short = [raw("x", max_tokens=20, ignore_eos=True)] * 95
+    joins = raw("x " * 212, max_tokens=5, ignore_eos=True)
+    first, *_, last = ends(backend, [endless, *short, joins])
+    assert first.stop.reason is StopReason.CONTEXT_FULL
+    assert last.stop.reason is StopReason.MAX_TOKENS

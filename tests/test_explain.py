@@ -365,6 +365,15 @@ def test_fit_tells_the_tightest_settings_that_admit_a_text(
             assert (not gone) == possible, (flag, value)
 
 
+def test_a_prompt_is_shortened_as_far_as_the_target_needs(program: Program) -> None:
+    (program.place / "t.txt").write_text(" there was a fox")
+    flags = ("explain", "the fox " * 200, "--raw", "--target", "t.txt", "--context", "100")
+    done = program.call(*flags, "--overflow", "truncate-start")
+    [note] = [line for line in done.stderr.splitlines() if "dropped" in line]
+    numbers = "had 401 tokens, the target has 4 and the context holds 100: 305 tokens"
+    assert numbers in note
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_draw_is_pictured_as_two_distributions(width: int, program: Program) -> None:
     """Logit, probability and a bar of each candidate, in the model's and as it was drawn."""

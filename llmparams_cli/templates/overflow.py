@@ -19,18 +19,19 @@ def fit(
     encode: Callable[[Sequence[Message]], tuple[list[int], str]],
     *,
     size: int,
-    left: int,
     max_tokens: int,
     overflow: str,
     note: Callable[[str], None],
+    answer: int | None = None,
 ) -> tuple[list[int], str]:
-    """Encode the messages so that at least `left` more tokens fit into `size`.
+    """Encode the messages so that at least one more token fits into `size`, or the `answer`,
+    if its length is known.
 
     `overflow` 'truncate-start' or 'truncate-middle' takes tokens out of the last message
-    until a quarter of the context, or `max_tokens`, is left for the answer.
+    until a quarter of the context, or `max_tokens`, is left for an answer that is not known.
     """
     tokens, text = encode(messages)
-    if len(tokens) + left <= size:
+    if len(tokens) + (answer or 1) <= size:
         return tokens, text
     if overflow == "refuse":
         raise ContextOverflow(
@@ -38,7 +39,7 @@ def fit(
             _larger_context(len(tokens), model.trained_context)
             + "; --overflow truncate-start or truncate-middle shortens the prompt",
         )
-    target = size - max(left, min(size // ROOM, max_tokens if max_tokens > 0 else size))
+    target = size - (answer or min(size // ROOM, max_tokens if max_tokens > 0 else size))
     message, count = model.tokenize(messages[-1].content), len(tokens)
     dropped = 0
     while len(tokens) > target:
@@ -51,9 +52,10 @@ def fit(
             )
         shorter = replace(messages[-1], content=_cut(model, message, dropped, overflow))
         tokens, text = encode([*messages[:-1], shorter])
+    beside = f", the target has {answer}" if answer else ""
     where = "start" if overflow == "truncate-start" else "middle"
     note(
-        f"the prompt had {count} tokens and the context holds {size}: "
+        f"the prompt had {count} tokens{beside} and the context holds {size}: "
         f"{dropped} tokens were dropped from its {where}"
     )
     return tokens, text

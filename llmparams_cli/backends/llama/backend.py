@@ -110,15 +110,17 @@ class LlamaBackend:
 
     def answer(self, requests: Iterable[Request | None]) -> Generator[Numbered, None, None]:
         began = time.perf_counter()
-        several = requests if isinstance(requests, Sequence) else ()
+        known = isinstance(requests, Sequence)
+        several = [each for each in requests if each is not None] if known else []
         waiting = iter(requests)
         first = next((request for request in waiting if request is not None), None)
         if first is None:
             return
         limit = self.context(first.settings)
-        encoded = self._encoded(several)
+        encoded = self._encoded(several, limit)
         slots = self._open(first.settings, self._room(first.settings, several, encoded, limit))
-        arrivals = self._arrivals(chain([first], waiting), encoded, limit, began)
+        arrivals = self._arrivals(chain([first], waiting), encoded, limit)
+        self._load_s += time.perf_counter() - began
         yield from self._scheduler(slots, limit).run(arrivals)
 
     def go_on(self, answer: Answer) -> Iterator[Numbered]:
@@ -159,30 +161,29 @@ class LlamaBackend:
         self._progress("loading", done)
         return self._control.stop is None
 
-    def _encoded(self, requests: Sequence[Request | None]) -> dict[int, tuple[list[int], str]]:
+    def _encoded(self, requests: Sequence[Request], limit: int) -> dict[int, tuple[list[int], str]]:
         """The prompts of requests that are known beforehand, by number, where there are several;
         without those that cannot be made: these fail when it is their turn.
         """
         found = {}
         for number, request in enumerate(requests if len(requests) > 1 else ()):
-            if request is not None:
-                try:
-                    found[number] = self._prompts.encode(request.messages, raw=request.raw)
-                except LlmparamsError:
-                    continue
+            try:
+                found[number] = self._prompts.fitting(request, limit)
+            except LlmparamsError:
+                continue
         return found
 
     def _room(
         self,
         settings: Settings,
-        requests: Sequence[Request | None],
+        requests: Sequence[Request],
         encoded: Mapping[int, tuple[list[int], str]],
         limit: int,
     ) -> Room:
         fits = placement.tokens_in_memory(settings, self._header)
-        prompts = [tokens for tokens, _ in encoded.values() if len(tokens) < limit]
+        prompts = [tokens for tokens, _ in encoded.values()]
         if prompts:
-            answers = max(each.longest_answer for each in requests if each is not None)
+            answers = max(each.longest_answer for each in requests)
             return rooms.for_many(prompts, answers, limit, fits)
         if requests or self.capabilities.slots == 1:
             return rooms.for_one(limit)
@@ -200,8 +201,12 @@ class LlamaBackend:
                 llama().ggml_abort_callback
             )
             context = Context(self._model, params, room.size)
+            try:
+                context.attach_adapters(placement.lora_adapters(settings))
+            except BaseException:
+                context.close()  # without its adapters it must answer nothing
+                raise
             self._slots, self._made_for, self._settings = Slots(context), made_for, settings
-            context.attach_adapters(placement.lora_adapters(settings))
         return self._slots
 
     def _close_context(self) -> None:
@@ -223,7 +228,6 @@ class LlamaBackend:
         requests: Iterator[Request | None],
         encoded: Mapping[int, tuple[list[int], str]],
         limit: int,
-        began: float,
     ) -> Iterator[Arrival]:
         """Each request made ready when its turn has come."""
         number = 0
@@ -232,17 +236,16 @@ class LlamaBackend:
                 yield None
                 continue
             try:
-                yield number, self._prepared(request, encoded.get(number), limit, began)
+                yield number, self._prepared(request, encoded.get(number), limit)
             except LlmparamsError as error:
                 yield number, Failed(error)
-            number, began = number + 1, time.perf_counter()
+            number += 1
 
     def _prepared(
-        self, request: Request, known: tuple[list[int], str] | None, limit: int, began: float
+        self, request: Request, known: tuple[list[int], str] | None, limit: int
     ) -> Answer:
-        if known is None or len(known[0]) >= limit:
-            known = self._prompts.fitting(request, limit)
-        tokens, text = known
+        began = time.perf_counter()
+        tokens, text = known or self._prompts.fitting(request, limit)
         seed = seeds.in_use(request.settings)
         constraint = grammar.from_settings(self._model, request.settings, self._env.note)
         sampler = Sampler(self._model, request.settings, seed, limit, constraint, tokens)

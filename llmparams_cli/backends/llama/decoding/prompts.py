@@ -25,19 +25,21 @@ class Prompts:
         tokens, text = rendering.prompt_tokens(self._model, template, messages, self._note)
         return tokens or self._nothing(), text
 
-    def fitting(self, request: Request, size: int, left: int = 1) -> tuple[list[int], str]:
-        """The same, so that `left` more tokens fit into a context of `size`; shortened if the
-        request allows that. Raises ContextOverflow.
+    def fitting(
+        self, request: Request, size: int, answer: int | None = None
+    ) -> tuple[list[int], str]:
+        """The same, so that an answer fits into a context of `size`, of so many tokens if that
+        is known; shortened if the request allows that. Raises ContextOverflow.
         """
         return overflow.fit(
             self._model,
             request.messages,
             lambda messages: self.encode(messages, raw=request.raw),
             size=size,
-            left=left,
             max_tokens=request.settings["max_tokens"],
             overflow=request.overflow,
             note=self._note,
+            answer=answer,
         )
 
     def with_target(

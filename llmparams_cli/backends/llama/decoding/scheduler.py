@@ -57,9 +57,9 @@ class Scheduler:
                 if self._active:
                     yield from self._advance()
         finally:
-            self._tell_reading([])
             for answer in self._active.values():
                 self._leave(answer)
+            self._tell_reading([])
 
     def _admit(self, arrivals: Iterator[Arrival]) -> Iterator[Numbered]:
         """Give slots to those who wait, while there are any."""
@@ -95,11 +95,12 @@ class Scheduler:
         reading = [each for each in self._active.values() if not self._is_read(each)]
         rows = [number for number, each in self._active.items() if self._is_read(each)]
         running = any(self._active[number].has_drawn for number in rows)
+        self._tell_reading([] if running else reading)
         if rows and (running or not reading):
             yield from self._step(rows)
         if reading and not self._control.stop:
-            self._read(reading, self._slots.block if running else self._context.piece_size)
-        self._tell_reading(reading)
+            most = self._slots.block if running else self._context.piece_size
+            yield from self._read([each for each in reading if each.seated], most, running)
 
     def _is_read(self, answer: Answer) -> bool:
         return answer.seated and answer.slot.held >= answer.body
@@ -135,8 +136,10 @@ class Scheduler:
 
     def _told(self, number: int, pieces: Sequence[Piece]) -> Iterator[Numbered]:
         """Pass pieces on; the end too, if this was it."""
-        yield from ((number, piece) for piece in pieces)
         answer = self._active[number]
+        if answer.stop:
+            self._tell_reading([])
+        yield from ((number, piece) for piece in pieces)
         if answer.stop:
             del self._active[number]
             finished = self._finish(answer)
@@ -147,11 +150,11 @@ class Scheduler:
         self._slots.release(answer.slot)
         answer.close()
 
-    def _read(self, reading: Sequence[Answer], most: int) -> None:
+    def _read(self, ready: Sequence[Answer], most: int, others_run: bool) -> Iterator[Numbered]:
         """Read the next piece of the first prompt; and of others, where theirs is as long and
-        fits into the same call: then it is computed as if each were alone.
+        fits into the same call: then it is computed as if each were alone. Where there is no
+        room for it, it waits for the others that run.
         """
-        ready = [each for each in reading if each.seated]
         length = self._next_piece(ready[0], most)
         together = [ready[0]]
         for each in self._beside(ready[0], ready[1:]):
@@ -164,7 +167,10 @@ class Scheduler:
             for slot in [answer.slot]
             for place in range(slot.held, slot.held + length)
         ]
-        if self._decode(together, batch, []):
+        if not self._slots.has_room(len(batch)):
+            if not others_run:
+                yield from self._end_full(self._number(ready[-1]), self._context.size)
+        elif self._decode(together, batch, []):
             for answer in together:
                 slot = answer.slot
                 slot.push(answer.text[slot.held : slot.held + length])
@@ -224,6 +230,9 @@ class Scheduler:
         while left and not self._slots.has_room(len(left)):
             yield from self._end_full(left.pop(), self._context.size)
 
+    def _number(self, answer: Answer) -> int:
+        return next(number for number, each in self._active.items() if each is answer)
+
     def _end_full(self, number: int, size: int) -> Iterator[Numbered]:
         stop = Stop(StopReason.CONTEXT_FULL, f"{size} tokens")
         yield from self._told(number, self._active[number].end(stop))
@@ -245,7 +254,7 @@ class Scheduler:
         return done
 
     def _tell_reading(self, reading: Sequence[Answer]) -> None:
-        """How far the prompts in work are read; that they are, once."""
+        """How far the prompts in work are read; that they are, once, before anything is shown."""
         if reading:
             done = sum(each.slot.held for each in reading if each.seated)
             self._progress(min(0.99, done / max(1, sum(each.body for each in reading))))

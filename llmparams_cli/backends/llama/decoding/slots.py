@@ -56,10 +56,13 @@ class Slots:
 
     def take(self, body: Sequence[int]) -> Slot:
         """A free slot for a prompt with this body: the one that holds most of it, or else the
-        first; so that busy ones stay side by side.
+        first; so that busy ones stay side by side. Where others share its cells, what it holds
+        beyond that makes room for them.
         """
         best = max(self.free(), key=lambda slot: (self._match(slot, body), -slot.sequence))
         best.busy = True
+        if self.context.shared_cells and len(self._slots) > 1:
+            self._trim(best, self._match(best, body))
         return best
 
     def match(self, slot: Slot, body: Sequence[int]) -> int:
@@ -80,7 +83,7 @@ class Slots:
             keep += shared(slot.tokens[body:], text[body:-1])
         self._trim(slot, keep)
         slot.body = body
-        return own if own >= found else 0
+        return min(own, slot.held) if own >= found else 0
 
     def keep_blocks(self, slot: Slot) -> None:
         """Let it hold whole blocks only, to go on as a prompt."""
