@@ -232,6 +232,11 @@ class Backend(Protocol):
         that have started with an INTERRUPTED. Exhaust or close it before the next call.
         """
 
+    def read_ahead(self, request: Request) -> None:
+        """Read what is certain of a prompt that is going to be longer, while nobody waits, until
+        the request's control says stop. Nothing where nothing is kept of prompts.
+        """
+
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
         """Read given texts as answers."""
 

@@ -382,3 +382,31 @@ def test_a_prompt_waits_for_room_in_shared_cells(opener, memory, tmp_path):
     first, *_, last = ends(backend, [endless, *short, joins])
     assert first.stop.reason is StopReason.CONTEXT_FULL
     assert last.stop.reason is StopReason.MAX_TOKENS
+
+
+def test_what_is_read_ahead_need_not_be_read_again_and_changes_no_answer(backend, opener):
+    turns = [LONG + "What is top-k?", LONG, "And temperature?"]
+    ends(backend, [conversation(turns[0])])
+    backend.read_ahead(conversation(*turns[:2]))
+    (_, started), *_, (_, after) = backend.answer([conversation(*turns)])
+    (fresh,) = ends(opener(), [conversation(*turns)])
+    assert ids(after) == ids(fresh)
+    assert started.prompt_tokens - 128 < after.usage.cached_tokens < started.prompt_tokens
+
+
+def test_reading_ahead_ends_when_the_next_message_is_there(backend, monkeypatch):
+    enough = Control()
+    seen = calls(monkeypatch)
+    decode = Context.decode
+
+    def then_the_message_comes(context, *call):
+        done = decode(context, *call)
+        enough.set(Stop(StopReason.INTERRUPTED, "the next message is there"))
+        return done
+
+    monkeypatch.setattr(Context, "decode", then_the_message_comes)
+    request = Request((Message("user", LONG * 2),), settings(), control=enough)
+    backend.read_ahead(request)
+    assert [len(call) for call in seen] == [64]
+    (after,) = ends(backend, [Request((Message("user", LONG * 2 + "So?"),), settings())])
+    assert after.usage.cached_tokens == 64

@@ -129,6 +129,15 @@ class LlamaBackend:
         slots = self._open(answer.request.settings, rooms.for_one(limit))
         return self._scheduler(slots, limit).run(iter([(0, answer)]))
 
+    def read_ahead(self, request: Request) -> None:
+        from llmparams_cli.backends.llama.decoding.ahead import read_ahead
+
+        limit = self.context(request.settings)
+        tokens, _ = self._prompts.encode(request.messages, raw=request.raw)
+        if len(tokens) < limit:
+            slots = self._open(request.settings, rooms.for_one(limit))
+            read_ahead(slots, tokens, request.control or self._control)
+
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
         for number, passage in enumerate(passages):
             try:

@@ -53,7 +53,7 @@ def _loop(here: Dialogue) -> None:
     """Take turns until the user leaves."""
     while True:
         try:
-            text = here.lines.read()
+            text = _read(here)
             if text.strip() and not _turn(here, text):
                 break
         except EOFError:
@@ -64,6 +64,13 @@ def _loop(here: Dialogue) -> None:
     journal = here.chat.journal
     if here.lines.is_interactive and journal.path and not journal.is_new:
         here.view.remark(f"kept as {journal.path.stem}: llmparams chat --continue goes on")
+
+
+def _read(here: Dialogue) -> str:
+    if not here.lines.is_interactive:  # the next line is there already
+        return here.lines.read()
+    with here.chat.reading_ahead():
+        return here.lines.read()
 
 
 def _turn(here: Dialogue, text: str) -> bool:

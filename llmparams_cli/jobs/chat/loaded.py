@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 from llmparams_cli.backends.open import Progress, opened
 from llmparams_cli.env import Environment
+from llmparams_cli.errors import LlmparamsError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, events
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.protocol import Backend, Message, Request
+from llmparams_cli.protocol import Backend, Message, Request, Stop, StopReason
 
 
 class LoadedModel:
@@ -31,6 +34,7 @@ class LoadedModel:
         self._stack = ExitStack()
         self._backend: Backend | None = None
         self._loaded: list[Any] = []
+        self._sized: list[Any] = []
 
     def load(self, prepared: Prepared, settings: Settings) -> None:
         """The model, and the size of the context, that these settings ask for."""
@@ -41,11 +45,31 @@ class LoadedModel:
                 opened(self._env, prepared.model, settings, self.control, self.progress)
             )
             self._loaded = wanted
-        self.size = self._backend.context(settings)
+        self.size, self._sized = self._backend.context(settings), _of_context(settings)
 
     def ask(self, request: Request) -> Generator[Seen, None, None]:
         """Answer in the context that is kept: only what is new of the prompt is read."""
         return events(self.backend, request)
+
+    @contextmanager
+    def reading_ahead(self, prepared: Prepared, request: Request) -> Iterator[None]:
+        """While the user types, let the model read what the next prompt begins with. Only with
+        the model and the context that are there: others are made when they are needed.
+        """
+        wanted = _of_model(prepared), _of_context(request.settings)
+        if self._backend is None or wanted != (self._loaded, self._sized):
+            yield
+            return
+        self.control.reset()
+        enough = Control()
+        asked = replace(request, control=enough)
+        reader = Thread(target=_read_ahead, args=[self._backend, asked], daemon=True)
+        reader.start()
+        try:
+            yield
+        finally:
+            enough.set(Stop(StopReason.INTERRUPTED, "the next message is there"))
+            reader.join()
 
     @property
     def backend(self) -> Backend:
@@ -70,6 +94,11 @@ class LoadedModel:
     def close(self) -> None:
         self._stack.close()
         self._backend = None
+
+
+def _read_ahead(backend: Backend, request: Request) -> None:
+    with suppress(LlmparamsError):  # the next answer meets the same error, and tells it
+        backend.read_ahead(request)
 
 
 def _of_model(prepared: Prepared) -> list[Any]:

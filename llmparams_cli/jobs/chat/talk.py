@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,6 +150,19 @@ class Chat:
             yield dropped
         with self._model.control.reset():
             yield from self._generate(settings)
+
+    @contextmanager
+    def reading_ahead(self) -> Iterator[None]:
+        """While the user types: the model reads its own answer, so that the next one need not
+        wait for that.
+        """
+        messages = self.transcript.messages(self.system)
+        if not messages or self.transcript.waiting:
+            yield
+            return
+        request = Request(messages, self.settings, self.prepared.model.is_raw())
+        with self._model.reading_ahead(self.prepared, request):
+            yield
 
     def measure(self) -> room.Measure:
         """Count where the context's tokens go; loads the model if it must."""
