@@ -102,6 +102,18 @@ def test_an_answer_among_others_is_the_one_that_it_is_alone(backend):
         assert ids(ends(backend, [raw(text)])[0]) == ids(finished)
 
 
+@pytest.mark.parametrize("size", ["batch_size", "ubatch_size"])
+def test_small_batches_cut_a_prompt_alike_for_one_and_for_many(opener, size, monkeypatch):
+    backend = opener(**{size: 4})
+    seen = calls(monkeypatch)
+    lengths = []
+    for requests in ([raw(LONG, **{size: 4})], [raw(LONG, **{size: 4})] * 9):
+        seen.clear()
+        ends(backend, requests)
+        lengths.append([len(call) for call in seen if call[0][1] < 160])
+    assert lengths[0] == lengths[1]
+
+
 def test_an_answer_ends_when_the_context_is_full(opener):
     backend = opener()
     request = raw(SHORT, max_tokens=-1, ignore_eos=True, context=64)

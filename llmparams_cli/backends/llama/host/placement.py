@@ -79,8 +79,9 @@ def context_params(settings: Settings, size: int, sequences: int) -> Any:
     lib = llama()
     params = lib.llama_context_default_params()
     params.n_ctx = size
-    params.n_batch = max(sequences, min(settings["batch_size"], size))
-    params.n_ubatch = min(settings["ubatch_size"], params.n_batch)
+    batch = min(settings["batch_size"], size)
+    params.n_batch = max(sequences, batch)
+    params.n_ubatch = min(settings["ubatch_size"], batch)  # however many sequences there are
     params.n_seq_max = sequences
     params.n_threads = settings["threads"] or hardware.usable_cpus()
     params.n_threads_batch = settings["threads_batch"] or params.n_threads
