@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from asked import settings
 from models import write_llama
 from program import Program
 
@@ -160,6 +161,15 @@ def prompts_with(backend: Backend, texts: Sequence[str], *, raw: bool) -> list[t
         for text in texts
     ]
     return [event.tokens for _, event in backend.answer(requests) if isinstance(event, Started)]
+
+
+def test_an_empty_prompt_starts_from_the_begin_token(backend: Backend) -> None:
+    """Though this vocabulary adds it to no other prompt; its number is 0."""
+    begin = read_model(builtin.PATH).metadata["tokenizer.ggml.bos_token_id"]
+    request = Request((Message("user", ""),), settings(), raw=True)
+    (_, started), *_ = backend.answer([request])
+    assert isinstance(started, Started)
+    assert (started.tokens, started.prompt) == ((begin,), "")
 
 
 def test_a_control_token_that_begins_with_another_stays_text_as_a_whole(

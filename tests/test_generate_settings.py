@@ -155,6 +155,16 @@ def test_a_configured_model_is_used_and_the_built_in_one_not_mentioned(
     assert "built-in" in program.call("generate", "hi", "-n", "1").stderr
 
 
+def test_what_a_model_recommends_and_nobody_understands_is_told(
+    program: Program, tmp_path: Path
+) -> None:
+    recommended = {"general.sampling.novelty": 1, "general.sampling.top_k": 7}
+    path = write_llama(tmp_path / "m.gguf", metadata=recommended)
+    done = program.call("generate", "hi", "--json", "-n", "1", "-m", str(path))
+    assert "the model's general.sampling.novelty is ignored: not known here" in done.stderr
+    assert done.json["parameters"]["top_k"]["value"] == 7
+
+
 # --- the machine
 
 
