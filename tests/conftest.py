@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import faulty
 import pytest
+from asked import settings
 from program import Program
+
+from llmparams_cli.backends.open import Progress, opened
+from llmparams_cli.env import Environment
+from llmparams_cli.interrupt import Control
+from llmparams_cli.models.resolve import find_model
 
 # A test run in the background may have been started with Ctrl-C ignored, and what is ignored
 # the programs under test inherit; a handler of ours they do not.
@@ -23,6 +32,37 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def program(tmp_path: Path, cache: Path) -> Program:
     return Program(tmp_path, cache)
+
+
+@pytest.fixture
+def opener(cache: Path) -> Iterator[Callable[..., Any]]:
+    """Opens backends of the llama room: for a model (none: the built-in one), with so many slots;
+    `test_control` of each ends its work.
+    """
+    env = Environment(variables={"LLMPARAMS_CACHE_DIR": str(cache)}, quiet=True)
+    with ExitStack() as stack:
+
+        def open_one(
+            model: str | None = None,
+            slots: int = 1,
+            progress: Progress = lambda _what, _done: None,
+            **values: Any,
+        ) -> Any:
+            control = stack.enter_context(Control())
+            found, given = find_model(model, env), settings(**values)
+            backend: Any = stack.enter_context(
+                opened(env, found, given, control, progress, slots=slots)
+            )
+            backend.test_control = control
+            return backend
+
+        yield open_one
+
+
+@pytest.fixture
+def backend(opener: Callable[..., Any]) -> Any:
+    """The built-in model by its protocol."""
+    return opener()
 
 
 @pytest.fixture(scope="session")

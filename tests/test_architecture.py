@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import llmparams_cli
-from llmparams_cli.backends.llama.native import library
+from llmparams_cli.backends.llama.machine import library
 
 ROOT = Path(llmparams_cli.__file__).parent
 FLOORS = {  # a room may import from itself and from lower floors; the longest name counts

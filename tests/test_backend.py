@@ -1,82 +1,20 @@
 """The llama.cpp backend through its protocol: many answers in one context, each as if alone."""
 
 import time
-from contextlib import ExitStack, closing
+from contextlib import closing
 from itertools import pairwise
 
 import pytest
+from asked import LONG, SHORT, calls, conversation, ends, ids, raw, settings
 from models import write_llama, write_mamba
 
 from llmparams_cli.backends.llama.decoding import room
 from llmparams_cli.backends.llama.host import placement
 from llmparams_cli.backends.llama.native.context import Context
-from llmparams_cli.backends.open import opened
 from llmparams_cli.ending import Stop, StopReason
-from llmparams_cli.env import Environment
 from llmparams_cli.errors import ContextOverflow, ModelError, UsageError
 from llmparams_cli.interrupt import Control
-from llmparams_cli.models.resolve import find_model
-from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.protocol import Failed, Finished, Message, Passage, Piece, Request, Started
-
-SHORT = "Once upon a time there was a fox"
-LONG = "The fox saw a bear. The bear saw the fox. " * 12
-
-
-@pytest.fixture
-def opener(cache):
-    env = Environment(variables={"LLMPARAMS_CACHE_DIR": str(cache)}, quiet=True)
-    with ExitStack() as stack:
-
-        def open_one(model=None, slots=1, progress=lambda _what, _done: None, **values):
-            control = stack.enter_context(Control())
-            found = find_model(model, env)
-            given = settings(**values)
-            backend = stack.enter_context(opened(env, found, given, control, progress, slots=slots))
-            backend.test_control = control
-            return backend
-
-        yield open_one
-
-
-@pytest.fixture
-def backend(opener):
-    return opener()
-
-
-def settings(**values):
-    values = {"temperature": 0.0, "max_tokens": 12, "threads": 1} | values
-    return resolve(Assignment(name, v, Origin(Source.FLAG, "test")) for name, v in values.items())
-
-
-def raw(text, **values):
-    more = {k: values.pop(k) for k in ("control", "logprobs", "record", "overflow") if k in values}
-    return Request((Message("user", text),), settings(**values), raw=True, **more)
-
-
-def ends(backend, requests):
-    """The last event of each request, in their order."""
-    last = {}
-    for number, event in backend.answer(requests):
-        last[number] = event
-    return [last[number] for number in sorted(last)]
-
-
-def ids(finished):
-    return [token.id for token in finished.tokens]
-
-
-def calls(monkeypatch):
-    """What every call decodes from here on: a list of (token, position, sequence)."""
-    seen = []
-    decode = Context.decode
-
-    def watched(context, tokens, outputs):
-        seen.append(list(tokens))
-        return decode(context, tokens, outputs)
-
-    monkeypatch.setattr(Context, "decode", watched)
-    return seen
 
 
 def test_each_answer_is_a_started_its_pieces_and_a_finished(backend):
@@ -225,12 +163,6 @@ def test_ctrl_c_ends_all(backend):
         if isinstance(event, Finished):
             stops.append(event.stop.reason)
     assert stops == [StopReason.INTERRUPTED] * 2
-
-
-def conversation(*texts, **values):
-    roles = ("user", "assistant")
-    messages = tuple(Message(roles[i % 2], text) for i, text in enumerate(texts))
-    return Request(messages, settings(**values))
 
 
 def test_a_second_turn_reads_only_what_is_new(backend):

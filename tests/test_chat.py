@@ -290,6 +290,13 @@ def test_why_looks_at_every_draw_of_the_last_answer(program: Program) -> None:
     assert len(of_kind(program, "answer")) == 3  # the second look is none
 
 
+def test_why_is_of_the_chat_that_is_open(program: Program) -> None:
+    assert chat(program, "hi", flags=(*SHORT, "--session", "one")).code == 0
+    done = chat(program, "hello", "/load one", "/why all", flags=(*SHORT, "--session", "two"))
+    assert done.code == ExitCode.USAGE
+    assert "/why: nothing was answered since this program started" in done.stderr
+
+
 def full_chat(program: Program, when_full: str) -> Done:
     lines = [f"Tell me story number {number}, a long one." for number in range(6)]
     flags = ("--context", "256", "-n", "50", "--ignore-eos", "--when-full", when_full, "-s", "1")

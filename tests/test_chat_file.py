@@ -77,6 +77,13 @@ def parsed(data: bytes) -> tuple[list[Entry], Transcript]:
     return parse(whole_lines(io.BytesIO(data)), "chat.jsonl")
 
 
+def test_variables_belong_to_the_presets_that_they_were_given_with() -> None:
+    before = Choices(presets=("story",), variables=("hero=fox",))
+    assert before.under(Choices()) == before
+    assert before.under(Choices(presets=("poem",))).variables == ()
+    assert before.under(Choices(variables=("hero=crow",))).variables == ("hero=crow",)
+
+
 @settings(deadline=None)
 @given(entry_of_any_kind)
 def test_every_entry_is_read_as_it_was_written(entry: Entry) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 import re
+from typing import Any
 
 import pytest
 from browser import browser, computed, opened
 from presets_world import write
 from program import Program
 
-from llmparams_cli.backends.llama.decoding.recording import Recording
+from llmparams_cli.protocol import Request
 
 STORY = ("compare", "Tell me a story.", "--seed", "5", "-n", "12")
 HOSTILE = "</script><img src=x onerror=document.title='broken'>"
@@ -284,14 +285,21 @@ def test_answers_beyond_the_bound_show_their_text_only(
     assert hidden
 
 
-def test_without_a_page_nothing_is_recorded(
+def test_only_for_a_page_is_anything_recorded(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_recording: Recording, _size: int) -> None:
-        raise AssertionError("recorded")
+    asked = []
+    make = Request.__init__
 
-    monkeypatch.setattr(Recording, "__init__", refuse)
+    def watched(request: Request, *values: Any, **named: Any) -> None:
+        make(request, *values, **named)
+        asked.append(request.record)
+
+    monkeypatch.setattr(Request, "__init__", watched)
     assert program.call(*STORY, "--grid", "temperature=0.2,1").code == 0
+    assert len(asked) >= 2 and not any(asked)
+    page(program, "--grid", "temperature=0.2,1")
+    assert any(asked)
 
 
 def test_the_page_asks_for_nothing_outside_itself(program: Program) -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from presets_world import write
 from program import Program
 
-from llmparams_cli.backends.llama.sampling.chain import MIROSTAT_STAGES
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.params.conflicts import REPLACED_BY_MIROSTAT, inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
@@ -128,9 +127,21 @@ def test_what_cannot_matter_is_told(values: dict[str, Any], told: list[str]) -> 
     assert sorted(names(**values)) == sorted(told)
 
 
-def test_mirostat_replaces_just_the_stages_that_the_engine_leaves_out() -> None:
-    replaced = {PARAMS[name].stage for name in REPLACED_BY_MIROSTAT} - {""}
-    assert replaced == set(SAMPLER_STAGES) - set(MIROSTAT_STAGES)
+STAGES = (
+    "--logit-bias x=1 --repeat-penalty 1.1 --dry-multiplier 0.8 --top-n-sigma 2 --top-k 50 "
+    "--typical-p 0.99 --top-p 0.99 --min-p 0.01 --xtc-probability 0.1 --temperature 0.9"
+)
+
+
+def test_mirostat_replaces_just_the_stages_that_the_engine_leaves_out(program: Program) -> None:
+    def left(*flags: str) -> set[str]:
+        run = ("explain", "hi", "-n", "1", "--json", *STAGES.split(), *flags)
+        return {stage["name"] for stage in program.call(*run).json["tokens"][0]["stages"]}
+
+    assert set(SAMPLER_STAGES) <= left()
+    for version in ("1", "2"):
+        replaced = {PARAMS[name].stage for name in REPLACED_BY_MIROSTAT} - {""}
+        assert replaced == set(SAMPLER_STAGES) - left("--mirostat", version)
 
 
 def test_truncation_matters_at_temperature_0_to_a_later_stage_that_reorders() -> None:

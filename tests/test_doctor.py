@@ -13,8 +13,7 @@ from models import write_llama
 from rendering import Pipe, Terminal
 
 from llmparams_cli import __version__
-from llmparams_cli.backends.llama.host import hardware
-from llmparams_cli.backends.llama.native import library
+from llmparams_cli.backends.llama.machine import hardware, library
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 from llmparams_cli.protocol import Check, Health

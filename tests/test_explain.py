@@ -177,6 +177,7 @@ WHAT_IFS: dict[str, tuple[str, Flags, Flags, dict[str, Flags]]] = {
         ("--temperature", "1"),
         (),
         {
+            "seed=99": ("--seed", "99"),
             "top_k=1,top_k=0": ("--top-k", "0"),
             "top_k=0,top_k=1": ("--top-k", "1"),
             "deterministic,temperature=1.8": ("--temperature", "1.8"),
@@ -224,6 +225,16 @@ def test_what_if_tells_where_the_text_ends_or_that_it_goes_on(program: Program) 
     shown = program.call(*run[:-1], "--what-if", others[0], "--what-if", others[1]).text
     assert "every draw is the same, but the text ends after 5: max-tokens (5 tokens)" in shown
     assert "every draw is the same, but the text goes on" in shown
+
+
+def test_a_stop_sequence_at_the_last_token_takes_from_the_text(program: Program) -> None:
+    run = ("explain", "Once upon a time", "--seed", "7", "-n", "12", "--json")
+    text = program.call(*run).json["text"]
+    stop = next(text[at:] for at in range(len(text) - 1, 0, -1) if text.find(text[at:]) == at)
+    [found] = program.call(*run, "--what-if", f"stop={stop}").json["what_if"]
+    assert (found["number"], found["ends_at"], found["goes_on"]) == (None, 12, False)
+    assert found["text"] == text.removesuffix(stop)
+    assert found["stop"] == {"reason": "stop-sequence", "detail": stop}
 
 
 @pytest.mark.parametrize(
@@ -284,6 +295,11 @@ def test_several_values_with_commas_are_one_what_if(program: Program) -> None:
     ]
 
 
+def test_a_comma_before_what_is_no_parameter_belongs_to_the_value(program: Program) -> None:
+    [found] = explained(program, "--what-if", "stop=one, a=b,temp=0.5")["what_if"]
+    assert found["changes"] == ['stop ["one, a=b"]', "temperature 0.5"]
+
+
 def test_the_ledger_shows_repetition_with_the_other_growth_too(program: Program) -> None:
     flags = ("--raw", "--penalize-prompt", "--presence-penalty", "0.5", "-n", "1", "--at", "1")
     for growth, other in (("once", "exponential"), ("exponential", "once")):
@@ -311,6 +327,14 @@ def test_a_setting_that_decides_is_told_and_one_that_does_nothing_too(program: P
     assert effects["temperature"]["changed"]
     assert not effects["top_k"]["changed"]
     assert effects["top_k"]["draws"] == 16
+
+
+def test_a_default_that_nothing_depends_on_is_no_setting_that_could_decide(
+    program: Program,
+) -> None:
+    """At temperature 0 none of the truncating stages does anything; one was asked for."""
+    effects = explained(program, "--temperature", "0", "--min-p", "0.3")["effects"]
+    assert [effect["parameter"] for effect in effects] == ["temperature", "min_p"]
 
 
 def test_ignore_eos_is_among_the_settings_that_decide(program: Program) -> None:

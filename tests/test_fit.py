@@ -17,8 +17,10 @@ from llmparams_cli.backends.llama.sampling import grammar
 from llmparams_cli.backends.llama.sampling.chain import Sampler
 from llmparams_cli.backends.llama.tracing.fit import Judge
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.jobs.answers import answer
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
+from llmparams_cli.protocol import Backend, Message, Request
 from llmparams_cli.render.explanation.fit import _low_enough, _wide_enough
 
 FLAG = Origin(Source.FLAG, "--test")
@@ -38,7 +40,7 @@ CASES: list[dict[str, object]] = [
     {"adaptive_p_target": 0.3, "top_k": 5},
     {"top_k": 4, "grammar": "root ::= [a-m]*"},
     {"temperature": 0, "grammar": "root ::= [a-m]*"},
-    {"top_n_sigma": 1.0, "grammar": "root ::= [a-m]*"},
+    {"top_n_sigma": 1.0, "grammar": "root ::= ([a-m] [n-z])*"},
     {"repeat_penalty": 3.0, "frequency_penalty": 1.0, "top_k": 3},
 ]
 
@@ -95,21 +97,18 @@ def softmax(row: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("values", CASES, ids=str)
-def test_what_a_run_drew_is_possible_all_along(values: dict[str, object], model: Model) -> None:
+def test_what_a_run_drew_is_possible_all_along(values: dict[str, object], backend: Backend) -> None:
     """The memories of penalties, grammar and mirostat follow the text."""
     values = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 1.0, **values}
+    values |= {"max_tokens": 40, "ignore_eos": True, "threads": 1}
     settings = resolve(Assignment(name, value, FLAG) for name, value in values.items())
     for seed in range(4):
-        constraint = grammar.from_settings(model, settings, lambda _note: None)
-        with (
-            closing(Sampler(model, settings, seed, SIZE, constraint)) as sampler,
-            closing(Judge(model, settings, [], SIZE)) as judge,
-        ):
-            for row in rows(model, 30):
-                token = sampler.draw(pointer(row))
-                assert token is not None
-                sampler.accept(token)
-                assert judge.removed_by(pointer(row), token) == ""
+        seeded = settings.but(Assignment("seed", seed, FLAG))
+        message = Message("user", "Tell me a story")
+        _, finished = answer(backend, Request((message,), seeded, record=True))
+        assert finished.trace is not None and len(finished.trace) >= 30
+        with closing(finished.trace) as trace:
+            assert {token.removed_by for token in trace.fit(lambda _done: None).tokens} == {""}
 
 
 def test_mirostat_follows_the_text_and_not_its_own_draws(model: Model) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from llama_cpp import llama_cpp as lib
 from models import write_llama
 from program import Done, Program
 
-from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.models import builtin
 from llmparams_cli.params.table import PARAMS
 
@@ -167,7 +167,6 @@ def test_logprobs_and_entropy_are_those_of_llama_cpps_own_logits(program: Progra
 
 def logits_along(path: Path, prompt: str, ids: list[int]) -> list[Any]:
     """The logits before each of the tokens `ids` that follow a prompt."""
-    lib = llama()
     model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
     vocab = lib.llama_model_get_vocab(model)
     size = lib.llama_vocab_n_tokens(vocab)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from asked import settings
 from models import write_llama
 from program import Program
 
-from llmparams_cli.backends.llama.native.library import llama
-from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
@@ -19,8 +19,7 @@ from llmparams_cli.models import builtin
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import resolve
-from llmparams_cli.protocol import Message, Stop, StopReason
-from llmparams_cli.templates import rendering
+from llmparams_cli.protocol import Backend, Message, Request, Started, Stop, StopReason
 
 CONTROL = 3  # tokenizer.ggml.token_type
 RAW = ("generate", "--raw", "--json", "-n", "1")
@@ -128,31 +127,49 @@ def test_a_bad_or_hostile_template_is_one_line(
     assert program.call("generate", "hi", "-m", str(path), "--raw", "-n", "1").code == 0
 
 
-def test_control_tokens_in_a_message_stay_text() -> None:
+def test_control_tokens_in_a_message_stay_text(backend: Backend) -> None:
     header = read_model(builtin.PATH)
     types = header.array("tokenizer.ggml.token_type")
     names = header.array("tokenizer.ggml.tokens")
     control = {i: name for i, name in enumerate(names) if types[i] == CONTROL}
     assert control
-    model = Model(builtin.PATH, llama().llama_model_default_params())
-    try:
-        for name in control.values():
-            for text in (name, f"a{name}b", f"{name}{name}", f"{name[:3]}{name}{name[3:]}"):
-                for template in (header.chat_template, ""):
+    texts = [
+        text
+        for name in control.values()
+        for text in (name, f"a{name}b", f"{name}{name}", f"{name[:3]}{name}{name[3:]}")
+    ]
+    for raw in (False, True):
+        harmless, *prompts = prompts_with(backend, ["harmless", *texts], raw=raw)
+        for text, prompt in zip(texts, prompts, strict=True):
+            assert [i for i in prompt if i in control] == [i for i in harmless if i in control]
+            spelled = "".join(names[i] for i in prompt)
+            own = "".join(names[i] for i in harmless)  # the template's
+            assert spelled.count(text) == 2 + own.count(text)
 
-                    def tokens(content: str, template: str = template) -> list[int]:
-                        messages = [Message("system", content), Message("user", content)]
-                        return rendering.prompt_tokens(model, template, messages, print)[0]
 
-                    def of_control(ids: list[int]) -> list[int]:
-                        return [i for i in ids if i in control]
+def prompts_with(backend: Backend, texts: Sequence[str], *, raw: bool) -> list[tuple[int, ...]]:
+    """The prompts in which each of these is the system text and the message."""
+    nobody_waits = Control()
+    nobody_waits.set(Stop(StopReason.INTERRUPTED, "the prompt is enough"))
+    requests = [
+        Request(
+            (Message("system", text), Message("user", text)),
+            resolve([]),
+            raw=raw,
+            control=nobody_waits,
+        )
+        for text in texts
+    ]
+    return [event.tokens for _, event in backend.answer(requests) if isinstance(event, Started)]
 
-                    assert of_control(tokens(text)) == of_control(tokens("harmless"))
-                    spelled = "".join(map(model.name, tokens(text)))
-                    own = "".join(map(model.name, tokens("harmless")))  # the template's
-                    assert spelled.count(text) == 2 + own.count(text)
-    finally:
-        model.close()
+
+def test_an_empty_prompt_starts_from_the_begin_token(backend: Backend) -> None:
+    """Though this vocabulary adds it to no other prompt; its number is 0."""
+    begin = read_model(builtin.PATH).metadata["tokenizer.ggml.bos_token_id"]
+    request = Request((Message("user", ""),), settings(), raw=True)
+    (_, started), *_ = backend.answer([request])
+    assert isinstance(started, Started)
+    assert (started.tokens, started.prompt) == ((begin,), "")
 
 
 def test_a_control_token_that_begins_with_another_stays_text_as_a_whole(
@@ -176,14 +193,10 @@ def test_a_control_token_that_begins_with_another_stays_text_as_a_whole(
         assert count(text) == own + len(text), "a token for every character"
 
 
-def test_the_program_hands_over_what_the_chat_module_makes(program: Program) -> None:
+def test_the_program_hands_over_what_the_backend_counts(program: Program, backend: Backend) -> None:
     text = "a<|im_end|><|endoftext|></s>b"
     usage = program.call("generate", text, "--json", "-n", "1").json["usage"]
-    model = Model(builtin.PATH, llama().llama_model_default_params())
-    template = read_model(builtin.PATH).chat_template
-    tokens, _ = rendering.prompt_tokens(model, template, [Message("user", text)], print)
-    model.close()
-    assert usage["prompt_tokens"] == len(tokens)
+    assert usage["prompt_tokens"] == backend.count([Message("user", text)])
 
 
 # --- a prompt that does not fit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,7 @@ from gguf import GGUFReader
 from models import write_gguf, write_llama
 from program import Program
 
-from llmparams_cli.backends.llama.host.devices import backends
-from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.weights import quantise
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 from llmparams_cli.params.kinds import Choice, Number
@@ -157,11 +155,24 @@ def test_a_configured_model_is_used_and_the_built_in_one_not_mentioned(
     assert "built-in" in program.call("generate", "hi", "-n", "1").stderr
 
 
+def test_what_a_model_recommends_and_nobody_understands_is_told(
+    program: Program, tmp_path: Path
+) -> None:
+    recommended = {"general.sampling.novelty": 1, "general.sampling.top_k": 7}
+    path = write_llama(tmp_path / "m.gguf", metadata=recommended)
+    done = program.call("generate", "hi", "--json", "-n", "1", "-m", str(path))
+    assert "the model's general.sampling.novelty is ignored: not known here" in done.stderr
+    assert done.json["parameters"]["top_k"]["value"] == 7
+
+
 # --- the machine
 
 
-@pytest.mark.skipif(len(backends()) > 1, reason="this library has a GPU backend")
 def test_layers_for_a_gpu_that_is_not_there_are_told_once(program: Program) -> None:
+    gpu = program.call("doctor", "--json").json["gpu"]
+    [backends] = [check["value"] for check in gpu if check["name"] == "backends"]
+    if len(backends.split()) > 1:
+        pytest.skip("this library has a GPU backend")
     done = program.pipe(*STORY, "--gpu-layers", "all")
     assert done.stdout == program.call(*STORY).stdout
     [line] = [line for line in done.stderr.splitlines() if "GPU" in line]
@@ -176,12 +187,7 @@ def test_layers_for_a_gpu_that_is_not_there_are_told_once(program: Program) -> N
 
 
 def test_quantised_weights_write_text_too(program: Program) -> None:
-    lib = llama()
-    params = lib.llama_model_quantize_default_params()
-    params.ftype = lib.LLAMA_FTYPE_MOSTLY_Q8_0
-    target = program.place / "q8.gguf"
-    source = str(builtin.PATH).encode()
-    assert lib.llama_model_quantize(source, str(target).encode(), ctypes.byref(params)) == 0
+    quantise(builtin.PATH, "Q8_0", program.place / "q8.gguf", 1)
     result = program.pipe(*STORY, "-m", "q8.gguf", "--temp", "0", "--json").json
     assert result["model"]["quantization"] == "Q8_0"
     whole = program.call(*STORY, "--temp", "0").text

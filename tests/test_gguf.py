@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llama_cpp import _ggml
 from models import encode, text, write_gguf, write_llama
 
-from llmparams_cli.backends.llama.native import library
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models.gguf import (
     FILE_TYPES,
@@ -215,7 +215,7 @@ def test_numbers_of_a_wrong_type_count_as_absent(tmp_path: Path) -> None:
 
 
 def test_type_sizes_are_those_of_the_library() -> None:
-    ggml = library.ggml()
+    ggml = _ggml.libggml
     ggml.ggml_blck_size.restype = ctypes.c_int64
     ggml.ggml_type_size.restype = ctypes.c_size_t
     ggml.ggml_type_name.restype = ctypes.c_char_p

@@ -1,10 +1,13 @@
 """Ctrl-C: the first asks for the end, the second does not wait; but C is never passed through."""
 
 import ctypes
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
+from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.interrupt import Control, called_from_c
 
 
@@ -37,3 +40,33 @@ def test_what_was_interrupted_can_be_interrupted_again():
             assert interrupt.stop and interrupt.stop.detail == "Ctrl-C"
             with pytest.raises(KeyboardInterrupt):
                 interrupt.check()
+
+
+def test_the_first_reason_to_stop_stays():
+    control = Control()
+    control.set(Stop(StopReason.INTERRUPTED, "the client left"))
+    control.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
+    assert control.stop and control.stop.detail == "the client left"
+
+
+def test_c_is_told_to_return_by_an_alarm_and_by_a_wish_to_stop():
+    control = Control()
+    wants_end, data = control.callback(ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p))
+    with control.alarm(0):
+        while not wants_end(data):
+            pass
+    assert not wants_end(data)
+    with control.alarm(60):
+        control.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
+    assert wants_end(data), "the alarm that did not ring takes nothing back"
+    control.reset()
+    assert not wants_end(data)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc on this system")
+def test_listening_to_ctrl_c_leaves_nothing_open():
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with Control():
+            pass
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -13,16 +13,15 @@ from models import write_llama
 from program import CHECKOUT, Program
 from rendering import Pipe
 
-from llmparams_cli.backends.llama.host import buffers, probe, trial
-from llmparams_cli.backends.llama.host.buffers import WeightMode
-from llmparams_cli.backends.llama.host.probe import Finding
-from llmparams_cli.backends.llama.native import library
+from llmparams_cli.backends.llama.host import trial
+from llmparams_cli.backends.llama.machine import buffers, library, probe
 from llmparams_cli.backends.llama.weights import quantise
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 
 STORY = ("generate", "Once", "--raw", "--seed", "1", "--max-tokens", "16")
 COMPLAINT = "this build of llama.cpp"
+Finding, WeightMode = probe.Finding, buffers.WeightMode
 
 
 def pipe(cache: Path, **variables: str) -> Pipe:
