@@ -16,7 +16,7 @@ from program import Program
 from llmparams_cli.commands.params import params
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
-from llmparams_cli.jobs.effect import NO_TRIALS, TRIALS, measure, trial_settings
+from llmparams_cli.jobs.effect import NO_SWEEPS, SWEEPS, measure, sweep_settings
 from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.spec import Scope
@@ -191,7 +191,7 @@ def _strict(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-@pytest.mark.parametrize("name", TRIALS)
+@pytest.mark.parametrize("name", SWEEPS)
 def test_the_effect_is_measured_and_nothing_changes_at_the_value_it_is_compared_with(name, program):
     document = program.call("params", name, "--effect", "--json").json
     changed = {point["value"]: point["changed"] for point in document["effect"]}
@@ -202,11 +202,11 @@ def test_the_effect_is_measured_and_nothing_changes_at_the_value_it_is_compared_
 
 def test_every_sampling_parameter_has_a_plot_or_a_reason():
     sampling = {name for name, param in PARAMS.items() if param.scope is Scope.SAMPLING}
-    assert sampling == {*TRIALS, *NO_TRIALS}
-    assert not {*TRIALS} & {*NO_TRIALS}
-    for name, trial in TRIALS.items():
-        settings = trial_settings(Environment(variables={}), **trial.beside)
-        acts = settings.but(Assignment(name, trial.values[-1], Origin(Source.DEFAULT, "trial")))
+    assert sampling == {*SWEEPS, *NO_SWEEPS}
+    assert not {*SWEEPS} & {*NO_SWEEPS}
+    for name, sweep in SWEEPS.items():
+        settings = sweep_settings(Environment(variables={}), **sweep.beside)
+        acts = settings.but(Assignment(name, sweep.values[-1], Origin(Source.DEFAULT, "sweep")))
         assert not is_inert(PARAMS[name], acts), name
 
 
@@ -216,7 +216,7 @@ def test_the_plot_fits_and_tells_what_it_compares_with(name, width, program):
     shown = program.terminal("params", name, width=width).end()
     text = " ".join(shown.lines)
     assert f"than with {name}" in " ".join(text.split())
-    last = shown.lines[-len(TRIALS[name].values) :]
+    last = shown.lines[-len(SWEEPS[name].values) :]
     assert all(line.endswith("%") for line in last)
 
 
@@ -239,8 +239,8 @@ def test_the_measurement_tells_how_far_it_is():
 
 
 def test_the_effect_takes_one_thread_or_as_many_as_the_variable_says():
-    assert trial_settings(Environment(variables={}))["threads"] == 1
-    assert trial_settings(Environment(variables={"LLMPARAMS_THREADS": "3"}))["threads"] == 3
+    assert sweep_settings(Environment(variables={}))["threads"] == 1
+    assert sweep_settings(Environment(variables={"LLMPARAMS_THREADS": "3"}))["threads"] == 3
 
 
 def test_more_temperature_leaves_more_to_chance(program):
@@ -257,10 +257,10 @@ def test_the_effect_is_drawn_on_a_terminal_and_can_be_left_out(program):
 
 
 def test_every_trial_value_is_allowed():
-    for name, trial in TRIALS.items():
-        for value in trial.values:
+    for name, sweep in SWEEPS.items():
+        for value in sweep.values:
             PARAMS[name].kind.check(value)
-        for other, value in trial.beside.items():
+        for other, value in sweep.beside.items():
             PARAMS[other].kind.check(value)
 
 

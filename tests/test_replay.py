@@ -20,7 +20,7 @@ from llmparams_cli.models import builtin
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.protocol import Finished, Stop, StopReason, Timing, Token, Usage
 from llmparams_cli.records import reading
-from llmparams_cli.records.comparison import NEAR_TIE, Difference, Parting, Replay, Step
+from llmparams_cli.records.comparison import NEAR_TIE, Difference, Drawn, Parting, Replay
 
 DIFFERENT, USAGE = ExitCode.DIFFERENT, ExitCode.USAGE
 GREEDY = ("generate", "Tell me a story", "-n", "20", "--temperature", "0", "--quiet")
@@ -357,7 +357,7 @@ def made(one: float | None, other: float | None, drift: float | None = None) -> 
     """A replay in which nothing differs but the token."""
     stop = Stop(StopReason.MAX_TOKENS, "1 tokens")
     finished = Finished("b", stop, Usage(1, 1), Timing(0, 0, 0, 0), (Token(2, "b"),))
-    parting = Parting(0, "", Step(1, "a", one), Step(2, "b", other), None)
+    parting = Parting(0, "", Drawn(1, "a", one), Drawn(2, "b", other), None)
     receipt = object.__new__(reading.Receipt)
     object.__setattr__(receipt, "text", "a")
     return Replay(receipt, finished, parting, (), drift)
@@ -382,7 +382,7 @@ def test_a_near_tie_is_no_wider_than_rounding(gap: float, near: bool) -> None:
 
 
 def test_an_impossible_token_has_no_number_in_json() -> None:
-    assert Step(1, "a", -math.inf).to_object()["logprob"] is None
+    assert Drawn(1, "a", -math.inf).to_object()["logprob"] is None
     assert str(Difference("x", "1", "2")) == "x: 1 recorded, 2 here"
 
 

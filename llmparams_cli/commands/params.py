@@ -70,10 +70,10 @@ def _show_effect(env: Environment, view: ParamsView, param: Param) -> None:
 def _measure(env: Environment, param: Param) -> ParamEffect | None:
     """The parameter's effect; None where it has none on a draw, or nothing can run."""
     from llmparams_cli.errors import BackendError
-    from llmparams_cli.jobs.effect import TRIALS, measure
+    from llmparams_cli.jobs.effect import SWEEPS, measure
     from llmparams_cli.render.progress import ProgressBar
 
-    if param.name not in TRIALS:
+    if param.name not in SWEEPS:
         return None
     try:
         with ProgressBar(env) as progress:
@@ -84,6 +84,6 @@ def _measure(env: Environment, param: Param) -> ParamEffect | None:
 
 
 def _why_not(param: Param) -> str:
-    from llmparams_cli.jobs.effect import NO_TRIALS
+    from llmparams_cli.jobs.effect import NO_SWEEPS
 
-    return NO_TRIALS.get(param.name, "")
+    return NO_SWEEPS.get(param.name, "")

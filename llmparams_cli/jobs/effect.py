@@ -44,7 +44,7 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Trial:
+class Sweep:
     """The values to try, what must be on beside them for the parameter to act, and a text to
     try them on that is not the model's own.
     """
@@ -54,23 +54,23 @@ class Trial:
     text: str = ""
 
 
-def _trial(*values: Any, **beside: Any) -> Trial:
-    return Trial(values, beside)
+def _sweep(*values: Any, **beside: Any) -> Sweep:
+    return Sweep(values, beside)
 
 
-def _dry(*values: Any, **beside: Any) -> Trial:
-    return Trial(values, beside, REPETITIVE)
+def _dry(*values: Any, **beside: Any) -> Sweep:
+    return Sweep(values, beside, REPETITIVE)
 
 
-TRIALS = {
-    "temperature": _trial(0, 0.2, 0.5, 0.8, 1.0, 1.2, 1.5, 2.0),
-    "top_k": _trial(1, 2, 5, 10, 40, 100, 0),
-    "top_p": _trial(0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0),
-    "min_p": _trial(0.0, 0.01, 0.05, 0.1, 0.3, 0.6, 1.0),
-    "typical_p": _trial(0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
-    "top_n_sigma": _trial(0.5, 1.0, 1.5, 2.0, 3.0, -1.0),
-    "xtc_probability": _trial(0.0, 0.25, 0.5, 0.75, 1.0),
-    "xtc_threshold": _trial(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, xtc_probability=1.0),
+SWEEPS = {
+    "temperature": _sweep(0, 0.2, 0.5, 0.8, 1.0, 1.2, 1.5, 2.0),
+    "top_k": _sweep(1, 2, 5, 10, 40, 100, 0),
+    "top_p": _sweep(0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0),
+    "min_p": _sweep(0.0, 0.01, 0.05, 0.1, 0.3, 0.6, 1.0),
+    "typical_p": _sweep(0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
+    "top_n_sigma": _sweep(0.5, 1.0, 1.5, 2.0, 3.0, -1.0),
+    "xtc_probability": _sweep(0.0, 0.25, 0.5, 0.75, 1.0),
+    "xtc_threshold": _sweep(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, xtc_probability=1.0),
     "dry_multiplier": _dry(0.0, 0.4, 0.8, 1.6, 3.2),
     "dry_base": _dry(1.0, 1.25, 1.75, 2.5, 4.0, dry_multiplier=0.8),
     "dry_allowed_length": _dry(1, 2, 3, 4, 6, dry_multiplier=0.8),
@@ -78,23 +78,23 @@ TRIALS = {
     "dry_sequence_breakers": _dry(
         [], ["\n", ":", '"', "*"], ["."], [" fox", " bear"], dry_multiplier=0.8
     ),
-    "dynatemp_range": _trial(0.0, 0.25, 0.5, 0.75, 1.0),
-    "dynatemp_exponent": _trial(0.25, 0.5, 1.0, 2.0, 4.0, dynatemp_range=0.75),
-    "mirostat": _trial(0, 1, 2, mirostat_tau=2.0),
-    "mirostat_tau": _trial(1.0, 2.0, 3.0, 5.0, 8.0, mirostat=2),
-    "mirostat_eta": _trial(0.0, 0.05, 0.1, 0.3, 1.0, mirostat=2, mirostat_tau=1.0),
-    "adaptive_p_target": _trial(-1.0, 0.1, 0.3, 0.5, 0.7, 0.9),
-    "adaptive_p_decay": _trial(0.0, 0.5, 0.9, 0.99, adaptive_p_target=0.7),
-    "repeat_penalty": _trial(1.0, 1.1, 1.2, 1.5, 2.0),
-    "repeat_penalty_growth": _trial("once", "exponential", repeat_penalty=1.2),
-    "repeat_last_n": _trial(0, 4, 16, 64, repeat_penalty=1.3),
-    "frequency_penalty": _trial(-1.0, 0.0, 0.3, 0.6, 1.0, 2.0),
-    "presence_penalty": _trial(-1.0, 0.0, 0.3, 0.6, 1.0, 2.0),
-    "penalize_prompt": _trial(False, True, repeat_penalty=1.5),
-    "logit_bias": _trial(*({" a": bias} for bias in (-math.inf, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0))),
+    "dynatemp_range": _sweep(0.0, 0.25, 0.5, 0.75, 1.0),
+    "dynatemp_exponent": _sweep(0.25, 0.5, 1.0, 2.0, 4.0, dynatemp_range=0.75),
+    "mirostat": _sweep(0, 1, 2, mirostat_tau=2.0),
+    "mirostat_tau": _sweep(1.0, 2.0, 3.0, 5.0, 8.0, mirostat=2),
+    "mirostat_eta": _sweep(0.0, 0.05, 0.1, 0.3, 1.0, mirostat=2, mirostat_tau=1.0),
+    "adaptive_p_target": _sweep(-1.0, 0.1, 0.3, 0.5, 0.7, 0.9),
+    "adaptive_p_decay": _sweep(0.0, 0.5, 0.9, 0.99, adaptive_p_target=0.7),
+    "repeat_penalty": _sweep(1.0, 1.1, 1.2, 1.5, 2.0),
+    "repeat_penalty_growth": _sweep("once", "exponential", repeat_penalty=1.2),
+    "repeat_last_n": _sweep(0, 4, 16, 64, repeat_penalty=1.3),
+    "frequency_penalty": _sweep(-1.0, 0.0, 0.3, 0.6, 1.0, 2.0),
+    "presence_penalty": _sweep(-1.0, 0.0, 0.3, 0.6, 1.0, 2.0),
+    "penalize_prompt": _sweep(False, True, repeat_penalty=1.5),
+    "logit_bias": _sweep(*({" a": bias} for bias in (-math.inf, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0))),
 }
 # Sampling parameters that have no picture of this kind, and why.
-NO_TRIALS = {
+NO_SWEEPS = {
     "sampler_order": "it changes what other samplers make of each other; explain shows each stage",
     "seed": "it chooses among draws, and leaves their probabilities as they are",
     "grammar": "it depends on the grammar; explain tells which draws one decided",
@@ -104,31 +104,31 @@ NO_TRIALS = {
 
 def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     """How much is left to chance at each value, and how much the draws change."""
-    trial = TRIALS[param.name]
+    sweep = SWEEPS[param.name]
     with (
         Control() as control,
-        opened(env, find_model(None, env), trial_settings(env), control, progress) as backend,
-        closing(_recorded(backend, trial_settings(env, temperature=0.8), trial, progress)) as trace,
+        opened(env, find_model(None, env), sweep_settings(env), control, progress) as backend,
+        closing(_recorded(backend, sweep_settings(env, temperature=0.8), sweep, progress)) as trace,
     ):
         points = []
-        for number, value in enumerate(trial.values, 1):
+        for number, value in enumerate(sweep.values, 1):
             control.check()
             tried, off = (
-                trial_settings(env, **{**trial.beside, param.name: each})
+                sweep_settings(env, **{**sweep.beside, param.name: each})
                 for each in (value, _off(param))
             )
             points.append(EffectPoint(_shown(param, value), *trace.chances(tried, off)))
-            progress("measuring", number / len(trial.values))
-    beside = tuple(f"{name} {_shown(PARAMS[name], on)}" for name, on in trial.beside.items())
-    text = "a text that repeats itself" if trial.text else "a story by the built-in model"
+            progress("measuring", number / len(sweep.values))
+    beside = tuple(f"{name} {_shown(PARAMS[name], on)}" for name, on in sweep.beside.items())
+    text = "a text that repeats itself" if sweep.text else "a story by the built-in model"
     return ParamEffect(tuple(points), _shown(param, _off(param)), beside, text)
 
 
-def _recorded(backend: Backend, settings: Settings, trial: Trial, progress: Progress) -> Trace:
-    """A story that the model tells, or the trial's text as its own."""
+def _recorded(backend: Backend, settings: Settings, sweep: Sweep, progress: Progress) -> Trace:
+    """A story that the model tells, or the sweep's text as its own."""
     request = Request((Message("user", PROMPT),), settings, record=True)
-    if trial.text:
-        return scored(backend, Passage(request, trial.text)).trace
+    if sweep.text:
+        return scored(backend, Passage(request, sweep.text)).trace
     pieces = 0
 
     def watch(event: Seen) -> None:
@@ -150,9 +150,9 @@ def _shown(param: Param, value: Any) -> str:
     return param.kind.show(value) or "none"
 
 
-def trial_settings(env: Environment, **values: Any) -> Settings:
+def sweep_settings(env: Environment, **values: Any) -> Settings:
     """What is tried, and nothing else; on as many threads as the user's variables say."""
-    origin = Origin(Source.DEFAULT, "trial")
+    origin = Origin(Source.DEFAULT, "sweep")
     given = {
         **OFF,
         "max_tokens": LENGTH,

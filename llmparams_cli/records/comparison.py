@@ -36,7 +36,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Step:
+class Drawn:
     """What a run did in one place: a token, or without an `id` its end.
 
     `logprob` is the token's in the replay's own distribution.
@@ -57,8 +57,8 @@ class Parting:
 
     index: int
     before: str
-    recorded: Step
-    replayed: Step
+    recorded: Drawn
+    replayed: Drawn
     recorded_logprob: float | None
 
     @property
@@ -151,14 +151,14 @@ def _parting(receipt: Receipt, finished: Finished) -> Parting | None:
     logprobs = receipt.answer_logprobs
     if place < len(recorded):
         expected = here.expected_logprob if here else None
-        before = Step(recorded[place], receipt.answer_texts[place], expected)
+        before = Drawn(recorded[place], receipt.answer_texts[place], expected)
     else:
         before = _end(receipt.stop)
     return Parting(
         place,
         joined(token.text for token in tokens[:place]),
         before,
-        Step(here.id, here.text, here.logprob) if here else _end(finished.stop),
+        Drawn(here.id, here.text, here.logprob) if here else _end(finished.stop),
         logprobs[place] if logprobs and place < len(recorded) else None,
     )
 
@@ -167,8 +167,8 @@ def _same_end(recorded: Stop, now: Stop) -> bool:
     return recorded.reason in (*CUT_OFF, now.reason)
 
 
-def _end(stop: Stop) -> Step:
-    return Step(None, f"{stop.reason.value} ({stop.detail})", None)
+def _end(stop: Stop) -> Drawn:
+    return Drawn(None, f"{stop.reason.value} ({stop.detail})", None)
 
 
 def _drift(receipt: Receipt, finished: Finished, parting: Parting | None) -> float | None:

@@ -13,7 +13,7 @@ from llmparams_cli.text.utf8 import whole
 ROOM = 4  # at least a quarter of the context is left for the answer after truncation
 
 
-def fit(
+def fitting(
     model: Vocabulary,
     messages: Sequence[Message],
     encode: Callable[[Sequence[Message]], tuple[list[int], str]],

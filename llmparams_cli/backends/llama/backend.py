@@ -153,10 +153,6 @@ class LlamaBackend:
         self._close_context()
         self._model.close()
 
-    def check(self) -> None:
-        """Raise KeyboardInterrupt after Ctrl-C."""
-        self._control.check()
-
     def _load(self, resolved: ResolvedModel, settings: Settings) -> Model:
         params = placement.model_params(self._env, settings, resolved.header, self._loading)
         try:

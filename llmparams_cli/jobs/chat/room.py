@@ -22,7 +22,7 @@ SUMMARIZE = (
 
 
 @dataclass(frozen=True)
-class Measure:
+class ContextUse:
     """Where the context's tokens go. `answer` is kept free for the next one, as far as there
     is room; `out_of_view` counts turns.
     """

@@ -164,7 +164,7 @@ class Chat:
         with self._model.reading_ahead(self.prepared, request):
             yield
 
-    def measure(self) -> room.Measure:
+    def measure(self) -> room.ContextUse:
         """Count where the context's tokens go; loads the model if it must."""
         with self._model.control.reset():
             self._model.load(self.prepared, self.settings)
@@ -176,7 +176,7 @@ class Chat:
         left = max(0, size - head - history)
         answer = min(room.reserve(self.settings, size), left)
         hidden = len(self.transcript.turns) - len(view)
-        return room.Measure(size, head, history, answer, hidden, bool(self.transcript.summary))
+        return room.ContextUse(size, head, history, answer, hidden, bool(self.transcript.summary))
 
     def explain(self, top: int) -> Explanation:
         """Ask for the last answer again, with its seed, and look at every draw."""

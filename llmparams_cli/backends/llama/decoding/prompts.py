@@ -31,7 +31,7 @@ class Prompts:
         """The same, so that an answer fits into a context of `size`, of so many tokens if that
         is known; shortened if the request allows that. Raises ContextOverflow.
         """
-        return overflow.fit(
+        return overflow.fitting(
             self._model,
             request.messages,
             lambda messages: self.encode(messages, raw=request.raw),
