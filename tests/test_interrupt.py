@@ -3,12 +3,20 @@
 import ctypes
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
+from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.ending import Stop, StopReason
+from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control, called_from_c
+from llmparams_cli.jobs.chat.loaded import LoadedModel
+from llmparams_cli.jobs.prepare import prepare
+from llmparams_cli.protocol import Message, Request
 
 
 def test_the_second_ctrl_c_raises_but_not_in_what_c_calls(capfd: pytest.CaptureFixture[str]):
@@ -70,3 +78,30 @@ def test_listening_to_ctrl_c_leaves_nothing_open():
         with Control():
             pass
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_is_read_ahead_ends_in_the_middle_of_a_call(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for it, at Ctrl-C too, waits for no block of a slow model."""
+    env = Environment(variables={"LLMPARAMS_CACHE_DIR": str(cache)}, quiet=True)
+    model, prepared = LoadedModel(env, lambda _what, _done: None), prepare(env, [], {})
+    given_up, reading = [], Event()
+    decode = Context.decode
+
+    def until_given_up(context: Context, *call: Any) -> bool:
+        reading.set()
+        for _ in range(1000):
+            if not decode(context, *call):
+                given_up.append(True)
+                return False
+        return True
+
+    monkeypatch.setattr(Context, "decode", until_given_up)
+    with closing(model):
+        model.load(prepared, prepared.settings)
+        request = Request((Message("user", "word " * 200),), prepared.settings)
+        with pytest.raises(KeyboardInterrupt), model.reading_ahead(prepared, request):
+            reading.wait()
+            raise KeyboardInterrupt
+    assert given_up

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from threading import Thread
 from typing import Any
 
@@ -61,14 +60,14 @@ class LoadedModel:
             yield
             return
         self.control.reset()
-        enough = Control()
-        asked = replace(request, control=enough)
-        reader = Thread(target=_read_ahead, args=[self._backend, asked], daemon=True)
+        reader = Thread(target=_read_ahead, args=[self._backend, request], daemon=True)
         reader.start()
         try:
             yield
         finally:
-            enough.set(Stop(StopReason.INTERRUPTED, "the next message is there"))
+            # In the middle of a block too: to wait for its end would let a second Ctrl-C through,
+            # which would leave the thread alone with a context that is being closed.
+            self.control.set(Stop(StopReason.INTERRUPTED, "the next message is there"))
             reader.join()
 
     @property
