@@ -258,7 +258,8 @@ def test_the_bounds_of_every_number_work(program: Program, param: Param, value: 
     assert (done.code, done.stderr) == (0, "")
 
 
-def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program) -> None:
+def write_adapter(program: Program) -> str:
+    """A small random model, base.gguf, and a LoRA for it; the adapter's path."""
     width = 64
     random = np.random.default_rng(1)
     write_llama(program.place / "base.gguf", width=width)
@@ -275,6 +276,39 @@ def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program)
             for side in "ab"
         },
     )
+    return str(program.place / "lora.gguf")
+
+
+def test_an_adapter_changes_the_numbers_of_every_command(program: Program) -> None:
+    path = write_adapter(program)
+    (program.place / "target.txt").write_text("the end")
+    (program.place / "presets").mkdir()
+    bare = "parameters: {temperature: 1.0, max_tokens: 4}\n"
+    (program.place / "presets" / "bare.yaml").write_text(bare)
+    adapted = bare.replace("{", f"{{lora: ['{path}'], ")
+    (program.place / "presets" / "adapted.yaml").write_text(adapted)
+
+    def numbers(preset: str) -> list[list[float]]:
+        common = ("-m", "base.gguf", "--json")
+        fit = program.call(
+            "explain", "hello", *common, "-p", preset, "--target", "target.txt"
+        ).json["tokens"]
+        diff = program.call("presets", "diff", preset, "precise", *common, "--tokens", "3").json
+        grid = program.call(
+            "compare", "hello", *common, "-p", preset, "--grid", "top_k=20,40", "--seed", "1"
+        ).json
+        return [
+            [token["logprob"] for token in fit],
+            [each["total_variation"] for each in diff["tokens"]],
+            [each["means"]["logprob"] for each in grid["variants"]],
+        ]
+
+    for with_it, without in zip(numbers("adapted"), numbers("bare"), strict=True):
+        assert with_it != without
+
+
+def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program) -> None:
+    path = write_adapter(program)
 
     def logprobs(*lora: str) -> list[float]:
         done = program.call(
@@ -283,7 +317,6 @@ def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program)
         assert done.code == 0, done.stderr
         return [candidate["logprob"] for candidate in done.json["tokens"][0]["top"]]
 
-    path = str(program.place / "lora.gguf")
     bare = logprobs()
     assert logprobs("--lora", f"{path}:0") == pytest.approx(bare, abs=1e-4)
     full = logprobs("--lora", path)

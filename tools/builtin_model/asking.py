@@ -83,7 +83,7 @@ class Asker:
                 ended = event.stop.reason is StopReason.END_OF_GENERATION
                 ids = tuple(token.id for token in event.tokens)
                 answers[number] = Answer(event.text, ended, ids)
-                if watch and event.trace:
+                if watch and event.trace is not None:
                     watch(event.trace, requests[number].settings)
                     event.trace.close()
         return [answers[number] for number in range(len(requests))]
