@@ -62,9 +62,9 @@ class ScriptedBackend:
     ) -> None:
         self._env = env
         self._control = control
-        self._script = resolved.script
-        self._words = Words(resolved.script.context)
-        self._odds = _Odds(resolved.script, self._words)
+        self.script = resolved.script
+        self.words = Words(resolved.script.context)
+        self.odds = _Odds(resolved.script, self.words)
         self._kept: tuple[int, Sequence[int]] = (0, ())  # the context's size, and what it holds
         self.info = ModelInfo(resolved.reference, resolved.name, parameters=0, quantization="")
         self.capabilities = Capabilities(
@@ -75,39 +75,23 @@ class ScriptedBackend:
         return len(self._encode(messages, raw=raw)[0])
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._words.tokenize(text))
+        return tuple(self.words.tokenize(text))
 
     def context(self, settings: Settings) -> int:
-        return int(settings["context"]) or self._script.context
+        return int(settings["context"]) or self.script.context
 
     def answer(self, requests: Iterable[Request | None]) -> Generator[Numbered, None, None]:
         room = AT_ONCE if isinstance(requests, Sequence) else self.capabilities.slots
         arrivals, more = self._arrivals(requests), True
         active: dict[int, _Answer] = {}
         while more or active:
-            while more and len(active) < room and not self._control.stop:
-                try:
-                    arrival = next(arrivals)
-                except StopIteration:
-                    more = False
-                    break
-                if arrival is None:
-                    break
-                number, answer = arrival
-                if isinstance(answer, Failed):
-                    yield number, answer
-                else:
-                    active[number] = answer
-                    yield number, answer.started
-            more = more and not self._control.stop
+            if more:
+                more = yield from self._admit(arrivals, active, room)
             self._wait(active.values())
-            for number, answer in list(active.items()):
-                for piece in answer.step(self._control.stop):
-                    yield number, piece
-                if answer.stop:
-                    del active[number]
-                    self._kept = answer.started.context, answer.sequence
-                    yield number, answer.finished()
+            yield from self._advance(active)
+
+    def read_ahead(self, request: Request) -> None:
+        pass
 
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
         for number, _ in enumerate(passages):
@@ -119,6 +103,35 @@ class ScriptedBackend:
 
     def close(self) -> None:
         pass
+
+    def _admit(
+        self, arrivals: Iterator[Arrival], active: dict[int, _Answer], room: int
+    ) -> Generator[Numbered, None, bool]:
+        """Begin with those who wait, while there is room; can there be more later?"""
+        while len(active) < room and not self._control.stop:
+            try:
+                arrival = next(arrivals)
+            except StopIteration:
+                return False
+            if arrival is None:
+                break
+            number, answer = arrival
+            if isinstance(answer, Failed):
+                yield number, answer
+            else:
+                active[number] = answer
+                yield number, answer.started
+        return not self._control.stop
+
+    def _advance(self, active: dict[int, _Answer]) -> Iterator[Numbered]:
+        """A token for each, or its end."""
+        for number, answer in list(active.items()):
+            for piece in answer.step(self._control.stop):
+                yield number, piece
+            if answer.stop:
+                del active[number]
+                self._kept = answer.started.context, answer.sequence
+                yield number, answer.finished()
 
     def _arrivals(self, requests: Iterable[Request | None]) -> Iterator[Arrival]:
         """Each request made ready when its turn has come."""
@@ -138,8 +151,8 @@ class ScriptedBackend:
         if request.record:
             raise UsageError(NO_LOGITS, CURE)
         limit = self.context(request.settings)
-        tokens, text = overflow.fit(
-            self._words,
+        tokens, text = overflow.fitting(
+            self.words,
             request.messages,
             lambda messages: self._encode(messages, raw=request.raw),
             size=limit,
@@ -148,7 +161,7 @@ class ScriptedBackend:
             note=self._env.note,
         )
         seed = seeds.in_use(request.settings)
-        written = [self._words.tokenize(text) for text in self._texts(request)]
+        written = [self.words.tokenize(text) for text in self._texts(request)]
         started = Started(text, tuple(tokens), seed, self.info, limit)
         cached = self._cached(tokens, limit)
         return _Answer(self, request, started, written, cached, began)
@@ -157,7 +170,7 @@ class ScriptedBackend:
         """What the script has for the last message of the user."""
         said = [message.content for message in request.messages if message.role == "user"]
         message = (said or [""])[-1]
-        texts = self._script.texts(message)
+        texts = self.script.texts(message)
         if not texts:
             raise ModelError(
                 f"{self.info.path} has no answer to {brief(repr(message), 60)}",
@@ -174,7 +187,7 @@ class ScriptedBackend:
 
     def _encode(self, messages: Sequence[Message], *, raw: bool) -> tuple[list[int], str]:
         template = "" if raw else TEMPLATE
-        return rendering.prompt_tokens(self._words, template, messages, self._env.note)
+        return rendering.prompt_tokens(self.words, template, messages, self._env.note)
 
     def _wait(self, answers: Iterable[_Answer]) -> None:
         """Until there is something to do for one of them."""
@@ -198,9 +211,9 @@ class _Answer:
         began: float,
     ) -> None:
         self.started = started
-        self._script = backend._script
-        self._words = backend._words
-        self._odds = backend._odds
+        self._delay = backend.script.delay
+        self._words = backend.words
+        self._odds = backend.odds
         self._request = request
         self._written = written[started.seed % len(written)]
         self._possible = written  # those that begin with what was said so far
@@ -227,7 +240,7 @@ class _Answer:
     @property
     def due(self) -> float:
         """When there is something to do for it."""
-        return min(self._deadline, self._last + self._script.delay)
+        return min(self._deadline, self._last + self._delay)
 
     @property
     def is_unwanted(self) -> bool:
