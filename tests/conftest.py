@@ -10,6 +10,7 @@ from typing import Any
 
 import faulty
 import pytest
+import script
 from asked import settings
 from program import Program
 
@@ -29,9 +30,26 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of modules that name BACKENDS run once with each, but for those of a real model."""
+    backends = getattr(metafunc.module, "BACKENDS", ())
+    real = metafunc.definition.get_closest_marker("real_model")
+    if backends and "program" in metafunc.fixturenames and not real:
+        metafunc.parametrize("program", backends, indirect=True)
+
+
 @pytest.fixture
-def program(tmp_path: Path, cache: Path) -> Program:
-    return Program(tmp_path, cache)
+def program(
+    request: pytest.FixtureRequest, tmp_path: Path, cache: Path, tmp_path_factory: Any
+) -> Program:
+    program = Program(tmp_path, cache)
+    if getattr(request, "param", "llama") == "scripted":
+        marker = request.node.get_closest_marker("script")
+        told, how = (marker.args, marker.kwargs) if marker else ((), {})
+        path = script.write(tmp_path_factory.mktemp("script"), *told, **how)
+        program.variables["LLMPARAMS_MODEL"] = f"scripted:{path}"
+        del program.variables["LLMPARAMS_THREADS"]  # it has none
+    return program
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ class Program:
             out, err = process.communicate(stdin, timeout=PATIENCE)
         finally:
             process.kill()
-        return Done(process.returncode, out, err.decode())
+        return Done(process.returncode, out, err.decode(errors="surrogateescape"))  # any encoding
 
     def shell(self, command: str, **variables: str) -> Done:
         """Run a bash command line in which `llmparams` is the program."""

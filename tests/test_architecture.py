@@ -23,7 +23,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "constraints": 3,
     "trace": 3,
     "protocol": 4,
-    "models": 5,
+    "models": 6,
     "presets": 5,
     "templates": 5,
     "analysis": 6,

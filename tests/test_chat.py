@@ -15,6 +15,8 @@ import llmparams_cli.commands.chat
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.params.settings import Source
 
+BACKENDS = ("llama", "scripted")  # see conftest
+
 SHORT = ("-n", "12", "--temperature", "0")
 DIRECTORY = "state/chats"
 
@@ -198,6 +200,7 @@ def test_what_belongs_to_the_model_or_the_context_is_made_again(program: Program
     assert "context 300" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.real_model
 def test_a_setting_that_cannot_be_met_can_be_taken_back(program: Program) -> None:
     done = chat(program, "hi", "/set context 100000000", "/tokens")
     assert done.code == ExitCode.BACKEND
@@ -205,6 +208,7 @@ def test_a_setting_that_cannot_be_met_can_be_taken_back(program: Program) -> Non
     assert again.code == 0, again.stderr
 
 
+@pytest.mark.real_model
 def test_another_try_takes_another_seed(program: Program) -> None:
     wild = ("--temperature", "2", "--min-p", "0", "-n", "30")
     lines = ("Tell me a story.", "/retry", "/set seed 40", "/retry", "/retry")
@@ -218,6 +222,7 @@ def test_another_try_takes_another_seed(program: Program) -> None:
     assert document["messages"][1]["content"] == answers[-1]["text"]
 
 
+@pytest.mark.script("One fox, and then another fox, told each other one long story.")
 def test_at_temperature_0_another_try_says_that_it_is_the_same(program: Program) -> None:
     done = chat(program, "hi", "/retry")
     assert "the answer will be the same" in done.stderr
@@ -277,6 +282,7 @@ def test_tokens_are_coloured_where_colours_are_wanted(program: Program) -> None:
     assert "--color-by probability needs colours" in done.stderr
 
 
+@pytest.mark.real_model
 def test_why_looks_at_every_draw_of_the_last_answer(program: Program) -> None:
     flags = ("--temperature", "0.9", "-n", "6", "--ignore-eos")
     lines = ("What is top-k?", "And top-p?", "/why all", "/why 2", "And min-p?", "/why 7")
@@ -379,6 +385,7 @@ def test_a_message_fits_if_there_is_room_for_one_token_more(
     assert answer["usage"]["completion_tokens"] == 1
 
 
+@pytest.mark.script("yes")
 def test_a_chat_goes_on_with_its_settings(program: Program) -> None:
     (program.place / "grammar.gbnf").write_text('root ::= "yes" | "no"')
     flags = ("-p", "precise", "--grammar", "@grammar.gbnf", "--session", "one")

@@ -18,6 +18,8 @@ from llmparams_cli.commands.chat.slash import completions
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
 
+BACKENDS = ("llama", "scripted")  # see conftest
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="terminals and signals of POSIX")
 
 ENTER, ALT_ENTER, TAB, UP = "\r", "\x1b\r", "\t", "\x1b[A"
@@ -93,6 +95,7 @@ def test_a_full_context_is_told_at_any_width(program: Program, width: int) -> No
     assert asides and max(map(len, asides)) <= width
 
 
+@pytest.mark.script(delay=0.001)
 def test_ctrl_c_stops_the_answer_and_not_the_chat(program: Program) -> None:
     session = begin(program, *ENDLESS)
     session.type("Go on for ever." + ENTER)
@@ -114,6 +117,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(program: Program) -> None:
     assert said == ["Go on for ever.", "And now?"]
 
 
+@pytest.mark.real_model
 @pytest.mark.parametrize(("presses", "told"), [(1, "nothing was answered"), (2, "interrupted")])
 def test_ctrl_c_ends_the_reading_of_a_long_prompt(
     program: Program, presses: int, told: str
@@ -186,6 +190,7 @@ def test_what_can_come_next_is_offered(program: Program) -> None:
     assert offered("/help ") == offered("hello /s") == offered("/set top_k ") == []
 
 
+@pytest.mark.script(delay=0.001)
 @pytest.mark.parametrize("when", ["message", "answer"])
 def test_a_killed_chat_goes_on(program: Program, when: str) -> None:
     """Killed while a prompt is read, or in the middle of an answer."""
@@ -212,6 +217,7 @@ def test_a_killed_chat_goes_on(program: Program, when: str) -> None:
     assert kinds[-4:] == ["settings", "undo", "message", "answer"]
 
 
+@pytest.mark.script(delay=0.001)
 def test_ctrl_c_ends_a_script_and_keeps_what_was_written(program: Program) -> None:
     process = program.start("chat", *ENDLESS, stdin=subprocess.PIPE)
     assert process.stdin and process.stdout

@@ -28,6 +28,8 @@ from llmparams_cli.protocol import Token
 from llmparams_cli.render.comparison.live import growing
 from llmparams_cli.render.comparison.tree import tree
 
+BACKENDS = ("llama", "scripted")  # see conftest
+
 STORY = ("compare", "Tell me a story.", "--seed", "3", "-n", "12")
 
 
@@ -65,6 +67,7 @@ def test_equal_settings_give_equal_answers(program: Program) -> None:
     assert one["samples"][0]["token_ids"] == other["samples"][0]["token_ids"]
 
 
+@pytest.mark.script("One fox, and then another fox, told each other one long story.")
 def test_presets_with_other_system_texts_are_read_separately(program: Program) -> None:
     write(
         program.place,
@@ -162,6 +165,7 @@ def test_csv_has_a_row_for_each_answer(program: Program) -> None:
     assert {row["json"] for row in rows} == {"0.0"}
 
 
+@pytest.mark.script("\x1b]0;title\x07\x1b[2J\u202e\u200f\u2028")
 def test_nothing_that_a_model_writes_acts_on_a_terminal(program: Program) -> None:
     wild = "\x1b]0;title\x07\x1b[2J\u202e\u200f\u2028"
     grammar = f'root ::= "{wild}"'
@@ -219,6 +223,7 @@ def test_the_table_stands_below_the_texts(program: Program) -> None:
     assert first.startswith("temperature=0.2") and second.startswith("temperature=1")
 
 
+@pytest.mark.real_model
 def test_the_tree_in_text_and_json_leads_to_what_each_variant_drew(program: Program) -> None:
     flags = ("--grid", "temperature=0,0.8,0.8,2")
     document = program.call(*STORY, *flags, "--json").json
@@ -257,6 +262,7 @@ def test_a_tree_by_hand() -> None:
     assert "\x1b" not in escape
 
 
+@pytest.mark.script("One fox, and then another fox, told each other one long story.")
 def test_equal_answers_part_nowhere(program: Program) -> None:
     shown = program.call(*STORY, "--grid", "seed=1,2", "--temperature", "0").text
     assert "nowhere: these answers are the same" in shown

@@ -18,6 +18,8 @@ from program import Done, Program
 from llmparams_cli.models import builtin
 from llmparams_cli.params.table import PARAMS
 
+BACKENDS = ("llama", "scripted")  # see conftest
+
 KEYS = {
     "text": str,
     "stop": {"reason": str, "detail": str},
@@ -56,10 +58,15 @@ def test_the_object_has_the_documented_keys_in_their_order(program: Program) -> 
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert usage["completion_tokens"] <= 12
     assert result["seed"] == 3
-    assert result["model"]["path"] == str(builtin.PATH)
-    assert result["model"]["parameters"] > 1_000_000
     timing = result["timing"]
     assert timing["first_token_s"] >= timing["prompt_s"] > 0
+
+
+@pytest.mark.real_model
+def test_the_object_tells_file_and_size_of_the_model(program: Program) -> None:
+    model = program.call("generate", "hi", "--json", "-n", "1").json["model"]
+    assert model["path"] == str(builtin.PATH)
+    assert model["parameters"] > 1_000_000
 
 
 def test_every_parameter_is_there_with_value_and_origin(program: Program) -> None:
@@ -136,6 +143,7 @@ def test_alternatives_are_sorted_probabilities_of_the_whole_vocabulary(program: 
                 assert candidate["logprob"] == token["logprob"]
 
 
+@pytest.mark.script("One fox, and then another fox, told each other one long story.")
 def test_at_temperature_0_the_chosen_token_is_the_best(program: Program) -> None:
     arguments = ("generate", "Tell me a story", "--json", "-n", "8", "--temp", "0")
     result = program.call(*arguments, "--logprobs", "1").json
@@ -148,6 +156,7 @@ def test_at_temperature_0_the_chosen_token_is_the_best(program: Program) -> None
     assert [token["logprob"] for token in bare] == [t["logprob"] for t in result["tokens"]]
 
 
+@pytest.mark.real_model
 def test_logprobs_and_entropy_are_those_of_llama_cpps_own_logits(program: Program) -> None:
     prompt = "Once upon a time"
     result = program.call(
@@ -188,6 +197,7 @@ def logits_along(path: Path, prompt: str, ids: list[int]) -> list[Any]:
     return result[1:]  # the first are those before the prompt's last token
 
 
+@pytest.mark.real_model
 def test_tokens_of_logit_minus_infinity_leave_every_number_a_number(program: Program) -> None:
     """0 times infinity is no number; entropy and its mean count the possible tokens alone."""
     possible, asked = 40, 43
@@ -229,6 +239,7 @@ def strict(done: Done) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.script("é🦊")
 def test_json_is_ascii_where_stdout_cannot_carry_more(program: Program) -> None:
     arguments = ("generate", "hi", "--json", "--grammar", 'root ::= "é🦊"')
     done = program.pipe(*arguments, PYTHONIOENCODING="latin-1")

@@ -21,6 +21,8 @@ from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import resolve
 from llmparams_cli.protocol import Backend, Message, Request, Started, Stop, StopReason
 
+BACKENDS = ("llama", "scripted")  # see conftest
+
 CONTROL = 3  # tokenizer.ggml.token_type
 RAW = ("generate", "--raw", "--json", "-n", "1")
 
@@ -97,6 +99,7 @@ def test_the_template_places_prompt_and_system_text(program: Program) -> None:
         assert prompt != "Be brief.\n\nhello fox"
 
 
+@pytest.mark.real_model
 def test_without_a_template_the_system_text_goes_first_and_that_is_said(
     program: Program, tmp_path: Path
 ) -> None:
@@ -109,6 +112,7 @@ def test_without_a_template_the_system_text_goes_first_and_that_is_said(
         assert "the system text goes before the prompt" in done.stderr
 
 
+@pytest.mark.real_model
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
@@ -172,6 +176,7 @@ def test_an_empty_prompt_starts_from_the_begin_token(backend: Backend) -> None:
     assert (started.tokens, started.prompt) == ((begin,), "")
 
 
+@pytest.mark.real_model
 def test_a_control_token_that_begins_with_another_stays_text_as_a_whole(
     program: Program, tmp_path: Path
 ) -> None:
@@ -193,6 +198,7 @@ def test_a_control_token_that_begins_with_another_stays_text_as_a_whole(
         assert count(text) == own + len(text), "a token for every character"
 
 
+@pytest.mark.real_model
 def test_the_program_hands_over_what_the_backend_counts(program: Program, backend: Backend) -> None:
     text = "a<|im_end|><|endoftext|></s>b"
     usage = program.call("generate", text, "--json", "-n", "1").json["usage"]
@@ -267,6 +273,7 @@ def test_what_cannot_be_shortened_is_refused_all_the_same(program: Program) -> N
 # --- stops
 
 
+@pytest.mark.script("one two three, four five")
 def test_a_stop_sequence_across_tokens_ends_the_text_and_is_not_part_of_it(
     program: Program,
 ) -> None:
@@ -296,16 +303,18 @@ def test_a_stop_sequence_across_tokens_ends_the_text_and_is_not_part_of_it(
     assert (text, stop["reason"]) == ("one two three, four five", "end-of-generation")
 
 
+@pytest.mark.script("a X a Y ab. end")
 def test_a_stream_holds_back_no_more_than_a_stop_sequence_could_need(program: Program) -> None:
     done = program.call(
-        "generate", "hi", "--stream-json", "--grammar", 'root ::= "aXaYab. end"',
+        "generate", "hi", "--stream-json", "--grammar", 'root ::= "a X a Y ab. end"',
         "--stop", "ab.", "--stop", "never",
     )  # fmt: skip
     _, *texts, end = done.events
-    assert "".join(event["text"] for event in texts) == end["text"] == "aXaY"
+    assert "".join(event["text"] for event in texts) == end["text"] == "a X a Y "
     assert len(texts) > 1
 
 
+@pytest.mark.script("🦊é漢🏳️‍🌈")
 def test_a_multibyte_character_split_over_tokens_comes_in_one_piece(program: Program) -> None:
     text = "🦊é漢🏳️‍🌈"
     done = program.call("generate", "hi", "--stream-json", "--grammar", f'root ::= "{text}"')
@@ -316,6 +325,7 @@ def test_a_multibyte_character_split_over_tokens_comes_in_one_piece(program: Pro
     assert "\ufffd" not in "".join(event["text"] for event in texts)
 
 
+@pytest.mark.script(delay=0.001)
 def test_the_stop_reason_is_one_of_six_with_its_detail(program: Program) -> None:
     def stop(*arguments: str) -> dict[str, str]:
         done = program.call("generate", "hi", "--json", "--seed", "1", *arguments)
@@ -330,14 +340,15 @@ def test_the_stop_reason_is_one_of_six_with_its_detail(program: Program) -> None
         "reason": "time-limit",
         "detail": "0.2 s",
     }
-    # With all but its end token forbidden, a model must end.
+
+
+@pytest.mark.real_model
+def test_a_model_that_may_only_end_does_so(program: Program) -> None:
     header = read_model(builtin.PATH)
     end = int(header.metadata["tokenizer.ggml.eos_token_id"])
     names = header.array("tokenizer.ggml.tokens")
-    assert stop("--logit-bias", f"{end}=100") == {
-        "reason": "end-of-generation",
-        "detail": names[end],
-    }
+    result = program.call("generate", "hi", "--json", "--logit-bias", f"{end}=100").json
+    assert result["stop"] == {"reason": "end-of-generation", "detail": names[end]}
 
 
 def test_the_context_is_filled_to_the_last_token(program: Program) -> None:
@@ -347,6 +358,7 @@ def test_the_context_is_filled_to_the_last_token(program: Program) -> None:
     assert usage["total_tokens"] in (48, 49)  # the last token need not be read again
 
 
+@pytest.mark.real_model
 def test_the_time_limit_interrupts_the_reading_of_a_long_prompt(program: Program) -> None:
     (program.place / "long.txt").write_text("word " * 10_000)
     result = program.call(

@@ -20,6 +20,8 @@ from llmparams_cli.params.kinds import Choice, Number
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 
+BACKENDS = ("llama", "scripted")  # see conftest
+
 STORY = ("generate", "Tell me a story", "--seed", "1", "-n", "24")
 PERSON = {
     "type": "object",
@@ -37,6 +39,7 @@ PERSON = {
 # --- constraints
 
 
+@pytest.mark.real_model
 def test_a_grammar_rules_the_text_from_the_flag_a_file_and_a_preset(program: Program) -> None:
     grammar = 'root ::= ("fox" | "crow") [0-9]{3} "."'
     (program.place / "animal.gbnf").write_text(grammar)
@@ -55,6 +58,7 @@ def test_a_grammar_rules_the_text_from_the_flag_a_file_and_a_preset(program: Pro
             assert result["stop"]["reason"] == "end-of-generation"
 
 
+@pytest.mark.real_model
 def test_a_schema_yields_valid_json_or_says_why_not(program: Program) -> None:
     (program.place / "person.json").write_text(json.dumps(PERSON))
     sources = (json.dumps(PERSON), "@person.json", "person.json")
@@ -70,6 +74,7 @@ def test_a_schema_yields_valid_json_or_says_why_not(program: Program) -> None:
     assert cut["stop"]["reason"] == "max-tokens"
 
 
+@pytest.mark.real_model
 def test_strings_hold_no_raw_control_characters_even_if_the_model_insists(
     program: Program,
 ) -> None:
@@ -81,6 +86,7 @@ def test_strings_hold_no_raw_control_characters_even_if_the_model_insists(
     assert len(json.loads(result["text"])) <= 9
 
 
+@pytest.mark.real_model
 def test_what_a_schema_cannot_enforce_is_told(program: Program) -> None:
     schema = '{"type": "array", "uniqueItems": true, "maxItems": 2}'
     done = program.call("generate", "hi", "-n", "40", "--json-schema", schema)
@@ -88,6 +94,7 @@ def test_what_a_schema_cannot_enforce_is_told(program: Program) -> None:
     assert "json_schema (flag --json-schema) does not enforce uniqueItems" in line
 
 
+@pytest.mark.real_model
 def test_a_schema_brings_no_noise_of_the_library(program: Program) -> None:
     done = program.pipe("generate", "hi", "-q", "--json-schema", '{"type": "boolean"}')
     assert done.json in (True, False)
@@ -97,6 +104,7 @@ def test_a_schema_brings_no_noise_of_the_library(program: Program) -> None:
 # --- tokens forbidden and favoured
 
 
+@pytest.mark.real_model
 def test_a_bias_by_id_or_by_text_decides_what_is_said(program: Program) -> None:
     arguments = (*STORY, "--json", "--logprobs", "0", "--temp", "0")
     first = program.call(*arguments).json["tokens"][0]
@@ -111,6 +119,7 @@ def test_a_bias_by_id_or_by_text_decides_what_is_said(program: Program) -> None:
     assert "x" not in both["text"]
 
 
+@pytest.mark.real_model
 def test_ignore_eos_goes_on_where_the_model_would_end(program: Program) -> None:
     end = GGUFReader(builtin.PATH).fields["tokenizer.ggml.eos_token_id"].contents()
     arguments = ("generate", "hi", "--json", "-n", "20", "--logit-bias", f"{end}=50")
@@ -120,6 +129,7 @@ def test_ignore_eos_goes_on_where_the_model_would_end(program: Program) -> None:
     assert result["usage"]["completion_tokens"] == 20
 
 
+@pytest.mark.real_model
 def test_a_setting_that_cannot_matter_is_named_once(program: Program) -> None:
     done = program.pipe(*STORY, "--temp", "0", "--top-p", "0.5")
     [line] = [line for line in done.stderr.splitlines() if "top_p" in line]
@@ -141,6 +151,7 @@ def test_variables_and_presets_change_the_run_and_flags_win(program: Program) ->
     assert done.json["parameters"]["temperature"]["value"] == 0
 
 
+@pytest.mark.real_model
 def test_a_configured_model_is_used_and_the_built_in_one_not_mentioned(
     program: Program, tmp_path: Path
 ) -> None:
@@ -152,9 +163,10 @@ def test_a_configured_model_is_used_and_the_built_in_one_not_mentioned(
     ):
         assert done.json["model"]["name"] == "mine"
         assert "built-in" not in done.stderr
-    assert "built-in" in program.call("generate", "hi", "-n", "1").stderr
+    assert "using the small built-in model" in program.call("generate", "hi", "-n", "1").stderr
 
 
+@pytest.mark.real_model
 def test_what_a_model_recommends_and_nobody_understands_is_told(
     program: Program, tmp_path: Path
 ) -> None:
@@ -168,6 +180,7 @@ def test_what_a_model_recommends_and_nobody_understands_is_told(
 # --- the machine
 
 
+@pytest.mark.real_model
 def test_layers_for_a_gpu_that_is_not_there_are_told_once(program: Program) -> None:
     gpu = program.call("doctor", "--json").json["gpu"]
     [backends] = [check["value"] for check in gpu if check["name"] == "backends"]
@@ -186,6 +199,7 @@ def test_layers_for_a_gpu_that_is_not_there_are_told_once(program: Program) -> N
     assert "GPU" not in program.call(*STORY).stderr
 
 
+@pytest.mark.real_model
 def test_quantised_weights_write_text_too(program: Program) -> None:
     quantise(builtin.PATH, "Q8_0", program.place / "q8.gguf", 1)
     result = program.pipe(*STORY, "-m", "q8.gguf", "--temp", "0", "--json").json
@@ -194,6 +208,7 @@ def test_quantised_weights_write_text_too(program: Program) -> None:
     assert result["text"][:10] == whole[:10] != ""
 
 
+@pytest.mark.real_model
 @pytest.mark.parametrize(
     "flags",
     [
@@ -279,6 +294,7 @@ def write_adapter(program: Program) -> str:
     return str(program.place / "lora.gguf")
 
 
+@pytest.mark.real_model
 def test_an_adapter_changes_the_numbers_of_every_command(program: Program) -> None:
     path = write_adapter(program)
     (program.place / "target.txt").write_text("the end")
@@ -307,6 +323,7 @@ def test_an_adapter_changes_the_numbers_of_every_command(program: Program) -> No
         assert with_it != without
 
 
+@pytest.mark.real_model
 def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program) -> None:
     path = write_adapter(program)
 

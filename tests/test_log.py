@@ -11,6 +11,8 @@ from program import Program
 
 from llmparams_cli.errors import ExitCode
 
+BACKENDS = ("llama", "scripted")  # see conftest
+
 USAGE = ExitCode.USAGE
 GENERATE = ("generate", "-n", "3", "--seed", "3", "--quiet")
 

@@ -1,14 +1,15 @@
-"""The one place that opens a backend."""
+"""The one place that knows which backend answers for a model, and opens it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
-from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.models.resolve import GgufModel, ResolvedModel, ScriptedModel
 from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import Backend
 
 Progress = Callable[[str, float], None]
@@ -32,10 +33,35 @@ def opened(
     `control` ends all of its work, `progress` is told what is being done and how far (0 to 1),
     `slots` is how many answers it may work on at a time where nobody knows how many will come.
     """
-    from llmparams_cli.backends.llama.backend import LlamaBackend
-
-    backend = LlamaBackend(env, model, settings, control, progress, slots)
+    backend = _made(env, model, settings, control, progress, slots)
     try:
         yield backend
     finally:
         backend.close()
+
+
+def followed(model: ResolvedModel) -> Collection[str]:
+    """The names of the parameters that the backend of this model follows."""
+    if isinstance(model, ScriptedModel):
+        from llmparams_cli.backends.scripted import FOLLOWED
+
+        return FOLLOWED
+    return PARAMS
+
+
+def _made(
+    env: Environment,
+    model: ResolvedModel,
+    settings: Settings,
+    control: Control,
+    progress: Progress,
+    slots: int,
+) -> Backend:
+    if isinstance(model, ScriptedModel):
+        from llmparams_cli.backends.scripted import ScriptedBackend
+
+        return ScriptedBackend(env, model, control, slots)
+    from llmparams_cli.backends.llama.backend import LlamaBackend
+
+    assert isinstance(model, GgufModel)
+    return LlamaBackend(env, model, settings, control, progress, slots)

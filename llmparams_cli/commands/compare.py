@@ -162,7 +162,7 @@ def _write_page(env: Environment, file: str, found: list[job.Setup]) -> None:
     page = html.compare_page(
         [each.variant for each in found],
         [each.settings for each in found],
-        found[0].prepared.model.header.name,
+        found[0].prepared.model.name,
         Recorded(TOP, COVERAGE, MOST_SHOWN),
     )
     put(env, "--html", file, page, IN_A_BROWSER)

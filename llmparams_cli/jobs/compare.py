@@ -105,7 +105,7 @@ def _axis(env: Environment, text: str) -> list[Assignment]:
 
 
 def _refuse_several_models(found: Sequence[Setup]) -> None:
-    paths = {str(each.prepared.model.path): each.variant.name for each in found}
+    paths = {each.prepared.model.reference: each.variant.name for each in found}
     if len(paths) > 1:
         names = " and ".join(paths.values())
         raise UsageError(

@@ -227,7 +227,7 @@ def _settings(env: Environment) -> Iterator[Check]:
         except LlmparamsError as error:
             yield _failure("settings", "model", error)
         else:
-            yield Check("settings", "model", f"{model.path}, from {gathered.model.origin}")
+            yield Check("settings", "model", f"{model.reference}, from {gathered.model.origin}")
 
 
 def _public(variable: str, text: str) -> str:

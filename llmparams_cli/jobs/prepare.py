@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from llmparams_cli.backends.open import followed
 from llmparams_cli.env import Environment
 from llmparams_cli.models.resolve import ResolvedModel, find_model
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.cascade import Gathered, gather
 from llmparams_cli.presets.document import Placed, text_of
 from llmparams_cli.presets.metadata import from_gguf
@@ -107,8 +109,9 @@ def settle(
     below: list[Assignment] = []
     notes: list[str] = []
     if model is not None and recommended:
-        below, notes = from_gguf(model.header.metadata)
+        below, notes = from_gguf(model.recommended)
     settings = resolve([*below, *layers.assignments])
-    for each in [*layers.notes, *notes, *inert(settings)]:
+    known = PARAMS if model is None else followed(model)
+    for each in [*layers.notes, *notes, *inert(settings, known)]:
         note(each)
     return settings, model

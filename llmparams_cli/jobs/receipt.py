@@ -91,7 +91,7 @@ def make(
         run.started,
         run.finished,
         circumstances(run.facts, cached),
-        {"builtin": model.is_builtin, **identified(model.header.paths)},
+        {"builtin": model.is_builtin, **identified(model.files)},
         [{"path": str(path), **identified((path,))} for path in adapters(settings)],
     )
 
@@ -105,7 +105,7 @@ def adapters(settings: Settings) -> list[Path]:
 
 def circumstances(facts: Mapping[str, Any], cached_tokens: int) -> dict[str, Any]:
     """All beside the model and the settings that decides how sums are rounded."""
-    batch = {**facts["batch"], "cached_tokens": cached_tokens}
+    batch = {**facts.get("batch", {}), "cached_tokens": cached_tokens}
     return {"program": __version__, **facts, "batch": batch}
 
 

@@ -15,7 +15,7 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.receipt import adapters, circumstances
-from llmparams_cli.models.resolve import ResolvedModel, find_model
+from llmparams_cli.models.resolve import ResolvedModel, find_model, location
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, named
@@ -108,7 +108,7 @@ def _pair(change: str) -> tuple[Param, str]:
 def _model(env: Environment, receipt: Receipt, given: str | None) -> ResolvedModel:
     if given is None and receipt.is_builtin:
         return find_model(None, env)
-    if given is None and not os.path.exists(receipt.model.path):
+    if given is None and not os.path.exists(location(receipt.model.path)):
         raise ModelError(
             f"{receipt.model.path}, the model of the receipt, does not exist",
             "--model PATH names it where it is now",
@@ -171,7 +171,7 @@ def _file_differences(
     neither in the size nor in the date.
     """
     pairs: list[tuple[str, File | None, Sequence[Path]]] = [
-        ("model", receipt.model, resolved.header.paths)
+        ("model", receipt.model, resolved.files)
     ]
     for index, path in enumerate(adapters(settings)):
         recorded = receipt.adapters[index] if index < len(receipt.adapters) else None
@@ -207,9 +207,10 @@ def _prompt_difference(receipt: Receipt, started: Started) -> Iterator[Differenc
 
 def _circumstance_differences(receipt: Receipt, now: dict[str, Any]) -> Iterator[Difference]:
     sections = {**now, "program": {"version": now["program"]}}
-    for section, recorded in receipt.circumstances.items():
-        for name in {**recorded, **sections[section]}:
-            before, after = recorded.get(name), sections[section].get(name)
+    for section in {**receipt.circumstances, **sections}:
+        recorded, current = receipt.circumstances.get(section, {}), sections.get(section, {})
+        for name in {**recorded, **current}:
+            before, after = recorded.get(name), current.get(name)
             if before != after:
                 yield Difference(f"{section} {name}", *(_shown(v) for v in (before, after)))
 

@@ -1,1 +1,1 @@
-"""From what the user calls a model to a checked GGUF file; the built-in model."""
+"""From what the user calls a model to a checked GGUF file or script; the built-in model."""

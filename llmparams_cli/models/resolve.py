@@ -1,16 +1,23 @@
-"""From what the user calls a model to a file that llama.cpp can be trusted with."""
+"""From what the user calls a model to one that is there and can be trusted: a GGUF file, or a
+script.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
+from llmparams_cli.files import resolve_path
 from llmparams_cli.models import builtin
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import Header, read_model
+from llmparams_cli.models.script import Script, read_script
+from llmparams_cli.presets.document import SCRIPTED
 
 HUB_REFERENCE = r"https?://.+|(hf\.co|huggingface\.co)/.+|[\w.-]+/[\w.-]+:[\w.-]+"
 LATER_PART = r"-(?!00001)\d{5}-of-\d{5}\.gguf$"
@@ -20,26 +27,78 @@ GIVE_A_FILE = "give the path of a .gguf file"
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A model file that exists, is complete and passed all checks."""
+    """A model that exists, is complete and passed all checks.
 
-    path: Path
-    header: Header
+    `reference` names it again, from any directory; its `files` identify it. `recommended`
+    are the settings that its author gives it, by their keys in a GGUF file.
+    """
+
+    reference: str
+    name: str
+    files: tuple[Path, ...]
+    has_template: bool
+    recommended: Mapping[str, Any]
     is_builtin: bool
 
     def is_raw(self, wanted: bool = False) -> bool:
         """Are prompts read as they are: as wanted, or because there is no chat template?"""
-        return wanted or not self.header.chat_template
+        return wanted or not self.has_template
+
+
+@dataclass(frozen=True)
+class GgufModel(ResolvedModel):
+    """A model file for llama.cpp."""
+
+    path: Path
+    header: Header
+
+
+@dataclass(frozen=True)
+class ScriptedModel(ResolvedModel):
+    """Answers from a file; there is nothing to load."""
+
+    script: Script
 
 
 def find_model(reference: str | None, env: Environment) -> ResolvedModel:
-    """Find a model, read its header and check it; None is the built-in one.
+    """Find a model, read what it says of itself and check it; None is the built-in one.
 
     Raises ModelError, with the cure, for whatever is not a sound language model.
     """
+    if reference is not None and reference.startswith(SCRIPTED):
+        return _scripted(reference, env.directory)
     path = _builtin() if reference is None else _find(reference, env.directory)
     header = read_model(path)
     check(header)
-    return ResolvedModel(path, header, is_builtin=reference is None)
+    return GgufModel(
+        reference=str(path),
+        name=header.name,
+        files=header.paths,
+        has_template=bool(header.chat_template),
+        recommended=header.metadata,
+        is_builtin=reference is None,
+        path=path,
+        header=header,
+    )
+
+
+def location(reference: str) -> str:
+    """The path in a model's reference."""
+    return reference.removeprefix(SCRIPTED)
+
+
+def _scripted(reference: str, directory: Path) -> ScriptedModel:
+    path = resolve_path(location(reference), directory)
+    script = read_script(path, directory)
+    return ScriptedModel(
+        reference=f"{SCRIPTED}{path}",
+        name=script.name,
+        files=(path,),
+        has_template=True,
+        recommended={},
+        is_builtin=False,
+        script=script,
+    )
 
 
 def _builtin() -> Path:

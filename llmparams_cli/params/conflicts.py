@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from llmparams_cli.errors import UsageError
-from llmparams_cli.params.settings import Assignment, Setting, Settings, Source
+from llmparams_cli.params.settings import Assignment, Setting, Settings, Source, resolve
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 
@@ -14,19 +14,23 @@ PENALTIES = ("repeat_penalty", "frequency_penalty", "presence_penalty")
 UNQUANTISED = ("f32", "f16", "bf16")
 
 
-def inert(settings: Settings) -> list[str]:
+def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
     """One sentence for each value that somebody wrote and that cannot matter.
 
     Values that switch a parameter off are not mentioned, nor are those of the table and
-    the model file.
+    the model file. `followed` are the parameters that the backend knows: the others neither
+    matter nor keep any from mattering.
     """
-    return [
-        f"{_written(setting)} has no effect: {reason}"
+    given = (Assignment(s.param.name, s.value, s.origin) for s in settings)
+    effective = resolve(each for each in given if each.name in followed)
+    reasons = (
+        (setting, _why_inert(setting.param, effective))
+        if setting.param.name in followed
+        else (setting, "this backend does not follow it")
         for setting in settings
         if _is_wanted(setting)
-        for reason in [_why_inert(setting.param, settings)]
-        if reason
-    ]
+    )
+    return [f"{_written(setting)} has no effect: {reason}" for setting, reason in reasons if reason]
 
 
 def is_inert(param: Param, settings: Settings) -> bool:

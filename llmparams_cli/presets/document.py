@@ -33,6 +33,7 @@ from llmparams_cli.presets.tests import Case, read_tests
 from llmparams_cli.text.shorten import brief
 
 PRESETS = "presets"
+SCRIPTED = "scripted:"  # before the path of a scripted model
 NAME = r"\w[\w.-]*"  # a preset's
 KEYS = (
     "description",
@@ -286,6 +287,8 @@ class _Reader:
 
 def absolute_path(text: str, directory: Path) -> str:
     """A model's path made absolute; other names, as user/repo:Q4_K_M, mean the same everywhere."""
+    if text.startswith(SCRIPTED):
+        return f"{SCRIPTED}{resolve_path(text.removeprefix(SCRIPTED), directory)}"
     is_path = text.startswith(("./", "../", "~", "/"))
     if is_path or (text.endswith(".gguf") and ":" not in text):
         return str(resolve_path(text, directory))

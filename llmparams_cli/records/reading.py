@@ -24,6 +24,7 @@ from llmparams_cli.text.shorten import brief
 
 MAX_BYTES = 64_000_000
 CURE = "llmparams generate --receipt FILE writes one"
+CIRCUMSTANCES = ("library", "device", "batch")  # not every backend has them
 ROLES = ("system", "user", "assistant")
 OVERFLOWS = ("refuse", "truncate-start", "truncate-middle")
 NOUNS = {
@@ -141,9 +142,8 @@ def check(document: Field) -> Receipt:
     document["model"]["name"].of(str)
     assignments = _assignments(document["parameters"])
     ids = _ids(document["answer_ids"])
-    sections = ("library", "device", "batch")
     circumstances = {"program": {"version": document["program"].of(str)}} | {
-        name: document[name].of(dict) for name in sections
+        name: document[name].of(dict) for name in CIRCUMSTANCES if name in document.value
     }
     return Receipt(
         place=document.place,

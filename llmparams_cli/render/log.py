@@ -65,14 +65,13 @@ def _one_line(text: str) -> str:
 
 
 def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
-    library, device, usage = (receipt[name] for name in ("library", "device", "usage"))
+    usage = receipt["usage"]
     fields = {
         "id": receipt["id"],
         "when": receipt["date"],
         "model": f"{receipt['model']['name']}, {receipt['model']['path']}",
         "SHA-256": receipt["model"]["sha256"] or "not computed (--receipt FILE does)",
-        "library": ", ".join(f"{name} {library[name]}" for name in library if name != "build"),
-        "device": f"{device.get('processor')}, {device.get('threads')} threads",
+        **_circumstances(receipt),
         "seed": receipt["seed"],
         "tokens": f"{usage.get('prompt_tokens')} + {usage.get('completion_tokens')}",
         "stop": f"{receipt['stop']['reason']} ({receipt['stop']['detail']})",
@@ -87,6 +86,17 @@ def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
     for message in receipt["messages"]:
         yield f"\n{message['role']}:\n{printable(message['content'])}"
     yield f"\nanswer:\n{printable(receipt['text'])}"
+
+
+def _circumstances(receipt: dict[str, Any]) -> dict[str, str]:
+    """The library and the device, where the backend has any."""
+    fields = {}
+    if library := receipt.get("library"):
+        names = (f"{name} {library[name]}" for name in library if name != "build")
+        fields["library"] = ", ".join(names)
+    if device := receipt.get("device"):
+        fields["device"] = f"{device.get('processor')}, {device.get('threads')} threads"
+    return fields
 
 
 def _local(date: str) -> str:

@@ -26,7 +26,7 @@ from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError, ModelError
 from llmparams_cli.interrupt import Control
-from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.models.resolve import GgufModel
 from llmparams_cli.params import seeds
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import Scope
@@ -56,7 +56,7 @@ class LlamaBackend:
     def __init__(
         self,
         env: Environment,
-        resolved: ResolvedModel,
+        resolved: GgufModel,
         settings: Settings,
         control: Control,
         progress: Progress,
@@ -153,7 +153,7 @@ class LlamaBackend:
         self._close_context()
         self._model.close()
 
-    def _load(self, resolved: ResolvedModel, settings: Settings) -> Model:
+    def _load(self, resolved: GgufModel, settings: Settings) -> Model:
         params = placement.model_params(self._env, settings, resolved.header, self._loading)
         try:
             return Model(resolved.path, params)

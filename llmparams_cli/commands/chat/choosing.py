@@ -97,8 +97,8 @@ def _choose(here: Dialogue, choices: Choices) -> None:
     if before.system != after.system:
         text = f"{after.system.text} ({after.system.origin})" if after.system else "none"
         here.view.remark(f"system text: {text}")
-    if before.model.path != after.model.path:
-        here.view.remark(f"model: {after.model.header.name} ({after.model_origin})")
+    if before.model.reference != after.model.reference:
+        here.view.remark(f"model: {after.model.name} ({after.model_origin})")
     loads, makes = here.chat.reloads(before, after)
     if loads:
         here.view.remark("the model is loaded again for the next answer")

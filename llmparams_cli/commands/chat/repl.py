@@ -169,7 +169,7 @@ def _say_what_changed(here: Dialogue) -> None:
     chat = here.chat
     if not (before := chat.transcript.configured):
         return
-    now = configured(chat.choices, chat.prepared.model.header.name, chat.settings)
+    now = configured(chat.choices, chat.prepared.model.name, chat.settings)
     if before.model != now.model:
         here.view.remark(f"model: was {before.model}, is {now.model}")
     for name in sorted({*before.settings, *now.settings}):

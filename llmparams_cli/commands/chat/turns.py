@@ -93,7 +93,7 @@ def export_(here: Dialogue, argument: str) -> None:
         )
     chat = here.chat
     name = chat.journal.path.stem if chat.journal.path else ""
-    model = chat.prepared.model.header.name
+    model = chat.prepared.model.name
     text = export.FORMATS[form](chat.transcript, name, model, chat.system)
     if not file:
         here.view.write(text.rstrip("\n"))

@@ -18,7 +18,7 @@ from llmparams_cli.params.settings import (
     Source,
 )
 from llmparams_cli.presets import cascade
-from llmparams_cli.presets.document import Placed
+from llmparams_cli.presets.document import Placed, absolute_path
 from llmparams_cli.presets.find import available, find
 from llmparams_cli.records.chats.choices import Choices, WhenFull
 
@@ -54,9 +54,11 @@ def portable(env: Environment, presets: Iterable[str]) -> tuple[str, ...]:
 
 
 def _absolute(model: Placed | None, env: Environment) -> Placed | None:
-    if model is None or not (path := resolve_path(model.text, env.directory)).exists():
-        return model
-    return Placed(str(path), model.origin)
+    if model is None:
+        return None
+    path = resolve_path(model.text, env.directory)
+    text = str(path) if path.exists() else absolute_path(model.text, env.directory)
+    return Placed(text, model.origin)
 
 
 def configure(env: Environment, choices: Choices) -> Prepared:

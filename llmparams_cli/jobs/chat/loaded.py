@@ -102,7 +102,7 @@ def _read_ahead(backend: Backend, request: Request) -> None:
 
 def _of_model(prepared: Prepared) -> list[Any]:
     values = [s.value for s in prepared.settings if s.param.scope is Scope.LOAD]
-    return [prepared.model.path, *values]
+    return [prepared.model.reference, *values]
 
 
 def _of_context(settings: Settings) -> list[Any]:

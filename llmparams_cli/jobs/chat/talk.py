@@ -200,7 +200,7 @@ class Chat:
         """Let the file say with what choices the chat goes on."""
         last = self.transcript.configured
         if last is None or last.choices != self.choices:
-            model = self.prepared.model.header.name
+            model = self.prepared.model.name
             self.journal.record(configured(self.choices, model, self.settings))
 
     def _refuse_hidden(self, command: str) -> None:

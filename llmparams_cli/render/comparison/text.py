@@ -19,6 +19,7 @@ LONGEST_TEXT = 320  # columns of a sample where there are several
 PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
 BAR = 12
 LONGEST_NAME = 80  # columns
+NOWHERE = "nowhere: these answers are the same"
 
 
 def show(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
@@ -73,7 +74,8 @@ def _parting(env: Environment, variants: Sequence[Variant]) -> list[str]:
         title += hint
     answers = [sample.finished.tokens for sample in first]
     lines = tree(env, answers, _labels(env, variants))
-    return [title, *(lines or ["nowhere: these answers are the same"])]
+    same = NOWHERE if cells(NOWHERE) <= room(env, env.stdout) else NOWHERE.partition(":")[0]
+    return [title, *(lines or [same])]
 
 
 def _table(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]:

@@ -1,0 +1,76 @@
+"""A tokenizer for texts without a model: words with the blank before them, and single bytes.
+
+Ids depend on nothing but the token, so that they can be compared with those of another run.
+"""
+
+from __future__ import annotations
+
+import re
+from zlib import crc32
+
+from llmparams_cli.params.kinds import INT32_MAX
+from llmparams_cli.text.utf8 import escaped
+
+PIECES = re.compile(rb" ?[A-Za-z0-9]{1,16}|[\x00-\xff]")
+CONTROLS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SPLIT = re.compile("(" + "|".join(map(re.escape, CONTROLS)) + ")")
+FIRST_CONTROL = 256  # below are the bytes
+END = FIRST_CONTROL + CONTROLS.index("<|end|>")
+FIRST_WORD = FIRST_CONTROL + len(CONTROLS)
+
+
+class Words:
+    """The vocabulary of a scripted model: it grows with the texts that it reads."""
+
+    begin_token: int | None = None
+
+    def __init__(self, trained_context: int) -> None:
+        self.trained_context = trained_context
+        self._pieces: dict[int, bytes] = {}
+
+    def tokenize(self, text: str, *, special: bool = False, begin: bool = False) -> list[int]:
+        """The ids of a text; with `special`, control tokens are read as such."""
+        if not special:
+            return [self._id(piece) for piece in PIECES.findall(text.encode())]
+        tokens: list[int] = []
+        for place, part in enumerate(SPLIT.split(text)):
+            tokens += [_control(part)] if place % 2 else self.tokenize(part)
+        return tokens
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; control tokens have none."""
+        if token < FIRST_CONTROL:
+            return bytes([token])
+        return self._pieces.get(token, b"")
+
+    def name(self, token: int) -> str:
+        return CONTROLS[token - FIRST_CONTROL] if self.is_control(token) else self.text(token)
+
+    def text(self, token: int) -> str:
+        """As a part of an answer."""
+        return escaped(self.piece(token))
+
+    def is_control(self, token: int) -> bool:
+        return FIRST_CONTROL <= token < FIRST_WORD
+
+    def special_text(self, which: str) -> str:
+        return CONTROLS[END - FIRST_CONTROL] if which == "eos" else ""
+
+    def _id(self, piece: bytes) -> int:
+        """A byte stands for itself; a word has the hash of its letters, or of two words with the
+        same hash, the second has the next number.
+        """
+        if len(piece) == 1:
+            return piece[0]
+        id = FIRST_WORD + crc32(piece) % (INT32_MAX - FIRST_WORD)
+        while self._pieces.setdefault(id, piece) != piece:
+            id = max(FIRST_WORD, (id + 1) % INT32_MAX)
+        return id
+
+
+def _control(name: str) -> int:
+    return FIRST_CONTROL + CONTROLS.index(name)
