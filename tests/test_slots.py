@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 
 import pytest
-from asked import LONG, SHORT, calls, conversation, ends, ids, raw, sequences
+from asked import LONG, SHORT, calls, ends, ids, raw, sequences
 
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.ending import Stop, StopReason
@@ -124,21 +124,6 @@ def test_a_call_that_was_given_up_half_way_leaves_nothing_of_a_passage(
     assert fit(backend) == alone
 
 
-def test_a_memory_that_knows_no_positions_is_read_again(backend, opener, monkeypatch):
-    """As that of recurrent models: nothing can be cut off its end."""
-
-    def forget_all(context, sequence, _position):
-        context.drop(sequence)
-        return False
-
-    turns = [LONG + "What is top-k?", "a number", "And temperature?"]
-    ends(backend, [conversation(turns[0])])
-    monkeypatch.setattr(Context, "trim", forget_all)
-    (kept,) = ends(backend, [conversation(*turns)])
-    (fresh,) = ends(opener(), [conversation(*turns)])
-    assert ids(kept) == ids(fresh)
-
-
 @pytest.mark.parametrize("end", ["left", "failed"])
 def test_a_slot_is_free_again_however_its_answer_ended(end, opener, monkeypatch):
     backend = opener(slots=2)
@@ -204,6 +189,16 @@ def test_where_memory_is_short_prompts_have_room_and_are_read_one_by_one(
     assert max(map(len, map(sequences, seen))) > 1
     for call in seen:
         assert len(sequences(call)) in (1, len(call))  # a prompt, or a row each
+
+
+def test_cells_that_an_earlier_call_filled_make_room_for_a_prompt(backend, little_memory):
+    texts = [LONG.replace("fox", name) for name in ("fox", "cat")]
+    assert len({len(backend.encode(text)) for text in texts}) == 1
+    alone = [ids(ends(backend, [raw(text)])[0]) for text in texts]
+    little_memory(len(backend.encode(LONG)) + 4 * 14)
+    for text, own in zip(texts, alone, strict=True):
+        together = ends(backend, [raw(text, seed=seed) for seed in range(4)])
+        assert [ids(each) for each in together] == [own] * 4
 
 
 def test_when_shared_cells_run_out_the_latest_answers_end_first(

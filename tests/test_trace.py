@@ -39,3 +39,19 @@ def test_so_many_candidates_as_cover_a_share_are_shown(coverage, backend):
         shares = [view.model.probability(place) for place in range(len(view.candidates))]
         assert sum(shares[:-1]) < coverage <= sum(shares) + 1e-6
     assert max(len(view.candidates) for view in views) > 2
+
+
+def test_a_text_demands_of_each_stage_what_ranks_before_its_tokens(backend):
+    request = raw(SHORT, record=True, temperature=1.0, seed=3, max_tokens=30)
+    (finished,) = ends(backend, [request])
+    with closing(finished.trace) as trace:
+        views = list(trace.views(300, silent))
+        fit = trace.fit(silent)
+    for view, token in zip(views, fit.tokens, strict=True):
+        shares = [view.model.probability(place) for place in range(len(view.candidates))]
+        own = view.probability(view.model)
+        before = [share for share in shares if share > own]
+        assert token.rank == view.model.rank == 1 + len(before)
+        assert token.before == pytest.approx(sum(before), abs=1e-5)
+        assert token.share == pytest.approx(own / max(shares), abs=1e-5)
+    assert any(token.rank > 1 and token.share > 0.1 for token in fit.tokens)
