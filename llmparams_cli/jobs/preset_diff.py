@@ -29,7 +29,7 @@ FREE: dict[str, Any] = {
 RECOMMENDED = "the model's recommended values"
 
 
-def compare(
+def diff(
     env: Environment, a: str, b: str | None, model: str | None, prompt: str, tokens: int
 ) -> PresetDiff:
     """Compare presets `a` and `b` (None: what the model recommends) on one prompt.

@@ -23,7 +23,7 @@ from llmparams_cli.presets import values
 from llmparams_cli.presets.cascade import Gathered
 from llmparams_cli.protocol import Finished, Piece, Request, Started
 from llmparams_cli.records import identity, reading, store
-from llmparams_cli.records.comparison import CUT_OFF, Difference, Replay, compare, first_difference
+from llmparams_cli.records.comparison import CUT_OFF, Difference, Replay, beside, first_difference
 from llmparams_cli.records.reading import File, Receipt
 from llmparams_cli.text.shorten import brief
 
@@ -71,7 +71,7 @@ def replay(
         *_prompt_difference(receipt, started),
         *_circumstance_differences(receipt, now),
     ]
-    return compare(receipt, finished, differences)
+    return beside(receipt, finished, differences)
 
 
 def _recorded(receipt: Receipt) -> Iterator[Assignment]:

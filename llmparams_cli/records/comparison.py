@@ -128,7 +128,7 @@ class Replay:
         }
 
 
-def compare(receipt: Receipt, finished: Finished, differences: Iterable[Difference]) -> Replay:
+def beside(receipt: Receipt, finished: Finished, differences: Iterable[Difference]) -> Replay:
     """Put the new answer beside the recorded one; `differences` are in their circumstances."""
     parting = _parting(receipt, finished)
     drift = _drift(receipt, finished, parting)

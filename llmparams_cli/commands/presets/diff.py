@@ -43,4 +43,4 @@ def command(
     llmparams presets diff balanced creative-chat --prompt "Tell me a story."
     """
     env: Environment = ctx.obj
-    view.show_diff(env, preset_diff.compare(env, a, b, model, prompt, tokens), as_json=as_json)
+    view.show_diff(env, preset_diff.diff(env, a, b, model, prompt, tokens), as_json=as_json)

@@ -26,7 +26,7 @@ LIMITS = (StopReason.STOP_SEQUENCE, StopReason.MAX_TOKENS)  # after these a text
 
 
 class Alternative:
-    """One text as other settings make it: `compare` first, then its `open_end`. Close it."""
+    """One text as other settings make it: `parting` first, then its `open_end`. Close it."""
 
     def __init__(
         self, model: Model, sampler: Sampler, other: Counterfactual, started: Started
@@ -41,7 +41,7 @@ class Alternative:
         self._ending: Ending[None] = Ending(stops, limit)
         self._is_owner = True
 
-    def compare(self, recording: Recording, own: Sampler, end: Stop, report: Report) -> WhatIf:
+    def parting(self, recording: Recording, own: Sampler, end: Stop, report: Report) -> WhatIf:
         """Where the run, which `own` draws again and which ended with `end`, parts from it."""
         changes = self._other.changes
         for number, (logits, drawn) in enumerate(_draws(recording, end), 1):

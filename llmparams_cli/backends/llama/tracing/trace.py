@@ -122,7 +122,7 @@ class LlamaTrace:
             found = []
             for alternative in alternatives:
                 with closing(self._sampler(self._settings)) as own:
-                    found.append(alternative.compare(self._recording, own, end, report))
+                    found.append(alternative.parting(self._recording, own, end, report))
             if go_on is None:
                 return tuple(found)
             # The latest parting first: so the context keeps what it holds of the run, bit for
