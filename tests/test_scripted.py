@@ -5,6 +5,7 @@ import math
 from contextlib import ExitStack
 
 import pytest
+from browser import browser, computed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -376,3 +377,18 @@ def test_a_receipt_of_a_script_is_replayed_on_a_model_and_the_other_way_round(de
 def test_doctor_finds_the_script_of_the_variable(demo):
     done = demo.call("doctor", LLMPARAMS_MODEL="scripted:demo.yaml")
     assert f"scripted:{demo.place / 'demo.yaml'}" in done.text
+
+
+@browser
+def test_a_page_of_comparisons_works_without_any_draws(demo):
+    arguments = ("compare", "either", *MODEL, "--grid", "seed=0,1", "--html", "page.html")
+    assert demo.call(*arguments).code == 0
+    function = """
+    const tokens = [...document.querySelectorAll(".column")].map((column) =>
+      [...column.querySelectorAll("[title]")].map((token) => token.textContent).join(""));
+    document.querySelectorAll(".column [title]")[1].click();
+    return [tokens, document.getElementById("status").textContent];
+    """
+    columns, status = computed((demo.place / "page.html").read_text(), demo.place, function)
+    assert ["One two. Three" in columns[0], "One four." in columns[1]] == [True, True]
+    assert "not in the page" in status
