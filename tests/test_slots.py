@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 
 import pytest
-from asked import LONG, SHORT, calls, ends, ids, raw, sequences
+from asked import LONG, SHORT, calls, conversation, ends, ids, raw, sequences
 
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.ending import Stop, StopReason
@@ -122,6 +122,16 @@ def test_a_call_that_was_given_up_half_way_leaves_nothing_of_a_passage(
     alone = fit(opener())
     give_up_once(monkeypatch)
     assert fit(backend) == alone
+
+
+def test_a_call_that_was_given_up_half_way_leaves_nothing_of_what_was_read_ahead(
+    backend, opener, monkeypatch
+):
+    (alone,) = ends(opener(), [conversation(LONG)])
+    give_up_once(monkeypatch)
+    backend.read_ahead(conversation(LONG))
+    (again,) = ends(backend, [conversation(LONG)])
+    assert ids(again) == ids(alone)
 
 
 @pytest.mark.parametrize("end", ["left", "failed"])
