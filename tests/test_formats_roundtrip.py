@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmparams_cli.formats import FORMATS, Exported, read, write
+from llmparams_cli.formats import FORMATS, Exported, order, read, write
 from llmparams_cli.params.kinds import INT32_MAX, Choice, Number
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
 from llmparams_cli.presets import prompt_template
@@ -117,6 +117,8 @@ def test_nothing_is_lost_in_silence(format, parameters):
         does_nothing = value in (param.neutral, param.default)
         does_nothing |= (name, value) == ("top_n_sigma", 0)
         does_nothing |= name in ABOUT_PENALTIES and not penalises
+        # Stages that are left out are told by the parameters that this switches off.
+        does_nothing |= name == "sampler_order" and order.same(value, SAMPLER_STAGES)
         does_nothing |= name == "repeat_penalty_growth" and "repeat_penalty" not in parameters
         if imported.parameters.get(name, param.default) != value and not does_nothing:
             assert is_told(name, losses), (name, value, imported.parameters.get(name))
