@@ -374,7 +374,7 @@ def test_prompts_come_from_one_place(program: Program) -> None:
 
 
 def test_ctrl_c_ends_a_metric_and_the_program(program: Program) -> None:
-    metric = "command:echo started >&2; sleep 50"
+    metric = "command:echo started >&2; exec sleep 50"
     session = program.terminal(*STORY, "--grid", "temperature=0.2,1", "--metric", metric, "-q")
     session.wait_for("started")
     session.press_ctrl_c()

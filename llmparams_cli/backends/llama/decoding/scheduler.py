@@ -52,6 +52,7 @@ class Scheduler:
         """Pieces and the end of every answer, with its number."""
         try:
             while self._more or self._active:
+                assert self._active or self._slots.free(), "a slot was not given back"
                 yield from self._admit(arrivals)
                 yield from self._end_those_in_vain()
                 if self._active:
