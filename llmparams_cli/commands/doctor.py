@@ -32,12 +32,13 @@ def command(
 
 
 def doctor(env: Environment, as_json: bool, refresh: bool = False) -> ExitCode:
-    """Print the report; return the exit code of the first failure."""
+    """Print the report; return the exit code of the first check that failed."""
     from llmparams_cli.jobs.diagnosis import diagnose
     from llmparams_cli.render.doctor import show, show_json
 
     made: list[Check] = []
 
+    # Passes each check on as soon as it is made, and remembers it for the exit code.
     def checks() -> Iterator[Check]:
         for check in diagnose(env, refresh=refresh):
             made.append(check)

@@ -58,7 +58,7 @@ def command(
 
 
 def list_runs(env: Environment, search: str, count: int, *, as_json: bool) -> None:
-    """Print the newest runs that have this text."""
+    """Print the newest runs whose prompt or answer has this text."""
     from llmparams_cli.records import listing
     from llmparams_cli.render import log
     from llmparams_cli.render.json_output import write_json
@@ -73,7 +73,7 @@ def list_runs(env: Environment, search: str, count: int, *, as_json: bool) -> No
 
 
 def show(env: Environment, id: str | None, *, as_json: bool) -> None:
-    """Print one run in full, or its receipt as it is."""
+    """Print one run in full; as JSON, its receipt as it is."""
     from llmparams_cli.records import reading, store
     from llmparams_cli.render import log
     from llmparams_cli.render.json_output import write_json
