@@ -176,7 +176,7 @@ class ScriptedBackend:
         if not texts:
             raise ModelError(
                 f"{self.info.path} has no answer to {brief(repr(message), 60)}",
-                "an answer without `when:` is one to every message",
+                "an answer without `when:` matches every message",
             )
         return texts
 

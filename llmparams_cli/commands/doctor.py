@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Check what this machine and this installation can do.
 
-    Every line that is not well comes with its cure. The exit code is 0 unless something
-    keeps the program from generating text.
+    Every problem comes with its cure. The exit code is 0 unless something keeps the program
+    from generating text.
     """
     raise typer.Exit(doctor(ctx.obj, as_json, refresh))
 

@@ -220,7 +220,7 @@ def fit(
             if result.stop:
                 whole = len(backend.encode(text) or ())
                 env.note(
-                    f"the time limit ({result.stop.detail}) was over: only {len(trace)} of "
+                    f"the time limit ({result.stop.detail}) was reached: only {len(trace)} of "
                     f"{whole} tokens of the target are measured"
                 )
             if not len(trace):

@@ -79,7 +79,7 @@ def _effect(
         _, finished = answer(backend, request)
         if finished.stop.reason is StopReason.TIME_LIMIT:
             env.note(
-                f"the time limit ({finished.stop.detail}) was over: the effect is measured over "
+                f"the time limit ({finished.stop.detail}) was reached: the effect is measured over "
                 f"{finished.usage.completion_tokens} of {tokens} tokens"
             )
         with closing(recorded(finished)) as trace:

@@ -69,7 +69,7 @@ class Receipts:
                 self._env.note(
                     f"this run is not in the log: {error.strerror}: "
                     f"{error.filename or store.directory(self._env)} "
-                    f"({store.VARIABLE}=off says that no log is wanted)"
+                    f"({store.VARIABLE}=off turns the log off)"
                 )
 
 

@@ -71,7 +71,7 @@ def unset(here: Dialogue, argument: str) -> None:
 
 def preset(here: Dialogue, argument: str) -> None:
     """Use other presets, or list what there is."""
-    words = _words(argument, "/preset", "a quote needs its counterpart")
+    words = _words(argument, "/preset", "a quote is not closed")
     if not words:
         used = here.chat.choices.presets
         here.view.write(f"in use: {', '.join(used) or 'none'}")

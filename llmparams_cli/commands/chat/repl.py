@@ -107,7 +107,7 @@ def _do(here: Dialogue, what: Next) -> bool:
     """Do what comes next. False: leave."""
     if isinstance(what, Say):
         if here.chat.say(what.text):
-            here.view.remark("the message before had no answer, and this one takes its place")
+            here.view.remark("this message replaces the one before, which had no answer")
         _answer(here)
     elif what is Then.ANSWER:
         _answer(here)
@@ -149,7 +149,7 @@ def _show_standing(here: Dialogue) -> None:
     """Show where a chat stands that is being continued."""
     journal, view = here.chat.journal, here.view
     if journal.torn:
-        view.remark(f"{journal.path}: its last line was torn, and was taken away")
+        view.remark(f"{journal.path}: its last line was incomplete and has been removed")
     if journal.is_new:
         if here.lines.is_interactive:
             view.remark("/help lists the commands; Ctrl-D leaves")

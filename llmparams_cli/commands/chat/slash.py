@@ -44,7 +44,7 @@ def run(here: Dialogue, line: str) -> Next:
         )
     command, argument = SLASHES[name], "".join(rest).strip()
     if argument and not command.argument:
-        raise UsageError(f"/{name} takes nothing behind it, and got {argument!r}")
+        raise UsageError(f"/{name} takes no argument, but got {argument!r}")
     if not argument and command.argument and not command.argument.startswith("["):
         raise UsageError(f"/{name} needs {command.argument}", f"/{name} {command.argument}")
     return command.act(here, argument)

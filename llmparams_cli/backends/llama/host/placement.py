@@ -155,7 +155,7 @@ def lora_adapters(settings: Settings) -> list[tuple[Path, float]]:
     adapters = [_adapter(text) for text in settings["lora"]]
     for path, _ in adapters:
         if not path.is_file():
-            what = "is no file" if path.exists() else "does not exist"
+            what = "is not a file" if path.exists() else "does not exist"
             origin = settings.setting("lora").origin
             raise ModelError(f"the adapter {path} {what} ({origin})", "give a LoRA in GGUF")
     return adapters

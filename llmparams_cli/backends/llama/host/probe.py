@@ -67,7 +67,7 @@ def choose(env: Environment, tensor_types: Iterable[str]) -> WeightMode:
         return WeightMode.PLAIN
     worst = max(found, key=lambda finding: list(WeightMode).index(finding.mode))
     if worst.failures and (env.verbose or not memory.told):
-        env.note(f"{complaint(worst)}; `{APP} doctor` prints the line that mends it")
+        env.note(f"{complaint(worst)}; `{APP} doctor` prints the command that repairs it")
         if not env.quiet:  # else the note was not shown
             memory.tell()
     return worst.mode
