@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+# Exported again: events carry them, and whoever reads events needs nothing else of `ending`.
 from llmparams_cli.ending import Stop as Stop
 from llmparams_cli.ending import StopReason as StopReason
 from llmparams_cli.errors import ExitCode, LlmparamsError

@@ -35,7 +35,7 @@ class Stage:
     cut: float
     entropy: float
     rank: int | None
-    logits: array[float]
+    logits: array[float]  # no list: a page keeps thousands of draws
     log_total: float
 
     def probability(self, place: int) -> float | None:

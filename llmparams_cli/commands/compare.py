@@ -129,7 +129,7 @@ def command(
             raw=raw,
             overflow=overflow,
             metrics=metrics,
-            details=0 if html is None else job.DETAILED,
+            details=0 if html is None else job.DETAILED,  # only a page shows single draws
             progress=progress,
             watch=watch,
         )

@@ -149,6 +149,7 @@ def command(
             progress=progress,
         )
     if html is not None:
+        # A page has all draws: --at says where it opens.
         _write_page(env, html, explanation, top, at or 1)
     plots.write(lambda: _plot(explanation, at, top))
     if as_json:

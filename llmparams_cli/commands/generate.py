@@ -139,6 +139,7 @@ def _generate(
     env: Environment, prepared: Prepared, request: Request, renderer: Renderer, *, full: bool
 ) -> Run:
     """Pass the backend's events to the renderer; return what a receipt needs of the run."""
+    # Imported this late so that faulty options fail at once.
     from llmparams_cli.backends.open import opened
     from llmparams_cli.interrupt import Control
     from llmparams_cli.jobs.answers import events

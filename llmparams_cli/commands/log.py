@@ -47,6 +47,7 @@ def command(
     env: Environment = ctx.obj
     if id is not None and what != SHOW:
         raise UsageError(f"{id!r} is one word too many", "a text of several words needs quotes")
+    # The words 'show' and 'clear' are actions; --search finds runs that contain them.
     if what == SHOW and search is None:
         show(env, id, as_json=as_json)
     elif what == CLEAR and search is None:
@@ -95,6 +96,7 @@ def clear(env: Environment, *, yes: bool) -> None:
     if not yes:
         if not env.stdin_is_tty:
             raise UsageError("log clear removes the log of all runs", "--yes confirms it")
+        # On stderr: stdout is for results.
         env.aside(f"Remove the receipts of {known} runs from {store.directory(env)}? [y/N] ")
         if env.stdin.readline().strip().lower() not in ("y", "yes"):
             env.note("nothing was removed")

@@ -78,7 +78,7 @@ def _measure(env: Environment, param: Param) -> ParamEffect | None:
     try:
         with ProgressBar(env) as progress:
             return measure(env, param, progress)
-    except BackendError as error:
+    except BackendError as error:  # the parameter's description is worth printing all the same
         env.note(f"the effect cannot be measured: {error.message}")
         return None
 

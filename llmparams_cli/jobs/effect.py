@@ -113,7 +113,7 @@ def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     ):
         points = []
         for number, value in enumerate(sweep.values, 1):
-            control.check()
+            control.check()  # a Ctrl-C since the last value
             tried, off = (
                 sweep_settings(env, **{**sweep.beside, param.name: each})
                 for each in (value, _off(param))

@@ -46,7 +46,7 @@ def exported(name: str, format: str, env: Environment) -> tuple[str, list[str]]:
     text, losses = write(
         format,
         Exported(
-            name=Path(name.partition("@")[0]).stem,
+            name=Path(name.partition("@")[0]).stem,  # from a path, or NAME@PLACE
             description=preset.description,
             model=preset.model,
             system=preset.system,

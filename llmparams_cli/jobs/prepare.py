@@ -84,6 +84,7 @@ def prepare(
     """
     layers = gather(env, presets, flags)
     if above:
+        # Last, so that it wins.
         layers.add(above)
     template = from_preset(layers.prompt, layers.variables, variables)
     settings, model = settle(layers, lambda name: find_model(name, env), env.note)
@@ -112,6 +113,7 @@ def settle(
     if model is not None and recommended:
         below, notes = from_gguf(model.recommended)
     settings = resolve([*below, *layers.assignments])
+    # A backend need not follow all parameters: setting one of the others has no effect.
     known = PARAMS if model is None else followed(model)
     for each in [*layers.notes, *notes, *inert(settings, known)]:
         note(each)

@@ -147,7 +147,7 @@ def _generate(
 
     with Control() as control, opened(env, resolved, settings, control, progress) as backend:
         started, finished = answer(backend, request, watch)
-        return started, finished, backend.facts()
+        return started, finished, backend.facts()  # facts need a backend that is still open
 
 
 def _edits(receipt: Receipt) -> Iterator[Difference]:

@@ -69,9 +69,9 @@ class LlamaBackend:
         self._header = resolved.header
         self._control = control
         self._progress = progress
-        self._slots: Slots | None = None
-        self._made_for: tuple[Any, ...] = ()
-        self._limit: tuple[list[Any], int] | None = None
+        self._slots: Slots | None = None  # None: no context is open
+        self._made_for: tuple[Any, ...] = ()  # settings, room and outputs of the open context
+        self._limit: tuple[list[Any], int] | None = None  # context settings, and the size for them
         # Called for their errors: faulty settings must fail before a load that may take a minute.
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)

@@ -37,6 +37,7 @@ class Slash:
 
 def run(here: Dialogue, line: str) -> Next:
     """Run a line that begins with a slash; return what the loop has to do next."""
+    # Only the name is cut off: the rest may be a text in which blanks count.
     name, *rest = re.split(r"\s+", line[1:], maxsplit=1)
     if name not in SLASHES:
         raise UsageError(
@@ -68,6 +69,7 @@ def completions(env: Environment, before: str) -> Iterator[tuple[str, str]]:
 
 def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
     match words:
+        # The words before the one that is being completed.
         case ["/set" | "/unset" | "/params"]:
             system = {"system": "the system text"} if words == ["/unset"] else {}
             return {name: param.summary for name, param in PARAMS.items()} | system

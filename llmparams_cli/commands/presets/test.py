@@ -66,6 +66,7 @@ def command(
         view.show_json(env, seen)
     if junit:
         _write_junit(env, junit, seen)
+    # After all output, so that a failing run is reported in full.
     if not all(result.passed for result in seen):
         raise typer.Exit(ExitCode.TEST_FAILED)
 

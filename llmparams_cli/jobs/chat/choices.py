@@ -50,6 +50,7 @@ def chosen(
 def portable(env: Environment, presets: Iterable[str]) -> tuple[str, ...]:
     """Presets by name if they have one here, otherwise by absolute path."""
     known = available(env)
+    # The chat may be continued in another directory.
     return tuple(name if name in known else str(find(name, env).path) for name in presets)
 
 
@@ -63,6 +64,7 @@ def _absolute(model: Placed | None, env: Environment) -> Placed | None:
 
 def configure(env: Environment, choices: Choices) -> Prepared:
     """Prepare like every other command, with the choices of this chat above all other layers."""
+    # Flags are among the choices: the layer of flags itself stays empty.
     above = cascade.Gathered(list(choices.values), choices.model, choices.system)
     return prepare(env, choices.presets, {}, choices.variables, above)
 

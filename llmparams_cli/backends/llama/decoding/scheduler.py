@@ -42,6 +42,7 @@ class Scheduler:
         self._context = slots.context
         self._control = control
         self._progress = progress
+        # A sequence with cells of its own has only its share of the context.
         self._limit = min(limit, slots.context.size, slots.context.sequence_size)
         self._finish = finish
         self._active: dict[int, Answer] = {}  # by number, in the order of their arrival
