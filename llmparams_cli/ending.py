@@ -1,4 +1,4 @@
-"""When an answer ends, and what of its text is certain by then.
+"""When an answer ends, and how much of its text is certain so far.
 
 One set of rules for everything that grows token by token: answers, what-ifs, servers.
 """
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from llmparams_cli.text.stream import TextStream
 
-T = TypeVar("T")
+T = TypeVar("T")  # the owner of a released text: whatever the caller passes in with the bytes
 
 
 class StopReason(str, Enum):
@@ -28,18 +28,17 @@ class StopReason(str, Enum):
 
 @dataclass(frozen=True)
 class Stop:
-    """A reason with its detail: the token, the sequence, the limit that was reached."""
+    """A reason and its detail: the token, the stop sequence or the limit that was reached."""
 
     reason: StopReason
     detail: str
 
 
 class Ending(Generic[T]):
-    """Takes tokens until one of its rules says stop; `stop` is None before.
+    """Takes tokens until one of its rules ends the answer; `stop` is None until then.
 
-    Released text comes in pieces, each with the owner (any object: the token) that completed
-    it. Text is held back only while it may be half a character or the beginning of a stop
-    sequence.
+    Text is released in pieces, each with the owner of the token that completed it. It is held back
+    only while it may be half a character or the beginning of a stop sequence.
     """
 
     def __init__(self, stops: Sequence[str], max_tokens: int) -> None:
@@ -47,7 +46,7 @@ class Ending(Generic[T]):
         self._stream: TextStream[T] = TextStream(stops)
         self._max_tokens = max_tokens
         self._count = 0
-        self._last: list[T] = []
+        self._last: list[T] = []  # the owner of the latest token, and of what `end` releases
         if max_tokens == 0:
             self.stop = Stop(StopReason.MAX_TOKENS, "0 tokens")
 
@@ -56,21 +55,22 @@ class Ending(Generic[T]):
         self._count += 1
         self._last = [owner]
         released = self._stream.feed(data, owner)
+        # A stop sequence comes before the limit: where one token completes both, the text is cut.
         if self._stream.matched is not None:
             self.stop = Stop(StopReason.STOP_SEQUENCE, self._stream.matched)
-        elif 0 <= self._max_tokens <= self._count:
+        elif 0 <= self._max_tokens <= self._count:  # negative: no limit
             released += self.end(Stop(StopReason.MAX_TOKENS, f"{self._max_tokens} tokens"))
         return released
 
     def end_token(self, name: str | None) -> list[tuple[str, T]]:
-        """End with the model's own end token; None: its grammar is complete."""
+        """End with the end token `name`, which the model drew; None: its grammar is complete."""
         detail = "the grammar is complete" if name is None else name
         return self.end(Stop(StopReason.END_OF_GENERATION, detail))
 
     def end(self, stop: Stop) -> list[tuple[str, T]]:
-        """End for a reason from outside; what was held back belongs to the text after all.
+        """End for a reason from outside; text that was held back belongs to the answer after all.
 
-        An answer that has ended keeps its first reason.
+        An answer that has ended already keeps its first reason.
         """
         if self.stop is not None:
             return []

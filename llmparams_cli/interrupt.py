@@ -1,8 +1,8 @@
-"""Ctrl-C, deadlines and other reasons to stop, effective in the middle of a C call too.
+"""Ctrl-C, deadlines and other reasons to stop; they take effect during a C call too.
 
-Python runs signal handlers only between bytecodes, and a prompt of thousands of tokens
-is one C call. So a signal's wake-up byte is read by a thread, which sets a flag that
-llama.cpp polls itself between two operations.
+Python runs signal handlers only between bytecodes, and reading a prompt of thousands of tokens is
+one C call. So a thread reads the signal's wake-up byte and sets a flag, which llama.cpp itself
+polls between two operations.
 """
 
 from __future__ import annotations
@@ -19,36 +19,38 @@ from typing import Any, TypeVar
 from llmparams_cli.ending import Stop, StopReason
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_FROM_C: set[CodeType] = set()
+_FROM_C: set[CodeType] = set()  # what C calls; `_pressed` must not raise inside these
 
 
 def called_from_c(function: Function) -> Function:
-    """Mark a function that C calls: an exception would not pass through C, but be printed."""
+    """Mark a function that C calls: exceptions cannot pass through C, ctypes only prints them."""
     _FROM_C.add(function.__code__)
     return function
 
 
 class Control:
-    """Tells running work to stop, and why: `stop` is None until then.
+    """Tells running work to stop, and why; `stop` is None until then.
 
-    As a context manager in the main thread it listens to Ctrl-C. The second Ctrl-C raises
-    KeyboardInterrupt at once, unless C is waiting for a function of ours.
+    Used as a context manager in the main thread, it listens for Ctrl-C. The second Ctrl-C raises
+    KeyboardInterrupt at once, unless C is waiting for one of our functions to return.
     """
 
     def __init__(self) -> None:
         self.stop: Stop | None = None
+        # A C string, empty or "!", whose address llama.cpp is given: it is changed, never
+        # replaced.
         self._flag = ctypes.create_string_buffer(2)
         self._presses = 0
         self._restore: list[Any] = []
 
     def set(self, stop: Stop) -> None:
-        """Ask for the end; the first reason stays."""
+        """Ask for the end; the first reason counts."""
         if self.stop is None:
             self.stop = stop
             self._flag[0] = b"!"
 
     def reset(self) -> Control:
-        """Forget what was asked: the next piece of work begins afresh."""
+        """Forget earlier requests to stop, before the next piece of work."""
         self.stop = None
         self._flag[0] = b"\0"
         self._presses = 0
@@ -61,10 +63,11 @@ class Control:
 
     @contextmanager
     def alarm(self, seconds: float | None) -> Iterator[None]:
-        """Let a C call in this block return after so many seconds (None: when it is done)."""
+        """Interrupt a C call in this block after so many seconds; None: never."""
         if seconds is None:
             yield
             return
+        # A Timer refuses to wait longer than TIMEOUT_MAX.
         timer = threading.Timer(min(max(0.0, seconds), threading.TIMEOUT_MAX), self._ring)
         timer.daemon = True
         timer.start()
@@ -72,15 +75,17 @@ class Control:
             yield
         finally:
             timer.cancel()
-            timer.join()
-            self._flag[0] = b"\0" if self.stop is None else b"!"
+            timer.join()  # one that is ringing now would set the flag after the next line
+            self._flag[0] = b"\0" if self.stop is None else b"!"  # Ctrl-C came meanwhile: it stays
 
     def callback(self, callback_type: Any) -> tuple[Any, Any]:
         """(function, data) for `llama_context_params.abort_callback`.
 
-        The function is libc's strlen: true as soon as the flag's first byte is set. A
-        Python function would be called for every node of every graph.
+        The function is libc's strlen: its result is true as soon as the flag's first byte is set. A
+        Python function instead would be called for every node of every graph.
         """
+        # CDLL(None), the symbols of this process, exists on POSIX only. Elsewhere a C call runs
+        # to its end.
         if os.name != "posix":
             return callback_type(), None
         strlen = ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p).value
@@ -97,15 +102,17 @@ class Control:
             handler, wakeup, listener, writer = self._restore
             signal.signal(signal.SIGINT, handler)
             signal.set_wakeup_fd(wakeup)
+            # Only now, as no signal writes to it any more. The listener sees the end of the pipe
+            # and returns.
             os.close(writer)
-            listener.join()  # a byte that it reads late would end the work after a reset
+            listener.join()  # a byte read after the next reset would stop the wrong piece of work
             self._restore = []
 
     def _listen(self) -> None:
         if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
-            return  # whoever started the program (nohup, `&` in a script) wants it so
+            return  # ignored on purpose by who started the program: nohup, `&` in a script
         reader, writer = os.pipe()
-        os.set_blocking(writer, False)
+        os.set_blocking(writer, False)  # set_wakeup_fd accepts no other
         handler = signal.signal(signal.SIGINT, self._pressed)
         wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         listener = threading.Thread(target=self._wait, args=[reader], daemon=True)
@@ -121,6 +128,7 @@ class Control:
     def _pressed(self, _signal: int, frame: FrameType | None) -> None:
         self._presses += 1
         self._request()
+        # Called from C: return, so that C returns as well; the flag ends the work.
         while frame:
             if frame.f_code in _FROM_C:
                 return
@@ -131,5 +139,6 @@ class Control:
     def _request(self) -> None:
         self.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
 
+    # An alarm sets the flag alone: not every answer must end because one deadline has passed.
     def _ring(self) -> None:
         self._flag[0] = b"!"

@@ -1,7 +1,7 @@
 """What flows between the program's rooms: requests, events, results; and what a backend is.
 
-A backend takes `Request`s and yields numbered events. For each request: a `Started`, any
-number of `Piece`s, a `Finished`; or at any point a `Failed`, which ends that request alone.
+A backend takes `Request`s and yields numbered events. For each request they are a `Started`, any
+number of `Piece`s, and a `Finished`; or, at any point, a `Failed`, which ends that request alone.
 Renderers consume events and know nothing of backends.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+# Exported again: events carry them, and whoever reads events needs nothing else of `ending`.
 from llmparams_cli.ending import Stop as Stop
 from llmparams_cli.ending import StopReason as StopReason
 from llmparams_cli.errors import ExitCode, LlmparamsError
@@ -19,7 +20,7 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.trace import Divergence, Effect, Trace
 
-AS_ENDLESS = 512  # tokens that an answer without a limit is given room for, beside others
+AS_ENDLESS = 512  # tokens reserved for an answer without a limit, where many share a context
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Token:
-    """One generated token; all but the first two only when the request asks for probabilities.
+    """One generated token; all but id and text only if the request asks for probabilities.
 
-    `logprob` (natural logarithm) and `entropy` (bits) are those of the model's own
-    distribution, before penalties, truncation and temperature. `expected_logprob` is that
-    of the token that `Request.expected` has in this place.
+    `logprob` (natural logarithm) and `entropy` (bits) are those of the model's own distribution,
+    before penalties, truncation and temperature. `expected_logprob` is that of the token at this
+    position in `Request.expected`.
     """
 
     id: int
@@ -50,8 +51,8 @@ class Token:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The model as reported to the user. `parameters` is their number, `vocabulary` that of its
-    tokens.
+    """The model as reported to the user: the numbers of its `parameters` and, where known, of the
+    tokens in its `vocabulary`.
     """
 
     path: str
@@ -63,7 +64,9 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Usage:
-    """`cached_tokens` of the prompt were in memory already, from an earlier turn."""
+    """Tokens of one answer. `cached_tokens` of the prompt were in the KV cache already, from an
+    earlier answer.
+    """
 
     prompt_tokens: int
     completion_tokens: int
@@ -96,11 +99,11 @@ class Message:
 class Request:
     """One generation: what to complete, and how.
 
-    `raw` bypasses the chat template. `logprobs` is the number of alternatives wanted
-    per token (None: no probabilities at all). `overflow` is 'refuse',
-    'truncate-start' or 'truncate-middle'. `expected` are the token ids of an earlier
-    answer, to be compared with this one. `record` keeps what a `Trace` is made from.
-    `control` ends this request alone.
+    `raw` bypasses the chat template. `logprobs` is how many alternatives are wanted for each token
+    (None: no probabilities at all). `overflow` is 'refuse', 'truncate-start' or 'truncate-middle'.
+    `expected` are the token ids of an earlier answer, whose log probabilities are reported beside
+    those of this one. `record` keeps the logits, from which a `Trace` is made. `control` ends this
+    request alone.
     """
 
     messages: tuple[Message, ...]
@@ -114,14 +117,14 @@ class Request:
 
     @property
     def longest_answer(self) -> int:
-        """Tokens that its answer is given room for."""
+        """How many tokens to reserve for the answer."""
         limit: int = self.settings["max_tokens"]
         return limit if limit >= 0 else AS_ENDLESS
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A given text as the answer to a request (teacher forcing)."""
+    """A given text, to be scored as the answer to a request (teacher forcing)."""
 
     request: Request
     text: str
@@ -129,8 +132,8 @@ class Passage:
 
 @dataclass(frozen=True)
 class Started:
-    """Everything known before the first token. `prompt` is the text after the template,
-    and `tokens` are its ids.
+    """Everything known before the first token. `prompt` is the text after the chat template,
+    `tokens` are its ids; prompt and answer may have `context` tokens together.
     """
 
     prompt: str
@@ -158,8 +161,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a generation; `tokens` includes those cut off by a stop sequence. `effects`
-    only where they were asked for. Whoever asked to record closes the `trace`.
+    """The end of a generation. `tokens` includes those whose text a stop sequence cut off;
+    `effects` only where they were asked for. Whoever asked to record must close the `trace`.
     """
 
     text: str
@@ -173,15 +176,15 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A request that could not be answered, or not to its end; its neighbours go on."""
+    """A request that failed before its answer or within it; its neighbours go on."""
 
     error: LlmparamsError
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A passage with its logits, up to where `stop` says that it was given up. Close the
-    `trace`.
+    """The logits of a passage. Where `stop` is set, scoring was given up there and the rest is
+    missing. Close the `trace`.
     """
 
     started: Started
@@ -190,14 +193,14 @@ class Scored:
 
 
 Event = Started | Piece | Finished | Failed
-Numbered = tuple[int, Event]  # with the place of its request, from 0
+Numbered = tuple[int, Event]  # with the index of its request, from 0
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend can do: the `parameters` that it follows, by name, whether it knows token
-    `ids` and `logprobs`, records `traces`, scores passages; and how many answers it works on
-    at a time (`slots`).
+    """What a backend can do: which `parameters` it follows, by name; whether it reports token `ids`
+    and `logprobs`, records `traces` and scores passages; how many answers it works on at a time
+    (`slots`).
     """
 
     parameters: frozenset[str]
@@ -215,10 +218,10 @@ class Backend(Protocol):
     capabilities: Capabilities
 
     def count(self, messages: Sequence[Message], *, raw: bool = False) -> int | None:
-        """How many tokens the prompt of these messages has; None: not known."""
+        """How many tokens the prompt of these messages has; None: unknown."""
 
     def encode(self, text: str) -> tuple[int, ...] | None:
-        """The token ids of a text; None: not known."""
+        """The token ids of a text; None: unknown."""
 
     def context(self, settings: Settings) -> int:
         """How many tokens prompt and answer may have together."""
@@ -228,21 +231,22 @@ class Backend(Protocol):
     ) -> Generator[tuple[int, Event], None, None]:
         """Answer all requests, several at a time.
 
-        Requests are taken as there is room; None means that nobody waits now. Ctrl-C ends all
-        that have started with an INTERRUPTED. Exhaust or close it before the next call.
+        The next request is taken when there is a slot for it; a None among them says that none is
+        waiting at the moment. Ctrl-C ends all that have started with INTERRUPTED. Exhaust or close
+        the generator before the next call.
         """
 
     def read_ahead(self, request: Request) -> None:
-        """Read what is certain of a prompt that is going to be longer, while nobody waits, until
-        the request's control says stop. Nothing where nothing is kept of prompts.
+        """Prefill the beginning of a prompt that is still being written, until the request's
+        control says stop. Does nothing where no prompt is kept.
         """
 
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
-        """Read given texts as answers."""
+        """Score given texts as answers (teacher forcing)."""
 
     def facts(self) -> Mapping[str, Any]:
-        """What else decides how sums are rounded: the library, its build, the device, batches;
-        for receipts.
+        """What else decides how sums are rounded: the library, its build, the device, the batch
+        size. For receipts.
         """
 
     def close(self) -> None: ...
@@ -250,8 +254,8 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class EffectPoint:
-    """A parameter at one value: bits of entropy that are left to the draw, and the share of
-    draws (0 to 1) that come out otherwise than at the value that all are compared with.
+    """A parameter at one value: the entropy (bits) of what is drawn from, and the share of draws (0
+    to 1) that come out differently than at the value of reference.
     """
 
     value: str
@@ -261,8 +265,9 @@ class EffectPoint:
 
 @dataclass(frozen=True)
 class ParamEffect:
-    """What a parameter does along `text` (in words), at several values. All are compared with
-    the one called `against`, where the parameter is off if it can be; `beside` it are on.
+    """What a parameter does along a text, which `text` describes, at several values. All are
+    compared with the value `against`, at which it is off if it can be. `beside` are the settings
+    that must be on for it to act.
     """
 
     points: tuple[EffectPoint, ...]
@@ -273,8 +278,8 @@ class ParamEffect:
 
 @dataclass(frozen=True)
 class PresetDiff:
-    """Two presets side by side: their names, the texts that differ, all values; and, along
-    an answer to `prompt`, how differently they draw.
+    """Two presets side by side: their names, the texts that differ, all values; and how differently
+    they draw, at each token of an answer to `prompt`.
     """
 
     names: tuple[str, str]
@@ -285,7 +290,7 @@ class PresetDiff:
 
 
 class Health(str, Enum):
-    """Of one part of an installation: `FAIL` prevents generating, `WARN` makes it worse."""
+    """State of one part of an installation: `FAIL` prevents generating, `WARN` makes it worse."""
 
     OK = "ok"
     WARN = "warn"
@@ -294,9 +299,9 @@ class Health(str, Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that `doctor` looked at; `cure` is for those that are not well.
+    """One thing that `doctor` checked; `cure` says what to do where it is not OK.
 
-    `exit_code` is what a failed one makes of the whole run.
+    `exit_code` is that of the whole run if this check fails.
     """
 
     section: str

@@ -1,8 +1,8 @@
 """What a recorded run can tell: each draw stage by stage, effects of settings, what-ifs.
 
-Probabilities are shares of 1, logits natural, entropies in bits, ranks from 1. Token
-numbers count the answer's tokens from 1; the last one may be the end token, which is
-drawn like any other and is no part of the text.
+Probabilities are shares of 1, log probabilities natural, entropies in bits, ranks from 1. Draws are
+numbered from 1, one for each token of the answer; the last may be an end token, which is drawn like
+any other and is not part of the text.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Protocol
 from llmparams_cli.ending import Stop
 from llmparams_cli.params.settings import Setting, Settings
 
-MOST_SHOWN = 1000  # candidates of a draw
+MOST_SHOWN = 1000  # candidates of one draw; a page keeps them for every draw
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What one stage of the sampler made of the candidates.
+    """What one stage of the sampler made of the candidates: how many it `kept`, their `entropy`.
 
-    `cut` is the probability that the removed ones had before it, `rank` that of the drawn
-    token afterwards (None: removed). The first stage is called 'model': the bare
-    distribution. `logits` (float32) are parallel to the token's `candidates`; minus infinity:
-    the stage or one before it removed that one. `log_total` is the logarithm of the sum of
-    the exponentials of all logits that are left, those of candidates not shown included.
+    `cut` is the probability that the removed ones had before it, `rank` that of the drawn token
+    afterwards (None: removed). The first stage is called 'model': the bare distribution. `logits`
+    (float32) are parallel to `TokenView.candidates`; minus infinity: removed by this stage or one
+    before it. `log_total` is the logarithm of the sum of exp(logit) over all that are left, also
+    those not shown.
     """
 
     name: str
@@ -35,23 +35,24 @@ class Stage:
     cut: float
     entropy: float
     rank: int | None
-    logits: array[float]
+    logits: array[float]  # no list: a page keeps thousands of draws
     log_total: float
 
     def probability(self, place: int) -> float | None:
-        """That of the candidate in this place; None: removed."""
+        """The probability of the candidate at this index; None: removed."""
         logit = self.logits[place]
         return None if logit == -math.inf else math.exp(logit - self.log_total)
 
     def probabilities(self) -> list[float | None]:
-        """Those of all candidates."""
+        """The probabilities of all candidates, in their order."""
         return [self.probability(place) for place in range(len(self.logits))]
 
 
 @dataclass(frozen=True)
 class Penalised:
-    """What the penalties took from one token's logit: `before` less the three is `after`.
-    `other_growth` is what repetition would have taken with the other repeat_penalty_growth.
+    """What the penalties took from the logit of a token that occurs `count` times in their window:
+    `before` less the three is `after`. `other_growth` is what the repetition penalty would have
+    taken with the other repeat_penalty_growth.
     """
 
     id: int
@@ -67,11 +68,10 @@ class Penalised:
 
 @dataclass(frozen=True)
 class TokenView:
-    """One draw: the candidates shown, the stages in their order, and what was drawn.
-
-    `candidates` are (id, text), the most probable first. `end` is the probability of all
-    end tokens together in the model's own distribution, and the rank of the best of them.
-    `window` is how many tokens the penalties looked back on.
+    """One draw: the candidates shown, the stages in their order, and what was drawn. `candidates`
+    are (id, text) pairs, the most probable first. `end` is the probability of all end tokens
+    together in the model's own distribution, and the rank of the best of them. `window` is how many
+    tokens back the penalties looked.
     """
 
     number: int
@@ -90,19 +90,19 @@ class TokenView:
 
     @property
     def last(self) -> Stage:
-        """What the token was drawn from (mirostat's own stage truncates too)."""
+        """What the token was drawn from; with mirostat, after its own truncation."""
         return self.stages[-1]
 
     def probability(self, stage: Stage) -> float | None:
-        """That of the drawn token."""
+        """The probability of the drawn token after a stage; None: removed."""
         ids = [id for id, _ in self.candidates]
         return stage.probability(ids.index(self.id))
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One setting against its neutral value: at how many draws another token would have come
-    from the same random number, which they were, and at how many it touched anything.
+    """One setting against its neutral value, over all `draws`: the numbers of those that would have
+    given another token from the same random number.
     """
 
     setting: Setting
@@ -112,12 +112,12 @@ class Effect:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """The same logits through another chain: `number` is the first draw that differs, if any,
-    and the probabilities are those from which each chain drew there.
+    """The same logits through another chain. `number` is the first draw that differs, if any; the
+    probabilities are those with which each chain drew its own token there.
 
-    Where every draw is the same, `ends_at` says after how many of them the other text ends, if
-    not as this one does, and `goes_on` that it would not have ended here. `text` is all of the
-    other text and `stop` its end: known where it was decoded, and where it needs no decoding.
+    Where every draw is the same, `ends_at` is the number of draws after which the other text ends,
+    if it does not end as this one, and `goes_on` says that it would not have ended here. `text` is
+    all of the other text and `stop` its end: known where it was decoded, or needs no decoding.
     """
 
     changes: tuple[str, ...]
@@ -135,9 +135,9 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class Forced:
-    """One token of a given text: its probability and rank in the model's own distribution,
-    the probability of all that rank before it, and its share of the best one's. `removed_by`
-    is the stage that makes it impossible under the settings, if any.
+    """One token of a given text: its log probability and rank in the model's own distribution, the
+    probability of all that rank before it, and its `share` of the best one's. `removed_by` is the
+    stage that makes it impossible under the settings, if any.
     """
 
     id: int
@@ -151,8 +151,8 @@ class Forced:
 
 @dataclass(frozen=True)
 class Fit:
-    """A given text as the answer: `perplexity`, and the tightest values that still admit it,
-    each alone: top_k at least this, top_p above this, min_p at most this.
+    """A given text as the answer: its `perplexity`, and the tightest values that still admit it,
+    each taken alone: top_k at least, top_p above, min_p at most this.
     """
 
     tokens: tuple[Forced, ...]
@@ -164,8 +164,9 @@ class Fit:
 
 @dataclass(frozen=True)
 class Divergence:
-    """How differently two settings draw one token: half the sum of the absolute differences
-    of probabilities, 0 to 1. `best` is each one's most probable token, with its probability.
+    """How differently two settings draw one token: the total variation distance (half the sum of
+    the absolute differences of probabilities, 0 to 1), and the most probable token of each with its
+    probability.
     """
 
     token: str
@@ -175,8 +176,8 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """Settings to draw with instead; `changes` say in words what makes them others, and `name`
-    is what the user called them.
+    """Settings to draw with instead. `changes` name in words what is different, `name` is what the
+    user wrote.
     """
 
     settings: Settings
@@ -184,46 +185,46 @@ class Counterfactual:
     name: str
 
 
-Report = Callable[[float], None]  # takes the share that is done; raises to give up
+Report = Callable[[float], None]  # takes the share of work done, 0 to 1; raises to give up
 
 
 class Trace(Protocol):
     """The logits of an answer, kept by the backend that drew from them. Close it.
 
-    Everything is drawn again from the recorded logits through the real sampler chain with the
-    same seed, so the numbers told are the numbers used.
+    Everything is drawn again from the recorded logits, through the real sampler chain with the same
+    seed: the numbers shown are those that were used.
     """
 
     def __len__(self) -> int:
         """How many draws there were."""
 
     def views(self, top: int, report: Report, coverage: float = 0.0) -> Iterator[TokenView]:
-        """Every draw with its `top` candidates at least; with more of them, up to
-        MOST_SHOWN, until they hold the share `coverage` of the model's own probability.
+        """Every draw with at least its `top` candidates; with more, up to MOST_SHOWN, until they
+        hold the share `coverage` of the model's own probability.
         """
 
     def effects(self, report: Report) -> tuple[Effect, ...]:
         """For every sampling value that is not neutral: the draws that it changed."""
 
     def texts(self) -> list[str]:
-        """The text that each draw completed, what a stop sequence cut off included."""
+        """The text that each draw completed, including what a stop sequence cut off."""
 
     def what_if(
         self, others: Sequence[Counterfactual], end: Stop, report: Report, go_on: Report | None
     ) -> tuple[WhatIf, ...]:
-        """Where each of the others parts from this run, which ended with `end`. With `go_on`,
-        which takes the share that is done, each is decoded to its own end.
+        """Where each of the `others` parts from this run, which ended with `end`. If `go_on` is
+        given, each is also decoded to its own end, and `go_on` is told the share done.
         """
 
     def divergences(self, other: Settings) -> Iterator[Divergence]:
         """At each draw, how differently `other` would have drawn."""
 
     def chances(self, settings: Settings, other: Settings) -> tuple[float, float]:
-        """Mean entropy in bits of what `settings` draw from along this text, and its mean total
-        variation distance (0 to 1) from what `other` draw from.
+        """Along this text: the mean entropy (bits) of what `settings` draw from, and the mean total
+        variation distance (0 to 1) to what `other` draw from.
         """
 
     def fit(self, report: Report) -> Fit:
-        """The recorded text as a given one: what it demands of the settings."""
+        """What the recorded text, taken as a given one, demands of the settings."""
 
     def close(self) -> None: ...

@@ -124,7 +124,7 @@ def test_all_parameters_are_shown_with_their_origins(program: Program) -> None:
         ("/presets legal-summary", ("/presets", "did you mean /preset?")),
         ("/", ("unknown command /",)),
         ("/xyzzy", ("/xyzzy", "/help")),
-        ("/help me", ("/help takes nothing", "'me'")),
+        ("/help me", ("/help takes no argument", "'me'")),
         ("/retry", ("/retry: nothing was said yet",)),
         ("/undo", ("/undo: nothing was said yet",)),
         ("/edit", ("/edit: nothing was said yet",)),
@@ -359,7 +359,7 @@ def test_a_message_beyond_the_context_is_refused_whatever_the_mode(program: Prog
     assert "the message has" in done.stderr
     done = chat(program, "hi", flags=("--continue",))
     assert done.code == 0, done.stderr
-    assert "this one takes its place" in done.stderr
+    assert "this message replaces the one before" in done.stderr
 
 
 @pytest.mark.parametrize("when_full", ["drop", "summarize", "refuse"])

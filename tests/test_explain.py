@@ -609,5 +609,5 @@ def test_the_time_limit_ends_the_reading_of_a_target_and_says_so(program: Progra
     flags = ("--target", "target.txt", "--time-limit", "0.3", "--context", "30000")
     done = program.call("explain", "hi", *flags, "--ubatch-size", "64", "--json")
     assert done.code == 0, done.stderr
-    assert "the time limit (0.3 s) was over" in done.stderr
+    assert "the time limit (0.3 s) was reached" in done.stderr
     assert 0 < len(done.json["tokens"]) < 20_000

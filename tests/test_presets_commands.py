@@ -123,7 +123,7 @@ def test_a_diff_that_runs_out_of_time_says_so(project: Program) -> None:
     write(project.place, {"presets/hasty.yaml": "parameters: {time_limit: 0.000001}"})
     done = project.call("presets", "diff", "hasty", "creative-chat")
     assert done.code == 0
-    assert "the time limit (1e-06 s) was over" in done.stderr
+    assert "the time limit (1e-06 s) was reached" in done.stderr
 
 
 def test_diff_tells_values_texts_and_the_effect(project: Program) -> None:

@@ -1,1 +1,1 @@
-"""What answers requests."""
+"""Models that answer requests: llama.cpp, and a scripted one."""

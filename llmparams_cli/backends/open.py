@@ -1,4 +1,4 @@
-"""The one place that knows which backend answers for a model, and opens it."""
+"""Opens the backend that answers for a model; no other place knows which one that is."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def opened(
     *,
     slots: int = 1,
 ) -> Iterator[Backend]:
-    """A backend for this model, closed at the end. `settings` are those that it is loaded with,
-    `control` ends all of its work, `progress` is told what is being done and how far (0 to 1),
-    `slots` is how many answers it may work on at a time where nobody knows how many will come.
+    """A backend for this model, closed at the end. It is loaded with `settings`; `control` ends all
+    of its work; `progress` is told what is being done and how far it is (0 to 1); `slots` is how
+    many answers it may work on at a time where the number of requests is unknown.
     """
     backend = _made(env, model, settings, control, progress, slots)
     try:
@@ -61,6 +61,7 @@ def _made(
         from llmparams_cli.backends.scripted import ScriptedBackend
 
         return ScriptedBackend(env, model, control, slots)
+    # Here, so that nothing of llama.cpp is loaded for other backends.
     from llmparams_cli.backends.llama.backend import LlamaBackend
 
     assert isinstance(model, GgufModel)

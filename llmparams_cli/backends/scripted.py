@@ -1,7 +1,7 @@
-"""Answers from a file, by the rules of a real backend and without a model.
+"""Answers from a file, by the rules of a real backend but without a model.
 
-They come token by token, several requests in turn, with made-up but consistent probabilities:
-what is built on answers (pipelines, presets, pages) can be tried without weights.
+They come token by token, several requests in turn, with made-up but consistent probabilities: what
+builds on answers (pipelines, presets, pages) can be tried without weights.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ FOLLOWED = frozenset({"seed", "max_tokens", "stop", "ignore_eos", "time_limit", 
 AT_ONCE = 32  # answers
 BLOCK = 64  # a kept prefix counts in whole blocks, as with llama.cpp
 NAP = 0.02  # seconds between two looks at the clock and at Ctrl-C
-SURE = (0.95, 0.9, 0.8, 0.65, 0.5)  # shares of what is written; the token before decides
-RANKS = 128  # tokens that are possible in one place
+SURE = (0.95, 0.9, 0.8, 0.65, 0.5)  # the script's share; the token before picks one
+RANKS = 128  # other tokens that are possible at one position
 NO_LOGITS = "a scripted model has no logits to look at"
 CURE = "--model names a GGUF file"
 
@@ -55,7 +55,7 @@ Arrival = tuple[int, "_Answer | Failed"] | None  # None: nobody waits now
 
 
 class ScriptedBackend:
-    """Follows a script. What it counts as kept in memory is the conversation last answered."""
+    """Follows a script. For `cached_tokens`, it pretends to keep the conversation answered last."""
 
     def __init__(
         self, env: Environment, resolved: ScriptedModel, control: Control, slots: int
@@ -81,6 +81,7 @@ class ScriptedBackend:
         return int(settings["context"]) or self.script.context
 
     def answer(self, requests: Iterable[Request | None]) -> Generator[Numbered, None, None]:
+        # As in the llama room: a list is known beforehand, a stream is not.
         room = AT_ONCE if isinstance(requests, Sequence) else self.capabilities.slots
         arrivals, more = self._arrivals(requests), True
         active: dict[int, _Answer] = {}
@@ -98,7 +99,7 @@ class ScriptedBackend:
             yield number, Failed(UsageError(NO_LOGITS, CURE))
 
     def facts(self) -> Mapping[str, Any]:
-        """Nothing beside the file and this program decides what is answered."""
+        """Nothing but the file and this program decides what is answered."""
         return {}
 
     def close(self) -> None:
@@ -107,7 +108,7 @@ class ScriptedBackend:
     def _admit(
         self, arrivals: Iterator[Arrival], active: dict[int, _Answer], room: int
     ) -> Generator[Numbered, None, bool]:
-        """Begin with those who wait, while there is room; can there be more later?"""
+        """Begin requests that wait, while there is room. Can more come later?"""
         while len(active) < room and not self._control.stop:
             try:
                 arrival = next(arrivals)
@@ -124,7 +125,8 @@ class ScriptedBackend:
         return not self._control.stop
 
     def _advance(self, active: dict[int, _Answer]) -> Iterator[Numbered]:
-        """A token for each, or its end."""
+        """One token, or the end, for each of them."""
+        # A copy: those that end leave the dictionary.
         for number, answer in list(active.items()):
             for piece in answer.step(self._control.stop):
                 yield number, piece
@@ -134,7 +136,7 @@ class ScriptedBackend:
                 yield number, answer.finished()
 
     def _arrivals(self, requests: Iterable[Request | None]) -> Iterator[Arrival]:
-        """Each request made ready when its turn has come."""
+        """Each request, prepared when its turn comes."""
         number = 0
         for request in requests:
             if request is None:
@@ -167,14 +169,14 @@ class ScriptedBackend:
         return _Answer(self, request, started, written, cached, began)
 
     def _texts(self, request: Request) -> tuple[str, ...]:
-        """What the script has for the last message of the user."""
+        """The answers that the script has for the user's last message."""
         said = [message.content for message in request.messages if message.role == "user"]
         message = (said or [""])[-1]
         texts = self.script.texts(message)
         if not texts:
             raise ModelError(
                 f"{self.info.path} has no answer to {brief(repr(message), 60)}",
-                "an answer without `when:` is one to every message",
+                "an answer without `when:` matches every message",
             )
         return texts
 
@@ -182,6 +184,7 @@ class ScriptedBackend:
         size, held = self._kept
         if size != limit:
             return 0
+        # The last token is never kept: a model must decode something to draw from.
         same = takewhile(lambda pair: pair[0] == pair[1], zip(tokens[:-1], held, strict=False))
         return sum(1 for _ in same) // BLOCK * BLOCK
 
@@ -190,7 +193,7 @@ class ScriptedBackend:
         return rendering.prompt_tokens(self.words, template, messages, self._env.note)
 
     def _wait(self, answers: Iterable[_Answer]) -> None:
-        """Until there is something to do for one of them."""
+        """Sleep until one of them has something to do."""
         due = min((answer.due for answer in answers), default=0.0)
         while (rest := due - time.perf_counter()) > 0 and not self._control.stop:
             time.sleep(min(rest, NAP))
@@ -216,7 +219,7 @@ class _Answer:
         self._odds = backend.odds
         self._request = request
         self._written = written[started.seed % len(written)]
-        self._possible = written  # those that begin with what was said so far
+        self._possible = written  # those that begin with the text so far
         self._cached = cached
         self._ending: Ending[Token] = Ending(
             request.settings["stop"], request.settings["max_tokens"]
@@ -239,7 +242,7 @@ class _Answer:
 
     @property
     def due(self) -> float:
-        """When there is something to do for it."""
+        """When it has something to do next, on the clock of time.perf_counter."""
         return min(self._deadline, self._last + self._delay)
 
     @property
@@ -248,7 +251,9 @@ class _Answer:
         return control is not None and control.stop is not None
 
     def step(self, stop: Stop | None) -> list[Piece]:
-        """Its next token, if it is time for one, unless it ends here; with `stop`, it does."""
+        """The text that its next token makes certain, if the token is due. If `stop` is given, it
+        ends.
+        """
         stop = stop or self._interrupted()
         if stop is not None:
             released = self._ending.end(stop)
@@ -262,7 +267,7 @@ class _Answer:
         return [Piece(text, owner) for text, owner in released]
 
     def finished(self) -> Finished:
-        """How it ended."""
+        """The event that tells how it ended."""
         assert self.stop is not None
         usage = Usage(self.started.prompt_tokens, len(self._tokens), self._cached)
         ended = time.perf_counter()
@@ -285,7 +290,9 @@ class _Answer:
         return None
 
     def _next(self) -> int | None:
-        """The next token of the text; behind its end it begins again if it must go on."""
+        """The next token of the text, None at its end; there it begins again if end tokens are
+        ignored.
+        """
         place, length = len(self._tokens), len(self._written)
         if place >= length and not (length and self._request.settings["ignore_eos"]):
             return None
@@ -312,7 +319,7 @@ class _Answer:
         return Token(id, text, ranked[id], _entropy(ranked.values()), top, expected)
 
     def _ranked(self, id: int) -> dict[int, float]:
-        """The log probabilities in this place, best first, where `id` was chosen."""
+        """The log probabilities at this position, the best first; `id` was chosen."""
         place, tokens = len(self._tokens), self._tokens
         nexts = [text[place] if place < len(text) else END for text in self._possible]
         before = tokens[-1].id if tokens else 0
@@ -320,8 +327,8 @@ class _Answer:
 
 
 class _Odds:
-    """Made-up probabilities, as a model's would be: what the script has in a place shares most
-    of them, and other tokens of it the rest, each half as probable as the one before.
+    """Made-up probabilities that look like a model's: the tokens that the script has at a position
+    share most of it, and other tokens the rest, each half as probable as the one before.
     """
 
     def __init__(self, script: Script, words: Words) -> None:
@@ -332,8 +339,9 @@ class _Odds:
         self._place = {token: place for place, token in enumerate(self._all)}
 
     def after(self, before: int, written: Sequence[int], chosen: int) -> dict[int, float]:
-        """The log probabilities of what is possible after a token, best first; of two that are
-        equally probable, the `chosen` one. `written` has a token of each text that goes on here.
+        """The log probabilities of what may follow the token `before`, the best first, and of equal
+        ones the `chosen` one. `written` has the next token of each text of the script that fits so
+        far.
         """
         sure = SURE[before % len(SURE)]
         odds = {token: sure * n / len(written) for token, n in Counter(written).items()}
@@ -341,11 +349,11 @@ class _Odds:
         around = (*self._all[start:], *self._all[:start])
         others = list(islice((token for token in around if token not in odds), RANKS))
         odds |= {token: (1 - sure) / 2 ** (rank + 1) for rank, token in enumerate(others)}
-        odds[others[-1]] *= 2  # nothing is left over
+        odds[others[-1]] *= 2  # the halves sum up to less than 1: the last one takes the rest
         best = sorted(odds, key=lambda token: (-odds[token], token != chosen))
         return {token: math.log(odds[token]) for token in best}
 
 
 def _entropy(logprobs: Iterable[float]) -> float:
-    """In bits."""
+    """The entropy of a distribution, in bits, from natural logarithms."""
     return -sum(math.exp(each) * each for each in logprobs) / math.log(2)

@@ -1,4 +1,4 @@
-"""A tokenizer for texts without a model: words with the blank before them, and single bytes.
+"""A tokenizer that needs no model: words with the space before them, and single bytes.
 
 Ids depend on nothing but the token, so that they can be compared with those of another run.
 """
@@ -18,7 +18,7 @@ TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SPLIT = re.compile("(" + "|".join(map(re.escape, CONTROLS)) + ")")
-FIRST_CONTROL = 256  # below are the bytes
+FIRST_CONTROL = 256  # ids below it are bytes
 END = FIRST_CONTROL + CONTROLS.index("<|end|>")
 FIRST_WORD = FIRST_CONTROL + len(CONTROLS)
 
@@ -33,11 +33,12 @@ class Words:
         self._pieces: dict[int, bytes] = {}
 
     def tokenize(self, text: str, *, special: bool = False, begin: bool = False) -> list[int]:
-        """The ids of a text; with `special`, control tokens are read as such."""
+        """The ids of a text; with `special`, the names of control tokens are read as such."""
         if not special:
             return [self._id(piece) for piece in PIECES.findall(text.encode())]
         tokens: list[int] = []
         for place, part in enumerate(SPLIT.split(text)):
+            # A split by one group alternates between text and what the group matched.
             tokens += [_control(part)] if place % 2 else self.tokenize(part)
         return tokens
 
@@ -51,7 +52,7 @@ class Words:
         return CONTROLS[token - FIRST_CONTROL] if self.is_control(token) else self.text(token)
 
     def text(self, token: int) -> str:
-        """As a part of an answer."""
+        """The text of a token as a part of an answer."""
         return escaped(self.piece(token))
 
     def is_control(self, token: int) -> bool:
@@ -61,8 +62,8 @@ class Words:
         return CONTROLS[END - FIRST_CONTROL] if which == "eos" else ""
 
     def _id(self, piece: bytes) -> int:
-        """A byte stands for itself; a word has the hash of its letters, or of two words with the
-        same hash, the second has the next number.
+        """A byte is its own id; that of a word is the hash of its bytes, or the next free number if
+        another word has it.
         """
         if len(piece) == 1:
             return piece[0]

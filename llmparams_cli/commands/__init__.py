@@ -1,1 +1,1 @@
-"""One file a command: its options, what it runs, what prints the result."""
+"""One file for each command: its options, the job it runs, and what prints the result."""

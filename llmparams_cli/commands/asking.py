@@ -1,4 +1,4 @@
-"""What commands that ask a model something share, beside their options."""
+"""What the commands that ask a model have in common, beside their options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmparams_cli.render import settings_view
 def show_resolution(
     env: Environment, prepared: Prepared, color: str, *, as_json: bool = False
 ) -> None:
-    """Print the resolution of all values."""
+    """Print every value with its origin (--show-params)."""
     settings_view.show(
         env,
         prepared.settings,
@@ -43,7 +43,7 @@ def stop_reasons(text: str | None) -> set[StopReason]:
 
 
 def refuse_unwanted(stop: Stop, unwanted: Collection[StopReason]) -> None:
-    """UnwantedStop for an answer that ended for one of these reasons."""
+    """Raise UnwantedStop if the answer ended for one of these reasons (--fail-on)."""
     if stop.reason in unwanted:
         named = ",".join(reason.value for reason in StopReason if reason in unwanted)
         raise UnwantedStop(

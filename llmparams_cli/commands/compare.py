@@ -118,6 +118,7 @@ def command(
         raise UsageError("there is only one answer", "--grid temperature=0.2,1.2, or --preset")
     texts = job.prompts_of(env, many) if many else [_prompt(env, prompt, file, found)]
     found[0].prepared.note_model(env)
+    # In the order in which `run` numbers the answers to one prompt.
     names = [each.variant.name for each in found for _ in range(samples)]
     with ProgressBar(env) as progress, watching(env, names, len(texts), progress) as watch:
         variants = job.run(
@@ -128,7 +129,7 @@ def command(
             raw=raw,
             overflow=overflow,
             metrics=metrics,
-            details=0 if html is None else job.DETAILED,
+            details=0 if html is None else job.DETAILED,  # only a page shows single draws
             progress=progress,
             watch=watch,
         )

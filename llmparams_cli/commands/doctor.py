@@ -25,19 +25,20 @@ def command(
 ) -> None:
     """Check what this machine and this installation can do.
 
-    Every line that is not well comes with its cure. The exit code is 0 unless something
-    keeps the program from generating text.
+    Every problem comes with its cure. The exit code is 0 unless something keeps the program
+    from generating text.
     """
     raise typer.Exit(doctor(ctx.obj, as_json, refresh))
 
 
 def doctor(env: Environment, as_json: bool, refresh: bool = False) -> ExitCode:
-    """Print the report; return the exit code of the first failure."""
+    """Print the report; return the exit code of the first check that failed."""
     from llmparams_cli.jobs.diagnosis import diagnose
     from llmparams_cli.render.doctor import show, show_json
 
     made: list[Check] = []
 
+    # Passes each check on as soon as it is made, and remembers it for the exit code.
     def checks() -> Iterator[Check]:
         for check in diagnose(env, refresh=refresh):
             made.append(check)

@@ -110,6 +110,7 @@ def command(
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     if target is not None:
+        # A given text is scored: nothing is generated that these could show or change.
         of_an_answer = {
             "--what-if": what_if, "--continue": go_on, "--at": at, "--step": stepwise,
             "--html": html, "--png": png, "--svg": svg,
@@ -148,6 +149,7 @@ def command(
             progress=progress,
         )
     if html is not None:
+        # A page has all draws: --at says where it opens.
         _write_page(env, html, explanation, top, at or 1)
     plots.write(lambda: _plot(explanation, at, top))
     if as_json:

@@ -102,6 +102,7 @@ def command(
     env.verbose, env.quiet = verbose, quiet
     output = _output_style(as_json, stream_json)
     unwanted = stop_reasons(fail_on)
+    # Options are checked before the model is looked for, and long before it is loaded.
     receipts = Receipts(env, file=receipt, log=not no_log)
     alternatives = _alternatives(logprobs)
     if alternatives is not None and output == "auto":
@@ -113,7 +114,7 @@ def command(
         return
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
     prepared.note_model(env)
-    # The colours need the numbers of the tokens themselves, and no alternatives.
+    # Colours need the probabilities of the tokens themselves, but no alternatives.
     logprobs_wanted = 0 if color_by and alternatives is None else alternatives
     request = prepared.request(text, raw=raw, logprobs=logprobs_wanted, overflow=overflow)
     renderer = choose(
@@ -137,7 +138,8 @@ def command(
 def _generate(
     env: Environment, prepared: Prepared, request: Request, renderer: Renderer, *, full: bool
 ) -> Run:
-    """Drive the backend's events into the renderer; return how it began and ended."""
+    """Pass the backend's events to the renderer; return what a receipt needs of the run."""
+    # Imported this late so that faulty options fail at once.
     from llmparams_cli.backends.open import opened
     from llmparams_cli.interrupt import Control
     from llmparams_cli.jobs.answers import events
@@ -166,7 +168,7 @@ def _generate(
 
 
 def _keep(env: Environment, receipts: Receipts, run: Run) -> None:
-    """Write the receipt, if one is wanted. Hashing a model for it may take a while."""
+    """Write the receipt, if one is wanted; hashing the model for it may take a while."""
     if receipts.wanted:
         from llmparams_cli.render.json_output import result_object
         from llmparams_cli.render.progress import ProgressBar

@@ -47,6 +47,7 @@ def command(
     env: Environment = ctx.obj
     if id is not None and what != SHOW:
         raise UsageError(f"{id!r} is one word too many", "a text of several words needs quotes")
+    # The words 'show' and 'clear' are actions; --search finds runs that contain them.
     if what == SHOW and search is None:
         show(env, id, as_json=as_json)
     elif what == CLEAR and search is None:
@@ -58,7 +59,7 @@ def command(
 
 
 def list_runs(env: Environment, search: str, count: int, *, as_json: bool) -> None:
-    """Print the newest runs that have this text."""
+    """Print the newest runs whose prompt or answer has this text."""
     from llmparams_cli.records import listing
     from llmparams_cli.render import log
     from llmparams_cli.render.json_output import write_json
@@ -73,7 +74,7 @@ def list_runs(env: Environment, search: str, count: int, *, as_json: bool) -> No
 
 
 def show(env: Environment, id: str | None, *, as_json: bool) -> None:
-    """Print one run in full, or its receipt as it is."""
+    """Print one run in full; as JSON, its receipt as it is."""
     from llmparams_cli.records import reading, store
     from llmparams_cli.render import log
     from llmparams_cli.render.json_output import write_json
@@ -95,6 +96,7 @@ def clear(env: Environment, *, yes: bool) -> None:
     if not yes:
         if not env.stdin_is_tty:
             raise UsageError("log clear removes the log of all runs", "--yes confirms it")
+        # On stderr: stdout is for results.
         env.aside(f"Remove the receipts of {known} runs from {store.directory(env)}? [y/N] ")
         if env.stdin.readline().strip().lower() not in ("y", "yes"):
             env.note("nothing was removed")

@@ -1,4 +1,4 @@
-"""`llmparams params`: what every parameter is, in a list or one in full."""
+"""`llmparams params`: a list of all parameters, or everything about one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class HELP(typer.core.TyperCommand):
-    """Takes a flag such as --temp for the name of a parameter."""
+    """Accepts a flag such as --temp as the name of a parameter."""
 
     ignore_unknown_options = True
 
@@ -44,7 +44,7 @@ def command(
 
 
 def params(env: Environment, name: str | None, as_json: bool, effect: bool = False) -> None:
-    """Print one parameter, or all; `name` may be a flag, with dashes or underscores."""
+    """Print one parameter, or all. `name` may be a flag, with dashes or underscores."""
     from llmparams_cli.render.params import ParamsView
 
     param = parameter(name) if name else None
@@ -60,7 +60,7 @@ def params(env: Environment, name: str | None, as_json: bool, effect: bool = Fal
 
 
 def _show_effect(env: Environment, view: ParamsView, param: Param) -> None:
-    env.stdout.flush()  # there is something to read while it is measured
+    env.stdout.flush()  # something to read while the effect is measured
     if measured := _measure(env, param):
         view.effect(param, measured)
     elif why := _why_not(param):
@@ -68,7 +68,7 @@ def _show_effect(env: Environment, view: ParamsView, param: Param) -> None:
 
 
 def _measure(env: Environment, param: Param) -> ParamEffect | None:
-    """The parameter's effect; None where it has none on a draw, or nothing can run."""
+    """The parameter's effect; None if there is nothing to measure, or no model can run."""
     from llmparams_cli.errors import BackendError
     from llmparams_cli.jobs.effect import SWEEPS, measure
     from llmparams_cli.render.progress import ProgressBar
@@ -78,7 +78,7 @@ def _measure(env: Environment, param: Param) -> ParamEffect | None:
     try:
         with ProgressBar(env) as progress:
             return measure(env, param, progress)
-    except BackendError as error:
+    except BackendError as error:  # the parameter's description is worth printing all the same
         env.note(f"the effect cannot be measured: {error.message}")
         return None
 

@@ -50,7 +50,7 @@ def command(
 def replay(
     env: Environment, receipt: str, model: str | None, changes: list[str], *, as_json: bool
 ) -> ExitCode:
-    """Print how the replay went; return the exit code that says it too."""
+    """Print how the replay went; return the exit code that says the same."""
     from llmparams_cli.jobs import replay as job
     from llmparams_cli.render.json_output import write_json
     from llmparams_cli.render.progress import ProgressBar

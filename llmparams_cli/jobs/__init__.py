@@ -1,1 +1,1 @@
-"""What commands share: work without printing."""
+"""The work of each command, and steps that several share; nothing here prints an answer."""

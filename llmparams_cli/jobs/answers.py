@@ -1,4 +1,4 @@
-"""Asking a backend: events of answers, and what every command makes of how they end."""
+"""Asks a backend for answers, and turns a failure or Ctrl-C into an exception for all commands."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ Watch = Callable[[Seen], None]
 
 
 def events(backend: Backend, request: Request) -> Generator[Seen, None, None]:
-    """A Started, Pieces, a Finished. Raises the error of a request that fails, and
-    KeyboardInterrupt after Ctrl-C before there was anything.
+    """The events of one answer: a Started, Pieces, a Finished. Raises the error of a request that
+    fails, and KeyboardInterrupt if Ctrl-C came before there was anything.
     """
     with closing(all_events(backend, [request])) as found:
         for _, event in found:
             yield event
             if isinstance(event, Finished):
                 return
+    # Only Ctrl-C keeps a backend from starting or failing a request.
     raise KeyboardInterrupt
 
 
 def all_events(
     backend: Backend, requests: Sequence[Request]
 ) -> Generator[tuple[int, Seen], None, None]:
-    """Those of many requests, numbered; the first failure ends them all."""
+    """The events of many requests, with their indices; the first failure ends them all."""
     with closing(backend.answer(requests)) as found:
         for number, event in found:
             if isinstance(event, Failed):
@@ -58,7 +59,7 @@ def answer(
 
 
 def whole(finished: Finished) -> Finished:
-    """The same, unless Ctrl-C ended it: then KeyboardInterrupt."""
+    """The same event; KeyboardInterrupt if Ctrl-C ended the answer."""
     if finished.stop.reason is StopReason.INTERRUPTED:
         if finished.trace is not None:
             finished.trace.close()
@@ -67,7 +68,7 @@ def whole(finished: Finished) -> Finished:
 
 
 def scored(backend: Backend, passage: Passage) -> Scored:
-    """A given text as the answer. Raises KeyboardInterrupt after Ctrl-C."""
+    """Score a given text as the answer. Raises KeyboardInterrupt after Ctrl-C."""
     ((_, result),) = backend.score([passage])
     if isinstance(result, Failed):
         raise result.error

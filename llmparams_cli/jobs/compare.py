@@ -1,4 +1,4 @@
-"""Variants of one answer: presets, and grids of values, side by side."""
+"""Answers one prompt in many variants (presets, and grids of values), to set them side by side."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from llmparams_cli.presets import values
 from llmparams_cli.protocol import Backend, Finished, Piece, Request, Started
 
 MOST = 4096  # answers to one prompt
-DETAILED = 3000  # draws of which a page tells all
-RECORDED = 4 << 30  # bytes of logits that are kept for that
-FILES = 200  # and their recordings
-FLOAT = 4  # bytes
+DETAILED = 3000  # draws that a page explains, at most
+RECORDED = 4 << 30  # bytes of logits that are kept for it, at most
+FILES = 200  # recordings at most: each keeps a temporary file open
+FLOAT = 4  # bytes of a logit
 GRID = Origin(Source.FLAG, "--grid")
 Progress = Callable[[str, float], None]
 Watch = Callable[[int, Piece | Finished], None]
@@ -39,7 +39,7 @@ Watch = Callable[[int, Piece | Finished], None]
 
 @dataclass(frozen=True)
 class Setup:
-    """How a variant is to be answered: with which settings, of which preset."""
+    """How a variant is answered: its settings, and the preset that they come from."""
 
     variant: Variant
     prepared: Prepared
@@ -48,7 +48,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Job:
-    """An answer to come; `sample` counts those of its variant to this prompt, from 0."""
+    """One answer to be made; `sample` counts those of its variant to this prompt, from 0."""
 
     setup: Setup
     prompt: str
@@ -63,8 +63,8 @@ def setups(
     flags: Mapping[str, Any],
     variables: Sequence[str],
 ) -> list[Setup]:
-    """Every preset with every combination of the grids' values; without presets, the grid
-    alone. All share one seed.
+    """Every preset with every combination of the grids' values; the grids alone if there is no
+    preset. All variants share one seed.
     """
     axes = [_axis(env, text) for text in grids]
     found: list[Setup] = []
@@ -73,6 +73,7 @@ def setups(
         prepared = prepare(env, [preset] if preset else [], flags, variables)
         for point in product(*axes):
             settings = changed(prepared.settings, point)
+            # One seed for all, even if it was left to chance: then only the parameters differ.
             seed = seeds.in_use(settings) if seed is None else seed
             if not any(assignment.name == "seed" for assignment in point):
                 settings = settings.but(Assignment("seed", seed, GRID))
@@ -114,8 +115,8 @@ def _refuse_several_models(found: Sequence[Setup]) -> None:
 
 
 def _tell_what_serves_all(env: Environment, found: Sequence[Setup]) -> None:
-    """One model and one context are made, as the first variant wants them, and all draw with
-    its random numbers: say so where another variant wants something else.
+    """Print a note for each setting that others want otherwise: one model and one context are made,
+    as the first variant wants them, and all draw with its random numbers.
     """
     first, *others = [each.prepared.settings for each in found]
     for setting in first:
@@ -128,7 +129,7 @@ def _tell_what_serves_all(env: Environment, found: Sequence[Setup]) -> None:
 
 
 def prompts_of(env: Environment, file: str) -> list[str]:
-    """The prompts of --prompts: a line each, or JSON Lines with the key 'prompt'."""
+    """The prompts of --prompts: one a line, or JSON Lines with the key 'prompt'."""
     try:
         lines = read_text(resolve_path(file, env.directory)).splitlines()
     except ValueError as error:
@@ -163,11 +164,11 @@ def run(
     progress: Progress,
     watch: Watch,
 ) -> list[Variant]:
-    """Answer every prompt with every variant, `samples` times with seeds in a row; and explain
+    """Answer every prompt with every variant, `samples` times with consecutive seeds; and explain
     answers, as long as they have no more than `details` draws together.
 
-    `watch` sees pieces and ends as they come, with the number of the answer: the samples of
-    the first variant, then those of the second, …; then the same for the next prompt.
+    `watch` sees pieces and ends as they come, with the number of the answer. Answers are numbered
+    by prompt, then by variant, then by sample.
     """
     if len(found) * samples > MOST:
         raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
@@ -212,6 +213,7 @@ def _answers(
         requests[number] = replace(requests[number], record=True)
     started: dict[int, Started] = {}
     samples: dict[int, Sample] = {}
+    # Closes all recordings, also of answers that are too long to be explained.
     with ExitStack() as stack:
         for number, event in all_events(backend, requests):
             if isinstance(event, Started):
@@ -225,10 +227,12 @@ def _answers(
                 seed = started[number].seed
                 numbers = measure(event, metrics)
                 samples[number] = Sample(jobs[number].prompt, seed, event, numbers)
+        # Ctrl-C came before all requests had started.
         if len(samples) < len(jobs):
             raise KeyboardInterrupt
         for number in recorded:
             finished, settings = samples[number].finished, requests[number].settings
+            # Whole answers only, and those that come first.
             if finished.trace is not None and len(finished.trace) <= details:
                 details -= len(finished.trace)
                 explanation = draws(settings, started[number], finished, watched)
@@ -237,8 +241,8 @@ def _answers(
 
 
 def _recordable(backend: Backend, jobs: Sequence[Job], details: int) -> Iterator[int]:
-    """Numbers of the answers to record, the first of every variant before the second: as many
-    as there is room for, should they become as long as they may and can be explained.
+    """The indices of the answers to record, the first sample of every variant before the second: as
+    many as there is room for if each becomes as long as it may.
     """
     if not backend.capabilities.traces or backend.info.vocabulary is None:
         return

@@ -1,4 +1,4 @@
-"""What this machine and this installation can do: one check after the other."""
+"""Checks what this machine and this installation can do, one thing after the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from llmparams_cli.presets import cascade, find
 from llmparams_cli.protocol import Check, Health
 from llmparams_cli.text.units import size_text
 
-# Instruction sets that make a difference: as the kernel and as llama.cpp calls them.
+# Instruction sets that make a difference: the name of each in the kernel, and in llama.cpp.
 INSTRUCTIONS = {
     "avx": "AVX",
     "avx2": "AVX2",
@@ -44,9 +44,10 @@ PATHS_AND_NAMES = {*cascade.OTHER_VARIABLES} - {"LLMPARAMS_SYSTEM"}
 
 
 def diagnose(env: Environment, *, refresh: bool = False) -> Iterator[Check]:
-    """All checks, as they are made; `refresh` repeats those whose answer is remembered."""
+    """All checks, each as soon as it is made; `refresh` repeats those that are remembered."""
     yield from _program()
     yield from _processor()
+    # Nothing that calls the library may run before this: a broken one would end the program.
     if (broken := _broken_library(env)) is None:
         yield from _library()
         yield from _weights(env, refresh)
@@ -77,7 +78,7 @@ def _processor() -> Iterator[Check]:
 
 
 def _broken_library(env: Environment) -> Check | None:
-    """What keeps the library from being loaded here; tried in a child, for it may crash."""
+    """What keeps the library from loading here. A child process tries it, because it may crash."""
     try:
         library.package_dir()
     except BackendError as error:
@@ -101,6 +102,7 @@ def _library() -> Iterator[Check]:
             f"{binding}, and {library.VERSION} is the version that {APP} is written for",
             library.install_command(again=True),
         )
+    # Older releases, which this check is also for, have no such function.
     if hasattr(lib, "llama_version"):
         yield Check("library", "llama.cpp", str(lib.llama_version(), "utf-8"))
     yield Check("library", "file", str(lib._lib._name))
@@ -120,7 +122,7 @@ def _library() -> Iterator[Check]:
 
 
 def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
-    """The fast paths for quantised weights, those that agree in one line."""
+    """The fast paths for quantised weights; types with the same result share a line."""
     try:
         findings = probe.report(env, refresh=refresh)
     except probe.Untested as error:
@@ -195,6 +197,7 @@ def _files(env: Environment) -> Iterator[Check]:
 
 
 def _cache(directory: Path) -> Check:
+    # It is made when first used: until then its nearest existing parent decides.
     existing = next((d for d in (directory, *directory.parents) if d.exists()), directory)
     if existing.is_dir() and os.access(existing, os.W_OK):
         return Check("files", "cache", str(directory))
@@ -207,7 +210,7 @@ def _cache(directory: Path) -> Check:
 
 
 def _settings(env: Environment) -> Iterator[Check]:
-    """The values that hold without any flag, and the model that they name."""
+    """The values that are in force without any flag, and the model that they name."""
     for variable in sorted(env.variables):
         if variable.startswith(PREFIX) and env.variables[variable]:
             yield Check("settings", "variable", _public(variable, env.variables[variable]))
@@ -231,7 +234,7 @@ def _settings(env: Environment) -> Iterator[Check]:
 
 
 def _public(variable: str, text: str) -> str:
-    """With its value, unless that may be private: a report is sent to strangers."""
+    """A variable with its value, unless that may be private: reports are sent to strangers."""
     params = {param.variable: param for param in PARAMS.values()}
     kind = params[variable].kind if variable in params else None
     if isinstance(kind, (Number, Switch, Choice)) or variable in PATHS_AND_NAMES:

@@ -28,13 +28,14 @@ from llmparams_cli.protocol import (
 )
 from llmparams_cli.trace import Trace
 
-# Every other sampler is off, so that what is seen is this parameter's doing.
+# Every other sampler is off, so that this parameter alone causes what is measured.
 OFF = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 1.0}
 LENGTH = 64  # tokens of the text
+# Any fixed one: the same figures every time.
 SEED = 7
 ONE_THREAD = 1  # more gain nothing with a model this small, and cost seconds on a busy machine
 PROMPT = "Tell me a story about a fox."
-# Sequences that come again, for what looks for those.
+# Repeats itself, for the samplers that look for repetitions.
 REPETITIVE = (
     "Once upon a time there was a fox. The fox saw a bear. The bear saw the fox. "
     'The fox said: "Hello, bear." The bear said: "Hello, fox." The fox saw a bear. '
@@ -45,8 +46,8 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Sweep:
-    """The values to try, what must be on beside them for the parameter to act, and a text to
-    try them on that is not the model's own.
+    """The values to try; the settings that must be on for the parameter to act; and a text to
+    measure along, if not the model's own.
     """
 
     values: tuple[Any, ...]
@@ -103,7 +104,7 @@ NO_SWEEPS = {
 
 
 def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
-    """How much is left to chance at each value, and how much the draws change."""
+    """At each value of a parameter: how much is left to chance, and how much the draws change."""
     sweep = SWEEPS[param.name]
     with (
         Control() as control,
@@ -112,7 +113,7 @@ def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     ):
         points = []
         for number, value in enumerate(sweep.values, 1):
-            control.check()
+            control.check()  # a Ctrl-C since the last value
             tried, off = (
                 sweep_settings(env, **{**sweep.beside, param.name: each})
                 for each in (value, _off(param))
@@ -125,7 +126,7 @@ def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
 
 
 def _recorded(backend: Backend, settings: Settings, sweep: Sweep, progress: Progress) -> Trace:
-    """A story that the model tells, or the sweep's text as its own."""
+    """The trace of a story that the model tells, or of the sweep's text as its answer."""
     request = Request((Message("user", PROMPT),), settings, record=True)
     if sweep.text:
         return scored(backend, Passage(request, sweep.text)).trace
@@ -151,12 +152,15 @@ def _shown(param: Param, value: Any) -> str:
 
 
 def sweep_settings(env: Environment, **values: Any) -> Settings:
-    """What is tried, and nothing else; on as many threads as the user's variables say."""
+    """The given values over the defaults, every other sampler off; the user's variables say on how
+    many threads.
+    """
     origin = Origin(Source.DEFAULT, "sweep")
     given = {
         **OFF,
         "max_tokens": LENGTH,
         "seed": SEED,
+        # The story always has its full length.
         "ignore_eos": True,
         "sampler_order": [*SAMPLER_STAGES],
         "threads": ONE_THREAD,

@@ -1,4 +1,4 @@
-"""Presets of other programs: in and out, with a report of all that does not fit."""
+"""Imports and exports presets of other programs, with a report of all that does not fit."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def imported(
 ) -> tuple[str, list[Arrival]]:
     """Read another program's file: its format, and the presets in it."""
     text, place = _text(env, file)
+    # Relative paths in the file start from its own directory.
     base = env.directory if file == STDIN else resolve_path(file, env.directory).parent
     name = format or detect(text, place)
     return name, [
@@ -45,7 +46,7 @@ def exported(name: str, format: str, env: Environment) -> tuple[str, list[str]]:
     text, losses = write(
         format,
         Exported(
-            name=Path(name.partition("@")[0]).stem,
+            name=Path(name.partition("@")[0]).stem,  # from a path, or NAME@PLACE
             description=preset.description,
             model=preset.model,
             system=preset.system,
@@ -77,7 +78,9 @@ def _text(env: Environment, file: str) -> tuple[str, str]:
 
 
 def _preset(read: Imported, format: str, base: Path) -> Preset:
-    """As it is written here; a model's path is meant from where the file was."""
+    """The preset as it is written here. A relative path of a model starts from the file's
+    directory.
+    """
     return Preset(
         description=read.description or f"Imported from {format}.",
         model=read.model and absolute_path(read.model, base),

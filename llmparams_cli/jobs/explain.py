@@ -1,4 +1,4 @@
-"""One answer and everything about it: generated once, drawn again as often as needed."""
+"""Explains one answer: generated once, drawn again from its logits as often as needed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from llmparams_cli.trace import Counterfactual, Fit, Report, TokenView, Trace
 FLAG = Origin(Source.FLAG, "--what-if")
 TOP = 8  # candidates of every draw, at least
 COVERAGE = 0.999  # of the probability, in the candidates that a page computes with
-COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w-]*)\s*=)")  # and what may be a parameter's name
+# The group is what may be a parameter's name; `_split` looks it up.
+COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w-]*)\s*=)")
 PAIR = re.compile(r"\s*-*[a-zA-Z][\w-]*\s*=")
 Progress = Callable[[str, float], None]
 Watched = Callable[[str], Report]
@@ -46,7 +47,8 @@ def explain(
     go_on: bool,
     progress: Progress,
 ) -> Explanation:
-    """Generate, then look at it from all sides. `go_on` decodes the other texts too."""
+    """Generate an answer and explain it; with `go_on`, decode the texts of the what-ifs too."""
+    # For its errors: a faulty grammar must fail before the model is loaded.
     for other in others:
         wanted.from_settings(other.settings, env.note)
     with (
@@ -70,7 +72,7 @@ def looked_at(
     watched: Watched,
     coverage: float = 0.0,
 ) -> Explanation:
-    """A recorded answer from all sides, but for other settings."""
+    """Everything about a recorded answer except what other settings would have made of it."""
     trace = recorded(finished)
     return Explanation(
         settings,
@@ -83,8 +85,8 @@ def looked_at(
 
 
 def with_effects(finished: Finished, watched: Watched) -> Finished:
-    """The end of a recorded answer, with what each setting changed in it instead of its trace;
-    not of one that Ctrl-C ended.
+    """The end of a recorded answer, with what each setting changed in it instead of the trace;
+    without that if Ctrl-C ended it.
     """
     with closing(recorded(finished)) as trace:
         if finished.stop.reason is StopReason.INTERRUPTED:
@@ -95,22 +97,20 @@ def with_effects(finished: Finished, watched: Watched) -> Finished:
 def draws(
     settings: Settings, started: Started, finished: Finished, watched: Watched
 ) -> Explanation:
-    """Every draw of a recorded answer, for a page; not what other settings would have done."""
+    """Every draw of a recorded answer, for a page; neither effects of settings nor what-ifs."""
     views = tuple(recorded(finished).views(TOP, watched("looking"), COVERAGE))
     return Explanation(settings, started, finished, views)
 
 
 def recorded(finished: Finished) -> Trace:
-    """The trace of an answer that was to be recorded. Raises UsageError for a backend that
-    cannot do that.
-    """
+    """The trace of an answer that was to be recorded. Raises UsageError if the backend cannot."""
     if finished.trace is None:
         raise UsageError("this backend records no draws", "explain needs a model in this process")
     return finished.trace
 
 
 def watching(control: Control, progress: Progress) -> Watched:
-    """For each kind of work a progress that raises KeyboardInterrupt after Ctrl-C."""
+    """Makes a progress callback for each kind of work; it raises KeyboardInterrupt after Ctrl-C."""
 
     def watched(what: str) -> Report:
         def report(done: float) -> None:
@@ -125,8 +125,8 @@ def watching(control: Control, progress: Progress) -> Watched:
 def other_settings(
     env: Environment, settings: Settings, texts: Sequence[str]
 ) -> list[Counterfactual]:
-    """Read the texts of --what-if: NAME=VALUE, several with commas between, or a preset before
-    them.
+    """Read the texts of --what-if: NAME=VALUE pairs separated by commas, a preset, or a preset and
+    then pairs.
     """
     return [_other(env, settings, text) for text in texts]
 
@@ -156,8 +156,8 @@ def _pair(text: str) -> tuple[Param, str]:
 
 
 def _split(text: str) -> tuple[str, list[str]]:
-    """A preset ('' for none), and the texts NAME=VALUE. A comma that is not followed by the
-    NAME= of a parameter belongs to a value.
+    """A preset ('' for none), and the texts NAME=VALUE. A comma belongs to a value unless the name
+    of a parameter and = follow it.
     """
     commas = [comma for comma in COMMA.finditer(text) if named(comma[1])]
     starts = [0, *(comma.end() for comma in commas)]
@@ -168,7 +168,9 @@ def _split(text: str) -> tuple[str, list[str]]:
 
 
 def _with_preset(env: Environment, settings: Settings, preset: str) -> Settings:
-    """The settings with all of the preset's that the draws depend on; notes the others."""
+    """The settings with those values of the preset that draws depend on; prints a note about the
+    others.
+    """
     given = alone(preset, env)
     texts = {"model": given.model, "system text": given.system, "prompt": given.prompt}
     left_out = [name for name, text in texts.items() if text is not None]
@@ -186,7 +188,7 @@ def _with_preset(env: Environment, settings: Settings, preset: str) -> Settings:
 
 
 def _is_fixed(param: Param) -> bool:
-    """Has it done its work before the draw, or beside it? A replay cannot change it then."""
+    """Does it act before the draw, or beside it? Then drawing again cannot show another value."""
     return param.scope in (Scope.LOAD, Scope.CONTEXT) or param.name == "time_limit"
 
 
@@ -197,6 +199,7 @@ def near_stops(texts: Sequence[str], stops: Sequence[str], end: Stop) -> tuple[N
     ends = list(accumulate(map(len, texts)))
     near = []
     for stop in stops:
+        # The longest beginning of the stop sequence that occurs anywhere in the text.
         length = next((n for n in range(len(stop), 0, -1) if stop[:n] in drawn), 0)
         at = drawn.find(stop[:length]) + length
         number = 1 + bisect_left(ends, at) if length else None
@@ -207,7 +210,7 @@ def near_stops(texts: Sequence[str], stops: Sequence[str], end: Stop) -> tuple[N
 def fit(
     env: Environment, prepared: Prepared, request: Request, text: str, progress: Progress
 ) -> Fit:
-    """Force `text` as the answer, and measure which settings admit it."""
+    """Score `text` as the answer (teacher forcing), and measure which settings admit it."""
     with (
         Control() as control,
         opened(env, prepared.model, request.settings, control, progress) as backend,
@@ -217,7 +220,7 @@ def fit(
             if result.stop:
                 whole = len(backend.encode(text) or ())
                 env.note(
-                    f"the time limit ({result.stop.detail}) was over: only {len(trace)} of "
+                    f"the time limit ({result.stop.detail}) was reached: only {len(trace)} of "
                     f"{whole} tokens of the target are measured"
                 )
             if not len(trace):
@@ -226,7 +229,7 @@ def fit(
 
 
 def token_at(explanation: Explanation, number: int) -> TokenView:
-    """The draw with this number, or UsageError."""
+    """The draw with this number, from 1. Raises UsageError if there is none."""
     count = len(explanation.tokens)
     if not 1 <= number <= count:
         raise UsageError(f"--at {number}: there are {count} draws", f"1 to {count}")

@@ -1,4 +1,4 @@
-"""What every command does before an engine starts: layers of values, the model, the settings."""
+"""What every command does before a backend is opened: layers of values, the model, the settings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Prepared:
     prompt_template: PromptTemplate | None = None
 
     def messages(self, prompt: str) -> tuple[Message, ...]:
-        """What the model is asked: the system text, and `prompt` in the preset's template."""
+        """The messages for the model: the system text, and `prompt` in the preset's template."""
         user = self.prompt_template.render(prompt) if self.prompt_template else prompt
         return conversation(text_of(self.system) or "", Message("user", user))
 
@@ -48,7 +48,7 @@ class Prepared:
         expected: tuple[int, ...] = (),
         record: bool = False,
     ) -> Request:
-        """Ask for an answer to `prompt`; with other `settings` than these, if any are given."""
+        """A request for an answer to `prompt`; `settings` replace its own, if given."""
         return Request(
             self.messages(prompt),
             settings or self.settings,
@@ -60,13 +60,13 @@ class Prepared:
         )
 
     def note_model(self, env: Environment) -> None:
-        """Say so where the user named no model."""
+        """Print a note if the user named no model."""
         if self.model.is_builtin:
             env.note("no --model given: using the small built-in model")
 
     @property
     def needs_input(self) -> bool:
-        """Is there nothing to ask without a prompt from the user?"""
+        """Must the user give a prompt? Not for a preset whose template does without."""
         return self.prompt_template is None or self.prompt_template.reads_input
 
 
@@ -77,13 +77,14 @@ def prepare(
     variables: Sequence[str] = (),
     above: Gathered | None = None,
 ) -> Prepared:
-    """Gather all layers, find the model, resolve; prints notes to stderr.
+    """Gather all layers, find the model, resolve the settings; prints notes to stderr.
 
-    `flags` as for `presets.cascade.gather`; `variables` are the texts NAME=VALUE of --var;
-    what is `above` was checked before and overrides everything else.
+    `flags` are as for `presets.cascade.gather`; `variables` are the texts NAME=VALUE of --var. What
+    is `above` was checked before, and overrides all other layers.
     """
     layers = gather(env, presets, flags)
     if above:
+        # Last, so that it wins.
         layers.add(above)
     template = from_preset(layers.prompt, layers.variables, variables)
     settings, model = settle(layers, lambda name: find_model(name, env), env.note)
@@ -98,11 +99,12 @@ def settle(
     *,
     recommended: bool = True,
 ) -> tuple[Settings, Found]:
-    """Resolve the layers upon what the model's author recommends; return the model too.
+    """Resolve the layers, on top of the values that the model's author recommends; return the model
+    too.
 
-    This is the one way from layers to settings that a model runs with: it refuses those that
-    contradict each other, before the model is looked for, and notes those without effect.
-    `find` gets the name or path of the model in the layers.
+    This is the only way from layers to the settings that a model runs with. It refuses values that
+    contradict each other before it looks for the model, and notes those without effect. `find` gets
+    the name or path of the model in the layers.
     """
     refuse_contradictions(resolve(layers.assignments))
     model = find(text_of(layers.model))
@@ -111,6 +113,7 @@ def settle(
     if model is not None and recommended:
         below, notes = from_gguf(model.recommended)
     settings = resolve([*below, *layers.assignments])
+    # A backend need not follow all parameters: setting one of the others has no effect.
     known = PARAMS if model is None else followed(model)
     for each in [*layers.notes, *notes, *inert(settings, known)]:
         note(each)

@@ -1,4 +1,4 @@
-"""Two presets side by side: values, and their effect on what is drawn."""
+"""Compares two presets: their values, and their effect on what is drawn."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def diff(
 ) -> PresetDiff:
     """Compare presets `a` and `b` (None: what the model recommends) on one prompt.
 
-    Each stands alone upon the model's values: configuration and variables are left out, for
-    they are the same on both sides or hide the difference.
+    Each stands alone on top of the model's values. Configuration and variables are left out: they
+    are the same on both sides, or hide the difference.
     """
     one = alone(a, env)
     other = alone(b, env) if b else Gathered()
+    # Both must draw from the same logits, so one model serves both.
     chosen = model or next((each.model.text for each in (one, other) if each.model), None)
     left, resolved = settle(one, lambda _: find_model(chosen, env), _silent)
     right, _ = settle(other, lambda _: resolved, _silent)
@@ -52,7 +53,7 @@ def diff(
 
 
 def _silent(_note: str) -> None:
-    """A value without effect is no news in a comparison of values."""
+    """Drop notes about values without effect: here the values themselves are compared."""
 
 
 def _effect(
@@ -66,11 +67,11 @@ def _effect(
 ) -> tuple[Divergence, ...]:
     """Draw up to `tokens` tokens with `left`; at each, compare with how `right` would draw.
 
-    Grammars do not count: they are no part of the distribution. Nor do stop sequences.
+    Grammars are left out: they are not part of the distribution. So are stop sequences.
     """
     messages = conversation(text_of(preset.system) or "", Message("user", prompt))
     along = left
-    seed = max(0, left["seed"])  # the same figures every time
+    seed = max(0, left["seed"])  # never by chance: the same figures every time
     for name, value in {**FREE, "max_tokens": tokens, "seed": seed}.items():
         along = along.but(Assignment(name, value, ALONG))
     request = Request(messages, along, model.is_raw(), record=True)
@@ -78,7 +79,7 @@ def _effect(
         _, finished = answer(backend, request)
         if finished.stop.reason is StopReason.TIME_LIMIT:
             env.note(
-                f"the time limit ({finished.stop.detail}) was over: the effect is measured over "
+                f"the time limit ({finished.stop.detail}) was reached: the effect is measured over "
                 f"{finished.usage.completion_tokens} of {tokens} tokens"
             )
         with closing(recorded(finished)) as trace:

@@ -1,4 +1,4 @@
-"""Preset files that the program writes for its user: new ones, copies, imports."""
+"""Writes preset files for the user: new ones, copies, imports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def create(
     user: bool,
     force: bool,
 ) -> Path:
-    """Write a preset from flags, parents and a receipt; say where it is."""
+    """Write a preset from flags, parents and a receipt, and note its path on stderr."""
+    # For its error: a parent that does not exist.
     for parent in extends:
         find(parent, env)
     given = from_flags(flags, env)
@@ -68,8 +69,9 @@ def create(
 
 
 def save(env: Environment, name: str, preset: Preset, *, user: bool, force: bool) -> Path:
-    """Write the preset under its name, or to the path that the name is."""
+    """Write the preset: under its name, or to the path if the name is one."""
     path = destination(env, name, user=user)
+    # Editors find the schema beside the preset, if the user has put it there.
     schema = SCHEMA if (path.parent / SCHEMA).exists() else ""
     try:
         write_whole(path, to_yaml(preset, schema), replace=force, parents=True)
@@ -84,7 +86,7 @@ def save(env: Environment, name: str, preset: Preset, *, user: bool, force: bool
 
 
 def destination(env: Environment, name: str, *, user: bool) -> Path:
-    """Where a new preset belongs; directories are not made yet."""
+    """The path of a new preset; directories are not made yet."""
     if "/" in name or name.endswith(SUFFIXES):
         return resolve_path(name if name.endswith(SUFFIXES) else f"{name}.yaml", env.directory)
     if not re.fullmatch(NAME, name):
@@ -97,10 +99,12 @@ def destination(env: Environment, name: str, *, user: bool) -> Path:
 
 
 def edit(env: Environment, name: str) -> Found:
-    """Open a preset in the user's editor; a shipped one is copied first."""
+    """Open a preset in the user's editor; a shipped one is copied to the user's own first."""
     found = find(name, env)
     command = next((text for key in EDITORS if (text := env.variables.get(key))), "")
     command = command or _usual(env)
+    # Unless this is a checkout of the program, where the shipped presets are the user's own
+    # files.
     if found.path.parent == shipped_directory() and not found.path.is_relative_to(env.directory):
         found = _own_copy(env, found)
     try:
@@ -120,7 +124,7 @@ def _own_copy(env: Environment, found: Found) -> Found:
 
 
 def _usual(env: Environment) -> str:
-    """An editor for someone at a terminal who has named none."""
+    """An editor for a user at a terminal who has named none."""
     found = next((name for name in ("sensible-editor", "nano", "vi") if shutil.which(name)), "")
     if not found or not (env.stdin_is_tty and env.stdout_is_tty):
         raise UsageError("no editor is named", "name one in EDITOR, as in EDITOR=nano")
@@ -128,7 +132,9 @@ def _usual(env: Environment) -> str:
 
 
 def _of_receipt(env: Environment, text: str) -> Preset:
-    """What somebody chose for a finished run: a receipt's file, or its id in the log."""
+    """The preset of a finished run: what the user chose in it. `text` is a receipt's file, or an id
+    in the log.
+    """
     path = resolve_path(text, env.directory)
     path = path if path.exists() else store.find(env, text)
     receipt = reading.load(path, shown(path, env.directory))

@@ -1,4 +1,4 @@
-"""The tests that presets carry, run on the real model."""
+"""Runs the tests that presets carry, on the real model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Progress = Callable[[str, float], None]
 
 
 def cases(env: Environment, name: str) -> list[Case]:
-    """The tests of a preset, its own and not its parents'."""
+    """The tests of a preset itself, without its parents' tests."""
     found = find(name, env)
     return list(load(found.path, Source.PRESET, env.directory, found.entry).tests)
 
@@ -67,10 +67,12 @@ def _request(
     if template and case.variables:
         template = replace(template, values={**template.values, **case.variables})
     first = case.expect.get("first")
+    # Probabilities cost time, so only tests that expect something of them get them.
     measured = first or {"entropy", "probability"} & case.expect.keys()
     return replace(prepared, settings=settings, prompt_template=template).request(
         _input(env, case, prepared),
         logprobs=0 if measured else None,
+        # Only the first token counts: what follows depends on it.
         expected=(backend.encode(first.text) or ())[:1] if first else (),
     )
 

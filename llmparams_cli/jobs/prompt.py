@@ -1,4 +1,4 @@
-"""The prompt: from the argument, a file and standard input, in this order."""
+"""Reads the prompt: from the argument, a file and standard input, joined in this order."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ STDIN = "-"
 
 
 def read(env: Environment, argument: str | None, file: str | None, *, required: bool = True) -> str:
-    """Join what is there with blank lines; empty where nothing is there and none is required.
+    """Join what is given with blank lines; empty if nothing is given and none is required.
 
-    Standard input is read when it is not a terminal, or when `-` asks for it. Only an
-    argument may be the empty prompt: elsewhere it is more likely a failure before us.
+    Standard input is read when it is not a terminal, or when `-` asks for it. Only an argument may
+    be an empty prompt: from a file or a pipe it is more likely that a command before us failed.
     """
     asked = STDIN in (argument, file)
     parts = []

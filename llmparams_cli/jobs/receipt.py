@@ -1,4 +1,4 @@
-"""What a run was made with, and its receipt: into a file by wish, into the log by habit."""
+"""Receipts of runs: written to a file on request, and to the log by default."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Run(NamedTuple):
 
 
 class Receipts:
-    """Where the receipts of a command's runs go: into the log, and into a file if one is named.
+    """Writes the receipts of a command's runs: to the log, and to a file if one is named.
 
-    Raises UsageError where the file, or what LLMPARAMS_LOG says, is not usable.
+    Raises UsageError if the file, or the value of LLMPARAMS_LOG, is not usable.
     """
 
     def __init__(self, env: Environment, *, file: str | None = None, log: bool = True) -> None:
@@ -48,11 +48,13 @@ class Receipts:
         return self._logged or self._file is not None
 
     def keep(self, run: Run, result: Mapping[str, Any], progress: Progress = _silent) -> None:
-        """Write the receipt of a run. `result` is the object of `--json`; `progress` is told
-        how far the model is hashed for a file.
+        """Write the receipt of a run. `result` is the object that `--json` prints; `progress` is
+        told how far the model is hashed, for a file.
 
-        A file that cannot be written is an error; a log that cannot is one note.
+        A file that cannot be written is an error; a log that cannot is a note.
         """
+        # A receipt for a file has the SHA-256 of the whole model; the log must not cost that
+        # time.
         receipt = None
         if self._file:
             try:
@@ -67,14 +69,16 @@ class Receipts:
                 self._env.note(
                     f"this run is not in the log: {error.strerror}: "
                     f"{error.filename or store.directory(self._env)} "
-                    f"({store.VARIABLE}=off says that no log is wanted)"
+                    f"({store.VARIABLE}=off turns the log off)"
                 )
 
 
 def make(
     env: Environment, run: Run, result: Mapping[str, Any], progress: Progress | None = None
 ) -> dict[str, Any]:
-    """The receipt. With `progress`, all bytes of the model are hashed, and no memory trusted."""
+    """The receipt. With `progress`, the model's files are hashed anew in full; without, only what
+    is remembered of them is used.
+    """
 
     def identified(paths: tuple[Path, ...]) -> dict[str, Any]:
         if progress is None:
@@ -104,13 +108,13 @@ def adapters(settings: Settings) -> list[Path]:
 
 
 def circumstances(facts: Mapping[str, Any], cached_tokens: int) -> dict[str, Any]:
-    """All beside the model and the settings that decides how sums are rounded."""
+    """Everything besides the model and the settings that decides how sums are rounded."""
     batch = {**facts.get("batch", {}), "cached_tokens": cached_tokens}
     return {"program": __version__, **facts, "batch": batch}
 
 
 def _target(env: Environment, text: str) -> Path:
-    """The file that --receipt names, refused before any work where it cannot be one."""
+    """The file that --receipt names; refused before any work if it cannot be written."""
     if text in ("", "-"):
         raise _unusable(repr(text), "not a file, and stdout is for the answer")
     path = resolve_path(text, env.directory)

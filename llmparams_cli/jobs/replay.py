@@ -1,4 +1,4 @@
-"""Run a receipt again: is the answer the same, and if not, where and why does it part?"""
+"""Runs a receipt again: is the answer the same, and if not, where and why does it differ?"""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ FROM_RECEIPT = Origin(Source.FLAG, "receipt")
 
 
 def find(env: Environment, text: str) -> Receipt:
-    """The receipt in the file `text`, or else the run of the log that it names."""
+    """The receipt in the file `text`, or of the run in the log that has this id."""
     path = resolve_path(text, env.directory)
+    # Whatever looks like a path is one: its error must not be about ids in the log.
     if os.path.lexists(path) or os.sep in text or text.endswith(".json"):
         return reading.load(path, text)
     found = store.find(env, text)
@@ -50,12 +51,12 @@ def replay(
     changes: Sequence[str] = (),
     progress: Progress,
 ) -> Replay:
-    """Generate once more with what the receipt says, but for `changes` (NAME=VALUE)."""
+    """Generate again with the values of the receipt, but for `changes` (NAME=VALUE)."""
     changed = _changed(changes, env.directory)
     layers = Gathered([*_recorded(receipt), *changed])
 
     def note(text: str) -> None:
-        if SET in text:  # about the others, the first run has told
+        if SET in text:  # the first run has noted everything else
             env.note(text)
 
     settings, resolved = settle(
@@ -75,15 +76,19 @@ def replay(
 
 
 def _recorded(receipt: Receipt) -> Iterator[Assignment]:
-    """The receipt's values. What chance, memory or the clock decided is set to what it was."""
+    """The values of the receipt. What chance, memory or the clock decided is now set to what it
+    was.
+    """
     yield from receipt.assignments
     known = {assignment.name: assignment for assignment in receipt.assignments}
     for name, value in (("seed", receipt.seed), ("context", receipt.context)):
         left_open = name in known and known[name].value == PARAMS[name].default
         if left_open or name in receipt.edited:
             yield Assignment(name, value, FROM_RECEIPT)
+    # It was cut off from outside (Ctrl-C, time limit): now it ends at the same length.
     if receipt.stop.reason in CUT_OFF:
         yield Assignment("max_tokens", len(receipt.answer_ids), FROM_RECEIPT)
+    # A slower machine must not cut off the answer.
     yield Assignment("time_limit", 0.0, FROM_RECEIPT)
 
 
@@ -123,7 +128,7 @@ def _generate(
     settings: Settings,
     progress: Progress,
 ) -> tuple[Started, Finished, Mapping[str, Any]]:
-    """The answer once more, and the facts of the backend that gave it."""
+    """Generate the answer again; also returns the facts of the backend."""
     request = Request(
         receipt.messages,
         settings,
@@ -142,7 +147,7 @@ def _generate(
 
     with Control() as control, opened(env, resolved, settings, control, progress) as backend:
         started, finished = answer(backend, request, watch)
-        return started, finished, backend.facts()
+        return started, finished, backend.facts()  # facts need a backend that is still open
 
 
 def _edits(receipt: Receipt) -> Iterator[Difference]:
@@ -167,7 +172,7 @@ def _change_differences(receipt: Receipt, changed: list[Assignment]) -> Iterator
 def _file_differences(
     receipt: Receipt, resolved: ResolvedModel, settings: Settings, progress: Progress
 ) -> list[Difference]:
-    """Other files than those of the receipt: every byte is read, for a flipped bit shows
+    """Differences between the files now and in the receipt. Every byte is read: a flipped bit shows
     neither in the size nor in the date.
     """
     pairs: list[tuple[str, File | None, Sequence[Path]]] = [
@@ -206,6 +211,7 @@ def _prompt_difference(receipt: Receipt, started: Started) -> Iterator[Differenc
 
 
 def _circumstance_differences(receipt: Receipt, now: dict[str, Any]) -> Iterator[Difference]:
+    # The program is a bare version, every other section a dictionary.
     sections = {**now, "program": {"version": now["program"]}}
     for section in {**receipt.circumstances, **sections}:
         recorded, current = receipt.circumstances.get(section, {}), sections.get(section, {})

@@ -1,4 +1,4 @@
-"""What a preset resolves to in this place, and the command line that says the same."""
+"""What a preset resolves to in this directory, and the equivalent command line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Resolution:
 
     @property
     def command_line(self) -> str:
-        """The command that does without the preset what the preset does."""
+        """The command that does the same without the preset."""
         words = [APP, "generate"]
         model, origin = self.model
         if origin.source is Source.PRESET:
@@ -46,7 +46,9 @@ class Resolution:
 
 
 def resolution(name: str, env: Environment) -> Resolution:
-    """All layers with this preset among them; a model that is not here costs only its own."""
+    """Resolve all layers with this preset among them. A missing model costs only the values that it
+    recommends, and a note.
+    """
     layers = gather(env, [name])
 
     def found(reference: str | None) -> ResolvedModel | None:
@@ -68,5 +70,6 @@ def flag(setting: Setting) -> list[str]:
     if isinstance(setting.param.kind, Switch):
         return [name if setting.value else f"--no-{name[2:]}"]
     texts = setting.param.kind.arguments(setting.value)
+    # A value that begins with a dash would be taken for a flag.
     pairs = ([f"{name}={text}"] if text.startswith("-") else [name, text] for text in texts)
     return [word for pair in pairs for word in pair]

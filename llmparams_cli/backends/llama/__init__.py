@@ -3,6 +3,6 @@
 native    the C library: loading it, its log, its crashes; model and context
 host      this machine: processors, memory, devices, fast paths, where a model goes
 sampling  from logits to a token: the chain of samplers, penalties, grammars
-decoding  from prompts to answers: the loop and what runs in it
+decoding  from prompts to answers: the decode loop, its slots, and what it records
 tracing   recorded logits, drawn from again: what stages and settings did
 """

@@ -1,4 +1,4 @@
-"""llama.cpp as a backend: one of this room's three doors, the one for answers."""
+"""llama.cpp as a backend: of this room's three doors, the one for answers."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ Progress = Callable[[str, float], None]
 
 
 class LlamaBackend:
-    """A model in memory, and a context that is kept from one call to the next, until a setting
-    of its own changes. Close it.
+    """A model in memory, and a context that is kept from one call to the next, until a context
+    setting changes or another number of slots is needed. Close it.
     """
 
     def __init__(
@@ -69,11 +69,12 @@ class LlamaBackend:
         self._header = resolved.header
         self._control = control
         self._progress = progress
-        self._slots: Slots | None = None
-        self._made_for: tuple[Any, ...] = ()
-        self._limit: tuple[list[Any], int] | None = None
-        placement.lora_adapters(settings)  # what is wrong with the settings fails before
-        wanted.from_settings(settings, env.note)  # a load that may take a minute
+        self._slots: Slots | None = None  # None: no context is open
+        self._made_for: tuple[Any, ...] = ()  # settings, room and outputs of the open context
+        self._limit: tuple[list[Any], int] | None = None  # context settings, and the size for them
+        # Called for their errors: faulty settings must fail before a load that may take a minute.
+        placement.lora_adapters(settings)
+        wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
         self._prompts = Prompts(self._model, resolved.header.chat_template, env.note)
         self.info = ModelInfo(
@@ -102,6 +103,7 @@ class LlamaBackend:
 
     def context(self, settings: Settings) -> int:
         wanted = _of_context(settings)
+        # Worked out once for these settings: with a context in memory, less would be free.
         if self._limit is None or self._limit[0] != wanted:
             self._close_context()  # its memory counts as free for the next one
             size = placement.context_size(self._env, settings, self._header)
@@ -110,12 +112,15 @@ class LlamaBackend:
 
     def answer(self, requests: Iterable[Request | None]) -> Generator[Numbered, None, None]:
         began = time.perf_counter()
+        # The prompts of a list are known: the context is sized for them. Those of a stream are
+        # not.
         known = isinstance(requests, Sequence)
         several = [each for each in requests if each is not None] if known else []
         waiting = iter(requests)
         first = next((request for request in waiting if request is not None), None)
         if first is None:
             return
+        # One context serves all requests, made as the first one wants it.
         limit = self.context(first.settings)
         encoded = self._encoded(several, limit)
         slots = self._open(first.settings, self._room(first.settings, several, encoded, limit))
@@ -124,7 +129,9 @@ class LlamaBackend:
         yield from self._scheduler(slots, limit).run(arrivals)
 
     def go_on(self, answer: Answer) -> Iterator[Numbered]:
-        """Decode an answer to its end, which an earlier run began."""
+        """Decode an answer that an earlier run began to its end, in the context that this run has
+        left.
+        """
         limit = self.context(answer.request.settings)
         slots = self._open(answer.request.settings, rooms.for_one(limit))
         return self._scheduler(slots, limit).run(iter([(0, answer)]))
@@ -158,7 +165,7 @@ class LlamaBackend:
         try:
             return Model(resolved.path, params)
         except ModelError:
-            if self._control.stop:  # loading was given up, there is nothing wrong with the model
+            if self._control.stop:  # loading was given up: nothing is wrong with the model
                 raise KeyboardInterrupt from None
             raise
 
@@ -167,8 +174,8 @@ class LlamaBackend:
         return self._control.stop is None
 
     def _encoded(self, requests: Sequence[Request], limit: int) -> dict[int, tuple[list[int], str]]:
-        """The prompts of requests that are known beforehand, by number, where there are several;
-        without those that cannot be made: these fail when it is their turn.
+        """The prompts of several known requests, by number. Those that cannot be made are left out:
+        they fail when their turn comes.
         """
         found = {}
         for number, request in enumerate(requests if len(requests) > 1 else ()):
@@ -195,13 +202,15 @@ class LlamaBackend:
         return rooms.for_stream(self.capabilities.slots, limit, fits)
 
     def _open(self, settings: Settings, room: Room, outputs: int = 0) -> Slots:
-        """The slots of a context as these settings want it: the one place that makes one."""
+        """The slots of a context as these settings want it; the one place that makes contexts.
+        `outputs` is how many rows of logits a call may ask for, if more than one for each slot.
+        """
         made_for = (_of_context(settings), room, outputs)
         if self._slots is None or self._made_for != made_for:
             self._close_context()
             params = placement.context_params(settings, room.size, room.slots)
             params.kv_unified = room.shared
-            params.n_outputs_max = max(room.slots, outputs)
+            params.n_outputs_max = max(room.slots, outputs)  # more in a call: an assertion fails
             params.abort_callback, params.abort_callback_data = self._control.callback(
                 llama().ggml_abort_callback
             )
@@ -234,7 +243,7 @@ class LlamaBackend:
         encoded: Mapping[int, tuple[list[int], str]],
         limit: int,
     ) -> Iterator[Arrival]:
-        """Each request made ready when its turn has come."""
+        """Each request, prepared when its turn comes."""
         number = 0
         for request in requests:
             if request is None:
@@ -255,6 +264,7 @@ class LlamaBackend:
         constraint = grammar.from_settings(self._model, request.settings, self._env.note)
         sampler = Sampler(self._model, request.settings, seed, limit, constraint, tokens)
         started = Started(text, tuple(tokens), seed, self.info, limit)
+        # Loading counts for the first answer alone.
         load_s, self._load_s = self._load_s + time.perf_counter() - began, 0.0
         return Answer(self._model, request, started, sampler, load_s=load_s)
 

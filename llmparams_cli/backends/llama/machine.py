@@ -1,4 +1,4 @@
-"""This machine and this library, as doctor and receipts tell of them: a door of this room."""
+"""This machine and this library, as doctor and receipts describe them: a door of this room."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["buffers", "devices", "facts", "hardware", "library", "lora_adapters"
 
 
 def facts(env: Environment, header: Header, settings: Settings, context: int) -> Mapping[str, Any]:
-    """All beside the model and the settings that decides how sums are rounded."""
+    """Everything besides the model and the settings that decides how sums are rounded."""
     lib = library.llama()
     features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
     on_gpu = lib.llama_supports_gpu_offload()
     gpus = [each.description for each in devices.devices() if on_gpu and each.is_gpu]
     threads = settings["threads"] or hardware.usable_cpus()
-    batch_size = min(settings["batch_size"], context)
+    batch_size = min(settings["batch_size"], context)  # as `placement.context_params` does
     return {
         "library": {
             "llama-cpp-python": library.version(),
@@ -46,11 +46,12 @@ def facts(env: Environment, header: Header, settings: Settings, context: int) ->
 
 
 def _weights(env: Environment, header: Header) -> str:
-    """Where quantised weights are: names of buffer types; empty for plain memory."""
+    """Where quantised weights are kept: names of buffer types; empty for plain memory."""
     types = probe.with_fast_path(header.tensor_types())
     if not types:
         return ""
     memory = probe.Memory(env.cache_dir)
+    # Only remembered: the run that this is about has asked `probe.choose` already.
     found = [memory.recall(type) for type in types]
     modes = {finding.mode if finding else buffers.WeightMode.PLAIN for finding in found}
     if buffers.WeightMode.PLAIN in modes:

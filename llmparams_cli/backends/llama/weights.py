@@ -1,4 +1,4 @@
-"""Model files as tensors: a door of this room. Today: quantising."""
+"""Model files as tensors (quantising them, so far): a door of this room."""
 
 from __future__ import annotations
 

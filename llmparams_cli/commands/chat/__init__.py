@@ -81,6 +81,7 @@ def command(
     if action == "list":
         _list(env)
         return
+    # Here, so that `chat list` and --help do not wait for these imports.
     from llmparams_cli.commands.chat.repl import run
     from llmparams_cli.render.chat import ChatView
 
@@ -92,7 +93,7 @@ def command(
 
 
 def _open(env: Environment, go_on: bool, session: str | None, no_save: bool) -> ChatJournal:
-    """The chat that the flags mean."""
+    """The chat that --continue, --session or --no-save asks for; otherwise a new one."""
     if go_on + (session is not None) + no_save > 1:
         raise UsageError("--continue, --session and --no-save exclude each other")
     if no_save:

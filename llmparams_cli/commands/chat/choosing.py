@@ -1,4 +1,4 @@
-"""The commands that change and show what a chat resolves to: /set, /preset, /params, …"""
+"""The slash commands that change and show the settings of a chat: /set, /preset, /params, …"""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def set_(here: Dialogue, argument: str) -> None:
         raise UsageError(f"/set {name} needs a value", values.see(param))
     place = f"/set {param.name}"
     many = param.kind.many
+    # Lists take several words. Any other value may have blanks without quotes.
     texts = _words(value, place, values.see(param)) if many else [_unquoted(value)]
     checked = values.given(param, texts, here.env.directory, place)
     new = Assignment(param.name, checked, live("/set"))
@@ -37,7 +38,7 @@ def set_(here: Dialogue, argument: str) -> None:
 
 
 def _words(text: str, place: str, hint: str) -> list[str]:
-    """Split as a shell does."""
+    """Split into words as a shell does."""
     try:
         return shlex.split(text)
     except ValueError as error:
@@ -45,7 +46,9 @@ def _words(text: str, place: str, hint: str) -> list[str]:
 
 
 def _unquoted(text: str) -> str:
-    """Quotes around all of it are for the shell, out of habit; '' is the empty text."""
+    """Strip quotes around the whole value, which users put there as in a shell; '' is the empty
+    text.
+    """
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] in "'\"" else text
 
 
@@ -68,7 +71,7 @@ def unset(here: Dialogue, argument: str) -> None:
 
 def preset(here: Dialogue, argument: str) -> None:
     """Use other presets, or list what there is."""
-    words = _words(argument, "/preset", "a quote needs its counterpart")
+    words = _words(argument, "/preset", "a quote is not closed")
     if not words:
         used = here.chat.choices.presets
         here.view.write(f"in use: {', '.join(used) or 'none'}")
@@ -91,7 +94,7 @@ def system(here: Dialogue, argument: str) -> None:
 
 
 def _choose(here: Dialogue, choices: Choices) -> None:
-    """Take new choices, and tell what they change."""
+    """Adopt new choices, and tell the user what they change."""
     before, after = here.chat.choose(choices)
     here.view.changed(changes(before.settings, after.settings))
     if before.system != after.system:

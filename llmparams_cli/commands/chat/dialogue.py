@@ -1,4 +1,4 @@
-"""What the loop of a chat and its commands share: neither of them needs to know the other."""
+"""What the loop of a chat and its slash commands share, so that neither imports the other."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from llmparams_cli.render.progress import ProgressBar
 
 @dataclass
 class Dialogue:
-    """A chat with its user: all that a command may look at and use.
+    """A chat and its user: all that a slash command may look at and use.
 
-    `last` is the latest answer of this run; `bar` shows the progress of the chat's work.
+    `last` is the latest answer in this run; `bar` shows the progress of the chat's work.
     """
 
     env: Environment
@@ -37,11 +37,11 @@ class Say:
 
 
 class Then(Enum):
-    """What else may have to happen after a command."""
+    """What else the loop may have to do after a command."""
 
-    ANSWER = auto()  # the last message once more
-    SHOW = auto()  # where the chat stands: it is another one now
-    LEAVE = auto()
+    ANSWER = auto()  # answer the last message again
+    SHOW = auto()  # show where the chat stands: it is another one now
+    LEAVE = auto()  # end the program
 
 
 Next = Say | Then | None

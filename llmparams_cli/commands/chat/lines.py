@@ -1,4 +1,4 @@
-"""Where a chat's messages come from; without a terminal, one a line."""
+"""Where a chat's messages come from; without a terminal, each line is one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONTINUED = "\\"  # at the end of a line: the message goes on in the next one
 
 
 class Lines(Protocol):
-    """Where messages come from."""
+    """A source of messages."""
 
     is_interactive: bool
 
@@ -19,7 +19,7 @@ class Lines(Protocol):
 
 
 class PipedLines:
-    """Reads standard input; EOFError at its end."""
+    """Reads messages from standard input; raises EOFError at its end."""
 
     is_interactive = False
 
@@ -34,6 +34,7 @@ class PipedLines:
         lines = [self._line()]
         while lines[-1].endswith(CONTINUED):
             lines[-1] = lines[-1].removesuffix(CONTINUED)
+            # A backslash on the very last line continues with nothing: no EOFError.
             lines.append(self._line(last=True))
         return "\n".join(lines)
 
@@ -43,6 +44,7 @@ class PipedLines:
         if not data and not last:
             raise EOFError
         try:
+            # A byte order mark may begin the stream.
             text = data.decode("utf-8-sig" if self._number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise UsageError(

@@ -19,15 +19,16 @@ from llmparams_cli.records.chats.journal import ChatJournal
 from llmparams_cli.render.chat import ChatView
 from llmparams_cli.render.progress import ProgressBar
 
-LITERAL = "//"  # begins a message with a slash
+LITERAL = "//"  # begins a message that itself begins with a slash
 
 
 def run(
     env: Environment, view: ChatView, journal: ChatJournal, choices: Choices, *, wants_numbers: bool
 ) -> None:
-    """Talk until the user leaves. `wants_numbers`: those of the tokens themselves."""
+    """Talk until the user leaves. `wants_numbers`: the renderer colours tokens by their numbers."""
     bar = ProgressBar(env)
     try:
+        # From here on the chat closes the journal, unless it cannot be made.
         chat = Chat(env, journal, choices, bar, 0 if wants_numbers else None)
     except BaseException:
         journal.close()
@@ -45,6 +46,7 @@ def _lines(env: Environment, chat: Chat, view: ChatView) -> Lines:
     from llmparams_cli.commands.chat.terminal import TerminalLines
 
     saved = chat.journal.path is not None
+    # --no-save: nothing of the chat may stay on disk, its typed lines included.
     history = env.state_dir / "chat-history" if saved else None
     return TerminalLines(env, history, view.color, lambda text: slash.completions(env, text))
 
@@ -58,7 +60,7 @@ def _loop(here: Dialogue) -> None:
                 break
         except EOFError:
             break
-        except KeyboardInterrupt:  # at the prompt: the line is gone, nothing else
+        except KeyboardInterrupt:  # at the prompt: only the line is dropped
             if not here.lines.is_interactive:
                 raise
     journal = here.chat.journal
@@ -67,14 +69,14 @@ def _loop(here: Dialogue) -> None:
 
 
 def _read(here: Dialogue) -> str:
-    if not here.lines.is_interactive:  # the next line is there already
+    if not here.lines.is_interactive:  # nobody is typing: there is no time to read ahead
         return here.lines.read()
     with here.chat.reading_ahead():
         return here.lines.read()
 
 
 def _turn(here: Dialogue, text: str) -> bool:
-    """A message or a command; on a terminal, the chat survives what goes wrong with it.
+    """Handle a message or a command. On a terminal the chat survives what goes wrong with it.
 
     False: the user wants to leave.
     """
@@ -95,17 +97,17 @@ def _turn(here: Dialogue, text: str) -> bool:
 
 
 def _meaning(here: Dialogue, text: str) -> Next:
-    """What a line asks for; a command has done its own work then."""
+    """What a line asks for; if it is a command, that has been run."""
     if text.startswith("/") and not text.startswith(LITERAL):
         return slash.run(here, text)
     return Say(text[1:] if text.startswith(LITERAL) else text)
 
 
 def _do(here: Dialogue, what: Next) -> bool:
-    """Do what comes next; False if that is to leave."""
+    """Do what comes next. False: leave."""
     if isinstance(what, Say):
         if here.chat.say(what.text):
-            here.view.remark("the message before had no answer, and this one takes its place")
+            here.view.remark("this message replaces the one before, which had no answer")
         _answer(here)
     elif what is Then.ANSWER:
         _answer(here)
@@ -138,16 +140,16 @@ def _stopped(here: Dialogue, finished: Finished) -> None:
     if finished.stop.reason is not StopReason.INTERRUPTED:
         return
     if not here.lines.is_interactive:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt  # a script ends with the exit code of Ctrl-C
     if not finished.text:
         here.view.remark("nothing was answered: /retry asks again")
 
 
 def _show_standing(here: Dialogue) -> None:
-    """Tell where a chat stands that goes on."""
+    """Show where a chat stands that is being continued."""
     journal, view = here.chat.journal, here.view
     if journal.torn:
-        view.remark(f"{journal.path}: its last line was torn, and was taken away")
+        view.remark(f"{journal.path}: its last line was incomplete and has been removed")
     if journal.is_new:
         if here.lines.is_interactive:
             view.remark("/help lists the commands; Ctrl-D leaves")
@@ -165,7 +167,7 @@ def _show_standing(here: Dialogue) -> None:
 
 
 def _say_what_changed(here: Dialogue) -> None:
-    """Compare the settings that a chat was left with to those that it goes on with."""
+    """Compare the settings that the chat was left with to those that it goes on with."""
     chat = here.chat
     if not (before := chat.transcript.configured):
         return

@@ -1,7 +1,7 @@
-"""The commands inside a chat: their table, and how a line becomes one of them.
+"""The slash commands of a chat: their table, and how a line becomes one of them.
 
-Each gets the `Dialogue` and what comes behind its name, and returns what happens next: the
-loop does that, and nothing here knows the loop.
+Each gets the `Dialogue` and what follows its name, and returns what the loop has to do next;
+nothing here knows the loop.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Slash:
-    """A command: what comes behind it, what it does."""
+    """A slash command: its argument ([...]: optional), its meaning for /help, what it does."""
 
     argument: str
     meaning: str
@@ -36,7 +36,8 @@ class Slash:
 
 
 def run(here: Dialogue, line: str) -> Next:
-    """Obey a line that begins with a slash; what is to happen next."""
+    """Run a line that begins with a slash; return what the loop has to do next."""
+    # Only the name is cut off: the rest may be a text in which blanks count.
     name, *rest = re.split(r"\s+", line[1:], maxsplit=1)
     if name not in SLASHES:
         raise UsageError(
@@ -44,7 +45,7 @@ def run(here: Dialogue, line: str) -> Next:
         )
     command, argument = SLASHES[name], "".join(rest).strip()
     if argument and not command.argument:
-        raise UsageError(f"/{name} takes nothing behind it, and got {argument!r}")
+        raise UsageError(f"/{name} takes no argument, but got {argument!r}")
     if not argument and command.argument and not command.argument.startswith("["):
         raise UsageError(f"/{name} needs {command.argument}", f"/{name} {command.argument}")
     return command.act(here, argument)
@@ -55,7 +56,7 @@ def _meant(name: str) -> str:
 
 
 def completions(env: Environment, before: str) -> Iterator[tuple[str, str]]:
-    """What may complete the last word before the cursor, each with a hint."""
+    """The possible completions of the last word before the cursor, each with a hint."""
     if not before.startswith("/") or "\n" in before:
         return
     head, _, word = before.rpartition(" ")
@@ -68,6 +69,7 @@ def completions(env: Environment, before: str) -> Iterator[tuple[str, str]]:
 
 def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
     match words:
+        # The words before the one that is being completed.
         case ["/set" | "/unset" | "/params"]:
             system = {"system": "the system text"} if words == ["/unset"] else {}
             return {name: param.summary for name, param in PARAMS.items()} | system

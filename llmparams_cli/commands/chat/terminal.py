@@ -1,4 +1,4 @@
-"""Where a chat's messages come from on a terminal: a line that can be edited, with history."""
+"""Where a chat's messages come from on a terminal: an editable line with a history."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Completions = Callable[[str], Iterable[tuple[str, str]]]
 
 
 class TerminalLines:
-    """Enter sends; Alt-Enter, a backslash before Enter, and pasting make further lines.
+    """Reads messages from the terminal. Enter sends; Alt-Enter, a backslash before Enter, and
+    pasting make further lines.
 
-    EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C. `complete` maps the text before the
-    cursor to (what completes its last word, a hint) pairs.
+    Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C. `complete` maps the text before the
+    cursor to pairs: what completes its last word, and a hint.
     """
 
     is_interactive = True
@@ -65,7 +66,7 @@ def _keys() -> Any:
         else:
             buffer.validate_and_handle()
 
-    @keys.add("escape", "enter")
+    @keys.add("escape", "enter")  # what terminals send for Alt-Enter
     def _(event: Any) -> None:
         event.current_buffer.insert_text("\n")
 
@@ -88,13 +89,14 @@ def _completer(complete: Completions) -> Any:
 
 
 def _history(path: Path | None) -> Any:
-    """What was typed in earlier chats too, where that can be kept: for nobody else to read."""
+    """The lines typed in earlier chats too, if a file can hold them that only the user can read."""
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     if path is None:
         return InMemoryHistory()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # FileHistory would make it with the usual mode, readable by others.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError:
         return InMemoryHistory()

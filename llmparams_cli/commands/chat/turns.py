@@ -1,4 +1,4 @@
-"""The commands that look at what was said, take it back, and keep it: /why, /undo, /save, …"""
+"""The slash commands that look at turns, take them back, and keep them: /why, /undo, /save, …"""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def edit(here: Dialogue, argument: str) -> Next:
         raise UsageError("/edit: nothing was said yet")
     try:
         text = argument or here.lines.read(turns[-1].said.text)
-    except EOFError:  # thought better of it
+    except EOFError:  # Ctrl-D: the message stays as it was
         return None
     if not text.strip():
         return None

@@ -8,7 +8,7 @@ of several with the same name; a path works as well.
 
 from __future__ import annotations
 
-# Each command's module has its name; `import_`, because Python has taken the word.
+# Each command's module has its name; only `import` is `import_`, as Python reserves the word.
 COMMANDS = {
     "list": "List all presets: where they are, what they are for, what they set.",
     "show": "Show all that a preset resolves to, or write it in another program's format.",

@@ -45,8 +45,9 @@ def command(
 
 
 def _of_project(env: Environment) -> list[Found]:
-    """The presets of the project and its llmparams.yaml; without a project, the user's."""
+    """The project's presets and its llmparams.yaml; the user's presets if there is no project."""
     mine = [f for files in available(env).values() for f in files if f.place == "project"]
     files = [Found(path) for place, path in places(env) if place == "project" and path.is_file()]
+    # Entries of llmparams.yaml are checked with that file as a whole.
     own = [found for found in mine if not found.entry] + files
     return own or [f for files in available(env).values() for f in files if f.place == "user"]

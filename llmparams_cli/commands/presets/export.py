@@ -40,5 +40,6 @@ def command(
             write_whole(resolve_path(output, env.directory), text)
         except OSError as error:
             raise UsageError(f"--output {output}: {error.strerror}", "another file") from error
+    # On stderr, so that the preset can be piped.
     for loss in losses:
         env.note(f"{name} for {format}: {loss}")

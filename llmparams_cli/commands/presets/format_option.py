@@ -1,4 +1,4 @@
-"""--format: help, completion and the check, from the one table of formats."""
+"""The option --format: its help, completion and check, all from the table of formats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmparams_cli.params.kinds import did_you_mean
 
 
 def format_option(*own: str, default: str = "") -> Any:
-    """The option for a format of another program, or one of the command's `own`."""
+    """An option that takes a format of another program, or one of the command's `own`."""
     names = [*own, *FORMATS]
     listed = f"{', '.join(names[:-1])} or {names[-1]}."
 

@@ -60,11 +60,13 @@ def command(
         raise UsageError("no preset here has tests", "llmparams presets test --help shows how")
     with ProgressBar(env) as progress:
         results = _run(env, chosen, model, progress)
+        # Text is printed test by test as results come; JSON is one object at the end.
         seen = list(results) if as_json else view.show(env, results)
     if as_json:
         view.show_json(env, seen)
     if junit:
         _write_junit(env, junit, seen)
+    # After all output, so that a failing run is reported in full.
     if not all(result.passed for result in seen):
         raise typer.Exit(ExitCode.TEST_FAILED)
 

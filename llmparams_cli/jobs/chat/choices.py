@@ -1,6 +1,6 @@
-"""From what is asked of a chat, and what is kept of that, to its settings.
+"""Resolves the settings of a chat from what is asked for now and what was kept.
 
-A chat resolves like any other run: presets are read anew each time.
+A chat resolves like any other run: its presets are read anew each time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from llmparams_cli.records.chats.choices import Choices, WhenFull
 
 
 def live(place: str) -> Origin:
-    """The origin of what a command in the chat sets."""
+    """The origin of a value that a command in the chat sets."""
     return Origin(Source.CHAT, place)
 
 
@@ -35,7 +35,7 @@ def chosen(
     flags: Mapping[str, Any],
     when_full: WhenFull | None,
 ) -> Choices:
-    """What the command line asks for, checked; paths are made independent of the directory."""
+    """What the command line asks for, checked; its paths no longer depend on the directory."""
     given = cascade.from_flags(flags, env)
     return Choices(
         portable(env, presets),
@@ -48,8 +48,9 @@ def chosen(
 
 
 def portable(env: Environment, presets: Iterable[str]) -> tuple[str, ...]:
-    """Presets by name, or by their absolute path."""
+    """Presets by name if they have one here, otherwise by absolute path."""
     known = available(env)
+    # The chat may be continued in another directory.
     return tuple(name if name in known else str(find(name, env).path) for name in presets)
 
 
@@ -62,12 +63,13 @@ def _absolute(model: Placed | None, env: Environment) -> Placed | None:
 
 
 def configure(env: Environment, choices: Choices) -> Prepared:
-    """Prepare as every other command does, with what was chosen above all other layers."""
+    """Prepare like every other command, with the choices of this chat above all other layers."""
+    # Flags are among the choices: the layer of flags itself stays empty.
     above = cascade.Gathered(list(choices.values), choices.model, choices.system)
     return prepare(env, choices.presets, {}, choices.variables, above)
 
 
 def changes(before: Settings, after: Settings) -> list[tuple[Setting, Setting]]:
-    """The settings whose value differs, as they were and as they are."""
+    """The settings whose value differs: (before, after) pairs."""
     pairs = ((before.setting(new.param.name), new) for new in after)
     return [(old, new) for old, new in pairs if old.value != new.value]

@@ -10,7 +10,7 @@ from llmparams_cli.text.safe import escape_json, printable
 
 
 def as_json(transcript: Transcript, name: str, model: str, system: str) -> str:
-    """All messages in OpenAI's form, with what became of them."""
+    """All messages in OpenAI's form, and how each answer ended."""
     messages: list[dict[str, object]] = []
     if system:
         messages.append({"role": "system", "content": system})
@@ -36,7 +36,7 @@ def as_json(transcript: Transcript, name: str, model: str, system: str) -> str:
 
 
 def as_markdown(transcript: Transcript, name: str, model: str, system: str) -> str:
-    """Headings for who speaks; the texts as they are."""
+    """A heading for each speaker; the texts unchanged."""
     parts = [f"# {name or 'Chat'}", f"Model: {printable(model)}"]
     if system:
         parts += ["## System", printable(system)]

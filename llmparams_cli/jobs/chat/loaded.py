@@ -1,4 +1,4 @@
-"""A chat's model: loaded for the first answer, and again when a setting of its own changes."""
+"""A chat's model: loaded for the first answer, and again when a load setting changes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from llmparams_cli.protocol import Backend, Message, Request, Stop, StopReason
 class LoadedModel:
     """A backend that is kept from one answer to the next. Close it.
 
-    `load` comes first; `size` is that of the context. `control` is reset for every piece of
-    work, and not made anew: the context keeps a pointer to its flag.
+    Call `load` first; `size` is that of the context, in tokens. `control` is reset for every piece
+    of work, never replaced: the context has a pointer to its flag.
     """
 
     def __init__(self, env: Environment, progress: Progress) -> None:
@@ -36,7 +36,7 @@ class LoadedModel:
         self._sized: list[Any] = []
 
     def load(self, prepared: Prepared, settings: Settings) -> None:
-        """The model, and the size of the context, that these settings ask for."""
+        """Load the model, unless it is loaded with these settings already, and size the context."""
         wanted = _of_model(prepared)
         if self._backend is None or wanted != self._loaded:
             self.close()
@@ -47,13 +47,13 @@ class LoadedModel:
         self.size, self._sized = self._backend.context(settings), _of_context(settings)
 
     def ask(self, request: Request) -> Generator[Seen, None, None]:
-        """Answer in the context that is kept: only what is new of the prompt is read."""
+        """Answer in the context that is kept: only the part of the prompt that is new is read."""
         return events(self.backend, request)
 
     @contextmanager
     def reading_ahead(self, prepared: Prepared, request: Request) -> Iterator[None]:
-        """While the user types, let the model read what the next prompt begins with. Only with
-        the model and the context that are there: others are made when they are needed.
+        """While the user types, prefill what the next prompt begins with. Only in the model and
+        context that are loaded: others are made when they are needed.
         """
         wanted = _of_model(prepared), _of_context(request.settings)
         if self._backend is None or wanted != (self._loaded, self._sized):
@@ -65,8 +65,8 @@ class LoadedModel:
         try:
             yield
         finally:
-            # In the middle of a block too: to wait for its end would let a second Ctrl-C through,
-            # which would leave the thread alone with a context that is being closed.
+            # Stops it within a block, too: during a longer wait a second Ctrl-C could come, and the
+            # thread would go on in a context that is being closed.
             self.control.set(Stop(StopReason.INTERRUPTED, "the next message is there"))
             reader.join()
 
@@ -76,15 +76,15 @@ class LoadedModel:
         return self._backend
 
     def count(self, messages: tuple[Message, ...], *, raw: bool) -> int:
-        """How many tokens these messages make as a prompt; 0 where nobody knows."""
+        """How many tokens the prompt of these messages has; 0 if unknown."""
         return self.backend.count(messages, raw=raw) or 0
 
     def length(self, text: str) -> int:
-        """How many tokens a text has by itself; 0 where nobody knows."""
+        """How many tokens a text has by itself; 0 if unknown."""
         return len(self.backend.encode(text) or ())
 
     def reloads(self, before: Prepared, after: Prepared) -> tuple[bool, bool]:
-        """Will the next answer have to load a model, and to make a context?"""
+        """Whether the next answer must load a model; and if not, whether it must make a context."""
         if self._backend is None:
             return False, False
         loads = _of_model(before) != _of_model(after)
@@ -96,7 +96,7 @@ class LoadedModel:
 
 
 def _read_ahead(backend: Backend, request: Request) -> None:
-    with suppress(LlmparamsError):  # the next answer meets the same error, and tells it
+    with suppress(LlmparamsError):  # the next answer meets the same error and reports it
         backend.read_ahead(request)
 
 

@@ -1,4 +1,4 @@
-"""When a chat fills the context: which turns leave the model's view, and what stands for them."""
+"""When a chat fills the context: which turns leave the view of the model, and their summary."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from llmparams_cli.jobs.chat.choices import live
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Assignment, Settings
 
-RESERVE = 4  # a quarter of the context at most is kept free for the answer
-AFTER_DROPPING = 2  # half of it is filled then, so that not every further turn drops one
-SUMMARY = 8  # an eighth of it at most goes to a summary, ...
+RESERVE = 4  # at most a quarter of the context is kept free for the answer
+AFTER_DROPPING = 2  # half of it stays filled then, or else every further turn would drop one
+SUMMARY = 8  # at most an eighth of it goes to a summary, ...
 LONGEST_SUMMARY = 256  # ... and no more tokens than this
 SUMMARIZE = (
     "Summarise our conversation so far in a few sentences, for yourself: keep names, facts, "
@@ -23,8 +23,8 @@ SUMMARIZE = (
 
 @dataclass(frozen=True)
 class ContextUse:
-    """Where the context's tokens go. `answer` is kept free for the next one, as far as there
-    is room; `out_of_view` counts turns.
+    """Where the context's tokens go. `answer` is kept free for the next one, as far as possible;
+    `out_of_view` counts turns.
     """
 
     context: int
@@ -40,7 +40,7 @@ class ContextUse:
 
 
 def reserve(settings: Settings, size: int) -> int:
-    """Tokens that an answer needs at least; a quarter of the context, or max_tokens."""
+    """Tokens to keep free for an answer: a quarter of the context, max_tokens if that is less."""
     limit: int = settings["max_tokens"]
     return min(limit, size // RESERVE) if limit > 0 else size // RESERVE
 
@@ -49,10 +49,10 @@ def leaving(
     turns: int, count: Callable[[int], int], size: int, wanted: int, *, refuse: bool
 ) -> int:
     """How many of the oldest `turns` in view must go, so that `wanted` tokens are left for the
-    answer. `count` gives the tokens of the prompt without so many turns.
+    answer. `count(n)` is the number of tokens of the prompt without the n oldest.
 
-    Raises ContextOverflow for a message that is too long even alone, and instead of letting
-    turns go where `refuse` says so.
+    Raises ContextOverflow for a message that is too long even alone; with `refuse`, also where
+    turns would have to go.
     """
     tokens = count(0)
     if tokens + wanted <= size:
@@ -69,19 +69,22 @@ def leaving(
             f"the message has {count(gone)} tokens and the context holds {size}",
             "/set context N makes room, where the model can take it; then /retry",
         )
+    # Down to half if the message allows it, or else just enough.
     for limit in (size // AFTER_DROPPING, size - wanted):
         if count(gone) <= limit:
+            # The fewest turns for which the prompt fits: its length falls with every turn
+            # dropped.
             return bisect_left(range(gone), -limit, key=lambda n: -count(n))
     return gone
 
 
 def summary_length(size: int) -> int:
-    """The tokens that a summary may have in a context of this size."""
+    """How many tokens a summary may have in a context of this size."""
     return min(size // SUMMARY, LONGEST_SUMMARY)
 
 
 def for_summary(settings: Settings, length: int) -> Settings:
-    """The settings of a chat as a summary wants them: nothing by chance, and free in form."""
+    """The settings of a chat, changed for a summary: nothing left to chance, and of free form."""
     plain = {"temperature": 0.0, "grammar": "", "json_schema": None, "stop": []}
     values = plain | {"ignore_eos": False, "max_tokens": length}
     origin = live("summary")

@@ -1,4 +1,4 @@
-"""One conversation: messages, answers, second tries, and the settings that they are made with."""
+"""One conversation: its messages, answers and second tries, and the settings they are made with."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from llmparams_cli.records.chats.transcript import Transcript, Turn
 class Chat:
     """One conversation. Close it: it holds a model.
 
-    What a kept chat was left with stays in force, under the `choices` of now.
+    What a kept chat was left with stays in force, below the `choices` of now.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Chat:
         return self.prepared.system.text if self.prepared.system else ""
 
     def choose(self, choices: Choices) -> tuple[Prepared, Prepared]:
-        """Go on with other choices; what they were and what they are, resolved."""
+        """Go on with other choices; return the resolution before and after."""
         before, self.prepared = self.prepared, configure(self.env, choices)
         self.choices = choices
         if not self.journal.is_new:
@@ -85,7 +85,8 @@ class Chat:
         return before, self.prepared
 
     def turn_to(self, path: Path) -> None:
-        """Leave this chat for the one that is kept in `path`."""
+        """Leave this chat for the one kept in `path`."""
+        # All of the new chat first: if any of it fails, the old one goes on.
         journal = ChatJournal(path)
         try:
             choices = _continued(journal, Choices())
@@ -98,11 +99,11 @@ class Chat:
         self._last = None
 
     def reloads(self, before: Prepared, after: Prepared) -> tuple[bool, bool]:
-        """Will the next answer have to load a model, and to make a context?"""
+        """See `LoadedModel.reloads`."""
         return self._model.reloads(before, after)
 
     def say(self, text: str) -> bool:
-        """Take a message of the user's; was there one without an answer, which it replaces?"""
+        """Take a message from the user. Does it replace an earlier one that got no answer?"""
         template = self.prepared.prompt_template
         said = Said(text, template.render(text) if template else text)
         self._settle()
@@ -113,7 +114,7 @@ class Chat:
         return replaces
 
     def again(self) -> None:
-        """Take the last answer back, for another one to come."""
+        """Take the last answer back, so that another one can be made."""
         if not self.transcript.turns:
             raise UsageError("/retry: nothing was said yet")
         if not self.transcript.waiting:
@@ -130,7 +131,7 @@ class Chat:
         return turn
 
     def clear(self) -> int:
-        """Begin anew; how many turns there were."""
+        """Start over; return how many turns there were."""
         count = len(self.transcript.turns)
         if count:
             self.journal.record(Cleared())
@@ -138,7 +139,7 @@ class Chat:
 
     def answer(self) -> Generator[Seen | Dropped, None, None]:
         """Answer the last message: a Dropped if turns had to leave the model's view, then a
-        Started, Pieces, a Finished. Whatever ends it, what was written is kept.
+        Started, Pieces, a Finished. However it ends, the text so far is kept.
         """
         turn = self.transcript.turns[-1]
         settings = _for_try(self.settings, turn.tries)
@@ -153,8 +154,8 @@ class Chat:
 
     @contextmanager
     def reading_ahead(self) -> Iterator[None]:
-        """While the user types: the model reads its own answer, so that the next one need not
-        wait for that.
+        """While the user types, prefill the last answer, so that the next one need not wait for
+        that.
         """
         messages = self.transcript.messages(self.system)
         if not messages or self.transcript.waiting:
@@ -165,7 +166,7 @@ class Chat:
             yield
 
     def measure(self) -> room.ContextUse:
-        """Count where the context's tokens go; loads the model if it must."""
+        """Count where the context's tokens go; loads the model if necessary."""
         with self._model.control.reset():
             self._model.load(self.prepared, self.settings)
             system = self.transcript.messages(self.system, [])
@@ -179,7 +180,7 @@ class Chat:
         return room.ContextUse(size, head, history, answer, hidden, bool(self.transcript.summary))
 
     def explain(self, top: int) -> Explanation:
-        """Ask for the last answer again, with its seed, and look at every draw."""
+        """Generate the last answer again, with its seed, and look at every draw."""
         from llmparams_cli.jobs.explain import looked_at, recorded, watching
 
         if self._last is None:
@@ -197,7 +198,7 @@ class Chat:
         self.journal.close()
 
     def _settle(self) -> None:
-        """Let the file say with what choices the chat goes on."""
+        """Record the choices that the chat goes on with, if they have changed."""
         last = self.transcript.configured
         if last is None or last.choices != self.choices:
             model = self.prepared.model.name
@@ -214,7 +215,7 @@ class Chat:
         return Request(messages, settings, self.prepared.model.is_raw())
 
     def _make_room(self, settings: Settings) -> Dropped | None:
-        """When too little is left for the answer, let the oldest turns go, or refuse."""
+        """Where too little room is left for the answer, drop the oldest turns, or refuse."""
         size, view = self._model.size, self.transcript.view
         gone = room.leaving(
             len(view),
@@ -233,7 +234,7 @@ class Chat:
         return dropped
 
     def _summary(self, settings: Settings, turns: list[Turn]) -> str:
-        """What these turns were about, in the model's own words; empty if that does not fit."""
+        """A summary of these turns by the model itself; empty if asking for it does not fit."""
         length = room.summary_length(self._model.size)
         question = Message("user", room.SUMMARIZE)
         messages = (*self.transcript.messages(self.system, turns), question)
@@ -253,13 +254,17 @@ class Chat:
                     if isinstance(event, Finished) and (
                         event.text or event.stop.reason is not StopReason.INTERRUPTED
                     ):
+                        # Before the event is passed on: whoever reads it may stop there.
                         self._keep(partial, event.text, event.stop, event.usage)
                     if isinstance(event, Started):
+                        # With the seed that was drawn, so that /why gets the same answer.
                         drawn = Assignment("seed", event.seed, live("drawn"))
                         self._last = self._request(messages, settings.but(drawn))
                     partial.see(event)
                     yield event
         finally:
+            # No Finished came: closed half-way, or an error. The text so far is kept all the
+            # same.
             if partial.text and self.transcript.waiting:
                 stop = Stop(StopReason.INTERRUPTED, "Ctrl-C")
                 self._keep(partial, partial.text, stop, partial.usage)
@@ -269,7 +274,7 @@ class Chat:
 
 
 class _Partial:
-    """What is there of an answer that may not come to its end."""
+    """What there is of an answer so far, in case it does not come to its end."""
 
     def __init__(self) -> None:
         self.seed = 0
@@ -289,13 +294,13 @@ class _Partial:
 
 
 def _continued(journal: ChatJournal, choices: Choices) -> Choices:
-    """What the chat was left with, under what is asked for now."""
+    """The choices that the chat was left with, overridden by those of now."""
     before = journal.transcript.configured
     return before.choices.under(choices) if before else choices
 
 
 def _for_try(settings: Settings, tries: int) -> Settings:
-    """With a seed that is set, every further try takes the next one."""
+    """The settings of a further try: a seed that is set goes up by one each time."""
     seed: int = settings["seed"]
     if seed < 0 or not tries:
         return settings

@@ -1,1 +1,1 @@
-"""From prompts to answers: the loop and what runs in it."""
+"""From prompts to answers: the decode loop, its slots, and what it records."""

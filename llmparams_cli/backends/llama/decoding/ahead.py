@@ -1,8 +1,8 @@
-"""Reading while nobody waits: what is certain of the next prompt.
+"""Prefill of the next prompt while the user is still typing it.
 
-The tokens of an answer were decoded one by one; in the next prompt they are read in blocks, as
-any prompt is, so that the logits are those of a run from its beginning. That takes about a
-tenth of the time that writing them took, and it can be done before the prompt is complete.
+The tokens of an answer were decoded one by one. In the next prompt they are read again, in blocks
+like any prompt, so that the logits are those of a run from its beginning. That takes about a tenth
+of the time that writing them took, and need not wait for the rest of the prompt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def read_ahead(slots: Slots, text: Sequence[int], control: Control) -> None:
         if slots.match(slot, text[:body]) >= whole:
             return
         slots.seat(slot, text, body)
-        slots.keep_blocks(slot)
+        slots.keep_blocks(slot)  # the next block must begin where a block begins
         while slot.held < whole and not control.stop:
             places = range(slot.held, slot.held + slots.block)
             batch = [(text[place], place, slot.sequence) for place in places]
@@ -30,6 +30,7 @@ def read_ahead(slots: Slots, text: Sequence[int], control: Control) -> None:
                 slots.restore(slot)
                 return
             slot.push([text[place] for place in places])
+            # Kept as read, even if the rest never comes.
             slot.body = slot.held
     finally:
         slots.release(slot)

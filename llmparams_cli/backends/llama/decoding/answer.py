@@ -30,11 +30,12 @@ from llmparams_cli.trace import Trace
 
 
 class Answer:
-    """A prompt, what was drawn after it, and why that ended. Close it: it owns the sampler
-    and the recording, until somebody takes that.
+    """A prompt, what was drawn after it, and why that ended. Close it: it owns the sampler, and the
+    recording until that is taken.
 
-    `text` are all its token ids, of which the first `body` are read as a prompt; every other
-    one is decoded as a row. `drawn` are those that an earlier run drew with this sampler.
+    `text` are the token ids of both. The first `body` of them (the prompt but its last token) are
+    read as a prompt, each later one is decoded as a row. `drawn` are tokens that an earlier run
+    drew with this sampler.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Answer:
         self._time_limit: float = request.settings["time_limit"]
         self._began = self._prompt_done = self._first_token = self._ended = 0.0
         if request.logprobs is not None:
-            import_module("numpy")  # not while the first token waits
+            import_module("numpy")  # now, so that the first token need not wait for it
         for token in drawn:
             self._pieces(self._take(token, Token(token, "")))
 
@@ -76,7 +77,7 @@ class Answer:
 
     @property
     def slot(self) -> Slot:
-        """Where it is, once the scheduler has given it a slot."""
+        """The slot that the scheduler gave it; there is one before any work on it."""
         assert self._slot is not None
         return self._slot
 
@@ -85,12 +86,12 @@ class Answer:
 
     @property
     def is_bounded(self) -> bool:
-        """May time, or whoever asked, end it?"""
+        """Can a deadline, or whoever asked, end it?"""
         return self._time_limit > 0 or self.request.control is not None
 
     @property
     def deadline(self) -> float:
-        """When its time is over, on the clock of time.perf_counter; infinity without a limit."""
+        """When its time is up, on the clock of time.perf_counter; infinity without a limit."""
         return self._began + self._time_limit if self._time_limit > 0 else math.inf
 
     @property
@@ -98,16 +99,16 @@ class Answer:
         return self._first_token > 0
 
     def begin(self) -> None:
-        """Its time runs from here."""
+        """Start its clock."""
         self._began = time.perf_counter()
 
     def seat(self, cached: int) -> None:
-        """It has its place; so many tokens of its prompt were there from an earlier answer."""
+        """Its slot holds what was kept of its prompt: `cached` tokens, from an earlier answer."""
         self.seated, self._cached = True, cached
 
     def step(self, context: Context, row: int) -> list[Piece]:
         """Draw a token from output `row`; return the text that it makes certain."""
-        self._prompt_done = self._prompt_done or time.perf_counter()
+        self._prompt_done = self._prompt_done or time.perf_counter()  # by the first draw
         drawn = self._draw(context, row)
         self._first_token = self._first_token or time.perf_counter()
         if drawn is None or self._model.ends_generation(drawn):
@@ -120,11 +121,11 @@ class Answer:
         return self._pieces(released)
 
     def end(self, stop: Stop) -> list[Piece]:
-        """End it for a reason from outside; what was held back belongs to it."""
+        """End it for a reason from outside; text that was held back belongs to it."""
         return self._pieces(self._ending.end(stop))
 
     def check(self) -> list[Piece]:
-        """End it if its time is over, or whoever asked does not want more."""
+        """End it if its time is up, or whoever asked wants no more."""
         control = self.request.control
         if control and control.stop:
             return self.end(control.stop)
@@ -133,7 +134,7 @@ class Answer:
         return []
 
     def finished(self, trace: Trace | None) -> Finished:
-        """How it ended."""
+        """The event that tells how it ended."""
         assert self.stop is not None
         ended = self._ended or time.perf_counter()
         began = self._began or ended
@@ -153,7 +154,7 @@ class Answer:
         )
 
     def take_recording(self) -> Recording | None:
-        """The logits of all draws, if they were asked for; from here on the caller's."""
+        """The logits of all draws, if they were asked for; the caller closes them from here on."""
         recording, self._recording = self._recording, None
         return recording
 
@@ -171,6 +172,7 @@ class Answer:
         logits = context.logits(row)
         refuse_nan(self._model, logits)
         if self._recording is not None:
+            # Before the draw: a complete grammar leaves a row without a token (`is_open`).
             self._recording.add(logits)
         drawn = self._sampler.sample(context, row)
         if self._recording is not None and drawn is not None:
@@ -204,8 +206,8 @@ class Answer:
 
 
 def refuse_nan(model: Model, logits: object) -> None:
-    """Raise ModelError for a row of logits (pointer to floats) that are no numbers. One broken
-    number spreads to all of them, so looking at one is enough.
+    """Raise ModelError for a row of logits (pointer to floats) that holds NaN. One NaN in the
+    model's sums spreads to all logits, so looking at one is enough.
     """
     if math.isnan(logits[0]):  # type: ignore[index]
         raise ModelError(

@@ -1,10 +1,10 @@
 """How a prompt is cut into calls: by absolute positions, whatever else is going on.
 
-llama.cpp's kernels differ by how many tokens of a sequence a call computes: one, 2 to 63, or
-64 and more. Within a class every cut gives the same bits; across classes logits move (by up to
-1.2 on gemma-3-270m). So every prompt is read as whole blocks of 64 from its beginning, the
-rest as one piece, and its last token as a row of its own, as generated tokens are. Then equal
-requests get equal logits: alone, beside others, or with a part of the prompt kept from before.
+llama.cpp's kernels differ by how many tokens of a sequence a call computes: one, 2 to 63, or 64 and
+more. Within a class every cut gives the same bits; between classes logits move (by up to 1.2 on
+gemma-3-270m). So every prompt is read as whole blocks of 64 from its beginning, the rest as one
+piece, and its last token as a row of its own, as generated tokens are. Then equal requests get
+equal logits: alone, beside others, or with a part of the prompt kept from before.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def block_size(piece_size: int) -> int:
 
 
 def next_piece(held: int, body: int, block: int, most: int) -> int:
-    """How many tokens to read next of a prompt's body (all but its last token), of which `held`
-    are in the cache: as many whole blocks as `most` tokens allow, at least one; then the rest.
+    """How many tokens to read next of a prompt's body (all but its last token), `held` of which are
+    in the cache: as many whole blocks as `most` tokens allow, at least one; at last the rest.
     """
     whole = body // block * block
     if held < whole:
@@ -31,8 +31,8 @@ def next_piece(held: int, body: int, block: int, most: int) -> int:
 
 
 def reusable(kept: Sequence[int], wanted: Sequence[int], block: int) -> int:
-    """How many tokens of a body that was read can stand for those of another one: all, if the
-    two are equal, else the blocks that they share from their beginning.
+    """How many tokens of a body that was read, `kept`, can stand for those of another, `wanted`:
+    all if the two are equal, otherwise the whole blocks that they share from their beginning.
     """
     same = shared(kept, wanted)
     return same if same == len(kept) == len(wanted) else same // block * block

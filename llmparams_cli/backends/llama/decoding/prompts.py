@@ -1,4 +1,4 @@
-"""Requests to prompts: the chat template, what must fit, what a model starts from."""
+"""From requests to prompts: the chat template, what must fit, what a model starts from."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Prompts:
     def fitting(
         self, request: Request, size: int, answer: int | None = None
     ) -> tuple[list[int], str]:
-        """The same, so that an answer fits into a context of `size`, of so many tokens if that
-        is known; shortened if the request allows that. Raises ContextOverflow.
+        """The same, such that an answer (of so many tokens, if that is known) fits into a context
+        of `size`; shortened if the request allows it. Raises ContextOverflow.
         """
         return overflow.fitting(
             self._model,
@@ -45,8 +45,9 @@ class Prompts:
     def with_target(
         self, request: Request, size: int, text: str
     ) -> tuple[list[int], str, list[int]]:
-        """The prompt, its text, and the tokens of a given answer that fits behind it."""
+        """The prompt, its text, and the tokens of a given answer, which fits behind it."""
         target = self._model.tokenize(text)
+        # No shorter prompt helps a target that fills the context by itself.
         if request.overflow == "refuse" or len(target) >= size:
             tokens, shown = self.encode(request.messages, raw=request.raw)
             if len(tokens) + len(target) > size:

@@ -1,4 +1,4 @@
-"""The logits of a run, kept so that it can be looked at, and drawn again otherwise."""
+"""The logits of a run, kept so that it can be looked at, and drawn again in another way."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Recording:
-    """One row of n_vocab logits (float32) for every draw, and the token that was drawn.
+    """A row of n_vocab logits (float32) for every draw, and the token that was drawn.
 
-    Rows are in an unnamed temporary file: the system keeps it in memory while there is
-    room. Close it.
+    The rows are in an unnamed temporary file, which the system keeps in memory while there is room.
+    Close it.
     """
 
     def __init__(self, n_vocab: int) -> None:

@@ -11,12 +11,14 @@ from llmparams_cli.errors import BackendError
 from llmparams_cli.text.units import size_text
 
 AT_ONCE = 32  # answers in one batch; the others wait for a slot
-CELLS = 256  # a sequence's own are a multiple of this (llama_context::llama_context)
+CELLS = 256  # where each sequence has its own, a multiple of this (llama_context::llama_context)
 
 
 @dataclass(frozen=True)
 class Room:
-    """Slots for answers, and the cells for them; whether those are shared."""
+    """How many slots, how many cells (one holds a token) they have together, and whether they share
+    them.
+    """
 
     slots: int
     size: int
@@ -29,13 +31,12 @@ def for_one(limit: int) -> Room:
 
 
 def for_many(prompts: Sequence[Sequence[int]], answers: int, limit: int, fits: int | None) -> Room:
-    """For these prompts, whose answers may have so many tokens: as many at once as AT_ONCE, or
-    as memory is left for (`fits` tokens; None: unknown). With cells of their own, else with
-    shared ones.
+    """For these prompts, whose answers may have so many tokens: AT_ONCE slots, or as many as fit
+    into memory (`fits` tokens; None: unknown). With cells of their own, or else with shared ones.
 
-    A sequence with cells of its own gets the same bits beside others as alone, and is faster
-    the longer it gets: attention looks at every cell that it can reach, if only to skip it.
-    Shared cells need room for a shared prompt only once.
+    A sequence with cells of its own gets the same bits beside others as alone, and is the faster,
+    the longer it gets: attention looks at every cell that it can reach, if only to skip it. With
+    shared cells, a prompt that answers have in common is stored only once.
     """
     longest = max(map(len, prompts))
     own = min(limit - min(map(len, prompts)), answers) + 1
@@ -57,7 +58,7 @@ def for_many(prompts: Sequence[Sequence[int]], answers: int, limit: int, fits: i
 
 
 def for_stream(slots: int, limit: int, fits: int | None) -> Room:
-    """For requests that nobody knows yet: each may fill the limit, as long as memory lasts."""
+    """For a stream of unknown requests: each may fill the limit, as long as memory lasts."""
     each = math.ceil(limit / CELLS) * CELLS
     slots = slots if fits is None else max(1, min(slots, fits // each))
     return Room(slots, slots * each, shared=slots == 1)

@@ -26,8 +26,8 @@ Finish = Callable[[Answer], Finished]
 
 
 class Scheduler:
-    """Works on the answers that arrive until there are no more. `limit` is how many tokens
-    each may have with its prompt; `finish` makes the last event of one that ended.
+    """Works on answers as they arrive, until there are no more. Each may have `limit` tokens,
+    prompt included; `finish` makes the last event of one that ended.
     """
 
     def __init__(
@@ -42,14 +42,15 @@ class Scheduler:
         self._context = slots.context
         self._control = control
         self._progress = progress
+        # A sequence with cells of its own has only its share of the context.
         self._limit = min(limit, slots.context.size, slots.context.sequence_size)
         self._finish = finish
         self._active: dict[int, Answer] = {}  # by number, in the order of their arrival
-        self._unread = False
-        self._more = True
+        self._unread = False  # is a prompt being read, as far as the progress bar knows?
+        self._more = True  # may others arrive?
 
     def run(self, arrivals: Iterator[Arrival]) -> Generator[Numbered, None, None]:
-        """Pieces and the end of every answer, with its number."""
+        """The events of all answers, each with the number of its answer."""
         try:
             while self._more or self._active:
                 assert self._active or self._slots.free(), "a slot was not given back"
@@ -58,12 +59,13 @@ class Scheduler:
                 if self._active:
                     yield from self._advance()
         finally:
+            # Some are left only after an error, or when nobody wants more events.
             for answer in self._active.values():
                 self._leave(answer)
             self._tell_reading([])
 
     def _admit(self, arrivals: Iterator[Arrival]) -> Iterator[Numbered]:
-        """Give slots to those who wait, while there are any."""
+        """Give free slots to answers that wait."""
         self._more = self._more and not self._control.stop
         while self._more and self._slots.free():
             try:
@@ -81,17 +83,17 @@ class Scheduler:
                 answer.move_to(self._slots.take(answer.text[: answer.body]))
                 answer.begin()
                 yield number, answer.started
-                yield from self._told(number, [])  # there may be nothing to do
+                yield from self._told(number, [])  # with max_tokens 0 it has ended already
 
     def _end_those_in_vain(self) -> Iterator[Numbered]:
-        """Those that Ctrl-C, their time or their reader has ended."""
+        """End answers that Ctrl-C, their time limit or whoever asked has stopped."""
         stop = self._control.stop
         ended = [each for each in self._active.items() if stop or each[1].is_bounded]
         for number, answer in ended:
             yield from self._told(number, answer.end(stop) if stop else answer.check())
 
     def _advance(self) -> Iterator[Numbered]:
-        """A token for all who run, then a piece of a prompt, if somebody has one to read."""
+        """A token for all running answers; then a piece of a prompt, if one is still to be read."""
         self._seat_all()
         reading = [each for each in self._active.values() if not self._is_read(each)]
         rows = [number for number, each in self._active.items() if self._is_read(each)]
@@ -100,6 +102,7 @@ class Scheduler:
         if rows and (running or not reading):
             yield from self._step(rows)
         if reading and not self._control.stop:
+            # The longest pause of a running answer is one block.
             most = self._slots.block if running else self._context.piece_size
             yield from self._read([each for each in reading if each.seated], most, running)
 
@@ -107,7 +110,7 @@ class Scheduler:
         return answer.seated and answer.slot.held >= answer.body
 
     def _step(self, numbers: Sequence[int]) -> Iterator[Numbered]:
-        """Decode the next token of each, and draw from those that were the last known ones."""
+        """Decode the next token of each, and draw from those that had no other known one."""
         yield from self._end_without_room(numbers)
         going = [(n, self._active[n]) for n in numbers if n in self._active]
         self._close_gaps([answer for _, answer in going])
@@ -123,6 +126,7 @@ class Scheduler:
         for (token, _, _), answer in zip(batch, answers, strict=True):
             answer.slot.push([token])
         for row, (number, answer) in enumerate(going):
+            # Otherwise its next token is known: an earlier run drew it.
             if answer.slot.held == len(answer.text):
                 yield from self._draw(number, answer, row)
 
@@ -136,14 +140,14 @@ class Scheduler:
             yield from self._told(number, pieces)
 
     def _told(self, number: int, pieces: Sequence[Piece]) -> Iterator[Numbered]:
-        """Pass pieces on; the end too, if this was it."""
+        """Pass its pieces on, and its end if it has ended."""
         answer = self._active[number]
         if answer.stop:
             self._tell_reading([])
         yield from ((number, piece) for piece in pieces)
         if answer.stop:
             del self._active[number]
-            finished = self._finish(answer)
+            finished = self._finish(answer)  # first: it takes the recording, which leaving closes
             self._leave(answer)
             yield number, finished
 
@@ -152,9 +156,9 @@ class Scheduler:
         answer.close()
 
     def _read(self, ready: Sequence[Answer], most: int, others_run: bool) -> Iterator[Numbered]:
-        """Read the next piece of the first prompt; and of others, where theirs is as long and
-        fits into the same call: then it is computed as if each were alone. Where there is no
-        room for it, it waits for the others that run.
+        """Read the next piece of the first prompt. Others join the call if their pieces are as long
+        and fit in: then each is computed as if it were alone. Without free cells, a prompt waits
+        for the answers that run.
         """
         length = self._next_piece(ready[0], most)
         together = [ready[0]]
@@ -169,6 +173,7 @@ class Scheduler:
             for place in range(slot.held, slot.held + length)
         ]
         if not self._slots.has_room(len(batch)):
+            # Nobody will free any cells: the last to come has to give way.
             if not others_run:
                 yield from self._end_full(self._number(ready[-1]), self._context.size)
         elif self._decode(together, batch, []):
@@ -180,8 +185,8 @@ class Scheduler:
         return next_piece(answer.slot.held, answer.body, self._slots.block, most)
 
     def _beside(self, first: Answer, others: Sequence[Answer]) -> list[Answer]:
-        """Those whose sequences follow each other; sequences that share cells go alone, for
-        there the library lumps them together.
+        """The answers whose sequences follow the first one's without a gap. None where cells are
+        shared: there the library computes all tokens of a call together, whatever their sequences.
         """
         if self._context.shared_cells:
             return []
@@ -192,8 +197,8 @@ class Scheduler:
         return found
 
     def _seat_all(self) -> None:
-        """Let those who came have what is there of their prompts, unless somebody before them
-        is about to read more of it.
+        """Give each new answer what is in the cache of its prompt, unless one before it is about to
+        read more of the same.
         """
         before: list[Answer] = []
         for answer in self._active.values():
@@ -209,7 +214,7 @@ class Scheduler:
         return any(reusable(other.text[: other.body], body, block) > known for other in before)
 
     def _close_gaps(self, answers: Sequence[Answer]) -> None:
-        """Move the last ones into free slots before them: sequences with cells of their own are
+        """Move the last answers into free slots before them: sequences with cells of their own are
         decoded in one go only while their numbers follow each other.
         """
         order = sorted(answers, key=lambda each: each.slot.sequence)
@@ -223,7 +228,9 @@ class Scheduler:
             free = self._slots.free()
 
     def _end_without_room(self, numbers: Sequence[int]) -> Iterator[Numbered]:
-        """End those at the limit; where cells are shared, the latest ones until there is room."""
+        """End those at the limit; where cells are shared, also the latest ones until the others
+        have room.
+        """
         for number in numbers:
             if self._active[number].slot.held >= self._limit:
                 yield from self._end_full(number, self._limit)
@@ -244,18 +251,21 @@ class Scheduler:
         batch: Sequence[tuple[int, int, int]],
         outputs: Sequence[int] | range,
     ) -> bool:
-        """Run a call; False when Ctrl-C or somebody's deadline ended it, and nothing is kept."""
+        """Run a call. False if Ctrl-C or a deadline ended it: then nothing of it is kept."""
         deadline = min(answer.deadline for answer in self._active.values())
-        waits = not outputs and deadline < math.inf  # a row is done before a timer could ring
+        waits = not outputs and deadline < math.inf  # a call for rows is too short for a timer
         with self._control.alarm(deadline - time.perf_counter() if waits else None):
             done = self._context.decode(batch, outputs)
         if not done:
             for answer in answers:
+                # Some of its pieces may be in the cache already.
                 self._slots.restore(answer.slot)
         return done
 
     def _tell_reading(self, reading: Sequence[Answer]) -> None:
-        """How far the prompts in work are read; that they are, once, before anything is shown."""
+        """Tell the progress bar how far the prompts are read; once, before any text, that they all
+        are.
+        """
         if reading:
             done = sum(each.slot.held for each in reading if each.seated)
             self._progress(min(0.99, done / max(1, sum(each.body for each in reading))))

@@ -1,7 +1,7 @@
-"""A given text as the answer: the logits from which each of its tokens would be drawn.
+"""Teacher forcing: the logits from which each token of a given text would be drawn.
 
-Read in blocks like a prompt, many tokens a call: several times faster than token by token, and
-by as much away in the last bits as a prompt is from generated tokens.
+The text is read in blocks like a prompt, many tokens a call. That is several times faster than
+token by token, and moves the logits as much as prompts and generated tokens differ anyway.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.interrupt import Control
 
-OUTPUTS = BLOCK  # rows of logits in a call at most: each takes 4 bytes a token of the vocabulary
+OUTPUTS = BLOCK  # rows of logits in a call, at most; each has 4 bytes for every token there is
 
 
 def score(
@@ -29,10 +29,13 @@ def score(
     progress: Callable[[float], None],
     time_limit: float,
 ) -> Stop | None:
-    """Record a row for each token of `text` from `start` on; why not all of them, if so."""
+    """Record a row of logits for each token of `text` from `start` on. The reason to stop, if it
+    did not get to the end.
+    """
     context = slots.context
-    body = len(text) - 1
+    body = len(text) - 1  # nothing follows the last token: its logits are not wanted
     slot = slots.take(text[:body])
+    # Only what comes before the first row may be kept: the logits of kept tokens are gone.
     slots.seat(slot, text[:start], start - 1)
     slots.keep_blocks(slot)
     deadline = time.perf_counter() + time_limit if time_limit > 0 else math.inf
@@ -51,11 +54,12 @@ def score(
                 done = context.decode(batch, rows)
             if not done:
                 slots.restore(slot)
-                continue
+                continue  # to the check that says why
             for row in rows:
                 logits = context.logits(row)
                 refuse_nan(context.model, logits)
                 recording.add(logits)
+                # The logits at a position are those for the token after it.
                 recording.drawn.append(text[slot.held + row + 1])
             slot.push(text[slot.held : slot.held + length])
             slot.body = slot.held
@@ -66,6 +70,6 @@ def score(
 
 
 def _piece(slots: Slots, held: int, body: int, first: int) -> int:
-    """A piece of many blocks before the first row that is wanted, of one block from there on."""
+    """Many blocks at a time before the first row that is wanted, one block at a time from there."""
     before = (first - held) // slots.block * slots.block
     return next_piece(held, body, slots.block, min(slots.context.piece_size, max(0, before)))

@@ -1,4 +1,4 @@
-"""The context's sequences: who holds which tokens, and what can be kept or copied of them."""
+"""The slots of a context: which tokens each sequence holds, and what can be kept or copied."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from llmparams_cli.backends.llama.native.context import Context
 
 
 class Slot:
-    """One sequence. `tokens` are in the cache, the first of them read as a prompt of `body`
-    tokens (or as far as it got), the others one by one. `busy` while an answer uses it.
+    """A place in the context for one answer: a sequence (llama.cpp's seq id) and what it holds.
 
-    `cells` tells those of different slots apart: a copy shares them where the cache is shared.
+    `tokens` are in the cache. The first of them, at most `body`, were read as a prompt, the others
+    decoded one by one. `busy`: an answer is using it. `cells` are the identities of its cache
+    cells: where the cache is shared, a copy has the same ones.
     """
 
     def __init__(self, sequence: int) -> None:
@@ -28,11 +29,11 @@ class Slot:
 
     @property
     def read(self) -> Sequence[int]:
-        """What is here of a prompt's body."""
+        """The part of a prompt's body that is in the cache."""
         return self.tokens[: self.body]
 
     def push(self, tokens: Sequence[int]) -> None:
-        """These have been decoded."""
+        """Note that these have been decoded."""
         self.tokens += tokens
         self.cells += [object() for _ in tokens]
 
@@ -42,8 +43,8 @@ class Slot:
 
 
 class Slots:
-    """All sequences of a context; they outlive the answers in them, so that the next prompt
-    is read only where it differs.
+    """All slots of a context. What they hold outlives their answers, so that of the next prompt
+    only the part that differs is read.
     """
 
     def __init__(self, context: Context) -> None:
@@ -55,9 +56,9 @@ class Slots:
         return [slot for slot in self._slots if not slot.busy]
 
     def take(self, body: Sequence[int]) -> Slot:
-        """A free slot for a prompt with this body: the one that holds most of it, or else the
-        first; so that busy ones stay side by side. Where others share its cells, what it holds
-        beyond that makes room for them.
+        """A free slot for a prompt with this body: the one that holds most of it, and of equal ones
+        the first, so that busy ones stay side by side. Where others share its cells, it gives up
+        what it holds beyond that.
         """
         best = max(self.free(), key=lambda slot: (self._match(slot, body), -slot.sequence))
         best.busy = True
@@ -66,12 +67,13 @@ class Slots:
         return best
 
     def match(self, slot: Slot, body: Sequence[int]) -> int:
-        """How many tokens of `body` need not be read because `slot` or another one holds them."""
+        """How many tokens of `body` need not be read, because `slot` or another one holds them."""
         return max(self._match(slot, body), self._match(self._donor(body), body))
 
     def seat(self, slot: Slot, text: Sequence[int], body: int) -> int:
-        """Keep or copy into `slot` what is there of `text`, whose first `body` tokens are its
-        prompt's; how many of these the slot held itself. At least the last token is left to do.
+        """Keep in `slot`, or copy into it, what the cache holds of `text`, whose first `body`
+        tokens are its prompt's body. Returns how many of them the slot held itself. At least the
+        last token of `text` is left to decode.
         """
         wanted = text[:body]
         own, donor = self._match(slot, wanted), self._donor(wanted)
@@ -79,31 +81,33 @@ class Slots:
         if found > own:
             self._copy(donor, slot)
         keep = max(own, found)
-        if keep == body == slot.body:  # an answer that is to go on: its rows too
+        if keep == body == slot.body:  # an answer that goes on keeps its rows, too
             keep += shared(slot.tokens[body:], text[body:-1])
         self._trim(slot, keep)
         slot.body = body
         return min(own, slot.held) if own >= found else 0
 
     def keep_blocks(self, slot: Slot) -> None:
-        """Let it hold whole blocks only, to go on as a prompt."""
+        """Drop what goes beyond whole blocks, so that reading can go on at the start of one."""
         self._trim(slot, slot.held // self.block * self.block)
 
     def restore(self, slot: Slot) -> None:
-        """Let the cache hold what `slot` says, after a call that was given up half-way."""
+        """Make the cache agree with `slot` again, after a call that was given up half-way."""
         self._trim(slot, slot.held)
 
     def release(self, slot: Slot) -> None:
         slot.busy = False
 
     def move(self, slot: Slot, place: Slot) -> None:
-        """Let `place`, which is free, go on with what is in `slot`."""
+        """Let `place`, a free slot, take over all that is in `slot`."""
         self._copy(slot, place)
         place.busy, slot.busy = True, False
         self._forget(slot)
 
     def has_room(self, count: int) -> bool:
-        """Can so many tokens more be decoded? Forgets what nobody uses, if that makes room."""
+        """Can so many more tokens be decoded? If only that makes room, free slots give up what they
+        hold.
+        """
         if not self.context.shared_cells or self._fits(count):
             return True
         for slot in self.free():
@@ -112,6 +116,7 @@ class Slots:
 
     def _fits(self, count: int) -> bool:
         room = self.context.size - count
+        # The sum, which counts shared cells more than once, is quick and usually enough.
         if sum(slot.held for slot in self._slots) <= room:
             return True
         return len({cell for slot in self._slots for cell in slot.cells}) <= room
@@ -123,7 +128,7 @@ class Slots:
         return max(self._slots, key=lambda slot: self._match(slot, body))
 
     def _copy(self, source: Slot, target: Slot) -> None:
-        self.context.drop(target.sequence)
+        self.context.drop(target.sequence)  # a copy adds to what is there
         self.context.copy(source.sequence, target.sequence)
         shares = self.context.shared_cells
         target.tokens = source.tokens.copy()
@@ -132,7 +137,7 @@ class Slots:
 
     def _trim(self, slot: Slot, count: int) -> None:
         if not self.context.trim(slot.sequence, count):
-            count = 0
+            count = 0  # a recurrent state: all of it is gone
         slot.keep(count)
 
     def _forget(self, slot: Slot) -> None:

@@ -17,8 +17,8 @@ ALL_LAYERS = -1
 
 
 def layers(env: Environment, settings: Settings, needed: int, count: int) -> int:
-    """How many layers go to the GPU (llama.cpp's n_gpu_layers; -1 for all), of a model
-    with `count` layers that needs so many bytes with its cache.
+    """How many layers go to the GPU (llama.cpp's n_gpu_layers; -1 for all), of a model with `count`
+    layers that needs so many bytes, its KV cache included.
     """
     asked = settings["gpu_layers"]
     if not llama().llama_supports_gpu_offload():
@@ -34,7 +34,7 @@ def layers(env: Environment, settings: Settings, needed: int, count: int) -> int
 
 
 def _wishes(settings: Settings) -> Iterator[str]:
-    """What somebody asked of a GPU, with its origin."""
+    """What the user asked of a GPU, with its origin."""
     for setting in map(settings.setting, SETTINGS):
         if setting.value not in (setting.param.default, 0):
             shown = setting.param.kind.show(setting.value)
@@ -42,11 +42,11 @@ def _wishes(settings: Settings) -> Iterator[str]:
 
 
 def layers_that_fit(free: int, needed: int, layers: int) -> int:
-    """Of `needed` bytes spread evenly over the layers, what goes into `free` bytes."""
+    """How many layers fit into `free` bytes, with `needed` bytes spread evenly over all of them."""
     usable = free * MEMORY_SHARE
     if needed <= usable:
         return ALL_LAYERS
-    return int(usable / (needed / (layers + 1)))
+    return int(usable / (needed / (layers + 1)))  # + 1: the output counts as a layer
 
 
 def free_memory() -> int:
@@ -66,7 +66,7 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """All devices that the library found, the CPU included."""
+    """All devices that the library found, the CPU among them."""
     registry = ggml_registry()
     count = function(registry.ggml_backend_dev_count, ctypes.c_size_t)
     get = function(registry.ggml_backend_dev_get, ctypes.c_void_p, ctypes.c_size_t)

@@ -13,7 +13,7 @@ MEMORY_SHARE = 0.9  # of free memory that may be planned with; compute buffers t
 
 
 def usable_cpus() -> int:
-    """CPUs of this process: affinity mask and cgroup quota, not the machine's count."""
+    """CPUs that this process may use (affinity mask, cgroup quota), not the machine's count."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
@@ -30,7 +30,7 @@ def available_memory() -> int | None:
 
 @dataclass(frozen=True)
 class Processor:
-    """Its name, and its instruction sets as the kernel calls them (empty: not known)."""
+    """Its name, and its instruction sets as the kernel calls them (empty: unknown)."""
 
     model: str
     flags: frozenset[str]
@@ -38,12 +38,13 @@ class Processor:
 
 def processor() -> Processor:
     """The first of them, from /proc/cpuinfo where there is one."""
+    # The file has an entry for each CPU; the first one is shorter than this.
     first = _read(CPUINFO, 16_384).split("\n\n")[0]
     fields = {
         name.strip(): value.strip()
         for name, _, value in (line.partition(":") for line in first.splitlines())
     }
-    model = fields.get("model name") or fields.get("CPU part", "")
+    model = fields.get("model name") or fields.get("CPU part", "")  # the latter on ARM
     flags = fields.get("flags") or fields.get("Features", "")
     return Processor(model, frozenset(flags.split()))
 
@@ -58,7 +59,7 @@ def kernel() -> str:
 
 
 def _cgroup_cpu_quota() -> float | None:
-    """CPUs' worth of time a period, from cgroup v2's cpu.max or v1's quota files."""
+    """The quota in CPUs, from cgroup v2's cpu.max or v1's quota files."""
     words = _read(CGROUP / "cpu.max").split()
     if not words:
         words = [
@@ -66,7 +67,7 @@ def _cgroup_cpu_quota() -> float | None:
             _read(CGROUP / "cpu/cpu.cfs_period_us"),
         ]
     try:
-        quota, period = (float(word) for word in words)
+        quota, period = (float(word) for word in words)  # "max": no quota
     except ValueError:
         return None
     return quota / period if quota > 0 and period > 0 else None

@@ -1,7 +1,6 @@
-"""How a model is put on this machine: context size, weight buffers, threads.
+"""How a model and its context are placed on this machine: size, weight buffers, threads.
 
-Turns the settings of scope 'load' and 'context' into llama_model_params and
-llama_context_params.
+Turns the settings of scope 'load' and 'context' into llama_model_params and llama_context_params.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}  # enum llama_flash_attn_type
 def model_params(
     env: Environment, settings: Settings, header: Header, progress: Callable[[float], bool]
 ) -> Any:
-    """llama_model_params; `progress` gets 0 … 1 and returns False to give up."""
+    """llama_model_params; `progress` gets the share loaded (0 to 1), returns False to give up."""
     lib = llama()
     params = lib.llama_model_default_params()
     needed = header.size + wanted_context(settings, header) * _cache_bytes(settings, header)
@@ -50,7 +49,7 @@ def model_params(
 
 
 def _refuse_too_large(header: Header) -> None:
-    """A file that is not mapped must fit into memory; the system would kill us half way."""
+    """A file that is not mapped must fit into memory: the system would kill us half-way through."""
     free = hardware.available_memory()
     if free is None or header.size <= free:
         return
@@ -80,8 +79,9 @@ def context_params(settings: Settings, size: int, sequences: int) -> Any:
     params = lib.llama_context_default_params()
     params.n_ctx = size
     batch = min(settings["batch_size"], size)
-    params.n_batch = max(sequences, batch)
-    params.n_ubatch = min(settings["ubatch_size"], batch)  # however many sequences there are
+    params.n_batch = max(sequences, batch)  # a call takes a row of every sequence
+    # Whatever the number of sequences, so that prompts are always cut alike.
+    params.n_ubatch = min(settings["ubatch_size"], batch)
     params.n_seq_max = sequences
     params.n_threads = settings["threads"] or hardware.usable_cpus()
     params.n_threads_batch = settings["threads_batch"] or params.n_threads
@@ -100,18 +100,18 @@ def _ggml_type(name: str) -> int:
 
 
 def wanted_context(settings: Settings, header: Header) -> int:
-    """Tokens of context as asked; else as the model was trained for, at most 8,192."""
+    """Tokens of context as asked; otherwise as many as the model was trained for, at most 8,192."""
     usual = min(header.context_length or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     return int(settings["context"]) or usual
 
 
 def _cache_bytes(settings: Settings, header: Header) -> int:
-    """What one token takes in the KV cache."""
+    """Bytes that one token takes in the KV cache."""
     return header.kv_bytes_per_token(settings["cache_type_k"], settings["cache_type_v"])
 
 
 def context_size(env: Environment, settings: Settings, header: Header) -> int:
-    """Tokens of context: as asked, or as many of the usual number as memory allows."""
+    """Tokens of context: as asked, or else the usual number, less where memory allows no more."""
     asked, trained = int(settings["context"]), header.context_length
     per_token = _cache_bytes(settings, header)
     fits = tokens_in_memory(settings, header)
@@ -141,7 +141,7 @@ def context_size(env: Environment, settings: Settings, header: Header) -> int:
 
 
 def tokens_in_memory(settings: Settings, header: Header) -> int | None:
-    """What the cache may still take; the weights are in memory by now."""
+    """How many tokens the KV cache may take; the weights are in memory by now. None: unknown."""
     free, per_token = hardware.available_memory(), _cache_bytes(settings, header)
     if free is None or per_token == 0:
         return None
@@ -149,11 +149,13 @@ def tokens_in_memory(settings: Settings, header: Header) -> int | None:
 
 
 def lora_adapters(settings: Settings) -> list[tuple[Path, float]]:
-    """(file, scale) of every adapter; written PATH or PATH:SCALE. ModelError for no file."""
+    """(file, scale) of every adapter; written PATH or PATH:SCALE. Raises ModelError for a path that
+    is no file.
+    """
     adapters = [_adapter(text) for text in settings["lora"]]
     for path, _ in adapters:
         if not path.is_file():
-            what = "is no file" if path.exists() else "does not exist"
+            what = "is not a file" if path.exists() else "does not exist"
             origin = settings.setting("lora").origin
             raise ModelError(f"the adapter {path} {what} ({origin})", "give a LoRA in GGUF")
     return adapters
@@ -163,5 +165,5 @@ def _adapter(text: str) -> tuple[Path, float]:
     path, colon, scale = text.rpartition(":")
     try:
         return (Path(path), float(scale)) if colon else (Path(text), 1.0)
-    except ValueError:
+    except ValueError:  # the colon is a part of the path
         return Path(text), 1.0

@@ -1,8 +1,8 @@
 """Does the library's fast path for quantised weights work on this processor?
 
-A llama.cpp built by the wrong compiler dies in its AMX code at the first decode. So a child
-process tries the modes of weights on a tiny model, from the fastest to the slowest, and the
-answer is remembered for this processor, kernel and library.
+A llama.cpp built by the wrong compiler dies in its AMX code at the first decode. So a child process
+tries the weight modes on a tiny model, from the fastest to the slowest, and the result is
+remembered for this processor, kernel and library.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from llmparams_cli.models import builtin
 
 USUAL_TYPES = ("Q4_0", "Q8_0", "Q4_K", "Q6_K")
 PATIENCE = 60  # seconds for a trial that takes one or two
-ENTRIES = 8  # kept: several machines and libraries may share one cache directory
+ENTRIES = 8  # remembered: several machines and libraries may share one cache directory
 CRASHES = {getattr(signal, name): name for name in SIGNALS if hasattr(signal, name)}
-LARGEST_EXIT_CODE = 255  # what is beyond is the number of a Windows exception
+LARGEST_EXIT_CODE = 255  # a larger one is the number of a Windows exception
 
 
 @dataclass(frozen=True)
 class Finding:
     """The fastest mode that works for one type of weights.
 
-    `failures` tells what happens in the faster ones: "crashes (SIGSEGV)", ….
+    `failures` says what happens in the faster ones: "crashes (SIGSEGV)", ….
     """
 
     mode: WeightMode
@@ -54,7 +54,7 @@ class Untested(Exception):
 def choose(env: Environment, tensor_types: Iterable[str]) -> WeightMode:
     """The fastest mode that works for a model with these ggml types ("Q4_K", "F32", …).
 
-    The user is told of a broken library in the run that finds it, and when verbose.
+    The user is told about a broken library once, and again when verbose.
     """
     types = with_fast_path(tensor_types)
     if not types:
@@ -67,8 +67,8 @@ def choose(env: Environment, tensor_types: Iterable[str]) -> WeightMode:
         return WeightMode.PLAIN
     worst = max(found, key=lambda finding: list(WeightMode).index(finding.mode))
     if worst.failures and (env.verbose or not memory.told):
-        env.note(f"{complaint(worst)}; `{APP} doctor` prints the line that mends it")
-        if not env.quiet:
+        env.note(f"{complaint(worst)}; `{APP} doctor` prints the command that repairs it")
+        if not env.quiet:  # else the note was not shown
             memory.tell()
     return worst.mode
 
@@ -80,7 +80,7 @@ def with_fast_path(tensor_types: Iterable[str]) -> list[str]:
 
 
 def report(env: Environment, *, refresh: bool = False) -> dict[str, Finding]:
-    """What works, for the usual types and all that were met; `refresh` tries them again.
+    """What works, for the usual types and all that were met so far; `refresh` tries them again.
 
     Raises Untested.
     """
@@ -109,9 +109,9 @@ def complaint(finding: Finding) -> str:
 
 
 class Memory:
-    """What was found about this machine and library: one entry of the file probe.json.
+    """What was found out about this machine and library: one entry of the file probe.json.
 
-    A file that cannot be read holds nothing, and one that cannot be written stays as it is.
+    An unreadable file counts as empty; one that cannot be written stays as it is.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -151,6 +151,7 @@ class Memory:
                 for type, finding in self._findings.items()
             },
         }
+        # The own entry is the last one, so the oldest of the others go.
         kept = dict([*self._others.items(), (self._key, own)][-ENTRIES:])
         with suppress(OSError):
             write_whole(self._path, json.dumps(kept, indent=1), parents=True, durable=False)
@@ -172,7 +173,7 @@ def _parse(entry: Any) -> tuple[dict[str, Finding], bool]:
 
 
 def _identity() -> str:
-    """All that the answer depends on."""
+    """Everything that the result depends on."""
     processor = hardware.processor()
     flags = zlib.crc32(" ".join(sorted(processor.flags)).encode())
     files = (library.path_of(stem) for stem in ("llama", "ggml-cpu"))
@@ -194,7 +195,7 @@ def _learn(env: Environment, memory: Memory, type: str) -> Finding:
 
 
 def _investigate(env: Environment, type: str) -> Finding:
-    """Try one mode after the other; plain memory needs no trial, for it is the measure."""
+    """Try one mode after the other. Plain memory needs no trial: the others are measured by it."""
     failures: dict[WeightMode, str] = {}
     for mode in buffers.modes():
         failure = mode is not WeightMode.PLAIN and _try(env, type, mode)
@@ -209,6 +210,7 @@ def _try(env: Environment, type: str, mode: WeightMode) -> str:
     end = _run(env, str(builtin.PATH), type, mode.value)
     if end.code == 0:
         return ""
+    # What fails before that line says nothing about this mode.
     if trial.BEGUN in end.output:
         if end.code == trial.WRONG_NUMBERS:
             return "computes wrong numbers"
@@ -218,7 +220,7 @@ def _try(env: Environment, type: str, mode: WeightMode) -> str:
 
 
 class _End(NamedTuple):
-    """How a child process ended; without an exit code, it did not."""
+    """How a child process ended; no exit code: it was killed when its time was up."""
 
     code: int | None
     output: str
@@ -226,7 +228,7 @@ class _End(NamedTuple):
 
     @property
     def fault(self) -> str:
-        """What the library did to the process; empty if Python ended it."""
+        """What the library did to the process; empty if Python itself ended it."""
         if self.code is None:
             return "hangs"
         if self.code > LARGEST_EXIT_CODE or -self.code in CRASHES:
@@ -255,7 +257,7 @@ def _run(env: Environment, *arguments: str) -> _End:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=PATIENCE,
-                start_new_session=True,  # Ctrl-C is no failure of the library
+                start_new_session=True,  # Ctrl-C must not look like a crash of the library
             )
     except subprocess.TimeoutExpired as error:
         return _End(None, _text(error.stdout), "")
@@ -269,5 +271,5 @@ def _text(data: bytes | None) -> str:
 
 
 def _import_path() -> str:
-    """What makes the child import the very modules of this process."""
+    """The PYTHONPATH with which the child imports the very modules of this process."""
     return os.pathsep.join([str(Path(llmparams_cli.__file__).parents[1]), *filter(None, sys.path)])

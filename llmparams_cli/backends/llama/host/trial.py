@@ -2,9 +2,9 @@
 
     python -m llmparams_cli.backends.llama.host.trial [MODEL [TYPE MODE]]
 
-Loads the library; decodes some tokens with MODEL; or quantises MODEL (F16) to TYPE, in the
-current directory, and compares the logits of plain memory with those of MODE. The child's
-death is an answer too.
+Without arguments it only loads the library. With MODEL it decodes some tokens, too. With TYPE and
+MODE it quantises MODEL (F16) to TYPE, in the current directory, and compares the logits of MODE
+with those of plain memory. That the child dies is a result as well.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _compare(source: Path, type: str, mode: WeightMode) -> int:
 
 
 def logits(path: Path, mode: WeightMode) -> list[float]:
-    """Those after a prompt (matrix by matrix) and after one more token (by vector)."""
+    """The logits after a prompt (matrix by matrix) and after one more token (matrix by vector)."""
     model = Model(path, _model_params(mode))
     context = Context(model, _context_params(), PROMPT + 1)
     tokens = [place % model.n_vocab for place in range(PROMPT + 1)]
@@ -80,7 +80,7 @@ def logits(path: Path, mode: WeightMode) -> list[float]:
 
 
 def distance(expected: Sequence[float], got: Sequence[float]) -> float:
-    """Root mean square of the difference, in units of the spread of what is expected."""
+    """Root mean square of the difference, in standard deviations of `expected`."""
     mean = sum(expected) / len(expected)
     spread = sum((value - mean) ** 2 for value in expected)
     difference = sum((a - b) ** 2 for a, b in zip(expected, got, strict=True))
@@ -96,7 +96,7 @@ def _model_params(mode: WeightMode) -> Any:
 
 def _context_params() -> Any:
     params = llama().llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = 2 * PROMPT
+    params.n_ctx = params.n_batch = params.n_ubatch = 2 * PROMPT  # one call takes the whole prompt
     params.n_threads = params.n_threads_batch = 1  # others would only spin
     return params
 

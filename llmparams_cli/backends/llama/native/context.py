@@ -16,15 +16,16 @@ from llmparams_cli.errors import BackendError, ExitCode, ModelError
 class Context:
     """The KV cache and the batch of one scheduler. `params` is a llama_context_params.
 
-    `size` is the number of tokens it may hold, the library rounds its own number up;
-    `sequences` is how many texts it keeps apart, `sequence_size` what each of them may take,
-    `piece_size` how many tokens are computed at once.
+    `size` is the number of tokens that it may hold (the library rounds its own number up),
+    `sequences` how many texts it keeps apart, `sequence_size` how many tokens each of them may
+    have, `piece_size` how many tokens are computed at once (n_ubatch). With `shared_cells` all
+    sequences take their cells from one pool.
     """
 
     def __init__(self, model: Model, params: Any, size: int) -> None:
         lib = llama()
         self.model = model
-        log.lines.clear()
+        log.lines.clear()  # so that a complaint is about this call
         with during(f"making a context of {params.n_ctx} tokens"):
             self.handle = lib.llama_init_from_model(model.handle, params)
         if not self.handle:
@@ -41,6 +42,7 @@ class Context:
         self.sequence_size: int = lib.llama_n_ctx_seq(self.handle)
         self.piece_size: int = lib.llama_n_ubatch(self.handle)
         self.shared_cells = bool(params.kv_unified)
+        # Token ids (0: no embeddings), each of one sequence.
         self._batch = lib.llama_batch_init(lib.llama_n_batch(self.handle), 0, 1)
         self._decode = lib.llama_decode
         self._adapters: list[Any] = []
@@ -48,7 +50,8 @@ class Context:
     def decode(self, tokens: Sequence[tuple[int, int, int]], outputs: Iterable[int]) -> bool:
         """Run (token, position, sequence) triples through the model.
 
-        Logits are kept for the rows in `outputs`. False when it was interrupted.
+        Logits are kept for the rows in `outputs`. False if the abort callback stopped it: the cache
+        may then hold a part of the batch.
         """
         batch = self._batch
         batch.n_tokens = len(tokens)
@@ -61,6 +64,8 @@ class Context:
         for row in outputs:
             batch.logits[row] = 1
         code = self._decode(self.handle, batch)
+        # llama_decode: 0 done, 2 aborted; 1 (no free cells) should not come up, as callers look
+        # for room first.
         if code not in (0, 2):
             raise BackendError(f"llama_decode failed with code {code}: {log.complaint()}")
         return bool(code == 0)
@@ -72,11 +77,12 @@ class Context:
         lib = llama()
         if lib.llama_memory_seq_rm(self.memory, sequence, position, -1):
             return True
+        # Removing a whole sequence never fails.
         lib.llama_memory_seq_rm(self.memory, sequence, -1, -1)
         return False
 
     def copy(self, source: int, sequence: int) -> None:
-        """Let a sequence hold all that another one holds."""
+        """Let `sequence` hold all that `source` holds, too."""
         llama().llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
 
     def drop(self, sequence: int) -> None:
@@ -107,5 +113,5 @@ class Context:
         if self.handle:
             lib = llama()
             lib.llama_batch_free(self._batch)
-            lib.llama_free(self.handle)
+            lib.llama_free(self.handle)  # the model frees its adapters itself
             self.handle = None

@@ -1,8 +1,8 @@
-"""The last line of defence: a signal raised inside the library ends in one clear line.
+"""When llama.cpp crashes: one clear line and a documented exit code, no core dump.
 
-llama.cpp aborts the process on a failed assertion, and a damaged model or a library
-built for another processor can fault. Python cannot catch either. A C-level handler can
-still say what happened, and leave with a documented exit code instead of a core dump.
+llama.cpp aborts the process on a failed assertion, and a damaged model or a library built for
+another processor can fault. Python cannot catch either, but a handler at the level of C can still
+say what happened and leave.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llmparams_cli.interrupt import called_from_c
 
 SIGNALS = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL")
 SET_TERMINATE = "_ZSt13set_terminatePFvvE"  # std::set_terminate
-ASSERTIONS = {  # by a part of their text: what they mean for the file at hand
+ASSERTIONS = {  # a part of their text, and what it means for the file at hand
     "id_to_token.size() == token_to_id.size()": "its vocabulary has a token twice",
 }
 CAUSES = {
@@ -35,14 +35,14 @@ class _Activity:
     exit_code: ExitCode = ExitCode.BACKEND
 
 
-_now = _Activity()
-_handlers: list[object] = []  # C keeps pointers to them
-_stderr = 2  # replaced by a duplicate: file descriptor 2 is elsewhere while a grammar is parsed
+_now = _Activity()  # global: a signal handler takes no arguments
+_handlers: list[object] = []  # kept alive: C has pointers to them
+_stderr = 2  # a duplicate later: while a grammar is parsed, descriptor 2 is redirected
 
 
 @contextmanager
 def during(text: str, exit_code: ExitCode = ExitCode.BACKEND) -> Iterator[None]:
-    """Name what is being done, for the message should the library crash in it."""
+    """Say what is being done, for the message should the library crash meanwhile."""
     before = _now.text, _now.exit_code
     _now.text, _now.exit_code = text, exit_code
     try:
@@ -69,6 +69,8 @@ def guard() -> None:
     thrown = ctypes.CFUNCTYPE(None)(_uncaught)
     with suppress(OSError, AttributeError):  # another C++ library: its own message stays
         ctypes.CDLL("libstdc++.so.6")[SET_TERMINATE](thrown)
+    # Not signal.signal: Python's own handler returns to the instruction that faulted, which
+    # faults again, for ever.
     libc = ctypes.CDLL(None)
     handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(_die)
     libc.signal.argtypes = [ctypes.c_int, ctypes.CFUNCTYPE(None, ctypes.c_int)]
@@ -79,7 +81,7 @@ def guard() -> None:
 
 
 def _uncaught() -> None:
-    """Stand in for C++'s last handler, which prints lines of its own."""
+    """Replace std::terminate, which prints lines of its own."""
     log.add(0, b"an error of C++ that nothing caught; the file may be damaged\n", None)
     os.abort()
 
@@ -91,4 +93,4 @@ def _die(number: int) -> None:
     reason = CAUSES.get(name) or next(known, complaint) or "it gave no reason"
     line = f"llmparams: error: llama.cpp crashed ({name}) while {_now.text}: {reason}"
     os.write(_stderr, (line.replace("\n", " ") + "\n").encode("utf-8", "replace"))
-    os._exit(_now.exit_code)
+    os._exit(_now.exit_code)  # no clean-up: nothing of the library's state can be trusted

@@ -1,7 +1,7 @@
 """llama.cpp's shared library, without the weight of its Python package.
 
-`import llama_cpp` takes seven times as long as the low-level module inside it, which
-is all that this program uses.
+`import llama_cpp` takes seven times as long as the low-level module in it, which is all that this
+program uses.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from llmparams_cli.interrupt import called_from_c
 from llmparams_cli.text.safe import printable
 
 PACKAGE = "llama_cpp"
-VERSION = "0.3.36"  # the one that pyproject.toml asks for
+VERSION = "0.3.36"  # as pyproject.toml requires
 # Some releases of GCC miscompile the AMX code unless told to keep dead stores.
 BUILD_FLAGS = "-fno-dse -fno-tree-dse"
 LEVEL_DEBUG, LEVEL_CONTINUED = 1, 5  # enum ggml_log_level
 
 
 class Log:
-    """The last lines that the library logged. They hold texts of model files: untrusted."""
+    """The last lines that the library logged. They quote texts from model files: untrusted."""
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=200)
@@ -42,12 +42,13 @@ class Log:
 
     @called_from_c
     def add(self, level: int, text: bytes, _user_data: object) -> None:
-        """Receive a fragment; the library ends a line when it has all of it."""
+        """Receive a fragment; a newline ends the line."""
         self._level = self._level if level == LEVEL_CONTINUED else level
         if self._level == LEVEL_DEBUG:
             return
         self._partial += text.decode("utf-8", "replace")
         *lines, self._partial = self._partial.split("\n")
+        # Rows of dots show progress and say nothing.
         self.lines.extend(line for line in lines if line.strip(". "))
         if self.sink:
             for line in lines:
@@ -55,6 +56,7 @@ class Log:
 
     def complaint(self) -> str:
         """The most telling of the last lines: what went wrong, without function names."""
+        # The first complaint names the cause, later ones its consequences.
         telling = [line for line in self.lines if "error" in line or "fail" in line]
         line = (telling or [*self.lines, ""])[0 if telling else -1]
         return line.split(": ", 1)[-1].strip()
@@ -93,6 +95,7 @@ def _import_low_level() -> Any:
     name = f"{PACKAGE}.{PACKAGE}"
     if PACKAGE in sys.modules:
         return importlib.import_module(name)
+    # A stand-in for the package, so that the import finds the module in it.
     bare = ModuleType(PACKAGE)
     bare.__path__ = [str(package_dir())]
     sys.modules[PACKAGE] = bare
@@ -122,18 +125,18 @@ def ggml_registry() -> ctypes.CDLL:
 
 
 def function(address: Any, result: Any, *arguments: Any) -> Any:
-    """A function of one of these libraries, its ctypes signature declared."""
+    """A function of one of these libraries, with its ctypes signature declared."""
     address.restype, address.argtypes = result, arguments
     return address
 
 
 def path_of(stem: str) -> str:
-    """The file that libllama itself depends on.
+    """The file of the very library that libllama itself depends on.
 
-    Wheels carry libX.so, libX.so.0 and libX.so.0.N as separate copies; opening another
-    one than libllama did would give a second library with registries of its own.
+    Wheels carry libX.so, libX.so.0 and libX.so.0.N as separate copies. Opening another copy than
+    libllama did would give a second library with registries of its own.
     """
-    # The binding looks there, too.
+    # Where the binding looks, too.
     folder = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or package_dir() / "lib")
     for name in (f"lib{stem}.so.0", f"lib{stem}.0.dylib", f"lib{stem}.dylib", f"{stem}.dll"):
         if (folder / name).exists():
@@ -152,9 +155,9 @@ def install_command(*, again: bool = False) -> str:
 
 
 def version() -> str:
-    """The version of llama-cpp-python; 'unknown' when its source does not say.
+    """The version of llama-cpp-python; 'unknown' where its source does not say.
 
-    Read from its text: to import the package, or importlib.metadata, takes 16 ms and more.
+    Read from the source text: importing the package, or importlib.metadata, takes 16 ms and more.
     """
     try:
         text = (package_dir() / "__init__.py").read_text(encoding="utf-8")

@@ -23,22 +23,22 @@ class Model:
     def __init__(self, path: Path, params: Any) -> None:
         lib = llama()
         self.path = path
-        log.lines.clear()
+        log.lines.clear()  # so that a complaint is about this call
         with during(f"loading {path}", ExitCode.MODEL):
             self.handle = lib.llama_model_load_from_file(str(path).encode(), params)
         if not self.handle:
             raise ModelError(f"{path}: llama.cpp cannot load it: {log.complaint()}")
         self.vocab = lib.llama_model_get_vocab(self.handle)
         self.n_vocab: int = lib.llama_vocab_n_tokens(self.vocab)
-        self._pieces: dict[int, bytes] = {}
+        self._pieces: dict[int, bytes] = {}  # each is asked for again and again
 
     @cached_property
     def trained_context(self) -> int:
         return int(llama().llama_model_n_ctx_train(self.handle))
 
     def tokenize(self, text: str, *, special: bool = False, begin: bool = False) -> list[int]:
-        """Token ids of `text`; `special` reads control tokens, `begin` adds BOS and EOS
-        where the vocabulary asks for them.
+        """Token ids of `text`. `special` reads the names of control tokens as such; `begin` adds
+        BOS and EOS where the vocabulary asks for them.
         """
         data = text.encode("utf-8", "surrogatepass")
         size = len(data) + 2
@@ -49,20 +49,20 @@ class Model:
         return buffer[:count]
 
     def piece(self, token: int) -> bytes:
-        """The bytes that `token` stands for in the answer; none for control tokens."""
+        """The bytes that `token` stands for in an answer (detokenised); none for control tokens."""
         piece = self._pieces.get(token)
         if piece is None:
             piece = self._pieces[token] = self._to_piece(token, special=False)
         return piece
 
     def name(self, token: int) -> str:
-        """How to show `token` to people: control tokens by their names, parts of characters by
-        their bytes.
+        """How to show `token` to people: a control token by its name, parts of characters as their
+        bytes.
         """
         return spelled(self.text(token))
 
     def text(self, token: int) -> str:
-        """The same, but parts of characters as `utf8.joined` puts them together."""
+        """The same, but parts of characters escaped so that `utf8.joined` can put them together."""
         return escaped(self._to_piece(token, special=True))
 
     def _to_piece(self, token: int, special: bool) -> bytes:
@@ -72,7 +72,7 @@ class Model:
             count = llama().llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
             if count >= 0:
                 return buffer.raw[:count]
-            size = -count
+            size = -count  # what the token needs
 
     def is_control(self, token: int) -> bool:
         return bool(llama().llama_vocab_get_attr(self.vocab, token) & ATTR_SPECIAL)

@@ -13,7 +13,7 @@ def quantise(source: Path, file_type: str, target: Path, threads: int) -> None:
     lib = llama()
     params = lib.llama_model_quantize_default_params()
     params.ftype = getattr(lib, f"LLAMA_FTYPE_MOSTLY_{file_type}")
-    params.pure = True
+    params.pure = True  # no mix of types, as Q4_K_M has otherwise
     params.nthread = threads
     if lib.llama_model_quantize(str(source).encode(), str(target).encode(), params) != 0:
         raise BackendError(f"llama_model_quantize failed on {source}: {log.complaint()}")

@@ -5,9 +5,9 @@ Order of work for every token:
 2. the stages of `sampler_order`, by default llama.cpp's:
    logit_bias, penalties, dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature
 3. the draw: by probability, by mirostat or adaptive-p, or the most probable at temperature 0
-4. the grammar, if there is one: a draw it forbids is repeated among what it allows
+4. the grammar, if there is one: a draw that it forbids is repeated among what it allows
 
-Stages whose setting is neutral are left out, and at temperature 0 those at the end that
+Stages whose setting is neutral are left out, and at temperature 0 also those at the end that
 cannot change the argmax: the result is the same.
 """
 
@@ -28,16 +28,16 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.table import PARAMS
 
 MIROSTAT_M = 100  # tokens over which mirostat 1 estimates s_hat, as in its paper
-MIN_KEEP = 1
-HISTORY_STAGES = ("penalties", "dry")
-Step = tuple[str, Any]  # a stage's name and the candidates that it left
+MIN_KEEP = 1  # truncating stages leave this many, whatever their setting
+HISTORY_STAGES = ("penalties", "dry")  # those that look at earlier tokens
+Step = tuple[str, Any]  # a stage's name, and the candidates that it left (a numpy table)
 MIROSTAT_STAGES = ("logit_bias", "penalties", "dry", "temperature")
 
 
 class Sampler:
-    """Draws tokens from logits. Owns its llama_sampler chain.
+    """Draws tokens from logits. Owns its llama_sampler chain and the grammar. Close it.
 
-    The stages with a memory begin with the `prompt`, if penalize_prompt says so.
+    The stages with a memory start out with the `prompt`, if penalize_prompt says so.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Sampler:
         self._seed = seed
         self._context_size = context_size
         self._grammar = grammar
-        self._keep: list[Any] = []
-        self._history: list[Any] = []
+        self._keep: list[Any] = []  # our own stages: C has pointers into them
+        self._history: list[Any] = []  # handles of HISTORY_STAGES, which the chain owns
         params = llama().llama_sampler_chain_default_params()
         params.no_perf = True
         self.chain = llama().llama_sampler_chain_init(params)
@@ -68,11 +68,12 @@ class Sampler:
             self.show_prompt(prompt)
 
     def sample(self, context: Context, row: int) -> int | None:
-        """Draw and accept a token from output `row` of the last batch.
+        """Draw a token from output `row` of the last batch, and accept it.
 
-        None when a grammar is complete and nothing may follow.
+        None when the grammar is complete and nothing may follow.
         """
         if self._grammar is None:
+            # The library does it all, and saves copying the logits.
             return int(llama().llama_sampler_sample(self.chain, context.handle, row))
         token = self.draw(context.logits(row))
         if token is not None:
@@ -80,10 +81,10 @@ class Sampler:
         return token
 
     def draw(self, logits: Any) -> int | None:
-        """The same from a pointer to n_vocab logits; the token is not accepted yet.
+        """The same from a pointer to n_vocab logits, but the token is not accepted yet.
 
-        As common_sampler_sample: freely, and again within the grammar only if the first draw
-        breaks it, since testing every token is slow.
+        As llama.cpp's common_sampler_sample does: draw freely first, and once more within the
+        grammar only if that breaks it, because testing every token is slow.
         """
         token = self._draw(candidates(logits, self._model.n_vocab))
         if self._grammar is None or self._grammar.allows(token):
@@ -94,10 +95,10 @@ class Sampler:
         return token if self._grammar.allows(token) else None
 
     def walk(self, logits: Any) -> tuple[list[Step], int | None]:
-        """As `draw`, stage by stage: each one's name with a copy of the candidates that it
+        """As `draw`, but stage by stage: the name of each with a copy of the candidates that it
         left (a numpy table with id and logit), and the token.
 
-        When a free draw breaks the grammar, 'grammar' is the first stage.
+        Where a free draw breaks the grammar, 'grammar' is the first stage.
         """
         steps, token = self._walk(candidates(logits, self._model.n_vocab))
         if self._grammar is None or self._grammar.allows(token):
@@ -109,12 +110,15 @@ class Sampler:
         return [("grammar", left), *steps], token if self._grammar.allows(token) else None
 
     def steps(self, array: Any) -> list[Step]:
-        """What each stage leaves of these candidates, the grammar aside."""
+        """What each stage leaves of these candidates, without the grammar."""
         return self._walk(array)[0]
 
     def renew_draw(self, settings: Settings) -> None:
-        """Make the stage that draws anew, with other settings: it has drawn nothing yet."""
+        """Replace the stage that draws by a new one with these settings, which has drawn nothing
+        yet.
+        """
         last = len(self.stages) - 1
+        # What is removed from the chain belongs to the caller.
         llama().llama_sampler_free(llama().llama_sampler_chain_remove(self.chain, last))
         self.stages.pop()
         self._add(*self._builder(settings).draw())
@@ -134,12 +138,12 @@ class Sampler:
 
     @property
     def penalties(self) -> PenaltyStage | None:
-        """The penalties' stage, if they are on."""
+        """The stage of the penalties, if they are on."""
         return next((stage for stage in self._keep if isinstance(stage, PenaltyStage)), None)
 
     def distribution(self, logits: Any) -> Any:
-        """The probabilities, by token id, with which `sample` draws from these logits (a
-        pointer to n_vocab floats), but for the grammar. Accepts nothing.
+        """The probabilities, by token id, with which `sample` draws from these logits (a pointer to
+        n_vocab floats), without the grammar. Accepts nothing.
         """
         import numpy as np
 
@@ -154,7 +158,7 @@ class Sampler:
         return probabilities
 
     def accept(self, token: int) -> None:
-        """Let the grammar and the stages with a memory know what was drawn."""
+        """Tell the grammar and the stages with a memory which token was drawn."""
         if self._grammar:
             self._grammar.accept(token)
         llama().llama_sampler_accept(self.chain, token)
@@ -165,7 +169,7 @@ class Sampler:
         return grammar is None or any(map(grammar.allows, self._model.end_tokens))
 
     def show_prompt(self, tokens: Sequence[int]) -> None:
-        """Let the stages with a memory (penalties, DRY) count the prompt too."""
+        """Make the stages with a memory (penalties, DRY) count the prompt, too."""
         for stage in self._history:
             for token in tokens:
                 llama().llama_sampler_accept(stage, token)
@@ -181,6 +185,7 @@ class Sampler:
         stages = [(name, stage) for name, stage in stages if stage is not None]
         if settings["temperature"] == 0:
             while stages and not can_change_argmax(stages[-1][0]):
+                # Not in the chain yet, so nobody else frees it.
                 llama().llama_sampler_free(stages.pop()[1])
         for name, stage in stages:
             self._add(name, stage)
@@ -203,8 +208,8 @@ class Sampler:
 
 
 def candidates(logits: Any, size: int) -> Any:
-    """The first `size` tokens with their logits (a pointer to float), as a
-    llama_token_data_array.
+    """Tokens 0 to `size` - 1 with their logits (a pointer to float), as a llama_token_data_array
+    over a numpy table.
     """
     import numpy as np
 
@@ -214,22 +219,24 @@ def candidates(logits: Any, size: int) -> Any:
     table["logit"] = np.ctypeslib.as_array(logits, shape=(size,))
     pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
     array = lib.llama_token_data_array(data=pointer, size=size, selected=-1)
-    array.table = table  # the array points into it
+    array.table = table  # kept alive: the array points into it
     return array
 
 
 def left_of(array: Any) -> Any:
-    """The part of the table that is still in the array; XTC moves its beginning."""
+    """The part of the table that is still in the array. XTC removes at the front, by moving the
+    pointer; the others lower the size.
+    """
     offset = ctypes.addressof(array.data.contents) - array.table.ctypes.data
     start = offset // int(array.table.itemsize)
     return array.table[start : start + array.size]
 
 
 def active_stages(settings: Settings) -> list[str]:
-    """The stages of `sampler_order` that are not made pointless by another setting."""
+    """The stages of `sampler_order` that no other setting makes pointless."""
     order: list[str] = settings["sampler_order"]
     if settings["temperature"] == 0 and "temperature" in order:
-        return order[: order.index("temperature")]  # it leaves one token to those behind it
+        return order[: order.index("temperature")]  # at 0 it leaves one token
     if settings["mirostat"] and settings["temperature"] > 0:  # it does the truncation itself
         return [stage for stage in order if stage in MIROSTAT_STAGES]
     return order
@@ -276,6 +283,7 @@ class _Builder:
         window = self._window("repeat_last_n")
         if not penalties or window == 0:
             return None
+        # Kept alive for the chain, which knows the handle only.
         stage = PenaltyStage(penalties, window)
         self._keep.append(stage)
         return stage.handle
@@ -352,15 +360,15 @@ class _Builder:
         return None if value == PARAMS[name].neutral else init(value, *more)
 
     def _window(self, name: str) -> int:
-        """A number of tokens; -1 is the whole context (llama.cpp would take it for 0).
+        """A number of tokens; -1 means the whole context (llama.cpp would take it for 0).
 
-        Never more than that: DRY takes memory for all of its window at once.
+        Never more than the context: DRY allocates all of its window at once.
         """
         size = int(self._set[name])
         return self._context_size if size < 0 else min(size, self._context_size)
 
     def _tokens_of(self, key: str) -> list[int]:
-        """A bias's key is a token id, or text that stands for all of its tokens."""
+        """The key of a bias is a token id, or a text that stands for all of its tokens."""
         if not key.isdecimal():
             return self._model.tokenize(key)
         if int(key) >= self._model.n_vocab:

@@ -18,7 +18,8 @@ from llmparams_cli.constraints.wanted import Constraint
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
 
-MOST_BRACKETS = 1000  # open at once; llama.cpp's parser overflows its stack at some 10,000
+MOST_BRACKETS = 1000  # open at once; llama.cpp's recursive parser overflows at some 10,000
+# Literals, character classes and comments: what they contain does not nest.
 TEXT_OR_CLASS = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#.*')
 DEEP = "write repetitions with * or {m,n}"
 
@@ -38,12 +39,13 @@ class Grammar:
             raise UsageError(
                 f"{origin}: not a GBNF grammar: {_first_reason(complaints)}", constraint.hint
             )
+        # An array of one candidate, to ask about single tokens.
         self._one = (llama().llama_token_data * 1)()
         self._array = llama().llama_token_data_array(data=self._one, size=1)
 
     def allows(self, token: int) -> bool:
         """May the text go on with `token`?"""
-        self._one[0].id, self._one[0].logit = token, 1.0
+        self._one[0].id, self._one[0].logit = token, 1.0  # any finite logit will do
         llama().llama_sampler_apply(self.handle, ctypes.byref(self._array))
         return bool(self._one[0].logit != -float("inf"))
 
@@ -72,7 +74,7 @@ def _depth(gbnf: str) -> int:
 
 @contextmanager
 def _captured_stderr() -> Iterator[list[str]]:
-    """Collect what C code prints: the grammar parser reports to stderr and nowhere else."""
+    """Collect what C code prints to stderr: the grammar parser reports its errors nowhere else."""
     lines: list[str] = []
     with tempfile.TemporaryFile() as file:
         saved = os.dup(2)

@@ -1,8 +1,8 @@
 """Repetition, frequency and presence penalties as one sampler stage.
 
-llama.cpp's own stage looks up every token of the vocabulary in its window; a penalty
-only touches tokens inside the window, so this one visits those alone. It also knows
-count-dependent ('exponential') growth of the repetition penalty.
+llama.cpp's own stage looks up every token of the vocabulary in its window. A penalty touches only
+tokens that are in the window, so this stage visits those alone. It also knows growth of the
+repetition penalty with the count ('exponential').
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from llmparams_cli.interrupt import called_from_c
 
 @dataclass(frozen=True)
 class Penalties:
-    """What a token that occurred `count` times in the window pays."""
+    """What the logit of a token loses that occurs `count` times in the window."""
 
     repeat: float = 1.0
     frequency: float = 0.0
@@ -30,11 +30,11 @@ class Penalties:
         return self.repeat != 1.0 or self.frequency != 0.0 or self.presence != 0.0
 
     def apply(self, logit: float, count: int) -> float:
-        """The penalised logit: divided (above 0) or multiplied (below) by the repetition
-        penalty, once or to the power of `count`; then less count x frequency + presence.
-        As llama_sampler_penalties_apply, which knows 'once' only.
+        """The penalised logit: divided (above 0) or multiplied (below) by the repetition penalty,
+        once or to the power of `count`; then less count x frequency + presence. As in
+        llama_sampler_penalties_apply, which knows 'once' only.
         """
-        if math.isinf(logit):  # forbidden: nothing is left to take
+        if math.isinf(logit):  # removed already; arithmetic with it gives NaN
             return logit
         repetition, frequency, presence = self.parts(logit, count)
         return logit - repetition - frequency - presence
@@ -56,9 +56,9 @@ class Penalties:
         if not self.exponential:
             return self.repeat
         try:
-            return float(self.repeat**count) or 1e-30
+            return float(self.repeat**count) or 1e-30  # underflow: a logit is divided by it
         except OverflowError:
-            return 1e30
+            return 1e30  # finite in single precision, too
 
 
 class Window:
@@ -88,14 +88,14 @@ class Window:
 
 
 class PenaltyStage:
-    """A llama_sampler implemented here; the chain that takes `handle` owns it."""
+    """A llama_sampler implemented in Python; the chain that takes its `handle` owns that."""
 
     def __init__(self, penalties: Penalties, window: int) -> None:
         lib = llama()
         self.size = window
         self.window = Window(window)
         self.penalties = penalties
-        # The library keeps pointers to these: they must live as long as the stage.
+        # The library has pointers to these: they must live as long as the stage.
         self._interface = lib.llama_sampler_i(
             accept=lib.llama_sampler_i_accept(
                 called_from_c(lambda _sampler, token: self.window.add(token))
@@ -121,4 +121,4 @@ class PenaltyStage:
             if place is not None:
                 candidate = data[place]
                 candidate.logit = self.penalties.apply(candidate.logit, count)
-        candidates.sorted = False
+        candidates.sorted = False  # the order by logit may be another one now

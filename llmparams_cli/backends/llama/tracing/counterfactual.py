@@ -1,8 +1,8 @@
-"""What other settings would have made of a run: its logits drawn again, and what follows.
+"""A counterfactual: the logits of a run drawn again with other settings, and what follows.
 
-The other chain makes the draws of the run from the same logits, with the random numbers of
-its seed, until one comes out otherwise or its text ends. From there on the model has to be
-asked: its text is then that of a real run with those settings.
+The other chain draws from the same logits as the run, with the random numbers of its seed, until a
+draw differs or its text ends. From there on the model has to be asked: the text is then that of a
+real run with those settings.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LIMITS = (StopReason.STOP_SEQUENCE, StopReason.MAX_TOKENS)  # after these a text
 
 
 class Alternative:
-    """One text as other settings make it: `parting` first, then its `open_end`. Close it."""
+    """One text as other settings make it: first its `parting`, then its `open_end`. Close it."""
 
     def __init__(
         self, model: Model, sampler: Sampler, other: Counterfactual, started: Started
@@ -42,7 +42,9 @@ class Alternative:
         self._is_owner = True
 
     def parting(self, recording: Recording, own: Sampler, end: Stop, report: Report) -> WhatIf:
-        """Where the run, which `own` draws again and which ended with `end`, parts from it."""
+        """Where the other text parts from the run, which `own` draws again and which ended with
+        `end`.
+        """
         changes = self._other.changes
         for number, (logits, drawn) in enumerate(_draws(recording, end), 1):
             ours, _ = own.walk(pointer(logits))
@@ -60,11 +62,14 @@ class Alternative:
                 )
                 self._add(instead)
                 return self._as_known(found)
+            # Both chains ended here, with a complete grammar.
             if drawn is None:
                 break
             own.accept(drawn)
             self._add(drawn)
             stop = self._ending.stop
+            # Other settings may end the same text earlier, or for another reason: stop,
+            # max_tokens.
             if stop and (number < len(recording) or stop != end):
                 found = WhatIf(changes, None, same_text=self._certain_text(), ends_at=number)
                 return self._as_known(found)
@@ -73,7 +78,9 @@ class Alternative:
         return WhatIf(changes, None, same_text=self._certain_text(), goes_on=goes_on)
 
     def open_end(self, found: WhatIf) -> Answer | None:
-        """The answer to be decoded from here on, if the end is open; it owns the sampler then."""
+        """The answer to be decoded from here on, if the end is open; the sampler then belongs to
+        it.
+        """
         if self._ending.stop or not (found.number or found.goes_on):
             return None
         self._is_owner = False
@@ -81,11 +88,11 @@ class Alternative:
         return Answer(self._model, request, self._started, self._sampler, drawn=self._drawn)
 
     def ended(self, found: WhatIf, finished: Finished) -> WhatIf:
-        """The same with the text and the end that decoding brought."""
+        """The what-if with the text and the end that decoding brought."""
         return replace(found, stop=finished.stop, text=finished.text)
 
     def refused(self, error: LlmparamsError) -> LlmparamsError:
-        """The error with the name of this what-if."""
+        """The error, with the name of this what-if."""
         return type(error)(f"--what-if {self._other.name}: {error.message}", error.hint)
 
     def close(self) -> None:
@@ -124,14 +131,16 @@ class Alternative:
 
 
 def _draws(recording: Recording, end: Stop) -> Iterator[tuple[Any, int | None]]:
-    """The run's draws; where a complete grammar ended it, that one too, as None."""
+    """The draws of the run: (logits, token); if a complete grammar ended it, at last its row
+    without a token (None).
+    """
     yield from recording.rows()
     if end.reason is StopReason.END_OF_GENERATION and recording.is_open:
         yield recording.row(len(recording)), None
 
 
 def _probability(steps: Sequence[Step], token: int | None) -> float | None:
-    """That of a token in what the last stage left; None for no token."""
+    """The probability of a token in what the last stage left; None for no token."""
     left = steps[-1][1]
     if token is None:
         return None

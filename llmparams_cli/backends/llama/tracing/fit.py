@@ -1,10 +1,10 @@
-"""A given text as the answer: what it demands of the settings, and what makes it impossible.
+"""Teacher forcing: what a given text demands of the settings, and what makes it impossible.
 
-A token is impossible where no random numbers let a real run draw it after the text before it.
-Such a run draws freely and, if that breaks the grammar, once more among all that the grammar
-allows. So a token is possible if the grammar allows it, and the chain's last stage keeps it
-either in the free draw or, where a free draw can break the grammar, in the second one.
-XTC with a probability below 1 may act or not: either may keep the token.
+A token is impossible if no random numbers let a real run draw it after the text before it. Such a
+run draws freely and, if that breaks the grammar, once more among all that the grammar allows. So a
+token is possible if the grammar allows it, and the last stage of the chain keeps it either in the
+free draw or, where a free draw can break the grammar, in the second one. XTC with a probability
+below 1 may act or not: either may keep the token.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.trace import Fit, Forced
 
 FORCED = Origin(Source.DEFAULT, "a given text")
-SEED = 0  # whatever it is: what is asked is what any random numbers can do
+SEED = 0  # any: the question is what some random numbers can do
 
 
 class Judge:
-    """Says of each token of a text, in order, what makes it impossible. Close it.
+    """Tells for each token of a text, in order, what makes it impossible. Close it.
 
-    After a token that the grammar forbids, the grammar has no more say: nothing could follow.
+    After a token that the grammar forbids the grammar is dropped: nothing could follow.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Judge:
     ) -> None:
         self._n_vocab = model.n_vocab
         self._settings = settings
-        self._mu = 2.0 * settings["mirostat_tau"]
+        self._mu = 2.0 * settings["mirostat_tau"]  # mirostat's threshold, which starts there
         with ExitStack() as stack:
             self._grammar = grammar.from_settings(model, settings, lambda _note: None)
             if self._grammar:
@@ -46,11 +46,12 @@ class Judge:
                 stack.enter_context(closing(Sampler(model, outcome, SEED, context, prompt=prompt)))
                 for outcome in _outcomes(settings)
             ]
+            # All are made: from here on `close` frees them, before this the stack did.
             self._owned = stack.pop_all()
 
     def removed_by(self, logits: Any, wanted: int) -> str:
-        """The first stage that removes `wanted` from these logits (a pointer to n_vocab
-        floats); empty where it is possible. Then goes on as if it had been drawn.
+        """The first stage that removes `wanted` from these logits (a pointer to n_vocab floats);
+        empty if the token is possible. Then goes on as if it had been drawn.
         """
         walks = [chain.steps(candidates(logits, self._n_vocab)) for chain in self._chains]
         if self._grammar and not self._grammar.allows(wanted):
@@ -66,7 +67,7 @@ class Judge:
         self._owned.close()
 
     def _second_draws(self, logits: Any, walks: Sequence[list[Step]]) -> list[list[Step]]:
-        """What the stages make of all that the grammar allows, if a free draw can break it."""
+        """What the stages leave of all that the grammar allows, if a free draw can break it."""
         if self._grammar is None:
             return []
         allowed = self._allowed(logits).table["logit"].copy()
@@ -76,7 +77,7 @@ class Judge:
         return [chain.steps(self._allowed(logits)) for chain in self._chains]
 
     def _allowed(self, logits: Any) -> Any:
-        """All candidates, those that the grammar forbids at minus infinity."""
+        """All candidates; the logits of those that the grammar forbids are minus infinity."""
         assert self._grammar is not None
         array = candidates(logits, self._n_vocab)
         self._grammar.apply(array)
@@ -91,17 +92,22 @@ class Judge:
         self._renew_mirostat()
 
     def _learn(self, token: int, walks: Sequence[list[Step]]) -> None:
-        """What mirostat would take from this draw; from one that it cannot make, nothing."""
+        """Update mirostat's threshold as this draw would; a draw that it cannot make teaches it
+        nothing.
+        """
         tau, eta = self._settings["mirostat_tau"], self._settings["mirostat_eta"]
         for left in (steps[-1][1] for steps in walks):
             weights = _weights(left)
             own = float(weights[left["id"] == token].sum())
             if own > 0:
+                # Mirostat's update: the surprise of the token in bits, less the target.
                 self._mu -= eta * (-math.log2(own / float(weights.sum())) - tau)
                 return
 
     def _renew_mirostat(self) -> None:
-        """It learns from the draws that it makes; here it is to learn from the text."""
+        """Mirostat learns from its own draws; here it has to learn from the text, so it is made
+        anew.
+        """
         half = Assignment("mirostat_tau", self._mu / 2, FORCED)  # it begins at twice this value
         for chain in self._chains:
             if chain.stages[-1].startswith("mirostat"):
@@ -111,14 +117,14 @@ class Judge:
 def removals(
     recording: Recording, judge: Judge, progress: Callable[[float], None]
 ) -> Iterator[str]:
-    """For every recorded token, the stage that makes it impossible, or nothing."""
+    """For each recorded token, the stage that makes it impossible; empty for none."""
     for number, (logits, wanted) in enumerate(recording.rows(), 1):
         yield judge.removed_by(pointer(logits), wanted)
         progress(number / len(recording))
 
 
 def admitted(model: Model, recording: Recording, removed: Iterable[str]) -> Fit:
-    """What a recorded, forced text demands of top-k, top-p and min-p; and its perplexity."""
+    """What a recorded, given text demands of top-k, top-p and min-p; and its perplexity."""
     import numpy as np
 
     tokens = []
@@ -148,7 +154,7 @@ def admitted(model: Model, recording: Recording, removed: Iterable[str]) -> Fit:
 
 
 def _before(logits: Any, rank: int) -> float:
-    """The probability of all that rank before this rank, as top-p sums it: in single precision."""
+    """The probability of all that rank before this, summed in single precision as top-p does."""
     import numpy as np
 
     if rank == 1:
@@ -159,16 +165,17 @@ def _before(logits: Any, rank: int) -> float:
 
 
 def _outcomes(settings: Settings) -> list[Settings]:
-    """The settings with XTC surely off and surely on, where that is left to chance."""
+    """The settings with XTC surely off and surely on, where it is left to chance."""
     if not 0 < settings["xtc_probability"] < 1:
         return [settings]
     return [settings.but(Assignment("xtc_probability", sure, FORCED)) for sure in (0.0, 1.0)]
 
 
 def _gone_at(steps: Sequence[Step], token: int) -> str:
-    """The first stage that removes the token, or leaves it no weight for good."""
+    """The first stage that removes the token, or from which on it has no weight."""
     if token in _drawable(steps):
         return ""
+    # A logit may stay finite and yet be too low to have any weight in single precision.
     gone = (name for name, left in steps if not _in(left, token))
     weightless = (name for name, left in steps if token not in _with_weight(left))
     return next(gone, "") or next(weightless)
@@ -184,7 +191,7 @@ def _with_weight(left: Any) -> Any:
 
 
 def _weights(left: Any) -> Any:
-    """Of the candidates in the draw, in single precision as there."""
+    """The candidates' weights in the draw, unnormalised, in single precision as there."""
     import numpy as np
 
     return np.exp(left["logit"] - left["logit"].max())

@@ -1,4 +1,4 @@
-"""A recorded run, drawn again from its logits through the same chain, or through another."""
+"""A recorded run, drawn again from its logits: through the same chain, or through another."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ NEUTRAL = Origin(Source.DEFAULT, "neutral")
 
 
 class Decoder(Protocol):
-    """What decodes an answer that an earlier run began; its context still holds that run."""
+    """Decodes an answer that an earlier run began, in the context that still holds that run."""
 
     def go_on(self, answer: Answer) -> Iterator[Numbered]: ...
 
 
 class LlamaTrace:
-    """See `trace.Trace`. `decoder` must live as long as what-ifs are asked to go on."""
+    """Implements `trace.Trace`. `decoder` must live as long as what-ifs may go on."""
 
     def __init__(
         self,
@@ -77,9 +77,9 @@ class LlamaTrace:
                 report(number / len(self))
 
     def effects(self, report: Report) -> tuple[Effect, ...]:
-        """Each setting is put to its neutral value alone; the other chain follows the real text
-        and uses the same random numbers, so a change comes from the setting. Mirostat and
-        adaptive-p alone learn from the other chain's own draws.
+        """Set each setting to its neutral value, alone. The other chain follows the real text with
+        the same random numbers, so that what changes comes from the setting. Only mirostat and
+        adaptive-p learn from the draws of the other chain.
         """
         wanted = [each for each in self._settings if is_active(each, self._settings)]
         changed: list[list[int]] = [[] for _ in wanted]
@@ -91,6 +91,7 @@ class LlamaTrace:
                 for other, numbers in zip(others, changed, strict=True):
                     if other.draw(pointer(logits)) != drawn:
                         numbers.append(number)
+                    # Along the real text, whatever this chain would have drawn.
                     other.accept(drawn)
                 report(number / len(self))
         return tuple(
@@ -125,9 +126,9 @@ class LlamaTrace:
                     found.append(alternative.parting(self._recording, own, end, report))
             if go_on is None:
                 return tuple(found)
-            # The latest parting first: so the context keeps what it holds of the run, bit for
-            # bit as a real run would have decoded it.
-            last = len(self) + 1
+            # The latest parting first: each cuts the context back to where it parts, and what is
+            # left for the next one is, bit for bit, what a real run would have decoded.
+            last = len(self) + 1  # for those without a draw that differs
             for i in sorted(range(len(found)), key=lambda i: -(found[i].number or last)):
                 found[i] = self._ended(alternatives[i], found[i], go_on)
             return tuple(found)
@@ -158,8 +159,8 @@ class LlamaTrace:
         self._recording.close()
 
     def _pairs(self, one: Settings, two: Settings) -> Iterator[tuple[int, Any, Any]]:
-        """Every token with the probabilities from which each of the two draws there;
-        grammars do not count, for they are no part of the distribution.
+        """Every token drawn, with the two distributions that it would be drawn from at its
+        position. Grammars do not count: they are not part of the distribution.
         """
         with ExitStack() as stack:
             samplers = [
@@ -173,10 +174,13 @@ class LlamaTrace:
                     each.accept(drawn)
 
     def _sampler(self, settings: Settings, *, constrained: bool = True) -> Sampler:
-        """A chain that has drawn nothing yet; with the run's own seed, unless it has another."""
+        """A chain that has drawn nothing yet; with the run's own seed, unless `settings` have
+        another.
+        """
         model, started = self._model, self._started
         constraint = grammar.from_settings(model, settings, _silently) if constrained else None
         same = settings["seed"] == self._settings["seed"]
+        # A seed of -1 in both settings means the one that this run has got by chance.
         seed = started.seed if same else seeds.in_use(settings)
         return Sampler(model, settings, seed, started.context, constraint, started.tokens)
 
@@ -185,7 +189,7 @@ class LlamaTrace:
         return self._settings.but(neutral)
 
     def _ended(self, alternative: Alternative, found: WhatIf, report: Report) -> WhatIf:
-        """An open end decoded."""
+        """The what-if with its text and end, decoded if they are still open."""
         answer = alternative.open_end(found)
         if answer is None:
             return found
@@ -203,12 +207,12 @@ class LlamaTrace:
 
 
 def _silently(_note: str) -> None:
-    """Notes were made when the run began."""
+    """Drop notes: they were shown when the run began."""
 
 
 def is_active(setting: Setting, settings: Settings) -> bool:
-    """Is this a value that decides draws, that can be switched off alone, and was not, or was
-    asked for?
+    """Does this value decide draws, can it be switched off alone, and is it on, in effect, or at
+    least asked for?
     """
     param = setting.param
     decides = param.scope is Scope.SAMPLING or param.name == "ignore_eos"  # it forbids tokens

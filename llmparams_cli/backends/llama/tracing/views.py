@@ -1,4 +1,4 @@
-"""One draw looked at: what each stage of the chain left, and what the penalties took."""
+"""A view of one draw: what each stage of the chain left, and what the penalties took."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Views:
         top: int,
         coverage: float,
     ) -> TokenView:
-        """Draw `number`, of the token `drawn`: with `top` candidates at least, or as many as
-        hold the share `coverage` of the model's own probability.
+        """The view of draw `number`, which gave the token `drawn`: with at least `top` candidates,
+        or as many as hold the share `coverage` of the model's own probability.
         """
         import numpy as np
 
@@ -62,7 +62,9 @@ class Views:
         )
 
     def _candidate(self, token: int) -> tuple[int, str]:
-        """One object for all draws: a page keeps thousands of draws with hundreds of them."""
+        """Id and text, one object for all draws: a page keeps thousands of draws with hundreds of
+        them.
+        """
         if token not in self._known:
             self._known[token] = (token, self._model.name(token))
         return self._known[token]
@@ -70,7 +72,7 @@ class Views:
     def _penalised(
         self, table: Any, steps: Sequence[Step], sampler: Sampler
     ) -> tuple[Penalised, ...]:
-        """The ledger: every token in the window that is still a candidate."""
+        """What the penalties took from every token in their window that is still a candidate."""
         stage = sampler.penalties
         names = [name for name, _ in steps]
         if stage is None or "penalties" not in names:
@@ -84,9 +86,11 @@ class Views:
             if before.get(token, -math.inf) > -math.inf:
                 logit = before[token]
                 parts = penalties.parts(logit, count)
+                # For comparison: the repetition penalty with the other kind of growth.
                 other, _, _ = penalties.grown_otherwise.parts(logit, count)
                 name = self._model.name(token)
                 entries.append(Penalised(token, name, count, logit, *parts, after[token], other))
+        # The one that lost most comes first.
         return tuple(sorted(entries, key=lambda entry: entry.after - entry.before))
 
 
@@ -109,6 +113,7 @@ def _shown(table: Any, steps: Sequence[Step], drawn: int, top: int) -> list[int]
     import numpy as np
 
     count = min(top, len(table))
+    # Partition first: sorting a whole vocabulary for every draw is slow.
     best = np.argpartition(-table["logit"], count - 1)[:count]
     best = best[np.argsort(-table["logit"][best], kind="stable")]
     left = steps[-1][1] if steps else table
@@ -119,8 +124,8 @@ def _shown(table: Any, steps: Sequence[Step], drawn: int, top: int) -> list[int]
 def _stage(
     name: str, left: Any, before: Any, shown: Sequence[int], drawn: int, size: int
 ) -> tuple[Stage, Any]:
-    """The stage, and what it left: a probability for each token. `before` is that of the stage
-    before it, or None.
+    """The stage, and the probability of each token after it. `before` is that after the stage
+    before, or None.
     """
     import numpy as np
 
@@ -128,6 +133,7 @@ def _stage(
     logits[left["id"]] = left["logit"]
     there = logits > -np.inf
     total = log_total(logits)
+    # In double precision, for sums over a whole vocabulary.
     probabilities = np.exp(logits.astype(np.float64) - total)
     cut = 0.0 if before is None else float(before[~there].sum())
     rank = 1 + int((logits > logits[drawn]).sum()) if there[drawn] else None
