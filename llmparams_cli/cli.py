@@ -18,8 +18,8 @@ from llmparams_cli import APP, PREFIX, __version__
 from llmparams_cli.env import Environment, discard
 from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
 
-# name: what it does. The module llmparams_cli.commands.NAME has the function `command`, or,
-# when it is a group, a table COMMANDS of its own, whose modules are NAME.SUBNAME.
+# Name: one line of help. The module llmparams_cli.commands.NAME has the function `command`, or,
+# if it is a group, a table COMMANDS of its own, whose modules are NAME.SUBNAME.
 COMMANDS = {
     "generate": "Generate text: one prompt in, the answer out.",
     "chat": "Talk with a model; change its parameters live.",
@@ -57,6 +57,7 @@ def run(arguments: Sequence[str], env: Environment) -> int:
             result = build(arguments)(
                 args=list(arguments) or ["--help"], obj=env, prog_name=APP, standalone_mode=False
             )
+        # Here and not at exit, so that a full disk or a closed pipe is reported below.
         env.stdout.flush()
         return int(result or 0)
     except LlmparamsError as error:
@@ -89,7 +90,10 @@ def run(arguments: Sequence[str], env: Environment) -> int:
 
 
 def _refuse_bytes(arguments: Sequence[str], env: Environment) -> None:
-    """Raise UsageError for texts that are not UTF-8: no model and no file could take them."""
+    """Raise UsageError for an argument or variable that is not UTF-8.
+
+    Python holds its bytes as lone surrogates, which can be neither tokenised nor written.
+    """
     ours = (f"{name}={text}" for name, text in env.variables.items() if name.startswith(PREFIX))
     for text in (*arguments, *ours):
         try:
@@ -101,8 +105,8 @@ def _refuse_bytes(arguments: Sequence[str], env: Environment) -> None:
 
 
 def build(arguments: Sequence[str]) -> Callable[..., Any]:
-    """The Typer app. Only commands that are named, or completed, load their modules:
-    the others are known by their names and one line of help.
+    """The Typer app. Only the modules of commands among the arguments are imported: startup
+    stays fast, and the others need no more than a name and one line of help.
     """
     app = typer.Typer(
         rich_markup_mode=None,
@@ -119,11 +123,13 @@ def build(arguments: Sequence[str]) -> Callable[..., Any]:
 def _add_commands(
     app: typer.Typer, package: str, commands: Mapping[str, str], arguments: Sequence[str]
 ) -> None:
+    # Shell completion passes the command line in a variable instead of arguments.
     completing = f"_{PREFIX}COMPLETE" in os.environ
     for name, summary in commands.items():
         if not completing and name not in arguments:
             app.command(name, short_help=summary)(_not_loaded)
             continue
+        # `import` is a subcommand and a keyword: its module is import_.py.
         module = import_module(f"{package}.{name}{'_' if iskeyword(name) else ''}")
         if subcommands := getattr(module, "COMMANDS", None):
             group = typer.Typer(help=module.__doc__, rich_markup_mode=None, epilog=EXIT_CODES)
@@ -174,6 +180,6 @@ def _cure(message: str, arguments: Sequence[str]) -> str:
 
 
 def _reader_left(env: Environment) -> int:
-    """`| head` closed the pipe: success."""
+    """A reader such as `head` closed the pipe because it had enough: that is success."""
     discard(env.stdout)
     return ExitCode.SUCCESS

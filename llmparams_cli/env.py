@@ -1,7 +1,7 @@
-"""The world the program runs in: streams, terminal, colours, directories.
+"""The run environment: streams, terminal, colours, directories.
 
-Made once in `cli.main`, handed to everything that prints or looks for files, so that a
-terminal and a pipe are both plain objects in tests.
+Made once in `cli.main` and handed to everything that prints or looks for files, so that
+tests can pass a terminal or a pipe as a plain object.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class Environment:
         return stream.isatty()
 
     def note(self, message: str) -> None:
-        """Print a note to stderr, each one once; `--quiet` silences notes."""
+        """Print a note to stderr, but never the same one twice; `--quiet` silences notes."""
         if message in self._said or self.quiet:
             return
         self._said.add(message)
         self.warn(message)
 
     def warn(self, message: str) -> None:
-        """Print one line to stderr whatever `--quiet` says."""
+        """Print one line to stderr, even with `--quiet`."""
         self.aside(f"{APP}: {one_line(message)}\n")
 
     def aside(self, text: str) -> None:
-        """Write to stderr. A failure to do so must not cost the answer."""
+        """Write to stderr, or give up silently: a broken stderr must not cost the answer."""
         try:
             self.stderr.write(encodable(text, self.stderr))
             self.stderr.flush()
@@ -80,12 +80,12 @@ class Environment:
 
     @property
     def cache_dir(self) -> Path:
-        """What may be deleted at any time, such as the results of the probe."""
+        """Files that may be deleted at any time, such as the results of the hardware probe."""
         return self._directory(f"{PREFIX}CACHE_DIR", "user_cache_path")
 
     @property
     def state_dir(self) -> Path:
-        """What the program remembers of its use: receipts of runs, chats."""
+        """What the program remembers between runs: receipts and chats."""
         return self._directory(f"{PREFIX}STATE_DIR", "user_state_path")
 
     def _directory(self, variable: str, default: str) -> Path:
@@ -97,10 +97,12 @@ class Environment:
 
 
 def discard(stream: TextIO) -> None:
-    """Send what a stream still holds nowhere: a closed pipe would raise again at exit."""
+    """Point a stream at the null device, so that flushing its buffer at exit cannot fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open(stream: TextIO | None, mode: str) -> TextIO:
-    """The stream, or the null device: a stream that the caller closed (`>&-`) is None."""
+    """The stream, or the null device in place of None: Python's value for a stream that the
+    caller closed (`>&-`).
+    """
     return stream or cast(TextIO, open(os.devnull, mode, encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What can go wrong, and with which exit code the program says so.
+"""The errors that end the program, and their exit codes.
 
 LlmparamsError                 (never raised itself)
 ├── UsageError          2      a flag, an argument, a variable or the prompt is wrong
@@ -17,11 +17,12 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process returns, for scripts to rely on, and what it means."""
+    """The process's exit status, on which scripts may rely, and its meaning."""
 
     meaning: str
 
     def __new__(cls, value: int, meaning: str) -> ExitCode:
+        # An IntEnum would pass both items to int(); only the first is the number.
         member = int.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning

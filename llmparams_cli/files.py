@@ -1,4 +1,4 @@
-"""Files: read as UTF-8, found and shown by their paths, written whole or not at all."""
+"""Files: read as UTF-8, resolved and displayed by path, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ MOST_SETTINGS = 1_000_000  # bytes of a preset, or of another file with values
 
 
 def decode(data: bytes) -> str:
-    """The text of a file or of standard input: no byte order mark, and lines that end with \\n.
-    A ValueError names the first byte that is not UTF-8, and the cure.
+    """Decode a file or standard input: no byte order mark, and lines that end in \\n.
+
+    Raises ValueError, which names the first byte that is not UTF-8 and the cure.
     """
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
@@ -26,9 +27,11 @@ def decode(data: bytes) -> str:
 
 
 def read_text(path: Path, most: int | None = None) -> str:
-    """The text of a file, of at most this many bytes; a ValueError says why it has none."""
+    """Read a text file of at most `most` bytes; raises ValueError with the reason."""
     try:
         with open(path, "rb") as file:
+            # One byte more than allowed tells a file that is too large; its size would not do:
+            # a pipe has none.
             data = file.read() if most is None else file.read(most + 1)
     except OSError as error:
         raise ValueError((error.strerror or str(error)).lower()) from error
@@ -38,12 +41,13 @@ def read_text(path: Path, most: int | None = None) -> str:
 
 
 def resolve_path(text: str, directory: Path) -> Path:
-    """The path that `text` means when it is written in `directory`."""
+    """The absolute path that `text` means, relative to `directory`; ~ is the home directory."""
+    # normpath rather than realpath: messages name the path the user wrote, not a link's target.
     return Path(os.path.normpath(directory / os.path.expanduser(text)))
 
 
 def display_path(path: Path, directory: Path) -> str:
-    """The path as people write it, seen from the working directory."""
+    """The path as people write it: relative to the working directory, or with ~."""
     if path.is_relative_to(directory):
         return str(path.relative_to(directory))
     home = os.path.expanduser("~")
@@ -61,15 +65,16 @@ def write_whole(
     parents: bool = False,
     durable: bool = True,
 ) -> None:
-    """Write a file, a text as UTF-8, beside its place, then move it there.
+    """Write a file atomically (text as UTF-8): readers see the old content or the new.
 
-    `private` keeps it from other users. Without `replace`, FileExistsError is raised for
-    a file that is there already. With `parents`, directories above are made. What need not
-    be `durable` may be lost or empty after a power cut, and is written much faster.
+    `private` keeps it from other users. Without `replace`, an existing file raises
+    FileExistsError. With `parents`, missing directories are made. A file that is not
+    `durable` is written much faster, but may be lost or empty after a power cut.
     """
     path = Path(os.path.realpath(path))  # what a link points to is written, not the link
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same directory, because a rename is atomic only within one file system.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(handle, "wb") as file:
@@ -77,12 +82,13 @@ def write_whole(
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.chmod(name, _mode(path, private))
+        os.chmod(name, _mode(path, private))  # mkstemp lets nobody else read its files
         if replace:
             os.replace(name, path)
         else:
-            os.link(name, path)
+            os.link(name, path)  # unlike a rename, it fails if the file exists
     finally:
+        # After a rename there is nothing left to remove.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
 
@@ -94,6 +100,6 @@ def _mode(path: Path, private: bool) -> int:
     try:
         return path.stat().st_mode & 0o7777
     except OSError:
-        umask = os.umask(0)
+        umask = os.umask(0)  # it can only be read by setting it
         os.umask(umask)
         return 0o666 & ~umask

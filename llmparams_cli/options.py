@@ -1,7 +1,7 @@
 """The parameter table as Typer options: one for every row, in groups, with help.
 
-Values stay text here. They are checked with all other sources of values in one place
-(`presets.cascade`), so that every error names the value, its origin and what is allowed.
+Values stay text here. `presets.cascade` checks them together with all other sources of
+values, so that every error names the value, its origin and what is allowed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from llmparams_cli.params.kinds import Switch
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 
-# What every command that asks a model something takes, beside the parameters.
+# Options that several commands share, beside the parameters.
 PromptArgument = Annotated[
     str | None,
     typer.Argument(metavar="PROMPT", help="The prompt; - or a pipe reads standard input."),
@@ -73,9 +73,10 @@ VerboseOption = Annotated[
 def with_parameters(function: Callable[..., None]) -> Callable[..., None]:
     """Add an option for every parameter to a command's signature.
 
-    The function receives those that were given as `flags`: name → text, list of texts
-    for options that repeat, or bool for switches.
+    The function receives the given ones as `flags`: name → text, list of texts for options
+    that repeat, or bool for switches.
     """
+    # Annotations are strings in our modules (`from __future__`); eval_str resolves them for Typer.
     own = [
         p
         for p in inspect.signature(function, eval_str=True).parameters.values()
@@ -86,6 +87,8 @@ def with_parameters(function: Callable[..., None]) -> Callable[..., None]:
         flags = {name: values.pop(name) for name in PARAMS}
         function(**values, flags={k: v for k, v in flags.items() if v is not None and v != []})
 
+    # Typer reads options from __signature__. functools.wraps will not do: it sets __wrapped__,
+    # and Typer follows that to the function without the parameters.
     command.__doc__ = function.__doc__
     parameters = [*own, *map(_option, PARAMS.values())]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -96,7 +99,7 @@ def _option(param: Param) -> inspect.Parameter:
     declarations = list(param.flags)
     value: Any = str | None
     if isinstance(param.kind, Switch):
-        declarations[0] += f"/--no-{param.flag[2:]}"
+        declarations[0] += f"/--no-{param.flag[2:]}"  # Typer's notation for on/off pairs
         value = bool | None
     elif param.kind.many:
         value = list[str] | None
@@ -107,6 +110,7 @@ def _option(param: Param) -> inspect.Parameter:
         rich_help_panel=f"Parameters: {param.group.value}",
         show_default=False,
     )
+    # None means "not given", even where a given value would equal the table's default.
     return inspect.Parameter(
         param.name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -121,7 +125,7 @@ def _help(param: Param) -> str:
 
 
 class HelpInSections(typer.core.TyperCommand):
-    """Plain-text help with the options under the headings of their groups."""
+    """Plain-text help with options under their groups' headings (Typer's own needs rich)."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

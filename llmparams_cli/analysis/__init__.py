@@ -1,1 +1,1 @@
-"""What was recorded, looked at: pure functions and their results."""
+"""Analysis of recorded answers and logits: pure functions and their results."""

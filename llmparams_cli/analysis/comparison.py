@@ -1,4 +1,4 @@
-"""What `compare` finds out: variants, their samples, and what can be measured of them."""
+"""The result of `compare`: variants, their samples, and metrics of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from llmparams_cli.protocol import Finished, Token
 from llmparams_cli.text.utf8 import joined
 
 Measure = Callable[[Finished], float]
-# A command, and the text for its standard input, to its exit code and what it printed.
+# Runs a command with a text on its standard input: returns its exit code and output.
 Shell = Callable[[str, str], tuple[int, str]]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number for one answer. Shares count answers: 1 where something holds, else 0."""
+    """A number for one answer; for a yes or no it is 1 or 0, so that its mean is a share."""
 
     name: str
     measure: Measure
@@ -30,9 +30,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Sample:
-    """One answer of a variant, and its metrics by name; None where there is no number.
+    """One answer of a variant, and its metrics by name (None if one is undefined for it).
 
-    `explanation` is every draw of it, where that was asked for and there was room.
+    `explanation` holds its draws, if that was asked for and there was room.
     """
 
     prompt: str
@@ -44,28 +44,28 @@ class Sample:
 
 @dataclass(frozen=True)
 class Variant:
-    """One combination of settings. `values` are what sets it apart, as flags take them."""
+    """One combination of settings. `values` are those that set it apart, as flags take them."""
 
     name: str
     values: dict[str, str]
     samples: list[Sample] = field(default_factory=list)
 
     def means(self) -> dict[str, float | None]:
-        """Every metric's mean over the samples; and how much the samples agree."""
+        """Every metric's mean over the samples, and the samples' agreement."""
         names = self.samples[0].metrics if self.samples else {}
         means = {name: _mean(s.metrics[name] for s in self.samples) for name in names}
         return {**means, "agreement": agreement(self.samples)}
 
     def stops(self) -> dict[str, int]:
-        """Stop reasons and how often each came."""
+        """Each stop reason's count."""
         reasons = [sample.finished.stop.reason.value for sample in self.samples]
         return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
 
 
 @dataclass(frozen=True)
 class Branch:
-    """What some answers have at a fork: a token, or None where they end. `answers` are their
-    places among all.
+    """Answers that continue alike after a fork: with this token, or None if they end there.
+    `answers` are their indices.
     """
 
     token: Token | None
@@ -74,8 +74,8 @@ class Branch:
 
 @dataclass(frozen=True)
 class Fork:
-    """Answers that were equal up to the text `before` part at draw `number`, from 1. `depth` is
-    how many forks they share before this one.
+    """Answers with the text `before` in common diverge at draw `number`, counted from 1.
+    `depth` is the number of forks on the way to this one.
     """
 
     number: int
@@ -85,20 +85,20 @@ class Fork:
 
 
 def distinguished(name: str, taken: Collection[str]) -> str:
-    """The name of a variant; with a number where others have it already."""
+    """The name of a variant, with a number added if it is taken."""
     names = chain([name], (f"{name} ({number})" for number in count(2)))
     return next(each for each in names if each not in taken)
 
 
 def side_by_side(variants: Sequence[Variant]) -> list[list[Sample]]:
-    """The first answer of every variant, the second of each, … : one prompt and, unless seeds
-    are what is compared, one seed.
+    """The first answers of all variants, then the second ones, and so on. Those in a row have
+    one prompt and, unless seeds are compared, one seed.
     """
     return [list(row) for row in zip(*(variant.samples for variant in variants), strict=True)]
 
 
 def forks(answers: Sequence[Sequence[Token]]) -> list[Fork]:
-    """Where answers part: a tree in which every fork comes before those of its branches."""
+    """Where answers diverge: a tree, every fork before the forks of its branches."""
     found = []
     waiting = [(tuple(range(len(answers))), 0, 0)]
     while waiting:
@@ -112,7 +112,7 @@ def forks(answers: Sequence[Sequence[Token]]) -> list[Fork]:
             found.append(Fork(place + 1, before, depth, branches))
             waiting += [
                 (branch.answers, place + 1, depth + 1)
-                for branch in reversed(branches)
+                for branch in reversed(branches)  # `waiting` is a stack
                 if len(branch.answers) > 1 and branch.token is not None
             ]
     return found
@@ -121,7 +121,7 @@ def forks(answers: Sequence[Sequence[Token]]) -> list[Fork]:
 def _branches(
     answers: Sequence[Sequence[Token]], together: Sequence[int], place: int
 ) -> tuple[Branch, ...]:
-    """The tokens that these answers have in this place, in their order."""
+    """Group these answers by their token at this index."""
     groups: dict[int | None, list[int]] = {}
     for number in together:
         tokens = answers[number]
@@ -133,27 +133,27 @@ def _branches(
 
 
 def distinct(text: str, n: int) -> float | None:
-    """Different sequences of n words, as a share of all (Li et al. 2016, distinct-n)."""
+    """distinct-n: the share of n-word sequences that are different (Li et al. 2016)."""
     grams = n_grams(text, n)
     return len(set(grams)) / len(grams) if grams else None
 
 
 def repetition(text: str) -> float | None:
-    """The share of four-word sequences that came before in the same text."""
+    """The share of four-word sequences that occurred earlier in the same text."""
     share = distinct(text, 4)
     return None if share is None else 1 - share
 
 
 def n_grams(text: str, n: int) -> list[tuple[str, ...]]:
-    """All sequences of n words, which are letters and digits in lower case."""
+    """All sequences of n consecutive words, in lower case and without punctuation."""
     words = re.findall(r"\w+", text.lower())
     return list(zip(*(words[start:] for start in range(n)), strict=False))
 
 
 def agreement(samples: Sequence[Sample]) -> float | None:
-    """How alike samples of one prompt are: the mean over all pairs of the share of two-word
-    sequences that both have (Jaccard). Equal seeds of a prompt that was given twice are one
-    answer, not two that agree. None where there is no pair.
+    """How alike samples of one prompt are: the mean Jaccard similarity of their two-word
+    sequences, over all pairs; None if there is no pair. A prompt that was given twice yields
+    the same answer for the same seed: such a pair does not count.
     """
     shares = []
     for one, other in combinations(samples, 2):
@@ -164,7 +164,7 @@ def agreement(samples: Sequence[Sample]) -> float | None:
 
 
 def measure(finished: Finished, more: Sequence[Metric]) -> dict[str, float | None]:
-    """The metrics of one answer, in the order of the table."""
+    """The metrics of one answer, in the order in which they are shown."""
     timing = finished.timing
     tokens = finished.tokens
     seconds = timing.generation_s
@@ -184,7 +184,7 @@ def measure(finished: Finished, more: Sequence[Metric]) -> dict[str, float | Non
 def read_metric(text: str, shell: Shell) -> Metric:
     """Read --metric: json, regex:PATTERN, length:LOW-HIGH (tokens), command:SHELL COMMAND.
 
-    The number of the latter is what the command prints, which `shell` runs for each answer.
+    For the last one `shell` runs the command on each answer; it prints the number.
     """
     kind, _, rest = text.partition(":")
     if kind == "json" and not rest:

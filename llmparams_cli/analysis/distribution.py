@@ -1,6 +1,6 @@
-"""Logits to probabilities, and the numbers that describe them.
+"""From logits to probabilities, and measures of a distribution.
 
-Rows are numpy arrays of float32 logits, minus infinity for a token that is removed.
+A row is a numpy array of float32 logits, one per token; a removed token has minus infinity.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ IMPOSSIBLE = -1000.0  # a logit so far below the best that its weight is 0 in an
 
 
 def log_total(logits: Any) -> float:
-    """The logarithm of the sum of their exponentials, in double precision."""
+    """Log-sum-exp of a row, in double precision."""
     import numpy as np
 
-    top = float(logits.max())
+    top = float(logits.max())  # subtracted, lest exp overflow
     return top + float(np.log(np.exp(logits.astype(np.float64) - top).sum()))
 
 
 def softmax(logits: Any) -> Any:
-    """Their probabilities, in double precision."""
+    """The probabilities of a row, in double precision."""
     import numpy as np
 
     weights = np.exp(logits.astype(np.float64) - logits.max())
@@ -28,7 +28,7 @@ def softmax(logits: Any) -> Any:
 
 
 def entropy(probabilities: Any) -> float:
-    """In bits."""
+    """The entropy of a row of probabilities, in bits."""
     import numpy as np
 
     seen = probabilities[probabilities > 0]
@@ -36,17 +36,17 @@ def entropy(probabilities: Any) -> float:
 
 
 def total_variation(one: Any, other: Any) -> float:
-    """Half the sum of the absolute differences of two rows of probabilities: 0 to 1."""
+    """The total variation distance of two rows of probabilities: 0 to 1."""
     import numpy as np
 
     return float(np.abs(one - other).sum() / 2)
 
 
 class Distribution:
-    """The softmax of raw logits (pointer to `size` floats); `entropy` is in bits.
+    """The softmax of raw logits (a pointer to `size` floats); `entropy` is in bits.
 
-    In single precision: numpy's pairwise sums keep six digits of a vocabulary of 150,000,
-    and every token of every answer that is asked for probabilities goes through here.
+    In single precision, for speed: every token of an answer whose probabilities are wanted
+    goes through here. numpy's pairwise sums keep six digits for a vocabulary of 150,000.
     """
 
     def __init__(self, logits: Any, size: int) -> None:
@@ -57,7 +57,7 @@ class Distribution:
         weights = np.exp(self._shifted)
         total = float(weights.sum())
         self._log_total = math.log(total)
-        finite = np.maximum(self._shifted, IMPOSSIBLE)  # 0 x -inf is no number
+        finite = np.maximum(self._shifted, IMPOSSIBLE)  # 0 * -inf would be NaN
         mean = float(np.dot(weights, finite)) / total
         self.entropy = max(0.0, (self._log_total - mean) / math.log(2))
 
@@ -70,6 +70,7 @@ class Distribution:
         import numpy as np
 
         count = min(count, len(self._shifted))
+        # Partitioned at each of the first indices, these come out sorted.
         best = np.argpartition(-self._shifted, range(count))[:count] if count else ()
         return [int(token) for token in best]
 

@@ -1,7 +1,4 @@
-"""What `explain` finds out about one answer; renderers read it.
-
-Numbers as in `trace`.
-"""
+"""The result of `explain` for one answer; units and ranges are those of `trace`."""
 
 from __future__ import annotations
 
@@ -15,9 +12,9 @@ from llmparams_cli.trace import Effect, TokenView, WhatIf
 
 @dataclass(frozen=True)
 class NearStop:
-    """How near a stop sequence came: the longest of its beginnings in all that was drawn, where
-    that first ends there (characters), and the draw that completed it. `matched` is the one
-    that ended the answer, and cut it off.
+    """How close the answer came to the stop sequence `text`: `seen` is its longest prefix that
+    occurs in the drawn text, `at` where it first ends there (in characters), `number` the draw
+    that completed it. The sequence that is `matched` ended the answer, and was cut off.
     """
 
     text: str
@@ -29,7 +26,7 @@ class NearStop:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All of it; `settings` are those of the request."""
+    """Everything about one answer; `settings` are those of its request."""
 
     settings: Settings
     started: Started

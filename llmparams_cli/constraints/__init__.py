@@ -1,1 +1,1 @@
-"""What an answer must look like: JSON Schemas and patterns in GBNF, text in and text out."""
+"""Constrained output: JSON Schemas and regular expressions, translated to GBNF grammars."""

@@ -1,4 +1,4 @@
-"""Pieces of GBNF, llama.cpp's notation for grammars."""
+"""Builds pieces of GBNF, llama.cpp's notation for grammars (its grammars/README.md)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 
 def literal(text: str) -> str:
-    """A GBNF literal that stands for `text`."""
+    """The GBNF literal for `text`."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def either(options: Iterable[str]) -> str:
-    """One of the alternatives, each of them once."""
+    """A choice between the alternatives, without repetitions; ValueError if there are none."""
     different = list(dict.fromkeys(options))
     if not different:
         raise ValueError("a list of alternatives is empty")
@@ -19,13 +19,13 @@ def either(options: Iterable[str]) -> str:
 
 
 def integers(low: int, high: int) -> list[str]:
-    """Alternatives that together are the integers from `low` to `high`."""
+    """Alternatives that together match the integers from `low` to `high`."""
     negative = naturals(max(1, -high), -low)
     return [f'"-" ({part})' for part in negative] + naturals(max(0, low), high)
 
 
 def naturals(low: int, high: int) -> list[str]:
-    """The same for numbers of 0 and more: one alternative for each count of digits."""
+    """The same for 0 <= low: one alternative for each number of digits."""
     if low > high:
         return []
     return [
@@ -35,7 +35,7 @@ def naturals(low: int, high: int) -> list[str]:
 
 
 def _digits(low: str, high: str) -> str:
-    """The numbers from `low` to `high`, which have equally many digits."""
+    """The numbers from `low` to `high`, which have the same number of digits."""
     more = len(low) - 1
     if low == high:
         return literal(low)
@@ -43,6 +43,7 @@ def _digits(low: str, high: str) -> str:
         return f"[{low}-{high}]"
     if low[0] == high[0]:
         return f'"{low[0]}" ({_digits(low[1:], high[1:])})'
+    # 123 to 456 is 123-199, then 200-399 with free digits, then 400-456.
     options, first, last = [], int(low[0]), int(high[0])
     if low[1:] != "0" * more:
         options.append(f'"{first}" ({_digits(low[1:], "9" * more)})')

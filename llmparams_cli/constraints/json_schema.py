@@ -1,9 +1,9 @@
-"""JSON Schema to GBNF: a grammar whose texts are JSON that the schema admits.
+"""Translates JSON Schema to GBNF: a grammar that generates JSON valid under the schema.
 
-Where a schema says more than a context-free grammar can, the grammar is narrower than the
-schema (properties come in their order, and beside named ones no others), or the keyword is
-reported as not enforced. llama-cpp-python has a converter too; its grammars admit raw
-newlines in strings, ignore limits of numbers, and turn {} into an object.
+What a context-free grammar cannot express either makes the grammar narrower than the schema
+(named properties come in their order, and no others beside them), or is reported as not
+enforced. llama-cpp-python has a converter too; its grammars admit raw newlines in strings,
+ignore limits of numbers, and turn {} into an object.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ ANNOTATIONS = {
 }
 LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
-# What a schema without a type is about, told from its other keywords.
+# The type that a schema without `type` means, by its other keywords.
 IMPLIED_TYPES = {
     "object": ("properties", "required", "additionalProperties"),
     "array": ("items", "prefixItems", "minItems", "maxItems"),
     "string": ("pattern", "format", "minLength", "maxLength"),
     "number": (*LOWER[:2], *UPPER[:2]),
 }
-LARGEST = 10**16 - 1  # of numbers without a limit: as many digits as a double holds
+LARGEST = 10**16 - 1  # where a schema sets no limit: as many digits as a double holds
 MOST_TIMES = 1000  # llama.cpp refuses long repetitions
 
 NOT_IN_STRINGS = r'"\\\x00-\x1f'
@@ -45,13 +45,14 @@ PRIMITIVES = {
     "array": '"[" ws (value ("," ws value)*)? ws "]"',
     "string": r'"\"" char* "\""',
     "char": rf'[^{NOT_IN_STRINGS}] | "\\" (["\\/bfnrt] | "u" code)',
-    "code": "[0-9a-cA-CefEF] hex{3} | [dD] [0-7] hex{2}",  # without halves of pairs
+    "code": "[0-9a-cA-CefEF] hex{3} | [dD] [0-7] hex{2}",  # without surrogates
     "hex": "[0-9a-fA-F]",
     "number": 'integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,2})?',
     "integer": '"-"? ("0" | [1-9] [0-9]{0,15})',
     "boolean": '"true" | "false"',
     "null": '"null"',
     "ws": r'(" " | "\n" [ \t]{0,20})?',
+    # Days end at 28, so that every date exists.
     "date": '[0-9]{4} "-" ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | "1" [0-9] | "2" [0-8])',
     "time": '([01] [0-9] | "2" [0-3]) (":" [0-5] [0-9]){2} ("." [0-9]{1,6})? "Z"',
     "uuid": 'hex{8} ("-" hex{4}){3} "-" hex{12}',
@@ -60,16 +61,16 @@ FORMATS = {"date": "date", "time": "time", "date-time": 'date "T" time', "uuid":
 
 
 def to_gbnf(schema: Any) -> tuple[str, list[str]]:
-    """The grammar, and the keywords in the schema that it does not enforce.
+    """The grammar, and the keywords of the schema that it does not enforce.
 
-    ValueError, with the reason, for what admits nothing or is no schema.
+    Raises ValueError if the schema is invalid or no value can satisfy it.
     """
     converter = _Converter(schema)
     return converter.grammar(), sorted(converter.unenforced)
 
 
 class _Converter:
-    """Collects rules; methods return expressions that can stand anywhere in a rule."""
+    """Collects rules; its methods return expressions that can stand anywhere in a rule."""
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
@@ -123,7 +124,7 @@ class _Converter:
         return either(self._value(schema) for schema in schemas if schema is not False)
 
     def _options(self, schema: Mapping[str, Any], word: str) -> list[Any]:
-        """The alternatives of anyOf or oneOf, each with what stands beside the word."""
+        """The alternatives of anyOf or oneOf, each merged with the keywords beside them."""
         rest = _without(schema, word)
         if rest.keys() <= ANNOTATIONS:
             return list(schema[word])
@@ -137,12 +138,13 @@ class _Converter:
             return self._value(self._flat(schema))
         reference = schema["$ref"]
         if reference not in self._references:
+            # Named before it is built, so that a recursive schema finds its own rule.
             name = self._references[reference] = self._rule("")
             self._rules[name] = self._value(self._lookup(reference))
         return self._references[reference]
 
     def _flat(self, schema: Any) -> Any:
-        """The schema with what it refers to in place of the reference."""
+        """The schema with its reference replaced by what it refers to."""
         followed: list[Any] = []
         while isinstance(schema, dict) and "$ref" in schema:
             reference = schema["$ref"]
@@ -157,7 +159,7 @@ class _Converter:
             raise ValueError(f"$ref {reference!r} leads out of the schema")
         found = self._schema
         for part in reference[1:].split("/")[1:]:
-            key = part.replace("~1", "/").replace("~0", "~")
+            key = part.replace("~1", "/").replace("~0", "~")  # in this order (RFC 6901)
             try:
                 found = found[int(key)] if isinstance(found, list) else found[key]
             except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -188,7 +190,7 @@ class _Converter:
         return self._rule(f'{name} ":" " "? {self._value(value)}')
 
     def _in_order(self, pairs: Sequence[tuple[str, bool]]) -> str:
-        """Rules in this order, with commas; those that are not needed may be left out."""
+        """The pairs in this order, separated by commas; those not required may be left out."""
         needed = [place for place, (_, is_needed) in enumerate(pairs) if is_needed]
         if needed:
             first = needed[0]
@@ -198,6 +200,7 @@ class _Converter:
                 for pair, is_needed in pairs[first + 1 :]
             ]
             return " ".join([*before, pairs[first][0], *after])
+        # None is required: any may be the first, followed by any of those after it.
         starts: list[str] = []
         rest = ""
         for pair, _ in reversed(pairs):
@@ -222,6 +225,7 @@ class _Converter:
         if cells:
             more = f'("," ws {item}){self._times(fewest, most)}'
             return self._rule(f'"[" ws {_listed(cells)} {more} ws "]"')
+        # The first item has no comma before it: it counts apart from the repetition.
         more = f'{item} ("," ws {item}){self._times(max(0, fewest - 1), most and most - 1)}'
         return self._rule(f'"[" ws {more if fewest else f"({more})?"} ws "]"')
 
@@ -285,7 +289,7 @@ def _without(schema: Mapping[str, Any], word: str) -> dict[str, Any]:
 
 
 def _merged(first: Any, second: Any) -> Any:
-    """One schema for what must hold at once."""
+    """One schema for values that satisfy both."""
     if first is True or second is True:
         return second if first is True else first
     if not isinstance(first, dict) or not isinstance(second, dict):
@@ -320,7 +324,7 @@ def _both(word: str, one: Any, other: Any) -> Any:
 
 
 def _common(one: list[Any], other: list[Any]) -> list[Any]:
-    """What is in both; an integer is a number too."""
+    """The items in both lists; of `integer` and `number`, `integer` is common."""
     narrower = [v for v in (*one, *other) if v == "integer" and "number" in (*one, *other)]
     return list(dict.fromkeys([*(v for v in one if v in other), *narrower]))
 
@@ -333,11 +337,11 @@ def _implied_type(schema: Mapping[str, Any]) -> str:
 
 
 Limit = tuple[float, bool]
-"""A number from which all others go upwards, and whether it is left out itself."""
+"""A lower bound, and whether it is exclusive."""
 
 
 def _limits(schema: Mapping[str, Any]) -> tuple[Limit | None, Limit | None]:
-    """The lower limit, and the upper one with its sign changed; None where there is none."""
+    """The lower limit, and the upper one negated, so that it is a lower bound too."""
     low = _limit(schema, *LOWER[:2], sign=1)
     return low, _limit(schema, *UPPER[:2], sign=-1)
 
@@ -360,7 +364,7 @@ def _nearest(limit: Limit) -> int:
 def _span(
     low: Limit | None, high: Limit | None, rounded: Callable[[Limit], int]
 ) -> tuple[int, int]:
-    """Both ends as integers; a missing limit leaves room for 16 digits at least."""
+    """Both limits as integers; a missing one leaves room for at least 16 digits."""
     bottom = None if low is None else rounded(low)
     top = LARGEST if bottom is None else max(LARGEST, 10 * bottom)
     if high is not None:
@@ -374,5 +378,5 @@ def _listed(cells: Sequence[str]) -> str:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    # Half a surrogate pair can be escaped in JSON, and in no other text.
+    # A lone surrogate can be escaped in JSON, but not encoded as UTF-8.
     return text if text.encode(errors="replace").decode() == text else json.dumps(value)

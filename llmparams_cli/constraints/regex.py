@@ -1,8 +1,8 @@
-"""The patterns of JSON Schemas to GBNF, as the inside of a JSON string.
+"""Translates the patterns of JSON Schemas to GBNF, for the inside of a JSON string.
 
-Python parses the expression; what has no counterpart in a grammar (looking around, back
-references, words' ends) is refused. Characters that JSON strings cannot hold unescaped are
-left out of classes.
+Python's own parser reads the regular expression. What has no counterpart in a grammar
+(lookaround, back references, word boundaries) is refused. Classes leave out the characters
+that a JSON string cannot hold unescaped.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 
 from llmparams_cli.constraints.gbnf import literal
 
+# Control characters, the quotation mark and the backslash.
 NOT_IN_STRINGS = ((0x00, 0x1F), (0x22, 0x22), (0x5C, 0x5C))
 LAST = 0x10FFFF
+# \d and \w in ASCII, as JavaScript has them; of \s, a JSON string can hold only the blank as it is.
 CATEGORIES = {
     "CATEGORY_DIGIT": ((0x30, 0x39),),
     "CATEGORY_WORD": ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)),
@@ -29,7 +31,7 @@ Ranges = Sequence[tuple[int, int]]
 
 
 def to_gbnf(pattern: str) -> str:
-    """An expression for the strings in which `pattern` is found; ValueError if there is none."""
+    """An expression for strings in which `pattern` is found; ValueError if it has none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -43,7 +45,7 @@ def to_gbnf(pattern: str) -> str:
 
 
 class _NoCounterpart(Exception):
-    pass
+    """An operation that GBNF does not have; the message names it."""
 
 
 def _parser() -> Any:
@@ -59,6 +61,7 @@ def _anchored(tree: list[Any]) -> str:
     if tree and str(tree[-1][0]) == "BRANCH":  # each option may have anchors of its own
         options = tree[-1][1][1]
         return "(" + " | ".join(_anchored([*tree[:-1], *option]) for option in options) + ")"
+    # JSON Schema looks for a pattern anywhere in the string, unless anchors say otherwise.
     begins = bool(tree) and _is_anchor(tree[0], BEGIN)
     ends = bool(tree) and _is_anchor(tree[-1], END)
     inner = _sequence(tree[begins : len(tree) - ends])
@@ -125,7 +128,7 @@ def _category(name: str) -> Ranges:
 
 
 def _class(ranges: Ranges) -> str:
-    """Those of these characters that may stand in a string as they are."""
+    """The characters of these ranges that a JSON string can hold unescaped."""
     kept = _complement([*_complement(ranges), *NOT_IN_STRINGS])
     if not kept:
         raise _NoCounterpart("a class of quotes, backslashes or control characters")

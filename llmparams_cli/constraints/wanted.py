@@ -1,4 +1,4 @@
-"""The constraint that settings ask for, as a grammar in GBNF."""
+"""The constraint on the output that the settings ask for, as a GBNF grammar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONVERTED = "the JSON Schema was turned into a grammar that does not work"
 
 @dataclass(frozen=True)
 class Constraint:
-    """A grammar, where it was set, and the hint for one that cannot be parsed."""
+    """A grammar, where it was set, and the hint to give if it cannot be parsed."""
 
     gbnf: str
     origin: str
@@ -23,8 +23,8 @@ class Constraint:
 
 
 def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint | None:
-    """What `grammar` or `json_schema` asks for, if anything; notes what a schema asks for and
-    the grammar does not enforce. Raises UsageError for a schema that cannot be followed.
+    """The constraint of `grammar` or `json_schema`, if one is set. `note` is called with the
+    keywords that are not enforced. Raises UsageError for a schema that cannot be translated.
     """
     if settings["grammar"]:
         return Constraint(settings["grammar"], str(settings.setting("grammar").origin), EXAMPLE)

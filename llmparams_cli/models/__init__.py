@@ -1,1 +1,1 @@
-"""From what the user calls a model to a checked GGUF file or script; the built-in model."""
+"""Finds and checks models: from a user's reference to a GGUF file or script; the built-in one."""

@@ -1,4 +1,4 @@
-"""The model inside the package: the first run needs no download."""
+"""The model that comes inside the package, so that the first run needs no download."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ REINSTALL = "install llmparams again, or give another model with --model PATH"
 
 
 def verify() -> None:
-    """Compare the file with its recorded SHA-256; ModelError when they differ.
+    """Compare the file with its recorded SHA-256; raises ModelError if they differ.
 
-    `doctor` does this. Nothing else does: it takes longer than reading the header.
+    Only `doctor` does this: other commands should not wait for the hash.
     """
     import hashlib
 

@@ -1,7 +1,7 @@
-"""What llama.cpp needs of a model, checked where it would end the process instead.
+"""Checks a model for what would make llama.cpp end the process.
 
-For most bad files it returns an error of its own, which the engine reports. These are
-the others, found by handing it damaged files: assertions and divisions by zero.
+For most bad files llama.cpp returns an error, which the backend reports. The checks here are
+for the others, found by feeding it damaged files: failed assertions and divisions by zero.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ MAX_LAYERS = 512
 MAX_EXPERTS = 1024
 # llama-model.cpp, LLAMA_ROPE_SCALING_TYPES
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
-# ggml-impl.h: tensors are mapped where they lie in the file
+# ggml-impl.h: tensors are used where they lie in the mapped file, so this must hold there
 TENSOR_ALIGNMENT = 32
 # Elements in one head; real ones have 64 to 576. Products of absurd numbers wrap around in C.
 MAX_HEAD_LENGTH = 1 << 16
 # Types for activations and indices: there is no multiplication by a matrix of these.
 NOT_FOR_WEIGHTS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"}
-# The one table of indices that models have: from token to expert.
+# The only tensor of indices in any model: a table from token to expert.
 INDEX_TABLE = ".ffn_gate_tid2eid."
 
-# Files in GGUF format that are no language models: by general.type, or by architecture.
+# GGUF files that are not language models, by general.type or architecture: what, and the cure.
 OTHER_KINDS = {
     "adapter": ("a LoRA adapter", "give it with --lora, and the model it belongs to with --model"),
     "imatrix": ("an importance matrix for quantisation", ""),
@@ -41,7 +41,8 @@ OTHER_KINDS = {
 
 
 def check(header: Header) -> None:
-    """Raise ModelError if llama.cpp cannot generate text with this model, or would crash."""
+    """Raise ModelError if llama.cpp could not generate text with this model, or would crash."""
+    # First what it is: an adapter or vocabulary would fail the later checks for no good reason.
     _check_kind(header)
     _check_dimensions(header)
     _check_experts(header)
@@ -77,6 +78,7 @@ def _check_dimensions(header: Header) -> None:
     _check_range(header, "embedding_length", header.embedding_length, 1)
     extra_layers = header.hyperparameter("nextn_predict_layers")
     _check_range(header, "nextn_predict_layers", extra_layers, 0, header.block_count)
+    # Recurrent models such as Mamba have no attention heads.
     if any(".attn_q" in tensor.name for tensor in header.tensors):
         _check_heads(header)
 
@@ -92,7 +94,7 @@ def _check_heads(header: Header) -> None:
 def _check_experts(header: Header) -> None:
     experts = header.hyperparameter("expert_count")
     groups = header.hyperparameter("expert_group_count")
-    fewest = min(experts, 1)
+    fewest = min(experts, 1)  # 0 in a model without experts
     used = header.hyperparameter("expert_used_count")
     _check_range(header, "expert_count", experts, 0, MAX_EXPERTS)
     _check_range(header, "expert_used_count", used, fewest, experts)

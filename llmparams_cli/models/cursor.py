@@ -1,6 +1,6 @@
-"""The bytes of a GGUF file: mapped into memory, and read value by value.
+"""Maps a GGUF file into memory and reads it value by value.
 
-Nothing here trusts the file. Whatever its bytes, reading gives a value or a `ModelError`.
+The file is not trusted: whatever its bytes, reading gives a value or a `ModelError`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import Any
 from llmparams_cli.errors import ModelError
 from llmparams_cli.text.units import size_text
 
-# Bounds that no real model comes near: they keep a hostile file from costing time or memory.
+# Bytes. No real model comes near these bounds; they limit what a hostile file can cost.
 MAX_HEADER = 256 << 20
 MAX_TEXT = 16 << 20
 
-# Longer arrays (the vocabulary) stay in the file until somebody asks for them.
+# Longer arrays (the vocabulary) are skipped, and read from the file when they are needed.
 MAX_EAGER_ARRAY = 1024
 
+# By number in the file (gguf_type in gguf.h); all are little-endian.
 SCALARS = {
     0: struct.Struct("<B"),
     1: struct.Struct("<b"),
@@ -48,7 +49,7 @@ AGAIN = "download or copy it again"
 
 @dataclass(frozen=True)
 class Array:
-    """An array left in the file: the type of its items, their number, where they start."""
+    """An array that was skipped: the type and number of its items, and where they begin."""
 
     type: int
     length: int
@@ -60,9 +61,9 @@ class Array:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[tuple[mmap.mmap, int]]:
-    """The start of a file, long enough for any header, and the size of the whole file."""
+    """Map the first `MAX_HEADER` bytes of a file; yields them and the whole file's size."""
     try:
-        # Opening a named pipe to read it would wait for a writer.
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
@@ -105,7 +106,7 @@ class Cursor:
         return layout.unpack_from(self.data, start)
 
     def advance(self, count: int) -> int:
-        """Pass over so many bytes; return where they begin."""
+        """Move past `count` bytes; return where they begin."""
         start = self.position
         if count > len(self.data) - start:
             raise self.overrun()
@@ -160,8 +161,9 @@ class Cursor:
         return [value for (value,) in scalar.iter_unpack(self.data[start : self.position])]
 
     def skip_texts(self, count: int) -> None:
-        """Walk over texts without making them: the bulk of the work in a large header."""
+        """Skip texts without decoding them: most of the time in a large header is spent here."""
         data, position, length_at = self.data, self.position, U64.unpack_from
+        # Each text has at least its length, so an absurd count fails before the loop.
         if count * U64.size > len(data) - position:
             raise self.overrun()
         try:
@@ -169,9 +171,9 @@ class Cursor:
                 position += 8 + length_at(data, position)[0]
         except (struct.error, OverflowError):
             raise self.overrun() from None
-        self.advance(position - self.position)
+        self.advance(position - self.position)  # also checks the end of the last text
 
 
 def damaged(path: Path, what: str) -> ModelError:
-    """The error for a file whose bytes contradict each other."""
+    """The error for a file whose content is inconsistent."""
     return ModelError(f"{path} is damaged: {what}", AGAIN)

@@ -1,4 +1,4 @@
-"""How ggml stores weights: its tensor types, and what whole files are called after them."""
+"""ggml's tensor types (how weights are stored), and the file types named after them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class TensorType(NamedTuple):
-    """How weights are stored: in blocks of `per_block` weights and `block_bytes` bytes."""
+    """Weights are stored in blocks: `per_block` weights in `block_bytes` bytes."""
 
     name: str
     per_block: int
@@ -16,6 +16,7 @@ class TensorType(NamedTuple):
         return -(-elements // self.per_block) * self.block_bytes
 
 
+# By number in the file: ggml_type in ggml.h. The gaps are types that were removed.
 TENSOR_TYPES = {
     0: TensorType("F32", 1, 4),
     1: TensorType("F16", 1, 2),
@@ -55,7 +56,7 @@ TENSOR_TYPES = {
 }
 TENSOR_TYPES_BY_NAME = {type.name: type for type in TENSOR_TYPES.values()}
 
-# general.file_type (llama_ftype in llama.h): what the model as a whole is called.
+# By general.file_type (llama_ftype in llama.h): the name of a quantised model's mix of types.
 FILE_TYPES = {
     0: "F32",
     1: "F16",

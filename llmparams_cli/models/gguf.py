@@ -1,8 +1,8 @@
-"""The header of a GGUF file, read without an engine in a millisecond or so.
+"""Reads the header of a GGUF file, in about a millisecond and without llama.cpp.
 
 A file is a magic number, a version, metadata (key, type, value), one description per
-tensor, padding, and the tensors' data. Nothing here trusts the file: whatever its bytes,
-reading ends in a `Header` or in a `ModelError`.
+tensor, padding, and the tensors' data. The file is not trusted: whatever its bytes, reading
+ends in a `Header` or a `ModelError`.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -33,15 +33,18 @@ DEFAULT_ALIGNMENT = 32
 # Bounds that no real model comes near, as in `cursor`.
 MAX_ENTRIES = 100_000
 MAX_DIMENSIONS = 4
-MAX_ELEMENTS = (1 << 63) - 1
+MAX_ELEMENTS = (1 << 63) - 1  # ggml counts them in an int64_t
 
 _U32 = struct.Struct("<I")
 _COUNTS = struct.Struct("<2Q")
+# What follows a tensor's number of dimensions n: n lengths, its type, its offset.
 _SHAPE_TYPE_OFFSET = [struct.Struct(f"<{n}QIQ") for n in range(MAX_DIMENSIONS + 1)]
 
 
 class Tensor(NamedTuple):
-    """One tensor; the first dimension is the row. `offset` counts from the data's start."""
+    """One tensor. `shape[0]` is the length of a row (ggml's order, the reverse of PyTorch's);
+    `offset` counts bytes from the start of the data.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -58,7 +61,7 @@ class Tensor(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What the tensors of one type amount to."""
+    """How many tensors of one type there are, and their bytes."""
 
     tensors: int
     bytes: int
@@ -66,10 +69,10 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """Everything a GGUF says of itself. Numbers that it leaves out are 0, texts empty.
+    """Everything a GGUF file says about itself. Missing numbers are 0, missing texts empty.
 
-    `metadata` maps keys to numbers, truth values, texts, lists, and `Array`s for long
-    lists. A model split over several files is one header with several `paths`.
+    `metadata` maps keys to numbers, bools, texts, lists, and `Array`s in place of long lists.
+    A model split over several files has one header with several `paths`.
     """
 
     paths: tuple[Path, ...]
@@ -94,12 +97,12 @@ class Header:
 
     @property
     def parameters(self) -> int:
-        """How many weights and biases there are."""
+        """The number of weights and biases."""
         return sum(tensor.elements for tensor in self.tensors)
 
     @property
     def quantization(self) -> str:
-        """'Q4_K_M', 'F16', …: as declared, else the type that takes most of the bytes."""
+        """'Q4_K_M', 'F16', …: as declared, or else the type that takes up most of the bytes."""
         if declared := FILE_TYPES.get(self._number("general.file_type", -1)):
             return declared
         shares = self.tensor_types()
@@ -107,7 +110,7 @@ class Header:
 
     @property
     def is_quantized(self) -> bool:
-        """Is any tensor stored in blocks under a common scale?"""
+        """Is any tensor quantised (stored in blocks that share a scale)?"""
         return any(tensor.type.per_block > 1 for tensor in self.tensors)
 
     def tensor_types(self) -> dict[str, Share]:
@@ -120,7 +123,7 @@ class Header:
 
     @property
     def context_length(self) -> int:
-        """Tokens in the context that the model was trained for."""
+        """The context length that the model was trained with, in tokens."""
         return self.hyperparameter("context_length")
 
     @property
@@ -162,11 +165,11 @@ class Header:
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """The author's recommended sampling: the keys under `general.sampling.`."""
+        """The author's recommended sampling settings: the keys under `general.sampling.`."""
         return {k: v for k, v in self.metadata.items() if k.startswith("general.sampling.")}
 
     def kv_bytes_per_token(self, type_k: str = "f16", type_v: str = "f16") -> int:
-        """Bytes of KV cache for one token, at most: sliding windows may need less."""
+        """Upper bound for the bytes of KV cache per token: sliding windows may need less."""
         per_layer = self.metadata.get(f"{self.architecture}.attention.head_count_kv")
         if isinstance(per_layer, list):
             heads = sum(count for count in per_layer if _is_count(count))
@@ -177,13 +180,13 @@ class Header:
         return keys + values
 
     def hyperparameter(self, key: str, default: int = 0) -> int:
-        """A number of this architecture; the largest one where each layer has its own."""
+        """A number under the architecture's prefix; where each layer has its own, the largest."""
         value = self.metadata.get(f"{self.architecture}.{key}")
         values = value if isinstance(value, list) else [value]
         return max((item for item in values if _is_count(item)), default=default)
 
     def array(self, key: str) -> list[Any]:
-        """An array in full, whatever its length; empty when there is none."""
+        """An array in full, read from the file if it was skipped; empty if there is none."""
         value = self.metadata.get(key, [])
         if not isinstance(value, Array):
             return list(value)
@@ -206,7 +209,7 @@ class Header:
 
 
 def read_model(path: Path) -> Header:
-    """The header of a model, with all its parts when it is split over several files."""
+    """Read the header of a model, which may be split over several files. Raises ModelError."""
     first = read_header(path)
     count = first._number("split.count")
     if count <= 1:
@@ -228,7 +231,7 @@ def read_model(path: Path) -> Header:
 
 
 def _part_paths(path: Path, number: int, count: int) -> list[Path]:
-    """The files of a split model, of which `path` is the one with this number (from 0)."""
+    """The files of a split model, of which `path` is part `number` (from 0)."""
     suffix = f"-{number + 1:05}-of-{count:05}.gguf"
     if count > 0xFFFF or number >= count:
         raise damaged(path, f"it says that it is part {number + 1} of {count}")
@@ -240,7 +243,7 @@ def _part_paths(path: Path, number: int, count: int) -> list[Path]:
     stem = path.name[: -len(suffix)]
     paths = [path.with_name(f"{stem}-{n:05}-of-{count:05}.gguf") for n in range(1, count + 1)]
     missing = [part.name for part in paths if not part.exists()]
-    if missing and not number:
+    if missing and not number:  # a later part is refused by the caller, with a better cure
         names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         raise ModelError(
             f"{path}: {len(missing)} of its {count} parts are missing: {names}",
@@ -257,7 +260,7 @@ def _read_part(path: Path, number: int) -> Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read one file; ModelError when it is no sound GGUF, or less than all of it is there."""
+    """Read one file's header; raises ModelError if it is no sound GGUF file or is truncated."""
     with mapped(path) as (data, size):
         if data[:4] != MAGIC:
             from llmparams_cli.models.sniff import describe
@@ -280,7 +283,7 @@ def read_header(path: Path) -> Header:
 
 def _version(cursor: Cursor) -> int:
     (version,) = cursor.unpack(_U32)
-    if version & 0xFFFF == 0 and version:
+    if version & 0xFFFF == 0 and version:  # a small number with its bytes reversed
         raise ModelError(
             f"{cursor.path} is a big-endian GGUF file",
             "convert it: pip install gguf, then gguf-convert-endian FILE little",
@@ -313,13 +316,16 @@ def _metadata(cursor: Cursor, count: int) -> dict[str, Any]:
 
 def _alignment(path: Path, metadata: dict[str, Any]) -> int:
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    # A power of two has a single bit, and shares none with the number below it.
     if not _is_count(alignment) or alignment < 1 or alignment & (alignment - 1):
         raise damaged(path, f"general.alignment is {_quote(alignment)}, not a power of two")
     return alignment
 
 
 def _tensors(cursor: Cursor, count: int, alignment: int) -> tuple[Tensor, ...]:
-    """All tensor descriptions. The data must follow one upon the other, without gaps."""
+    """Read all tensor descriptions. Their data must be contiguous, but for padding, as ggml
+    demands.
+    """
     tensors: dict[str, Tensor] = {}
     offset = 0
     for _ in range(count):
@@ -349,13 +355,14 @@ def _tensor(cursor: Cursor) -> Tensor:
             "the file is damaged, or needs another version of llama.cpp",
         )
     tensor = Tensor(name, tuple(shape), type, offset)
+    # A row is a whole number of blocks.
     if tensor.elements > MAX_ELEMENTS or (shape and shape[0] % type.per_block):
         raise damaged(cursor.path, f"tensor {_quote(name)} has the shape {shape} in {type.name}")
     return tensor
 
 
 def _quote(value: object) -> str:
-    """A value from the file, short and without control characters."""
+    """A value from the file for a message: short, and without control characters."""
     return beginning(repr(value), 80)
 
 
@@ -364,11 +371,11 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def _pad(position: int, alignment: int) -> int:
-    return -(-position // alignment) * alignment
+    return -(-position // alignment) * alignment  # rounded up: // rounds down
 
 
 def _part_of(have: int, all: int) -> str:
-    """'1.2 GB of 4.1 GB', or exact bytes of a small file and when these would look the same."""
+    """'1.2 GB of 4.1 GB', or in bytes if the file is small or both would look the same."""
     if all < 1000 or size_text(have) == size_text(all):
         return f"{have:,} of {all:,} bytes"
     return f"{size_text(have)} of {size_text(all)}"

@@ -1,6 +1,4 @@
-"""From what the user calls a model to one that is there and can be trusted: a GGUF file, or a
-script.
-"""
+"""Finds the model that a reference means, a GGUF file or a script, and checks it."""
 
 from __future__ import annotations
 
@@ -19,9 +17,10 @@ from llmparams_cli.models.gguf import Header, read_model
 from llmparams_cli.models.script import Script, read_script
 from llmparams_cli.presets.document import SCRIPTED
 
+# What people copy from the Hugging Face Hub: a URL, or user/repo:Q4_K_M.
 HUB_REFERENCE = r"https?://.+|(hf\.co|huggingface\.co)/.+|[\w.-]+/[\w.-]+:[\w.-]+"
 LATER_PART = r"-(?!00001)\d{5}-of-\d{5}\.gguf$"
-MOST_LISTED = 5
+MOST_LISTED = 5  # models that a hint names
 GIVE_A_FILE = "give the path of a .gguf file"
 
 
@@ -29,8 +28,8 @@ GIVE_A_FILE = "give the path of a .gguf file"
 class ResolvedModel:
     """A model that exists, is complete and passed all checks.
 
-    `reference` names it again, from any directory; its `files` identify it. `recommended`
-    are the settings that its author gives it, by their keys in a GGUF file.
+    `reference` finds it again from any directory; receipts identify it by its `files`.
+    `recommended` are its author's settings, by their keys in a GGUF file.
     """
 
     reference: str
@@ -41,7 +40,7 @@ class ResolvedModel:
     is_builtin: bool
 
     def is_raw(self, wanted: bool = False) -> bool:
-        """Are prompts read as they are: as wanted, or because there is no chat template?"""
+        """Do prompts skip the chat template, because it is `wanted` or because there is none?"""
         return wanted or not self.has_template
 
 
@@ -61,9 +60,9 @@ class ScriptedModel(ResolvedModel):
 
 
 def find_model(reference: str | None, env: Environment) -> ResolvedModel:
-    """Find a model, read what it says of itself and check it; None is the built-in one.
+    """Find a model, read its header or script and check it; None is the built-in model.
 
-    Raises ModelError, with the cure, for whatever is not a sound language model.
+    Raises ModelError, with the cure, for anything but a sound language model.
     """
     if reference is not None and reference.startswith(SCRIPTED):
         return _scripted(reference, env.directory)
@@ -121,6 +120,7 @@ def _find(reference: str, directory: Path) -> Path:
         raise ModelError(f"{reference} cannot be read: {reason}", GIVE_A_FILE) from error
     if is_directory:
         raise ModelError(f"{path} is a directory", _listed(path) or GIVE_A_FILE)
+    # After looking for a file: a path such as models/tiny:v2 can look like a Hub reference.
     if not exists and re.fullmatch(HUB_REFERENCE, reference):
         raise ModelError(
             f"{reference}: this version cannot pull models from the Hub",
@@ -147,4 +147,5 @@ def _models_in(directory: Path) -> list[str]:
         names = sorted(path.name for path in directory.iterdir())
     except OSError:
         return []
+    # Of a split model, only the first part can be given.
     return [name for name in names if name.endswith(".gguf") and not re.search(LATER_PART, name)]

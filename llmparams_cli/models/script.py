@@ -3,7 +3,7 @@
 name: a demo               # without it, the file's name
 context: 4096              # tokens; --context overrides it
 delay: 0.05                # seconds before every token of an answer
-answers:                   # the first one whose `when` is found in the message counts
+answers:                   # the first one whose `when` matches in the message is used
   - when: (?i)weather      # a regular expression; without one, for every message
     text: It is raining.
   - texts: [Yes., No.]     # the seed chooses
@@ -22,14 +22,14 @@ from llmparams_cli.params.kinds import INT32_MAX, did_you_mean
 from llmparams_cli.presets.nodes import Mark, Node, Unreadable, compose
 from llmparams_cli.text.shorten import brief
 
-CONTEXT = 4096
+CONTEXT = 4096  # tokens
 LONGEST_DELAY = 60.0  # seconds
 EXAMPLE = "the least there can be is `answers: [{text: Hello.}]`"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered to a message in which `when` is found; None: to every one."""
+    """The possible answers to a message in which `when` matches; None matches every message."""
 
     texts: tuple[str, ...]
     when: re.Pattern[str] | None = None
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Script:
-    """What a file of answers says, checked."""
+    """The checked content of a file of answers."""
 
     path: Path
     name: str
@@ -46,7 +46,7 @@ class Script:
     delay: float = 0.0
 
     def texts(self, message: str) -> tuple[str, ...]:
-        """The answers to choose from; none where the script has nothing for this message."""
+        """The possible answers to this message; empty if the script has none."""
         for answer in self.answers:
             if answer.when is None or answer.when.search(message):
                 return answer.texts
@@ -54,7 +54,7 @@ class Script:
 
 
 def read_script(path: Path, directory: Path) -> Script:
-    """Read a script; `directory` is where messages see its path from. Raises ModelError."""
+    """Read a script; raises ModelError, which shows its path relative to `directory`."""
     place = display_path(path, directory)
     try:
         return _script(path, compose(read_text(path, MOST_SETTINGS), _refuse))
@@ -107,6 +107,7 @@ def _context(node: Node) -> int:
 
 def _delay(node: Node) -> float:
     value = node.value
+    # type() excludes bools, which are ints; isinstance() is for the type checker.
     if type(value) not in (int, float) or not isinstance(value, (int, float)):
         raise Unreadable(node.mark, f"delay: {node.plain()!r} is not a number of seconds")
     if not math.isfinite(value) or not 0 <= value <= LONGEST_DELAY:

@@ -1,4 +1,4 @@
-"""What a file is that was taken for a GGUF model, told from its first bytes."""
+"""Recognises what a file is, by its first bytes, when it is not a GGUF model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ SIGNATURES = {
         "is a Git LFS pointer: the model itself was not fetched",
         "run 'git lfs pull' in its repository",
     ),
+    # ggml, ggmf, ggjt, ggla: 32-bit numbers, stored little-endian.
     b"lmgg": OLD_GGML,
     b"fmgg": OLD_GGML,
     b"tjgg": OLD_GGML,
     b"algg": OLD_GGML,
+    # Pickles begin with their protocol's number.
     b"\x80\x02": PICKLE,
     b"\x80\x03": PICKLE,
     b"\x80\x04": PICKLE,
@@ -34,12 +36,13 @@ SIGNATURES = {
 
 
 def describe(start: bytes) -> tuple[str, str]:
-    """What the file is or does, to follow 'it', and the cure; from its first few kB."""
+    """From a file's first few kB, what it is (to follow the word 'it'), and the cure."""
     for magic, answer in SIGNATURES.items():
         if start.startswith(magic):
             return answer
-    if start.startswith(b"PK\x03\x04"):
+    if start.startswith(b"PK\x03\x04"):  # torch.save writes a zip archive too
         return PICKLE if b"data.pkl" in start else ("is a zip archive", UNPACK)
+    # A safetensors file is the length of its header, then the header in JSON.
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 1 << 30:
         return "is a safetensors model", CONVERT
     if start[257:262] == b"ustar":
@@ -53,7 +56,7 @@ def describe(start: bytes) -> tuple[str, str]:
 
 
 def _is_text(start: bytes) -> bool:
-    """UTF-8 (the last character may be cut) without control characters but white space."""
+    """Is it UTF-8 (the last character may be cut), with no control characters but white space?"""
     text = whole(start)
     if len(text.encode()) < len(start) - 3:
         return False

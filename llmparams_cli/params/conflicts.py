@@ -1,4 +1,4 @@
-"""Settings that cannot matter together, and settings that exclude each other."""
+"""Settings that have no effect beside others, and settings that contradict each other."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ UNQUANTISED = ("f32", "f16", "bf16")
 
 
 def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
-    """One sentence for each value that somebody wrote and that cannot matter.
+    """One sentence for each value that the user set and that has no effect.
 
     Values that switch a parameter off are not mentioned, nor are those of the table and
-    the model file. `followed` are the parameters that the backend knows: the others neither
-    matter nor keep any from mattering.
+    the model file. `followed` are the parameters that the backend supports: the others have
+    no effect, neither on the answer nor on other parameters.
     """
     given = (Assignment(s.param.name, s.value, s.origin) for s in settings)
     effective = resolve(each for each in given if each.name in followed)
@@ -34,12 +34,12 @@ def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
 
 
 def is_inert(param: Param, settings: Settings) -> bool:
-    """Can this parameter's value not matter beside the others?"""
+    """Is this parameter without effect, given the others' values?"""
     return bool(_why_inert(param, settings))
 
 
 def refuse_contradictions(settings: Settings) -> None:
-    """Raise UsageError for two settings of which at most one can hold."""
+    """Raise UsageError if two settings contradict each other."""
     for first, second, contradict, cure in CONTRADICTIONS:
         if contradict(settings):
             one, other = settings.setting(first), settings.setting(second)
@@ -47,7 +47,7 @@ def refuse_contradictions(settings: Settings) -> None:
 
 
 def changed(settings: Settings, values: Iterable[Assignment]) -> Settings:
-    """These settings with other values on top, which they must not contradict."""
+    """These settings with `values` on top; raises UsageError if they contradict each other."""
     for value in values:
         settings = settings.but(value)
     refuse_contradictions(settings)
@@ -73,7 +73,10 @@ def _why_inert(param: Param, settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """The parameters `names` cannot matter where `applies`; `{name}` in `reason` is a value."""
+    """The parameters `names` have no effect where `applies` is true.
+
+    `{name}` in `reason` is filled in with that parameter's value.
+    """
 
     names: tuple[str, ...]
     applies: Callable[[Param, Settings], bool]
@@ -100,7 +103,8 @@ def _penalties_off(settings: Settings) -> bool:
     return all(settings[name] == PARAMS[name].neutral for name in PENALTIES)
 
 
-# The stages that can change which token is the most probable one: are they switched on?
+# The stages that can change which token is the most probable one, and when each is on. Typical
+# sampling and XTC belong here, unlike the other truncations: they may remove the best token.
 SWITCHED_ON: dict[str, Callable[[Settings], bool]] = {
     "logit_bias": lambda s: s["logit_bias"] != {},
     "penalties": lambda s: s["repeat_last_n"] != 0 and not _penalties_off(s),
@@ -120,7 +124,7 @@ def _later_stages(stage: str, settings: Settings) -> list[str]:
 
 
 def _truncates_in_vain(param: Param, settings: Settings) -> bool:
-    """At temperature 0, what truncation leaves matters only to stages that reorder it."""
+    """At temperature 0, truncation matters only if a later stage can change the best token."""
     later = _later_stages(param.stage, settings)
     return _greedy(settings) and not any(_runs(s, settings) for s in later if s in SWITCHED_ON)
 
@@ -136,6 +140,7 @@ def _after_top_k_1(param: Param, settings: Settings) -> bool:
     return alone and param.stage in _later_stages("top_k", settings)
 
 
+# penalize_prompt serves two stages, the penalties and DRY, and so has a rule of its own.
 STAGED = _named(lambda p: bool(p.stage) and p.name != "penalize_prompt")
 TRUNCATION = ("top_n_sigma", "top_k", "top_p", "min_p")
 MIROSTAT = ("mirostat_tau", "mirostat_eta")
@@ -149,7 +154,7 @@ REPLACED_BY_MIROSTAT = (
     *ADAPTIVE,
 )
 
-# The first that applies to a parameter is told: the widest cause before the narrow ones.
+# The first rule that applies is the one reported, so broad causes come before narrow ones.
 RULES = (
     Rule(
         ("mirostat", *MIROSTAT, *ADAPTIVE, *DYNATEMP),
@@ -222,6 +227,7 @@ RULES = (
     Rule(("tensor_split",), lambda p, s: s["split_mode"] == "none", "split_mode none uses one GPU"),
 )
 
+# (first, second, whether they contradict each other, the cure)
 CONTRADICTIONS: tuple[tuple[str, str, Callable[[Settings], bool], str], ...] = (
     (
         "grammar",

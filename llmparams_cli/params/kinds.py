@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 LARGEST = sys.float_info.max
-INT32_MAX = 2**31 - 1  # the library keeps counts in 32 bits; not a limit to tell people of
-YAML_WORDS = {True: "on", False: "off"}  # YAML reads a bare `on` or `off` as a truth value
+INT32_MAX = 2**31 - 1  # llama.cpp keeps counts in 32 bits; not worth mentioning to users
+YAML_WORDS = {True: "on", False: "off"}  # YAML 1.1 reads a bare `on` or `off` as a boolean
 
 
 class Kind:
@@ -30,19 +30,19 @@ class Kind:
         return self.check(text)
 
     def check(self, value: Any) -> Any:
-        """Accept a value from YAML or JSON in its canonical form."""
+        """Check a value from YAML or JSON, and return it in its canonical form."""
         raise NotImplementedError
 
     def to_json(self, value: Any) -> Any:
-        """The value as JSON and YAML can say it; `check` reads it back."""
+        """The value as JSON and YAML can hold it; `check` reads it back."""
         return value
 
     def show(self, value: Any) -> str:
-        """Write the value for people, in one text."""
+        """The value as text for people."""
         return str(value)
 
     def arguments(self, value: Any) -> list[str]:
-        """What the flag takes for this value, once for each time that it is repeated."""
+        """The flag's arguments for this value: one for each time that it is repeated."""
         return [self.show(value)]
 
     def allowed(self) -> str:
@@ -90,9 +90,10 @@ class Number(Kind):
     def check(self, value: Any) -> Any:
         if isinstance(value, str) and value in self.words:
             return value
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):  # a bool is an int
             raise ValueError(f"{value!r} is not {self._expected()}")
-        if not abs(value) <= LARGEST:  # also true of NaN
+        # Written so that it also catches NaN, and integers that no float can hold.
+        if not abs(value) <= LARGEST:
             raise ValueError(f"{value} is not a finite number")
         if self.integer and value != int(value):
             raise ValueError(f"{value} is not {self._expected()}")
@@ -202,7 +203,7 @@ class Choice(Kind):
 
 
 class Text(Kind):
-    """Free text; the flag takes `@FILE` to read it from a file (see `files`)."""
+    """Free text; `presets.values` reads it from a file where `@FILE` is given."""
 
     def check(self, value: Any) -> str:
         if not isinstance(value, str):
@@ -217,7 +218,7 @@ class Text(Kind):
 
 
 class Texts(Kind):
-    """A list of texts; its flag is repeated, once for each. Empty texts are refused."""
+    """A list of texts, none of them empty; its flag is given once for each."""
 
     noun = "list of texts"
     many = True
@@ -251,13 +252,14 @@ class Texts(Kind):
 
 @dataclass(frozen=True)
 class Words(Kind):
-    """An ordered list without repetition, from a closed list of words."""
+    """An ordered list of different words from a closed list."""
 
     words: tuple[str, ...]
     noun = "ordered list of words"
     metavar = "A,B,..."
 
     def parse(self, text: str) -> list[str]:
+        # llama.cpp separates sampler names with semicolons.
         parts = (part.strip() for part in text.replace(";", ",").split(","))
         return self.check([part for part in parts if part])
 
@@ -322,9 +324,10 @@ class Floats(Kind):
 
 
 class Biases(Kind):
-    """Additions to logits: token id or text → number in [-100, 100], or false to forbid.
+    """Logit biases: token id or text → number in [-100, 100], or false to forbid the token.
 
     Written TOKEN=BIAS on the command line. A text stands for every token it consists of.
+    false is kept as minus infinity, which JSON cannot hold.
     """
 
     noun = "mapping from tokens to numbers"
@@ -332,7 +335,7 @@ class Biases(Kind):
     many = True
 
     def parse(self, text: str) -> dict[str, float]:
-        token, equals, bias = text.rpartition("=")
+        token, equals, bias = text.rpartition("=")  # the token itself may contain =
         if not equals or not token:
             raise ValueError(f"{text!r} is not TOKEN=BIAS, such as 42=-1.5 or ' the'=false")
         if bias == "false":
@@ -389,7 +392,7 @@ class JsonSchema(Kind):
     def parse(self, text: str) -> Any:
         import json
 
-        if not text:
+        if not text:  # --json-schema '' takes back the schema of a lower layer
             return None
         try:
             value = json.loads(text)

@@ -1,4 +1,4 @@
-"""What the table says of a parameter, in words; and the reference page made of it.
+"""What the table says about a parameter, in words; generates docs/parameters.md from it.
 
 python -m llmparams_cli.params.reference > docs/parameters.md
 """
@@ -43,7 +43,7 @@ presets; the variable; the flag. `llmparams generate --show-params` shows which 
 
 
 class Fact(NamedTuple):
-    """One line about a parameter; `code` is text to be typed as it stands."""
+    """One line about a parameter; with `code`, the text is to be typed literally."""
 
     label: str
     text: str
@@ -52,6 +52,7 @@ class Fact(NamedTuple):
 
 def facts(param: Param) -> Iterator[Fact]:
     """Everything about a parameter but its name and meaning."""
+    # Only numbers can be raised; for other kinds the two texts describe the choice.
     if isinstance(param.kind, Number):
         yield Fact("raise it", param.raise_it)
         yield Fact("lower it", param.lower_it)
@@ -90,7 +91,7 @@ def shown(param: Param, value: Any) -> str:
 
 
 def reference_page() -> str:
-    """docs/parameters.md, whole."""
+    """The whole text of docs/parameters.md."""
     sections = [INTRODUCTION, _contents(), AFTER_CONTENTS]
     for group, params in by_group().items():
         sections.append(f"\n## {_title(group)}\n\n{GROUPS[group]}\n")
@@ -105,7 +106,7 @@ def _contents() -> str:
     for group, params in by_group().items():
         links = ", ".join(f"[{param.name}](#{param.name})" for param in params)
         title = _title(group)
-        anchor = title.lower().replace(" ", "-")
+        anchor = title.lower().replace(" ", "-")  # as GitHub derives it from the heading
         lines.append(f"| [{title}](#{anchor}) | {links or '(set when a model is made)'} |")
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""Values with their origins: layers go in from low to high, the last one wins."""
+"""Values with their origins: layers are stacked from low to high, and the highest wins."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Source(str, Enum):
 class Origin:
     """Where a value was written.
 
-    `name` is the preset's; outside files that of a flag, a variable, a key of the model's
-    metadata or a command of the chat. `file` is the path as messages show it.
+    `name` is the preset's name; for a value that is in no file, the flag, the variable, the
+    key in the model's metadata or the chat's command. `file` is the path as messages show it.
     """
 
     source: Source
@@ -60,7 +60,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Setting:
-    """The value that won, and those it overrode (the latest first)."""
+    """The value that won, and those it overrode (the highest layer first)."""
 
     param: Param
     value: Any
@@ -73,7 +73,7 @@ class Setting:
 
 
 class Settings:
-    """All parameters, resolved. `settings["top_k"]` is the value."""
+    """The resolved values of all parameters: `settings["top_k"]` is a value. Immutable."""
 
     def __init__(self, settings: dict[str, Setting]) -> None:
         self._settings = settings
@@ -88,15 +88,15 @@ class Settings:
         return self._settings[name]
 
     def but(self, new: Assignment) -> Settings:
-        """The same, with one more value on top."""
+        """A copy with one more value on top."""
         return Settings({**self._settings, new.name: _over(self._settings[new.name], new)})
 
 
 def resolve(assignments: Iterable[Assignment]) -> Settings:
-    """Stack assignments, lowest layer first, upon the table's defaults.
+    """Stack assignments, lowest layer first, on the table's defaults.
 
-    Flags that repeat (`--stop`, `--logit-bias`) are expected joined by their layer:
-    here every assignment replaces the value below it.
+    Each assignment replaces the value below it: the values of a flag that repeats (`--stop`,
+    `--logit-bias`) must have been joined into one assignment before.
     """
     settings = {p.name: Setting(p, p.default, DEFAULT) for p in PARAMS.values()}
     for new in assignments:

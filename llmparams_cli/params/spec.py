@@ -11,7 +11,7 @@ from llmparams_cli.params.kinds import Kind
 
 
 class Group(str, Enum):
-    """Where the parameter stands in the taxonomy shown to users."""
+    """The parameter's group in the taxonomy shown to users."""
 
     ARCHITECTURE = "architecture"
     TRAINING = "training"
@@ -42,12 +42,12 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter: all that the program knows of it.
+    """One parameter: everything the program knows about it.
 
     `neutral` is the value at which it does nothing (None: there is none). `stage` names
     the sampler stage it configures, as written in `sampler_order`. `changes_argmax` says
     whether it can change which token is the most probable one, and so matters at
-    temperature 0. `reads_file`: its text may be given as @FILE. `aliases` are more flags.
+    temperature 0. With `reads_file`, its value may be given as @FILE. `aliases` are further flags.
     """
 
     name: str

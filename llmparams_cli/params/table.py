@@ -2,8 +2,8 @@
 
 Options, preset checks, JSON Schema, `llmparams params` and docs/parameters.md all come
 from these rows. Defaults are those of llama.cpp's own programs unless a row says
-otherwise; bounds keep out what llama.cpp would ignore, misread or abort on, and slips of
-the keyboard.
+otherwise; bounds exclude what llama.cpp would ignore, misread or abort on, and obvious
+typing errors.
 """
 
 from __future__ import annotations

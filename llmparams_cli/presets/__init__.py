@@ -1,1 +1,1 @@
-"""Presets: files, how they add up, where every value comes from, their tests."""
+"""Presets: their files and tests, how layers merge, and where every value comes from."""

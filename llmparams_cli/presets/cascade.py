@@ -1,15 +1,15 @@
-"""Where values come from: the layers between the model's own defaults and the answer.
+"""Reads the layers of values above the model's own defaults, and stacks them.
 
 From low to high:
 
 1. the user's config.yaml;
 2. the nearest llmparams.yaml, in the working directory or above;
 3. presets, in the order given (LLMPARAMS_PRESET counts when no flag names one);
-4. LLMPARAMS_* variables, as if unset when empty;
+4. LLMPARAMS_* variables (an empty one counts as unset);
 5. flags.
 
-A file brings the files that it extends, lowest first: together they are one layer.
-Nothing here touches a model: a bad value fails before anything is loaded.
+A file and those that it extends are one layer, the parents lowest. Nothing here touches a
+model: a bad value fails before anything is loaded.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from llmparams_cli.presets.document import Document, Placed, load
 from llmparams_cli.presets.files import shown
 from llmparams_cli.presets.find import PROJECT_FILE, Found, find, nearest
 
+# Variables that belong to no parameter; any other LLMPARAMS_* is noted as having no effect.
 OTHER_VARIABLES = (
     "LLMPARAMS_PRESET",
     "LLMPARAMS_MODEL",
@@ -46,7 +47,9 @@ OTHER_VARIABLES = (
 
 @dataclass
 class Gathered:
-    """What all layers say, lowest first; the last one counts. `notes` are for stderr."""
+    """What the layers say together. `assignments` are in order, lowest layer first; of the
+    other values only the highest is kept. `notes` are for stderr.
+    """
 
     assignments: list[Assignment] = field(default_factory=list)
     model: Placed | None = None
@@ -69,8 +72,8 @@ def gather(
 ) -> Gathered:
     """Read and check every layer.
 
-    `flags` holds texts by parameter name, and by "model" and "system": a list of texts
-    where the flag may be repeated, a truth value for switches, None where it was not given.
+    `flags` maps parameter names, "model" and "system" to what was given: a text, a list of
+    texts if the flag repeats, a bool for switches, or None if it was not given.
     """
     gathered = Gathered()
     for source, path in configuration(env):
@@ -92,7 +95,7 @@ def from_flags(flags: Mapping[str, Any], env: Environment) -> Gathered:
 
 
 def from_variable(name: str, env: Environment) -> Assignment | None:
-    """What this parameter's variable says, checked; None where it is not set."""
+    """The checked value of this parameter's variable; None if it is unset or empty."""
     param = PARAMS[name]
     text = env.variables.get(param.variable)
     origin = Origin(Source.ENVIRONMENT, param.variable)
@@ -100,7 +103,8 @@ def from_variable(name: str, env: Environment) -> Assignment | None:
 
 
 def configuration(env: Environment) -> list[tuple[Source, Path]]:
-    """The configuration files that there are, lowest layer first."""
+    """The configuration files that exist, lowest layer first."""
+    # lexists: a broken link is an error to report when it is read, not a missing file.
     files = [(Source.CONFIG, env.config_file)] if os.path.lexists(env.config_file) else []
     if project := nearest(PROJECT_FILE, env.directory, os.path.lexists):
         files.append((Source.PROJECT, project))
@@ -108,7 +112,7 @@ def configuration(env: Environment) -> list[tuple[Source, Path]]:
 
 
 def layer(found: Found, source: Source, env: Environment) -> list[Document]:
-    """The file and those it extends, parents first; one that is reached twice counts once."""
+    """The file and those it extends, parents first; one that is reached twice is read once."""
     documents: dict[tuple[str, str], Document] = {}
 
     def visit(found: Found, trail: list[Found]) -> None:
@@ -117,6 +121,7 @@ def layer(found: Found, source: Source, env: Environment) -> list[Document]:
         document = load(found.path, source, env.directory, found.entry)
         for name in document.extends:
             parent = _parent(name, found, env)
+            # `documents` cannot tell: a file enters it only after all its parents.
             if _identity(parent) in map(_identity, trail):
                 circle = " → ".join(_shown(each, env) for each in (*trail, parent))
                 raise PresetError(f"{name.origin.place}: extends goes in a circle: {circle}")
@@ -136,7 +141,9 @@ def _shown(found: Found, env: Environment) -> str:
 
 
 def _parent(name: Placed, child: Found, env: Environment) -> Found:
-    """What `child` extends. Under its own name, that is the next one it hides."""
+    """The preset that `child` extends. If that has the child's own name, the next one that the
+    child hides: a project's `balanced` may extend the shipped `balanced`.
+    """
     try:
         found = find(name.text, env, child.path.parent)
     except PresetError as error:
@@ -157,7 +164,7 @@ def _add_layer(
 
 
 def _shadow_notes(name: str, found: Found, read: list[Document], env: Environment) -> list[str]:
-    """What the nearest file hides, unless it is read too or says the same."""
+    """Notes on the files that the nearest one hides, unless they are read too or are equal."""
     used = {os.path.realpath(document.path) for document in read}
     return [
         f"preset {name}: {_shown(found, env)} hides {_shown(hidden, env)}"
@@ -168,7 +175,7 @@ def _shadow_notes(name: str, found: Found, read: list[Document], env: Environmen
 
 
 def _same(path: Path, other: Path) -> bool:
-    """Are the two files equal, such as a checkout's presets and the installed ones?"""
+    """Are the files equal, as a checkout's presets and the installed ones may be?"""
     try:
         return path.read_bytes() == other.read_bytes()
     except OSError:
@@ -224,7 +231,7 @@ def _system(text: str, origin: Origin, env: Environment) -> Placed:
 
 
 def _assignment(param: Param, given: Any, origin: Origin, env: Environment) -> Assignment:
-    """Check what a flag or a variable gives: a text, several, or a truth value."""
+    """Check the value of a flag or variable: a text, a list of texts, or a bool."""
     if isinstance(given, bool):
         value = param.kind.check(given)
     else:

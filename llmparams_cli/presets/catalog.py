@@ -1,4 +1,4 @@
-"""All the presets that there are, and what one says when its parents are counted in."""
+"""The list of all presets, and what a preset says together with its parents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Listed:
 
     @property
     def tests(self) -> int:
-        """How many it carries."""
+        """The number of tests in its file."""
         return len(self.documents[-1].tests) if self.documents else 0
 
     @property
@@ -39,7 +39,7 @@ class Listed:
 
 
 def listed(env: Environment) -> list[Listed]:
-    """Every preset that there is by name, those that hide others once."""
+    """All presets, sorted by name; of several with one name, the nearest."""
     items = []
     for name, (nearest, *shadowed) in sorted(available(env).items()):
         found = replace(nearest, shadowed=tuple(shadowed))
@@ -51,7 +51,7 @@ def listed(env: Environment) -> list[Listed]:
 
 
 def gathered(documents: list[Document]) -> Gathered:
-    """Several documents as one, the lowest first."""
+    """Several documents (the lowest first) as one."""
     together = Gathered()
     for document in documents:
         together.add(document)
@@ -59,12 +59,12 @@ def gathered(documents: list[Document]) -> Gathered:
 
 
 def alone(name: str, env: Environment) -> Gathered:
-    """What a preset and its parents say, without configuration, variables and flags."""
+    """What a preset and its parents say, ignoring configuration, variables and flags."""
     return gathered(layer(find(name, env), Source.PRESET, env))
 
 
 def stacked(documents: list[Document]) -> Settings:
-    """The settings that documents make of the table's defaults."""
+    """The table's defaults with these documents on top."""
     return resolve(gathered(documents).assignments)
 
 
@@ -94,5 +94,5 @@ def flattened(name: str, env: Environment) -> Preset:
 
 
 def chosen(settings: Settings) -> dict[str, Any]:
-    """The values that somebody wrote down, in the table's order."""
+    """The values that some layer sets, in the table's order."""
     return {each.param.name: each.value for each in settings if not each.is_default}

@@ -1,4 +1,4 @@
-"""Every problem of preset files, for `presets check` and for the editor's return."""
+"""All problems of a preset file at once, for `presets check` and after `presets edit`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llmparams_cli.presets.files import shown
 from llmparams_cli.presets.find import PROJECT_FILE, Found
 from llmparams_cli.presets.nodes import Mark
 
-CONFIG_FILES = ("config.yaml", PROJECT_FILE)  # may be empty, and a project's holds presets
+CONFIG_FILES = ("config.yaml", PROJECT_FILE)  # unlike presets, they may be empty
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,19 @@ class FileProblem:
 
     @property
     def where(self) -> str:
-        """'presets/a.yaml:3:5', as editors jump to it."""
+        """'presets/a.yaml:3:5', in the form that editors can jump to."""
         return ":".join(map(str, [self.place, *(self.mark or ())]))
 
 
 def check(found: Found, env: Environment) -> list[FileProblem]:
-    """All that is wrong with a file; then with its parents; then with the values together."""
+    """What is wrong with the file; if nothing is, with its parents or its values as a whole."""
     source = Source.PROJECT if found.path.name in CONFIG_FILES else Source.PRESET
     document, problems = examine(found.path, source, env.directory)
     mine = [
         FileProblem(found.path, document.place, each.mark, each.reason, each.hint)
         for each in problems
     ]
+    # A file with problems of its own cannot be loaded together with its parents.
     return mine or list(_together(found, source, document, env))
 
 
@@ -61,7 +62,8 @@ def _together(
 
 
 def _placed(path: Path, error: LlmparamsError, env: Environment) -> FileProblem:
-    """An error that was found on the way through the parents; it names its own place."""
+    """An error found while reading the parents, or checking the values, as a problem of `path`."""
+    # A PresetError begins with "file:line: ". Take the line out, if the file is this one.
     place = shown(path, env.directory)
     message = error.message
     if isinstance(error, PresetError) and message.startswith(f"{place}:"):

@@ -12,7 +12,7 @@
     tests: []                      # see presets.tests
 
 A llmparams.yaml may also hold whole presets by name, under the key `presets`.
-Paths are relative to the file. Everything is checked, and every value remembers its line.
+Paths are relative to the file. Everything is checked, and every value keeps its line number.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from llmparams_cli.text.shorten import brief
 
 PRESETS = "presets"
 SCRIPTED = "scripted:"  # before the path of a scripted model
-NAME = r"\w[\w.-]*"  # a preset's
+NAME = r"\w[\w.-]*"  # of a preset: no / or @, which `find` reads as a path or a place
 KEYS = (
     "description",
     "extends",
@@ -62,9 +62,10 @@ def text_of(placed: Placed | None) -> str | None:
 
 @dataclass(frozen=True)
 class Document:
-    """What a file says, checked. `place` is its path as shown to people.
+    """The checked content of a file. `place` is its path as shown to people.
 
-    `variables` are those of the prompt's template, with their defaults if they have any.
+    `variables` are those of the prompt template: name → default, or None for a variable
+    that must be given.
     """
 
     path: Path
@@ -95,8 +96,8 @@ class Problem:
 def load(path: Path, source: Source, directory: Path, entry: str = "") -> Document:
     """Read a file of the layer `source`, or raise its first problem as a PresetError.
 
-    `directory` is the working directory, from which paths in messages are seen. With an
-    `entry`, the preset of that name in a llmparams.yaml is read.
+    Messages show paths relative to `directory`, the working directory. With an `entry`, the
+    preset of that name in a llmparams.yaml is read.
     """
     document, problems = examine(path, source, directory, entry)
     if problems:
@@ -107,7 +108,7 @@ def load(path: Path, source: Source, directory: Path, entry: str = "") -> Docume
 def examine(
     path: Path, source: Source, directory: Path, entry: str = ""
 ) -> tuple[Document, list[Problem]]:
-    """Read a file; return what is good of it and all its problems, from top to bottom."""
+    """Read a file; return its valid part, and all its problems from top to bottom."""
     reader = _Reader(path, source, directory, entry)
     document = reader.document()
     return document, sorted(reader.problems, key=lambda problem: problem.mark or Mark(0, 0))
@@ -129,6 +130,8 @@ def entries(path: Path) -> list[str]:
 
 
 class _Reader:
+    """Reads one file, collecting its problems instead of raising the first."""
+
     def __init__(self, path: Path, source: Source, directory: Path, entry: str) -> None:
         self.path = path
         self.source = source
@@ -167,7 +170,7 @@ class _Reader:
         return None
 
     def _keys(self, root: Node | None) -> dict[str, Node]:
-        """The file's own keys. Those of a llmparams.yaml may hold presets, checked here too."""
+        """The file's own keys. The presets in a llmparams.yaml are checked here too."""
         is_preset = self.source is Source.PRESET
         if root is None:
             if is_preset and not self.problems:
@@ -177,7 +180,7 @@ class _Reader:
         for name, body in self._presets(keys.get(PRESETS)).items():
             if not re.fullmatch(NAME, name):
                 self._problem(body.mark, f"presets: {name!r} cannot be a preset's name")
-            self._document(self._mapping(body, KEYS))
+            self._document(self._mapping(body, KEYS))  # for its problems alone
         return keys
 
     def _entry(self, root: Node | None, name: str) -> dict[str, Node]:
@@ -282,11 +285,11 @@ class _Reader:
         return Origin(self.source, preset, self.place, node.mark.line)
 
     def _problem(self, mark: Mark | None, reason: str, hint: str = "") -> None:
-        self.problems.append(Problem(mark, brief(reason), hint))
+        self.problems.append(Problem(mark, brief(reason), hint))  # it may quote a long value
 
 
 def absolute_path(text: str, directory: Path) -> str:
-    """A model's path made absolute; other names, as user/repo:Q4_K_M, mean the same everywhere."""
+    """A model's path made absolute; a name such as user/repo:Q4_K_M stays as it is."""
     if text.startswith(SCRIPTED):
         return f"{SCRIPTED}{resolve_path(text.removeprefix(SCRIPTED), directory)}"
     is_path = text.startswith(("./", "../", "~", "/"))

@@ -8,15 +8,15 @@ from llmparams_cli.files import display_path
 
 
 def shipped_directory() -> Path:
-    """The presets that come with the program: in the wheel, or else in its repository."""
+    """The presets that come with the program: inside the wheel, or in a checkout of it."""
     package = Path(__file__).parent.parent
     wheel = package / "_presets"
     return wheel if wheel.is_dir() else package.parent / "presets"
 
 
 def shown(path: Path, directory: Path) -> str:
-    """A preset file as people know it, seen from the working directory `directory`."""
-    # In a checkout of this program, the shipped presets are the project's own files.
+    """A preset file's name in messages, relative to the working directory `directory`."""
+    # In a checkout of this program the shipped presets are project files, shown by their path.
     if path.parent == shipped_directory() != directory / "presets":
         return f"llmparams:{path.name}"
     return display_path(path, directory)

@@ -1,14 +1,14 @@
-"""From the name of a preset to its file.
+"""Finds a preset's file by its name.
 
-A name with a path separator, or that ends in .yaml or .yml, is a path. Any other is looked
-up, and the first place wins:
+A name that has a path separator, or ends in .yaml or .yml, is a path. Any other name is
+looked up, and the first place that has it wins:
 
 1. `project`: `presets/` in the working directory, or in the nearest directory above that
    has one; then the key `presets` of the nearest llmparams.yaml;
 2. `user`: `presets/` in the user's configuration directory;
 3. `llmparams`: the presets shipped with the program.
 
-`NAME@PLACE` skips the others; the place is one of these words or a directory.
+`NAME@PLACE` looks in one place only: one of these words, or a directory.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PROJECT_FILE = "llmparams.yaml"
 
 @dataclass(frozen=True)
 class Found:
-    """The file that a name means, and those further away that it hides.
+    """The file that a name means, and the ones further away that it hides.
 
-    `entry` is the preset's key in a llmparams.yaml, `place` the word for where it is.
+    `entry` is the preset's key in a llmparams.yaml, `place` one of the words above.
     """
 
     path: Path
@@ -46,7 +46,7 @@ def find(name: str, env: Environment, directory: Path | None = None) -> Found:
     """The file of a preset; paths are relative to `directory` (the working directory)."""
     directory = directory or env.directory
     word, at, place = name.rpartition("@")
-    if at and not _is_path(word):
+    if at and not _is_path(word):  # ./a@b.yaml is a path with an @ in it
         return _find_at(word, place, env, directory)
     if _is_path(name):
         path = resolve_path(name, directory)
@@ -92,6 +92,7 @@ def places(env: Environment) -> list[tuple[str, Path]]:
     file = nearest(PROJECT_FILE, env.directory, os.path.lexists)
     shipped = shipped_directory()
     listed = [
+        # In a checkout of this program both are one directory: it is listed last only.
         ("project", project if project != shipped else None),
         ("project", file),
         ("user", env.config_dir / "presets"),
@@ -101,7 +102,7 @@ def places(env: Environment) -> list[tuple[str, Path]]:
 
 
 def nearest(name: str, directory: Path, is_it: Callable[[Path], bool]) -> Path | None:
-    """What is called `name` in `directory` or in the nearest directory above it."""
+    """The path `name` in `directory`, or in the nearest directory above it that has one."""
     places = (place / name for place in (directory, *directory.parents))
     return next((place for place in places if is_it(place)), None)
 

@@ -13,7 +13,7 @@ from llmparams_cli.text.shorten import brief
 
 PREFIX = "general.sampling."
 
-# llama.cpp's other spellings of stages, and its letters for them.
+# llama.cpp's other names for stages, and its letters for them (common/sampling.cpp).
 STAGE_NAMES = {"typ_p": "typical_p", "typ": "typical_p", "nucleus": "top_p", "temp": "temperature"}
 STAGE_LETTERS = {
     "e": "penalties",
@@ -29,9 +29,9 @@ STAGE_LETTERS = {
 
 
 def from_gguf(metadata: Mapping[str, object]) -> tuple[list[Assignment], list[str]]:
-    """The model's own layer, and notes on what of it is not usable.
+    """The model's own layer, and notes on the keys that cannot be used.
 
-    Values may have their own types or be texts, as llama.cpp hands them out.
+    Values may have their types in the file, or be texts as llama.cpp's API returns them.
     """
     params = {param.gguf_key: param for param in PARAMS.values() if param.gguf_key}
     assignments, notes = [], []
@@ -65,6 +65,7 @@ def _stages(sequence: str) -> list[str]:
     names = [_stage(name) for name in sequence.lower().split(";") if name.strip()]
     if not names:
         raise ValueError("no stage is named")
+    # Names were tried first: "temp" would pass as four letters too.
     if len(names) == 1 and set(names[0]) <= set(STAGE_LETTERS):
         names = [STAGE_LETTERS[letter] for letter in names[0]]
     return list(dict.fromkeys(["logit_bias", *names]))
@@ -72,6 +73,7 @@ def _stages(sequence: str) -> list[str]:
 
 def _stage(name: str) -> str:
     name = name.strip().replace("-", "_")
+    # "topk" and "typicalp" are names as well.
     squeezed = {stage.replace("_", ""): stage for stage in (*SAMPLER_STAGES, *STAGE_NAMES)}
     name = squeezed.get(name, name)
     return STAGE_NAMES.get(name, name)

@@ -1,8 +1,8 @@
-"""YAML text as a tree of plain values that know their lines.
+"""Parses YAML into a tree of plain values that keep their line numbers.
 
-What a plain word means is decided by YAML 1.2, as in editors: `no` and `on` are text,
-`1e-3` is a number. Keys are always text. Anchors, tags and further documents are refused:
-a preset has no use for them, and they are how YAML files attack their readers.
+Unquoted words follow YAML 1.2, as in editors: `no` and `on` are text, `1e-3` is a number
+(PyYAML itself follows 1.1). Keys are always text. Anchors, tags and further documents are
+refused: a preset has no use for them, and attacks on YAML parsers rely on them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-MAX_DEPTH = 64
+MAX_DEPTH = 64  # far more than a preset needs, far below Python's recursion limit
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 WORDS = {
@@ -23,7 +23,7 @@ WORDS = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-# Longer numbers are read as floats, for Python refuses to convert them to integers.
+# Longer numbers are read as floats: Python limits the digits that it converts to an integer.
 INTEGER = re.compile(r"[-+]?[0-9]{1,300}")
 OTHER_BASE = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,250}")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -32,7 +32,7 @@ Value = bool | int | float | str | list["Node"] | dict[str, "Node"] | None
 
 
 class Mark(NamedTuple):
-    """A place in a text, counted from 1."""
+    """A position in a text; lines and columns count from 1."""
 
     line: int
     column: int
@@ -52,13 +52,13 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Node:
-    """A value and the place where it begins; in a mapping, that of its key."""
+    """A value and where it begins; inside a mapping, where its key begins."""
 
     mark: Mark
     value: Value
 
     def plain(self) -> Any:
-        """The value without the lines."""
+        """The value without line numbers."""
         if isinstance(self.value, list):
             return [item.plain() for item in self.value]
         if isinstance(self.value, dict):
@@ -67,12 +67,13 @@ class Node:
 
 
 def compose(text: str, report: Report) -> Node | None:
-    """Read one YAML document; None when there is nothing in it.
+    """Read one YAML document; None if it is empty. Raises Unreadable.
 
-    Keys that are given twice go to `report` and the first one counts.
+    Keys that are given twice go to `report`, and the first one counts.
     """
     import yaml
 
+    # PyYAML may have been built without libyaml, whose parser is much faster.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return _Composer(yaml.parse(text, Loader=loader), report).document()
@@ -92,6 +93,8 @@ def compose(text: str, report: Report) -> Node | None:
 
 
 class _Composer:
+    """Builds nodes from PyYAML's parse events, in one pass."""
+
     def __init__(self, events: Iterator[Any], report: Report) -> None:
         self._events = events
         self._report = report
@@ -118,7 +121,7 @@ class _Composer:
         if isinstance(event, yaml.SequenceStartEvent):
             items = self._until(yaml.SequenceEndEvent)
             return Node(mark, [self._node(item, _mark(item), depth + 1) for item in items])
-        is_plain = event.implicit[0]
+        is_plain = event.implicit[0]  # written without quotes
         return Node(mark, scalar(event.value) if is_plain else event.value)
 
     def _mapping(self, depth: int) -> dict[str, Node]:
@@ -148,7 +151,7 @@ def _mark(event: Any) -> Mark:
 
 
 def _refuse_extras(event: Any) -> None:
-    if event.anchor is not None:  # an alias has its name here
+    if event.anchor is not None:  # an alias event keeps its name here too
         raise Unreadable(_mark(event), "anchors and aliases (&name, *name) are not allowed")
     if getattr(event, "tag", None) is not None:
         raise Unreadable(_mark(event), f"the tag {event.tag!r} is not allowed; tags never are")

@@ -1,4 +1,4 @@
-"""What became of a preset's tests: each seed's answer against what was expected."""
+"""Judges a preset's tests: each seed's answer against what was expected."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from llmparams_cli.presets.tests import Case
 from llmparams_cli.protocol import Finished
 from llmparams_cli.text.shorten import beginning
 
-LONGEST_TEXT = 61  # characters
+LONGEST_TEXT = 61  # characters of an answer that a failure quotes
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One answer, and all that it fails; none means that it passed."""
+    """One answer and the assertions that it fails; it passed if there are none."""
 
     seed: int
     answer: Finished
@@ -26,7 +26,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Result:
-    """One test over all its seeds. `distinct` is what is wrong with their variety."""
+    """One test over all its seeds. `distinct` is that assertion's failure, or empty."""
 
     preset: str
     case: Case
@@ -44,7 +44,7 @@ class Result:
 
 
 def judge(preset: str, case: Case, answers: Sequence[tuple[int, Finished]]) -> Result:
-    """Hold every assertion of a test against the answers, given by seed."""
+    """Check every assertion of a test on the answers, which come with their seeds."""
     outcomes = tuple(
         Outcome(seed, answer, tuple(_failures(case, answer))) for seed, answer in answers
     )
@@ -101,7 +101,7 @@ def _within(measure: Callable[[Finished], float | None]) -> Callable[[Finished, 
 
 
 def _entropy(answer: Finished) -> float | None:
-    """Bits, the mean over the tokens."""
+    """The mean entropy of the answer's tokens, in bits."""
     values = [token.entropy for token in answer.tokens if token.entropy is not None]
     return sum(values) / len(values) if values else None
 
@@ -118,6 +118,7 @@ def _first(answer: Finished) -> float | None:
     return None if logprob is None else math.exp(logprob)
 
 
+# `distinct` is missing here: it judges all answers together, in `judge`.
 TESTS: dict[str, Callable[[Finished, Any], str]] = {
     "contains": _contains,
     "lacks": _lacks,

@@ -1,4 +1,4 @@
-"""A preset's prompt: Jinja in its sandbox, with `{{ input }}` and named variables."""
+"""A preset's prompt: a sandboxed Jinja template with `{{ input }}` and named variables."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from llmparams_cli.errors import PresetError, UsageError
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.presets.values import pair
 
-if TYPE_CHECKING:  # documents check their prompts here
+if TYPE_CHECKING:  # `document` imports this module
     from llmparams_cli.presets.document import Placed
 
-INPUT = "input"  # what the user gives: the argument, the file, standard input
+INPUT = "input"  # the variable for what the user gives: argument, file or standard input
 
 
 def names(template: str) -> set[str]:
-    """The variables that a template reads; a ValueError says why it is no template."""
+    """The variables that a template reads; raises ValueError if it is not valid Jinja."""
     from jinja2 import TemplateError, meta
 
     try:
@@ -27,7 +27,7 @@ def names(template: str) -> set[str]:
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """Fill a template in; a ValueError says what is missing or fails."""
+    """Fill in a template; raises ValueError with what is missing or fails."""
     try:
         return str(_environment().from_string(template).render(values))
     except Exception as error:  # whatever a template's code runs into
@@ -35,13 +35,13 @@ def render(template: str, values: Mapping[str, str]) -> str:
 
 
 def text_of(value: object) -> str:
-    """A variable's value as YAML would have it written: true, not True."""
+    """A variable's value as YAML writes it: true, not True."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """The prompt as the preset writes it, the names it reads, and what is known of them."""
+    """The template as the preset has it, the variables it reads, and the values known for them."""
 
     source: Placed
     values: dict[str, str]
@@ -52,7 +52,7 @@ class PromptTemplate:
         return INPUT in self.reads
 
     def render(self, given: str) -> str:
-        """The prompt; what the user gives comes behind it if the template does not place it.
+        """The prompt. If the template does not use {{ input }}, the user's text is appended.
 
         Raises UsageError for a variable without a value.
         """
@@ -73,9 +73,9 @@ class PromptTemplate:
 def from_preset(
     source: Placed | None, defaults: Mapping[str, Placed | None], given: Sequence[str]
 ) -> PromptTemplate | None:
-    """Check the texts NAME=VALUE of --var against a preset's prompt; None if it has none.
+    """The preset's prompt with the values of --var (NAME=VALUE); None if it has no prompt.
 
-    Raises UsageError for a variable that is not there.
+    Raises UsageError for a variable that the preset does not have.
     """
     read = names(source.text) if source else set()
     known = {*read, *defaults} - {INPUT}
@@ -97,4 +97,5 @@ def _environment() -> Any:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    # A preset may come from a stranger: the sandbox keeps its template from Python's internals.
     return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False)

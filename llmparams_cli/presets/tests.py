@@ -1,4 +1,4 @@
-"""The tests that a preset carries: what must hold of its answers, over seeds.
+"""The tests in a preset: what must be true of its answers, over several seeds.
 
     tests:
       - name: names both parties        # optional
@@ -42,7 +42,7 @@ MAX_SEEDS = 10_000
 
 @dataclass(frozen=True)
 class Interval:
-    """Closed at both ends; None is no bound. `text` is the token of `first`."""
+    """A closed interval; None is no bound. `text` is the token that `first` asks for."""
 
     low: float | None = None
     high: float | None = None
@@ -80,7 +80,7 @@ class Key:
 
 
 def read_tests(node: Node | None, directory: Path, report: Report) -> tuple[Case, ...]:
-    """The tests under the key `tests`; what is wrong with them goes to `report`."""
+    """Read the tests under the key `tests`; problems go to `report`."""
     if node is None or node.value is None:
         return ()
     if not isinstance(node.value, list):
@@ -91,11 +91,11 @@ def read_tests(node: Node | None, directory: Path, report: Report) -> tuple[Case
 
 
 class _Wrong(ValueError):
-    pass
+    """A value that its key does not accept; the reader adds the place."""
 
 
 class _Reader:
-    """Reads one test; a problem costs the key that has it."""
+    """Reads one test; a key with a problem is left out."""
 
     def __init__(self, directory: Path, report: Report, number: int) -> None:
         self._directory = directory
@@ -111,6 +111,7 @@ class _Reader:
             self._read(CASE, key, item, read)
         seeds = read.setdefault("seeds", (1,))
         read.setdefault("at_least", len(seeds))
+        # Only a given at_least can be too large, so its node is there.
         if read["at_least"] > len(seeds):
             self._report(
                 node.value["at_least"].mark,

@@ -1,4 +1,4 @@
-"""Values as they were written, turned into checked ones: of flags, variables, presets, the chat.
+"""Turns values as they are written (flags, variables, presets, chat) into checked ones.
 
 `from_text` and `from_yaml` raise ValueErrors without a place; `given` and `assignments` know
 the place and raise UsageErrors.
@@ -21,21 +21,20 @@ from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import BY_FLAG, PARAMS, named, plain
 from llmparams_cli.text.shorten import brief
 
-PATHS = ("lora",)  # parameters that name files without reading them here
+PATHS = ("lora",)  # parameters whose values are paths, made absolute here but not read
 EQUALS = re.compile("=")
 EQUALS_OR_BLANK = re.compile(r"(?<=\S)\s*=\s*|\s+")  # between NAME and VALUE in a chat
 
 
 def pair(text: str, between: re.Pattern[str] = EQUALS) -> tuple[str, str | None]:
-    """The two of NAME=VALUE; VALUE is None where there is no =."""
+    """Split NAME=VALUE; VALUE is None if there is no separator."""
     name, *value = between.split(text, maxsplit=1)
     return name.strip(), value[0] if value else None
 
 
 def given(param: Param, texts: Sequence[str], directory: Path, place: str) -> Any:
-    """What is given for a parameter in `place`, checked; several texts for one that takes many.
-
-    Raises UsageError.
+    """Check the texts that `place` (a flag, a variable) gives for a parameter. Several are
+    joined if it takes many. Raises UsageError.
     """
     try:
         return joined(param, [from_text(param, text, directory) for text in texts])
@@ -46,7 +45,7 @@ def given(param: Param, texts: Sequence[str], directory: Path, place: str) -> An
 def assignments(
     pairs: Iterable[tuple[Param, str]], directory: Path, origin: Origin
 ) -> list[Assignment]:
-    """The checked values of a flag that takes NAME=VALUE and repeats. Raises UsageError."""
+    """Check the pairs of a repeated flag that takes NAME=VALUE. Raises UsageError."""
     parts: dict[str, list[Any]] = {}
     for param, text in pairs:
         value = given(param, [text], directory, f"{origin.place} {param.name}")
@@ -55,9 +54,9 @@ def assignments(
 
 
 def from_text(param: Param, text: str, directory: Path) -> Any:
-    """A flag's or a variable's value; @FILE is relative to `directory`."""
+    """Check the text of a flag or variable; @FILE is relative to `directory`."""
     path = _named_file(param, text, directory)
-    # A JSON Schema and the name of a file cannot be mistaken for each other.
+    # A JSON Schema may be named without @: no schema looks like the name of a file.
     if path is None and isinstance(param.kind, JsonSchema):
         named = resolve_path(text, directory)
         path = named if os.path.isfile(named) else None
@@ -65,7 +64,7 @@ def from_text(param: Param, text: str, directory: Path) -> Any:
 
 
 def from_yaml(param: Param, value: Any, directory: Path) -> Any:
-    """A value in a preset file; @FILE and paths are relative to its `directory`."""
+    """Check a value from a preset file; @FILE and paths are relative to the file's `directory`."""
     if path := _named_file(param, value, directory):
         return _from_file(param, path)
     if value is None and param.default is not None:
@@ -74,12 +73,14 @@ def from_yaml(param: Param, value: Any, directory: Path) -> Any:
 
 
 def _placed(param: Param, value: Any, directory: Path) -> Any:
-    """Paths as they are meant from `directory`; other values as they are."""
+    """The value, with paths (relative to `directory`) made absolute."""
     return [str(resolve_path(path, directory)) for path in value] if param.name in PATHS else value
 
 
 def joined(param: Param, parts: list[Any]) -> Any:
-    """The value of what was given again: its lists or its mappings in one, or the last value."""
+    """Join what a repeated flag gives: lists and mappings are merged, of other values the last
+    one counts.
+    """
     if not param.kind.many:
         return parts[-1]
     if isinstance(parts[0], dict):
@@ -104,7 +105,7 @@ def see(param: Param) -> str:
 
 
 def suggestion(name: str) -> str:
-    """'; did you mean top_k?' for a name that is no parameter's, from spelling or use elsewhere."""
+    """'; did you mean top_k?' for an unknown name, from other programs' names or by spelling."""
     for param in PARAMS.values():
         others = (param.name, *param.aliases, *astuple(param.elsewhere))
         if plain(name) in map(plain, others):

@@ -10,13 +10,12 @@ from typing import Any
 from llmparams_cli.params.table import PARAMS
 
 SCHEMA_LINE = "# yaml-language-server: $schema={}"
-COMMENT_COLUMN = 30
-ESCAPED = range(0x20)  # JSON texts escape these; the rest below YAML must not see either
+COMMENT_COLUMN = 30  # where comments begin, if the value leaves room
 
 
 @dataclass
 class Preset:
-    """What a preset file says, before it is written."""
+    """The content of a preset file that is to be written."""
 
     description: str = ""
     extends: Sequence[str] = ()
@@ -29,12 +28,12 @@ class Preset:
 
 
 def to_yaml(preset: Preset, schema: str = "") -> str:
-    """The file's text. `comments` go behind values; without one, a parameter's summary."""
+    """The file's text. Each value has its comment, or else its parameter's summary."""
     return "\n".join([*_lines(preset, schema), ""])
 
 
 def plain(name: str, value: Any) -> Any:
-    """A parameter's value as files write it: whole numbers have no point."""
+    """A parameter's value as files write it: 40 rather than 40.0."""
     return _without_point(PARAMS[name].kind.to_json(value))
 
 
@@ -43,6 +42,7 @@ def _without_point(value: Any) -> Any:
         return {key: _without_point(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_point(item) for item in value]
+    # Up to 2**53, about 9e15, floats hold integers exactly; beyond, digits would be made up.
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return int(value)
     return value
@@ -83,7 +83,9 @@ def _parameter(name: str, value: Any, comment: str | None) -> Iterator[str]:
 
 
 def _text(key: str, text: str) -> Iterator[str]:
-    """A text of several lines as a block, if YAML gives it back unchanged."""
+    """A text of several lines as a block scalar, if YAML reads it back unchanged."""
+    # Not with blanks at a line's end, with control characters, or with a first line that is
+    # empty or indented (YAML takes the indentation from it), nor with empty lines at the end.
     lines = text.removesuffix("\n").split("\n")
     whole = all(line == line.rstrip() and line.isprintable() for line in lines)
     if len(lines) < 2 or not whole or not lines[0] or lines[0][0] == " " or not lines[-1]:
@@ -96,7 +98,7 @@ def _text(key: str, text: str) -> Iterator[str]:
 
 
 def _flow(value: Any) -> str:
-    """JSON is YAML, but for what YAML keeps out of files altogether."""
+    """A value as JSON, which is YAML too once the characters that YAML forbids are escaped."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 

@@ -1,12 +1,12 @@
-"""What is kept of runs: receipts, from which one can be made again, and chats.
+"""What is kept of runs: receipts, from which a run can be reproduced, and saved chats.
 
-document    from a run to its receipt: the object of `--json`, and what surrounds it
-reading     from a file, which anybody may have written, to a checked receipt
-comparison  a receipt beside what came of it this time: where they part, and why
-identity    which model file it was: SHA-256, or a sample of its bytes
-store       the log: receipts of the last runs, kept in the user's state directory
-listing     the log in short, and what is found in it
-origins     where a value came from, as receipts and chats say it
-journal     a file that only grows, a line at a time
-chats/      conversations that survive
+document    makes a receipt of a run: the object of `--json`, and what surrounds it
+reading     reads and checks a receipt, from a file that anybody may have written
+comparison  compares a receipt with its replay: where they diverge, and why
+identity    identifies model files by SHA-256, or by a sample of their bytes
+store       the log: receipts of the last runs, in the user's state directory
+listing     lists and searches the log
+origins     writes and reads where a value came from, in receipts and chats
+journal     an append-only file of lines
+chats/      saved chats
 """

@@ -1,4 +1,4 @@
-"""A receipt beside what came of it this time: where they part, and why."""
+"""Compares a receipt with its replay: where the two diverge, and why."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from llmparams_cli.text.utf8 import joined
 
 # Ends that came from outside: the replay stops at the same token by itself.
 CUT_OFF = (StopReason.INTERRUPTED, StopReason.TIME_LIMIT)
-NEAR_TIE = 0.05  # natural logarithms; paths of different rounding are 0.02 apart
-SAME_NUMBER = 1e-5  # receipts have six decimals
+NEAR_TIE = 0.05  # nats; log probabilities of kernels that round differently are up to 0.02 apart
+SAME_NUMBER = 1e-5  # nats; receipts have six decimals
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that was otherwise when the receipt was written. Without `recorded`, the
-    receipt was edited since, and only its checksum knows.
+    """Something that differs from when the receipt was written. `recorded` is None if the
+    receipt was edited: its checksum tells that it was, but not what it said.
     """
 
     what: str
@@ -37,7 +37,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a run did in one place: a token, or without an `id` its end.
+    """What a run drew at one place: a token, or its end (`id` is None).
 
     `logprob` is the token's in the replay's own distribution.
     """
@@ -53,7 +53,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Parting:
-    """The first place where the runs differ. `recorded_logprob` is the receipt's number."""
+    """The first place where the runs differ. `recorded_logprob` is the one in the receipt."""
 
     index: int
     before: str
@@ -82,8 +82,8 @@ class Parting:
 
 @dataclass(frozen=True)
 class Replay:
-    """A receipt, and what came of it this time. `drift` is the largest change of a log
-    probability before the parting, where the receipt has them.
+    """A receipt and its replay. `drift` is the largest change of a log probability before the
+    parting, if the receipt has log probabilities.
     """
 
     receipt: Receipt
@@ -97,7 +97,7 @@ class Replay:
         return self.parting is None and self.finished.text == self.receipt.text
 
     def reasons(self) -> list[str]:
-        """Why the answer differs or could have, in sentences; the likeliest first."""
+        """Why the answer differs, or could have differed; the likeliest reason first."""
         reasons = list(map(str, self.differences))
         if self.identical:
             return reasons
@@ -129,14 +129,14 @@ class Replay:
 
 
 def beside(receipt: Receipt, finished: Finished, differences: Iterable[Difference]) -> Replay:
-    """Put the new answer beside the recorded one; `differences` are in their circumstances."""
+    """Compare the new answer with the recorded one; `differences` are those of circumstances."""
     parting = _parting(receipt, finished)
     drift = _drift(receipt, finished, parting)
     return Replay(receipt, finished, parting, tuple(differences), drift)
 
 
 def first_difference(one: Sequence[int], other: Sequence[int]) -> int:
-    """The first place where the two differ; the shorter one's end, if it is a part."""
+    """The first index where the two differ, or the length of the shorter one."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
@@ -172,7 +172,7 @@ def _end(stop: Stop) -> Drawn:
 
 
 def _drift(receipt: Receipt, finished: Finished, parting: Parting | None) -> float | None:
-    """The largest change of a log probability as long as both runs were the same."""
+    """The largest change of a log probability while both runs were the same."""
     shared = parting.index if parting else len(receipt.answer_ids)
     pairs = zip(receipt.answer_logprobs or (), finished.tokens[:shared], strict=False)
     changes = [abs(a - t.logprob) for a, t in pairs if a is not None and t.logprob is not None]

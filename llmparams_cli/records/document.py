@@ -1,4 +1,4 @@
-"""From a run to its receipt: the object of `--json`, and what surrounds it."""
+"""Makes a receipt of a run: the object of `--json`, and what surrounds it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import escape_json, spelled
 
 FORMAT = 2
-READABLE = (1, FORMAT)  # they differ in origins, see there
+READABLE = (1, FORMAT)  # they differ in the form of origins only, see `origins`
 
-# What a checksum tells the changes of, beside the parameters.
+# The fields that have a checksum, beside every parameter.
 CHECKED = (
     "messages",
     "raw",
@@ -45,7 +45,7 @@ def make(
     model: Mapping[str, Any],
     adapters: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """A receipt. `result` is the object of `--json`, `circumstances` the program, library,
+    """Make a receipt. `result` is the object of `--json`, `circumstances` the program, library,
     device and batch; `model` and `adapters` identify files (see `file_object`).
     """
     logprobs = None if request.logprobs is None else [rounded(t.logprob) for t in finished.tokens]
@@ -74,7 +74,7 @@ def make(
 
 
 def parameters(settings: Settings, origin: Callable[[Origin], Any]) -> dict[str, Any]:
-    """Every parameter with its value, its origin, and what it overrode (the latest first)."""
+    """Every parameter with its value, its origin, and what it overrode (highest layer first)."""
     return {
         setting.param.name: {
             "value": setting.param.kind.to_json(setting.value),
@@ -94,7 +94,7 @@ def stop_object(stop: Stop) -> dict[str, str]:
 
 
 def to_json(receipt: Mapping[str, Any]) -> str:
-    """The text of a receipt's file, in lines that a person can edit and a diff can show."""
+    """The text of a receipt's file, in lines that people can edit and compare."""
     return escape_json(_object(receipt, "\n", levels=2)) + "\n"
 
 
@@ -108,8 +108,8 @@ def file_object(identity: Identity) -> dict[str, Any]:
 
 
 def checksums(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, str]:
-    """One for each thing that the answer depends on, or consists of. They tell what was
-    edited afterwards; they keep nobody from writing others.
+    """A checksum for each field that the answer depends on or consists of. They show what was
+    edited later, but are no protection: whoever edits can write new ones.
     """
     return {name: _checksum(document[name]) for name in CHECKED} | {
         f"parameters.{name}": _checksum(value) for name, value in values.items()
@@ -117,7 +117,7 @@ def checksums(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
 
 
 def _object(value: Any, newline: str, levels: int) -> str:
-    """JSON with the items of its outer objects on lines of their own."""
+    """JSON whose outer `levels` of objects have a line for each item."""
     if not levels or not isinstance(value, Mapping) or not value:
         return _encode(value)
     inner = newline + "  "
@@ -132,7 +132,7 @@ def _checksum(value: Any) -> str:
 
 
 def _new_id() -> tuple[str, str]:
-    """A name that sorts by time and that no other run has, and the date in ISO 8601."""
+    """A unique id that sorts by time, and the date in ISO 8601."""
     seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
     now = time.gmtime(seconds)
     id = f"{time.strftime('%Y%m%dT%H%M%S', now)}{milliseconds:03}Z-{os.urandom(3).hex()}"

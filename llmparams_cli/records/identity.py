@@ -1,4 +1,4 @@
-"""Which model file it was: the SHA-256 of its bytes, or a sample of them."""
+"""Identifies model files: by the SHA-256 of all their bytes, or of a sample."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CHUNK = 1 << 20
 SMALL = 256 << 20  # bytes that are hashed within a second
 SAMPLES = 16
 SAMPLE_BYTES = 64 << 10
-REMEMBERED = 64  # files
+REMEMBERED = 64  # hashes in the cache
 
 Progress = Callable[[str, float], None]
 
 
 class Identity(NamedTuple):
-    """Of a model in one file or several parts, in their order. Where hashing would take too
-    long there is no `sha256`; then `fingerprint` is that of `SAMPLES` places in the file.
+    """The identity of a model in one file, or in several parts. Without `sha256` (hashing would
+    have taken too long), `fingerprint` is the hash of `SAMPLES` samples of each file.
     """
 
     size: int
@@ -30,20 +30,22 @@ class Identity(NamedTuple):
     fingerprint: str | None = None
 
     def is_that_of(self, recorded: Identity) -> bool:
-        """As far as both know: a fingerprint sees other files, not a single other weight."""
+        """Are they the same, as far as can be told? Fingerprints tell different models apart, but
+        may miss a single changed weight.
+        """
         if recorded.sha256:
             return self.sha256 == recorded.sha256
         return (self.size, self.fingerprint) == (recorded.size, recorded.fingerprint)
 
 
 def read(paths: Sequence[Path], progress: Progress) -> Identity:
-    """Hash every byte, and trust no memory; OSError if the files cannot be read."""
+    """Hash every byte, ignoring the cache; raises OSError if the files cannot be read."""
     size = _size(paths)
     return Identity(size, _sha256(paths, size, progress), _fingerprint(paths, size))
 
 
 def recall(paths: Sequence[Path], cache_dir: Path) -> Identity:
-    """What is remembered of these files, or quickly found out."""
+    """The identity from the cache; otherwise from hashing, if the files are small enough."""
     size = _size(paths)
     known = _read_cache(cache_dir).get(_key(paths))
     if not isinstance(known, str) and size <= SMALL:
@@ -55,9 +57,9 @@ def recall(paths: Sequence[Path], cache_dir: Path) -> Identity:
 
 
 def remember(paths: Sequence[Path], sha256: str | None, cache_dir: Path) -> None:
-    """Keep the hash for as long as the files look the same from outside, if possible."""
+    """Store the hash in the cache, if it can be written (see `_key` for how long it holds)."""
     entries = _read_cache(cache_dir)
-    entries.pop(_key(paths), None)
+    entries.pop(_key(paths), None)  # so that it moves to the end: the oldest are dropped
     kept = dict([*entries.items(), (_key(paths), sha256)][-REMEMBERED:])
     with suppress(OSError):
         write_whole(_cache(cache_dir), json.dumps(kept, indent=1), parents=True)
@@ -96,7 +98,7 @@ def _size(paths: Sequence[Path]) -> int:
 
 
 def _key(paths: Sequence[Path]) -> str:
-    """All that shows from outside when a file was replaced or written to."""
+    """The metadata that changes when a file is replaced or written to: size, time, inode."""
     statuses = ((path, os.stat(path)) for path in paths)
     return " | ".join(f"{p} {s.st_size} {s.st_mtime_ns} {s.st_ino}" for p, s in statuses)
 

@@ -1,7 +1,7 @@
-"""A file of lines that only grows: each is on the disk before the program goes on.
+"""An append-only file of lines, each on the disk before the program continues.
 
-Whatever kills the program, all whole lines stay; a torn last one is cut off on opening.
-One program at a time may have a journal open.
+Whatever kills the program, all complete lines stay; an incomplete last one is removed on
+opening. Only one program at a time may have a journal open.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ Read = Callable[[Iterator[bytes]], object]
 
 
 class Journal:
-    """An open journal. Its methods raise OSError; BlockingIOError if another program has it."""
+    """An open journal. Raises OSError, and BlockingIOError if another program has it open."""
 
     def __init__(self, path: Path, read: Read, *, new: bool = False) -> None:
-        """Open or make the file, and have `read` take its whole lines.
+        """Open or create the file, and pass its complete lines to `read`.
 
-        With `new`, a file that is there already is a FileExistsError. Whatever `read` raises
-        leaves the file as it is.
+        With `new`, an existing file raises FileExistsError. If `read` raises, the file is left
+        unchanged.
         """
         self.path = path
         self.torn = 0  # bytes of a line that was cut off
@@ -38,7 +38,7 @@ class Journal:
             raise
 
     def append(self, *lines: bytes) -> None:
-        """Write lines, which end with newlines, all or none of them."""
+        """Write lines (with their newlines), all or none of them."""
         data, written = b"".join(lines), 0
         try:
             while written < len(data):
@@ -51,13 +51,14 @@ class Journal:
         self._length += len(data)
 
     def move(self, path: Path) -> None:
-        """Go on under another name; FileExistsError if it is taken."""
+        """Rename the file; raises FileExistsError if the name is taken."""
+        # Claim the name first: a rename would silently replace a file that has it.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         os.replace(self.path, path)
         self.path = path
 
     def close(self, *, remove: bool = False) -> None:
-        """Let others have it, or remove the file."""
+        """Close the file, which unlocks it; or remove it."""
         if remove:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
@@ -67,7 +68,7 @@ class Journal:
         with open(self._handle, "rb", closefd=False) as file:
             lines = self._counted(whole_lines(file))
             read(lines)
-            for _ in lines:  # those that `read` left
+            for _ in lines:  # count those that `read` did not take
                 pass
         self.torn = os.fstat(self._handle).st_size - self._length
         if self.torn:
@@ -80,7 +81,7 @@ class Journal:
 
 
 def whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a journal, without their newlines and without a torn one at the end."""
+    """The complete lines of a journal, without their newlines."""
     for line in file:
         if line.endswith(b"\n"):
             yield line[:-1]

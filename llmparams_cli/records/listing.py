@@ -1,4 +1,4 @@
-"""The log in short: what `llmparams log` lists and searches."""
+"""Summaries of the runs in the log, for `llmparams log` to list and search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmparams_cli.records.reading import Field, origin, read
 
 
 def entries(env: Environment, count: int, search: str = "") -> Iterator[dict[str, Any]]:
-    """The newest runs, in short; only those with `search` in their prompt or answer."""
+    """Summaries of the newest `count` runs with `search` in their messages or answer."""
     return islice(_entries(env, search.casefold()), count)
 
 
@@ -47,7 +47,7 @@ def _entry(id: str, receipt: Field) -> dict[str, Any]:
 
 
 def _presets(parameters: Field) -> list[str]:
-    """Names of the presets that gave a value, whether it won or not."""
+    """Names of the presets that set a value, even one that was overridden."""
     names: dict[str, None] = {}
     for name in parameters.of(dict):
         setting = parameters[name]

@@ -1,9 +1,9 @@
-"""Origins in receipts and chats: an object, or in format 1 the words that people see.
+"""Origins in receipts and chats: an object, or in format 1 the text shown to people.
 
     {"source": "preset", "name": "terse", "file": "llmparams.yaml", "line": 5}
     "preset llmparams.yaml:5"
 
-The value itself tells which of the two it is, so both may stand in one file.
+The type tells which of the two it is, so both may occur in one file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from llmparams_cli.params.settings import Origin, Source
 from llmparams_cli.text.shorten import brief
 
 SOURCES = tuple(source.value for source in Source)
-FILES = (Source.CONFIG, Source.PROJECT, Source.PRESET)  # whose values stand in a line of a file
+FILES = (Source.CONFIG, Source.PROJECT, Source.PRESET)  # whose values have a file and a line
 FILE_AND_LINE = re.compile(r"(.+):([0-9]{1,9})", re.DOTALL)
 
 
@@ -29,7 +29,7 @@ def to_object(origin: Origin) -> dict[str, Any]:
 
 
 def from_json(value: Any) -> Origin:
-    """Read an origin in either form; whatever is wrong is a ValueError."""
+    """Read an origin in either form; raises ValueError."""
     if isinstance(value, str):
         return _from_words(value)
     if not isinstance(value, dict):
@@ -41,7 +41,7 @@ def from_json(value: Any) -> Origin:
 
 
 def _from_words(text: str) -> Origin:
-    """Format 1 has no preset's name: its file's stands for it, as it did then."""
+    """Read format 1, which has no name for a preset: its file's name is used."""
     word, _, place = text.partition(" ")
     source = _source(word)
     found = FILE_AND_LINE.fullmatch(place)

@@ -1,6 +1,6 @@
-"""From a file, which anybody may have written, to a checked receipt.
+"""Reads and checks a receipt, from a file that anybody may have written.
 
-Every error is one line with the file, the place in it, and the cure.
+Every error names the file, the place in it, and the cure, in one line.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class File:
-    """A model or an adapter: where it was, and which one it was."""
+    """A model or adapter: its path and its identity at the time of the run."""
 
     path: str
     identity: Identity
@@ -48,7 +48,7 @@ class File:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a receipt says. `edited` names what does not agree with its checksum."""
+    """The checked content of a receipt. `edited` names the fields that fail their checksum."""
 
     place: str
     id: str
@@ -74,7 +74,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Field:
-    """A value in a JSON file, and where it stands there."""
+    """A value in a JSON file; `place` is the file, `path` the place in it: stop.reason."""
 
     place: str
     path: str
@@ -89,7 +89,7 @@ class Field:
 
     def of(self, kind: type[T]) -> T:
         """The value, if it has this type."""
-        if type(self.value) is not kind:  # a truth value is no number here
+        if type(self.value) is not kind:  # isinstance would take a bool for an int
             self.refuse(f"{_shown(self.value)} is not {NOUNS[kind]}")
         return self.value
 
@@ -118,7 +118,7 @@ def load(path: Path, place: str) -> Receipt:
 
 
 def read(path: Path, place: str) -> Field:
-    """The JSON of a receipt in a format that this program knows."""
+    """Read the JSON of a receipt, and check that its format is known."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -137,7 +137,7 @@ def read(path: Path, place: str) -> Field:
 
 
 def check(document: Field) -> Receipt:
-    """Check all that a replay, and whoever shows the receipt, relies on."""
+    """Check every field that a replay or the display of a receipt relies on."""
     document["usage"].of(dict)
     document["model"]["name"].of(str)
     assignments = _assignments(document["parameters"])
@@ -205,7 +205,7 @@ def _assignment(name: str, field: Field) -> Assignment:
 
 
 def _parameter(name: str, field: Field) -> Any:
-    """The value of a parameter, checked as everywhere."""
+    """The value of a parameter, checked as in presets."""
     try:
         return PARAMS[name].kind.check(field.value)
     except ValueError as error:

@@ -1,8 +1,8 @@
 """The log: receipts of the last runs, kept in the user's state directory.
 
-One file a run, under a name that sorts by time: processes that write at the same time
-cannot harm each other, the newest are found by listing a directory, and a run that is
-removed is gone. The oldest go from time to time, when there are too many.
+Each run is a file whose name sorts by time. So processes can write at the same time, the
+newest runs are found by listing the directory, and a removed run leaves nothing behind. From
+time to time, the oldest runs beyond the limits are deleted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_RUNS = 1000
 MAX_BYTES = 64_000_000
 ID = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{6}")
 SUFFIX = ".json"
-ABANDONED = 3600  # seconds after which a file that is still half written never will be whole
+ABANDONED = 3600  # seconds after which an incomplete file will not be completed any more
 
 
 def is_on(env: Environment) -> bool:
@@ -50,7 +50,7 @@ def path(env: Environment, id: str) -> Path:
 
 
 def add(env: Environment, receipt: dict[str, Any]) -> None:
-    """Keep a receipt, readable for its owner only; drop what is too old or too much."""
+    """Add a receipt, readable by its owner only; now and then delete the oldest."""
     place = directory(env)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = receipt["id"] + SUFFIX
@@ -72,7 +72,10 @@ def ids(env: Environment) -> list[str]:
 
 
 def find(env: Environment, text: str) -> Path:
-    """The file of the run whose id, or the part of it behind the dash, begins with `text`."""
+    """The file of the run whose id, or its part after the dash, begins with `text`.
+
+    Raises UsageError if there is none, or more than one.
+    """
     known = ids(env)
     found = known[:1] if text == LAST else [id for id in known if _begins(id, text)]
     if len(found) > 1:
@@ -89,7 +92,7 @@ def find(env: Environment, text: str) -> Path:
 
 
 def clear(env: Environment) -> int:
-    """Remove all runs from the log; how many there were."""
+    """Remove all runs from the log; return their number."""
     count = len(ids(env))
     place = directory(env)
     for name in os.listdir(place) if count else ():
@@ -99,7 +102,7 @@ def clear(env: Environment) -> int:
 
 
 def prune(place: Path, newest: str) -> None:
-    """Drop the oldest runs beyond the limits; another process may be doing the same."""
+    """Delete the oldest runs beyond the limits; another process may be doing the same."""
     runs, size = 0, 0
     for entry in sorted(os.scandir(place), key=lambda entry: entry.name, reverse=True):
         with suppress(FileNotFoundError):

@@ -1,1 +1,1 @@
-"""Messages to prompts, through a model's chat template."""
+"""Turns chat messages into prompts, through the model's chat template."""

@@ -1,4 +1,4 @@
-"""The messages of a conversation, in their order."""
+"""Puts the messages of a conversation in order."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from llmparams_cli.protocol import Message
 
 
 def conversation(system: str, *turns: Message) -> tuple[Message, ...]:
-    """What a model gets to read: the system text, if there is one, and the turns."""
+    """The messages that the model reads: the system text, if there is one, then the turns."""
     return (Message("system", system), *turns) if system else turns

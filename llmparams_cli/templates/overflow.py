@@ -1,4 +1,4 @@
-"""A prompt that is longer than the context: refused, or shortened by choice."""
+"""Refuses a prompt that is longer than the context, or shortens it if the user chose that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llmparams_cli.protocol import Message
 from llmparams_cli.templates.vocabulary import Vocabulary
 from llmparams_cli.text.utf8 import whole
 
-ROOM = 4  # at least a quarter of the context is left for the answer after truncation
+ROOM = 4  # truncation leaves a quarter of the context for the answer
 
 
 def fitting(
@@ -24,11 +24,12 @@ def fitting(
     note: Callable[[str], None],
     answer: int | None = None,
 ) -> tuple[list[int], str]:
-    """Encode the messages so that at least one more token fits into `size`, or the `answer`,
-    if its length is known.
+    """Encode the messages so that the prompt fits into `size` tokens, with room for `answer`
+    tokens, or for one if the answer's length is unknown.
 
-    `overflow` 'truncate-start' or 'truncate-middle' takes tokens out of the last message
-    until a quarter of the context, or `max_tokens`, is left for an answer that is not known.
+    With `overflow` 'truncate-start' or 'truncate-middle', tokens are taken out of the last
+    message until the answer has room: if its length is unknown, a quarter of the context or
+    `max_tokens`, whichever is less. 'refuse' raises ContextOverflow.
     """
     tokens, text = encode(messages)
     if len(tokens) + (answer or 1) <= size:
@@ -42,6 +43,7 @@ def fitting(
     target = size - (answer or min(size // ROOM, max_tokens if max_tokens > 0 else size))
     message, count = model.tokenize(messages[-1].content), len(tokens)
     dropped = 0
+    # The shortened text may tokenise into more tokens than were kept of it: cut until it fits.
     while len(tokens) > target:
         dropped += len(tokens) - target
         if dropped > len(message):
@@ -64,11 +66,14 @@ def fitting(
 def _cut(model: Vocabulary, tokens: Sequence[int], drop: int, overflow: str) -> str:
     head = 0 if overflow == "truncate-start" else (len(tokens) - drop) // 2
     kept = [*tokens[:head], *tokens[head + drop :]]
+    # A cut between tokens may be one inside a character.
     return whole(b"".join(map(model.piece, kept)))
 
 
 def _larger_context(needed: int, trained: int) -> str:
-    """A round size with at least 512 tokens for the answer, if the model can take it."""
+    """Suggest a multiple of 512 that leaves the answer at least 512 tokens, if the model was
+    trained on that many.
+    """
     size = (needed + 1023) // 512 * 512
     if needed >= trained:
         return f"--context {size} makes room, but the model was trained on only {trained}"

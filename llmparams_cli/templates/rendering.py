@@ -1,8 +1,8 @@
-"""Messages to prompt tokens, through the model's own chat template.
+"""Turns messages into prompt tokens, through the model's own chat template.
 
-Templates come with the model file and are untrusted: they run in Jinja's sandbox. What
-users type is untrusted too: a control token inside a message stays text, because every
-such place is marked before the template runs and tokenised as text afterwards.
+Templates come with the model file and are untrusted: they run in Jinja's sandbox. Messages
+are untrusted too: the text of a control token inside one must not become that token, so it
+is replaced by a mark before the template runs, and tokenised as plain text afterwards.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def prompt_tokens(
 def render(
     model: Vocabulary, template: str, messages: Sequence[Message], note: Callable[[str], None]
 ) -> str:
-    """Run the template, up to where the assistant's answer begins."""
+    """Run the template; the result ends where the assistant's answer begins."""
     compiled = _compile(template)
     try:
         return _run(model, compiled, messages)
@@ -57,6 +57,7 @@ def _compile(template: str) -> Any:
     from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    # Set up as in transformers, for which templates are written.
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
     )
@@ -90,7 +91,7 @@ def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
 
 
 def _system_into_user(messages: Sequence[Message]) -> list[Message] | None:
-    """For templates that know no system role: its text before the first user message."""
+    """For templates without a system role: its text goes before the first user message."""
     if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
         return None
     system, user, *rest = messages
@@ -98,7 +99,7 @@ def _system_into_user(messages: Sequence[Message]) -> list[Message] | None:
 
 
 def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
-    """Templates may or may not write BOS themselves; there must be exactly one."""
+    """Add the BOS token unless the template wrote it: there must be exactly one."""
     begin = model.begin_token
     if begin is None or tokens[:1] == [begin]:
         return tokens
@@ -106,7 +107,10 @@ def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
 
 
 class _Marker:
-    """Replaces control tokens in messages by marks that no template can misread."""
+    """Replaces the texts of control tokens in messages by marks that pass through a template.
+
+    A mark holds a random number, so that no message can forge one.
+    """
 
     def __init__(self, model: Vocabulary) -> None:
         self._model = model
@@ -117,11 +121,12 @@ class _Marker:
         specials = self._control_texts(content)
         if not specials:
             return content
+        # In a regular expression the first alternative wins, even over a longer one.
         longest_first = sorted(specials, key=len, reverse=True)
         return re.sub("|".join(map(re.escape, longest_first)), self._replace, content)
 
     def tokenize(self, text: str) -> list[int]:
-        """The template's control tokens become tokens, the marked ones stay text."""
+        """Tokenise the template's output: its control tokens as such, the marked ones as text."""
         tokens: list[int] = []
         for index, part in enumerate(self._split(text)):
             if index % 2:
@@ -135,7 +140,7 @@ class _Marker:
         return "".join(self._texts[int(p)] if i % 2 else p for i, p in enumerate(parts))
 
     def _split(self, text: str) -> list[str]:
-        """Plain parts at even places, numbers of marks at odd ones."""
+        """Plain parts at even indices, the numbers of marks at odd ones."""
         return re.split(f"\ue000{self._nonce}:(\\d+)\ue001", text)
 
     def _replace(self, match: re.Match[str]) -> str:
@@ -143,6 +148,7 @@ class _Marker:
         return f"\ue000{self._nonce}:{len(self._texts) - 1}\ue001"
 
     def _control_texts(self, content: str) -> set[str]:
+        # If both ways of tokenising agree, the text holds no control token: the usual case.
         tokens = self._model.tokenize(content, special=True)
         if tokens == self._model.tokenize(content):
             return set()
@@ -153,6 +159,7 @@ class _Marker:
 def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
     import json
 
+    # Jinja's own filter escapes <, > and & for HTML.
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 

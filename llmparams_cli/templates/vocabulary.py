@@ -1,4 +1,4 @@
-"""What a chat template needs to know of a tokenizer."""
+"""What this room needs from a tokenizer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Vocabulary(Protocol):
-    """Text to token ids and back, and the tokens that are no text."""
+    """Converts text to token ids and back, and knows the control tokens."""
 
     @property
     def begin_token(self) -> int | None: ...

@@ -1,1 +1,1 @@
-"""Text as data: characters from bytes, what is safe to show, how wide it is, where it is cut."""
+"""Text as data: decoding bytes, escaping what is unsafe to print, measuring and cutting."""

@@ -1,4 +1,4 @@
-"""Numbers for programs. JSON knows neither NaN nor infinity: both become null."""
+"""Numbers for JSON, which has neither NaN nor infinity: both become null."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 
 def finite(value: float | None) -> float | None:
-    """The number; None for one that JSON cannot say."""
+    """The number, or None if JSON has no notation for it."""
     return None if value is None or not math.isfinite(value) else value
 
 
 def rounded(value: float | None) -> float | None:
-    """To six decimals (seconds to the microsecond), or None as above."""
+    """The number to six decimals (seconds to the microsecond), or None as in `finite`."""
     value = finite(value)
     return None if value is None else round(value, 6) + 0.0  # -0.0 becomes 0.0
 
 
 def all_finite(value: Any) -> Any:
-    """A whole document, as JSON can say it."""
+    """The document with None for every number that is not finite."""
     if isinstance(value, dict):
         return {key: all_finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

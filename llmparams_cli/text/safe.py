@@ -1,4 +1,4 @@
-"""What a model or a file says is data: it must not move the cursor or reorder the line."""
+"""Untrusted text made safe to print: it must not move the cursor or reorder the line."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _BYTES = re.compile("[\udc80-\udcff]+")  # as `utf8.escaped` and file names have
 
 
 def printable(text: str) -> str:
-    """Make unsafe characters visible as their numbers: ESC becomes `<1b>`."""
+    """Show unsafe characters as hexadecimal codes: ESC becomes `<1b>`."""
     return _UNSAFE.sub(lambda match: f"<{ord(match[0]):02x}>", text)
 
 
 def one_line(text: str) -> str:
-    """The same for names, tokens and messages: newlines and tabs become `\\n` and `\\t`, and
-    bytes that are no character are spelled.
+    """`printable`, and on a single line: newlines and tabs become `\\n` and `\\t`, and bytes
+    that are not part of a character are spelled out (see `spelled`).
     """
     return printable(spelled(text)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def spelled(text: str) -> str:
-    """The text with each run of bytes that are no whole character by its numbers: `<e3 81>`."""
+    """The text with each run of bytes that is no whole character in hexadecimal: `<e3 81>`."""
     return _BYTES.sub(lambda run: f"<{run[0].encode(errors='surrogateescape').hex(' ')}>", text)
 
 
 def escape_json(document: str) -> str:
-    """Escape what is unsafe in a JSON document; what it means stays the same."""
+    """Escape unsafe characters in a JSON document; its meaning stays the same."""
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
@@ -40,12 +40,12 @@ def encodes(text: str, stream: TextIO) -> bool:
     """Can the stream write the text in its encoding?"""
     try:
         text.encode(stream.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
+    except (UnicodeEncodeError, LookupError):  # LookupError: an encoding that Python lacks
         return False
     return True
 
 
 def encodable(text: str, stream: TextIO) -> str:
-    """The text with `?` for what the stream's encoding lacks, so that no write fails."""
+    """The text with `?` for characters that the stream's encoding lacks, so writing cannot fail."""
     encoding = stream.encoding or "ascii"
     return text.encode(encoding, "replace").decode(encoding)

@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class TextStream(Generic[T]):
-    """Turns the bytes of tokens into text that is certain to belong to the answer.
+    """Turns tokens' bytes into text, released once it is certain to belong to the answer.
 
-    Text is held back only while it may be half a character or the beginning of a stop
-    sequence. Each released piece is paired with the owner (any object: the token) that
-    it came from; a piece whose characters span tokens belongs to the last of them.
+    Text is held back only while it may be part of a character or the beginning of a stop
+    sequence. Each released piece is paired with its owner, the token (any object) it came
+    from; a character that spans several tokens belongs to the last of them.
     """
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
@@ -25,7 +25,9 @@ class TextStream(Generic[T]):
         self._held: list[tuple[str, T]] = []
 
     def feed(self, data: bytes, owner: T) -> list[tuple[str, T]]:
-        """Add one token's bytes; return what can be shown. Ends when `matched` is set."""
+        """Add one token's bytes; return the text that became certain. `matched` is the stop
+        sequence that ended the answer, after which nothing is released.
+        """
         return self._add(self._decoder.decode(data), owner)
 
     def finish(self, owner: T) -> list[tuple[str, T]]:
@@ -45,15 +47,18 @@ class TextStream(Generic[T]):
         at, self.matched = self._find(held)
         if self.matched is not None:
             released = self._release(at)
-            self._held = []
+            self._held = []  # the stop sequence and whatever follows it
             return released
         return self._release(len(held) - self._possible_start(held))
 
     def _find(self, held: str) -> tuple[int, str | None]:
-        """The first stop sequence to be complete; of several that end together, the longest.
+        """The start of the stop sequence that is complete first, and the sequence itself.
 
-        So the answer does not depend on where tokens happen to end.
+        Of several that end together the longest counts, so that the answer does not depend
+        on where tokens happen to end.
         """
+        # (end, -length, stop): min() prefers the earliest end, then the longest. Where
+        # find() gives -1, the end is smaller than the length, and the match is dropped.
         found = [(held.find(stop) + len(stop), -len(stop), stop) for stop in self.stops]
         complete = [match for match in found if match[0] + match[1] >= 0]
         if not complete:
@@ -62,7 +67,8 @@ class TextStream(Generic[T]):
         return end - len(stop), stop
 
     def _possible_start(self, held: str) -> int:
-        """Length of the longest end of `held` with which a stop sequence begins."""
+        """Length of the longest suffix of `held` that is a prefix of a stop sequence."""
+        # A whole stop sequence would have been found before: look for proper prefixes only.
         longest = min(len(held), max(map(len, self.stops)) - 1)
         for length in range(longest, 0, -1):
             end = held[-length:]

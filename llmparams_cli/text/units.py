@@ -1,4 +1,4 @@
-"""Numbers for people: sizes, shares, three digits."""
+"""Numbers for people: sizes, percentages, three significant digits."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ def size_text(count: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1 with three digits: 99.8%, 4.1%, 0.04%."""
+    """A share from 0 to 1 as a percentage: 99.8%, 4.1%, 0.04%."""
     share *= 100
-    if share >= 99.95 or share == 0:
+    if share >= 99.95 or share == 0:  # from 99.95 on, one decimal would round to 100.0
         return f"{share:.0f}%"
     if share >= 1:
         return f"{share:.1f}%"
+    # Below 0.005, two decimals would round to 0.00.
     return f"{share:.2f}%" if share >= 0.005 else f"{share:.0e}%"
 
 
 def short_number(value: float) -> str:
-    """Three digits, or all before the point: 0.0435, 1.33, 40, 1234."""
+    """Three significant digits, but integers in full: 0.0435, 1.33, 40, 1234."""
     return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

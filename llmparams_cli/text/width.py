@@ -1,4 +1,4 @@
-"""Columns of a terminal: some characters take two of them, some none."""
+"""Cutting and padding text to terminal columns: some characters take two, some none."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from llmparams_cli.text.safe import encodes
 from llmparams_cli.text.shorten import ELLIPSIS
 
 GAP = "  "  # between the columns of a table
-IN_ASCII = "~"
+IN_ASCII = "~"  # the ellipsis where the stream cannot encode it
 
 
 def cells(text: str) -> int:
     """How many columns the text takes."""
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.isprintable():  # nearly always: saves importing rich
         return len(text)
     from rich.cells import cell_len
 
@@ -21,20 +21,21 @@ def cells(text: str) -> int:
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:
-    """The text with blanks after it, or before it, up to this width."""
+    """The text padded with blanks to this width, on its right or (`right`) on its left."""
     blanks = " " * (width - cells(text))
     return blanks + text if right else text + blanks
 
 
 def cut(text: str, width: float, stream: TextIO) -> str:
-    """The text; or its beginning and a mark, where it is wider than this."""
+    """The text, cut at its end to this width, the ellipsis included."""
     if cells(text) <= width:
         return text
+    # rstrip: rich puts a blank in place of half of a wide character.
     return _start(text, int(width) - 1).rstrip() + ellipsis(stream)
 
 
 def cut_middle(text: str, width: float, stream: TextIO) -> str:
-    """The text; or its beginning, a mark and its end, where it is wider than this."""
+    """The text, cut in its middle to this width, the ellipsis included."""
     if cells(text) <= width:
         return text
     start = cut(text, (int(width) + 1) // 2, stream)
@@ -42,14 +43,14 @@ def cut_middle(text: str, width: float, stream: TextIO) -> str:
 
 
 def cut_start(text: str, width: float, stream: TextIO) -> str:
-    """The text; or a mark and its end, where it is wider than this."""
+    """The text, cut at its beginning to this width, the ellipsis included."""
     if cells(text) <= width:
         return text
     return ellipsis(stream) + _end(text, int(width) - 1)
 
 
 def ellipsis(stream: TextIO) -> str:
-    """What stands for the missing part, in what the stream can encode."""
+    """The mark for a missing part, in characters that the stream can encode."""
     return ELLIPSIS if encodes(ELLIPSIS, stream) else IN_ASCII
 
 
@@ -66,8 +67,8 @@ def _end(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: float, indent: str) -> list[str]:
-    """Lines of at most this width, broken between words; all but the first are indented. A word
-    that is too long for a line stays whole.
+    """Break a text between words into lines of at most this width; all but the first begin with
+    `indent`. A word that is too long for a line stays whole.
     """
     first, *words = text.split(" ")
     lines, begun = [first], bool(first)

@@ -1,8 +1,8 @@
-"""Chats: what was said, kept line by line.
+"""Saved chats: one file each, written line by line.
 
-choices     what was asked for: presets, flags, and what was set live
+choices     what the user asked for: presets, flags, and values set during the chat
 entries     the lines of a chat's file
 transcript  the turns that those lines add up to, and which of them the model sees
-journal     one chat's file while it is open: read, appended to
-sessions    all chats: their names, the newest, a list
+journal     one chat's file while it is open: reading, appending
+sessions    all chats: their names, the newest, the list
 """

@@ -1,7 +1,8 @@
-"""What a chat's settings are made of, so that they can be changed, kept and restored.
+"""What the user chose for a chat, so that it can be changed, saved and restored.
 
-Presets are kept by name. Flags are kept as checked values, for a chat may go on in another
-directory; what is set live lies above them.
+Presets are saved by name. Flags are saved as checked values, because a chat may be continued
+in another directory, where their paths would mean other files. Values set during the chat
+("live") override both.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ WHEN_FULL: tuple[WhenFull, ...] = get_args(WhenFull)
 
 @dataclass(frozen=True)
 class Choices:
-    """What was asked for; `values` are the flags' and, above them, those set live."""
+    """The user's choices; `values` are those of flags and, above them, those set live."""
 
     presets: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
@@ -28,22 +29,23 @@ class Choices:
     when_full: WhenFull | None = None
 
     def with_values(self, *new: Assignment) -> Choices:
-        """A value that is set live, or by a flag, takes the place of one of the same kind."""
+        """Add values; each replaces one of the same name and source (flag, or live)."""
         replaced = {(value.name, value.origin.source) for value in new}
         kept = [v for v in self.values if (v.name, v.origin.source) not in replaced]
         return replace(self, values=(*kept, *new))
 
     def without(self, name: str) -> Choices:
-        """Take back what was set live."""
+        """Remove the live value of this name."""
         kept = (v for v in self.values if not (v.name == name and is_live(v)))
         return replace(self, values=tuple(kept))
 
     def under(self, new: Choices) -> Choices:
-        """These, as an earlier run left them, under the flags of a new one."""
+        """These choices of an earlier run, overridden by the flags of a new one."""
         named = {value.name for value in new.values}
         kept = (value for value in self.values if value.name not in named)
         return Choices(
             new.presets or self.presets,
+            # Other presets have other variables.
             new.variables or (() if new.presets else self.variables),
             new.model or self.model,
             new.system or self.system,
@@ -53,5 +55,5 @@ class Choices:
 
 
 def is_live(value: Assignment | Placed | None) -> bool:
-    """Was it set in the chat itself?"""
+    """Was it set during the chat?"""
     return value is not None and value.origin.source is Source.CHAT

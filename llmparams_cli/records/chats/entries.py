@@ -1,4 +1,4 @@
-"""The lines of a chat's file: what happened, one JSON object a line, for people to read too.
+"""The lines of a chat's file: one JSON object per event, readable by people too.
 
     {"kind": "chat", "format": 2, "version": …, the fields of settings}   the first line
     {"kind": "settings", "choices": …, "model": …, "settings": …}         changed from here on
@@ -9,10 +9,10 @@
     {"kind": "clear"}                              nor does any turn
     {"kind": "out-of-view", "turns": 3, "summary": …}   the oldest that the model still saw
 
-Format 1 differs in origins alone, which tell by themselves what they are (see
-`records.origins`). So a chat that began in format 1 goes on as it is, with lines of today's.
+Format 1 differs only in the form of origins, which is recognised value by value (see
+`records.origins`). So new lines can be appended to a chat that began in format 1.
 
-A file may come from anywhere: whatever is wrong with a line is a ValueError.
+Files are not trusted: anything wrong with a line is a ValueError.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Configured:
-    """The settings from here on; `settings` maps those that are no defaults to (value, origin)."""
+    """The settings from here on; `settings` maps those not at their default to (value, origin)."""
 
     choices: Choices
     model: str
@@ -52,7 +52,7 @@ class Configured:
 
 @dataclass(frozen=True)
 class Said:
-    """A message of the user's; `sent` is what the model gets to read."""
+    """A message by the user; `sent` is what the model reads (the preset's prompt filled in)."""
 
     text: str
     sent: str
@@ -83,7 +83,7 @@ class Cleared:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The oldest turns leave the model's view; a summary may stand for them."""
+    """The oldest turns leave the model's view; a summary may replace them."""
 
     turns: int
     summary: str = ""
@@ -103,7 +103,7 @@ def configured(choices: Choices, model: str, settings: Settings) -> Configured:
 
 
 def encode(entry: Entry, *, first: bool = False) -> bytes:
-    """One line, with its newline."""
+    """The entry as one line, newline included."""
     fields = {"kind": _kind(entry), "time": now(), **_fields(entry)}
     if first:
         fields = {**fields, "kind": "chat", "format": FORMAT, "version": __version__}
@@ -135,7 +135,7 @@ def decode(line: bytes, *, first: bool = False) -> Entry:
 
 
 class _Fields:
-    """A JSON object that nobody has checked yet."""
+    """An unchecked JSON object, whose fields are read and checked one by one."""
 
     def __init__(self, data: object, name: str) -> None:
         if not isinstance(data, dict):
@@ -179,7 +179,7 @@ def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name!r} is missing or no text")
     try:
-        value.encode()
+        value.encode()  # JSON can escape lone surrogates, which no file can hold
     except UnicodeEncodeError as error:
         raise ValueError(f"{name!r} is not Unicode text") from error
     return value

@@ -1,4 +1,4 @@
-"""One chat's file: its entries, and what they add up to."""
+"""One chat's file: its entries, and the transcript that they add up to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmparams_cli.records.journal import Journal
 
 
 def parse(lines: Iterable[bytes], place: str) -> tuple[list[Entry], Transcript]:
-    """Read a chat; raises UsageError with the line that is wrong."""
+    """Read a chat; raises UsageError, which names the wrong line."""
     entries: list[Entry] = []
     transcript = Transcript()
     for number, line in enumerate(lines, 1):
@@ -28,7 +28,7 @@ def parse(lines: Iterable[bytes], place: str) -> tuple[list[Entry], Transcript]:
 
 
 class ChatJournal:
-    """A chat while it goes on. Without a path, nothing is written."""
+    """A chat that is in progress. Without a path, nothing is written."""
 
     def __init__(self, path: Path | None) -> None:
         self.transcript = Transcript()
@@ -41,7 +41,7 @@ class ChatJournal:
 
     @property
     def torn(self) -> int:
-        """Bytes of a line that was cut off on opening."""
+        """Bytes of an incomplete last line, removed on opening."""
         return self._file.torn if self._file else 0
 
     @property
@@ -49,7 +49,7 @@ class ChatJournal:
         return not self._entries
 
     def record(self, entry: Entry) -> None:
-        """Let it happen, and put it on the disk."""
+        """Write the entry to the file, then apply it to the transcript."""
         if self.is_new and not isinstance(entry, Configured):
             raise AssertionError("a chat begins with its settings")
         if self._file:
@@ -61,7 +61,7 @@ class ChatJournal:
         self._entries.append(entry)
 
     def move(self, path: Path) -> None:
-        """Go on under another name, which must be free."""
+        """Rename the chat; the new name must be free."""
         try:
             if self._file:
                 self._file.move(path)
@@ -75,13 +75,13 @@ class ChatJournal:
             raise _unwritable(path, error) from error
 
     def close(self) -> None:
-        """A chat in which nothing was said leaves no file."""
+        """Close the file, or remove it if nothing was said."""
         if self._file:
             self._file.close(remove=self.is_new)
         self._file = None
 
     def _written(self, path: Path) -> Journal:
-        """A new file with all that was said."""
+        """A new file with all entries so far."""
         file = Journal(path, list, new=True)
         try:
             file.append(*(encode(e, first=place == 0) for place, e in enumerate(self._entries)))

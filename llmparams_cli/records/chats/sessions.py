@@ -1,4 +1,4 @@
-"""All chats that were kept: one file each, named as the chat is."""
+"""All saved chats: one file each, named after the chat."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 @dataclass(frozen=True)
 class Summary:
-    """One line of the list; `fault` says why a file cannot be read."""
+    """One chat in the list; `fault` says why its file cannot be read."""
 
     name: str
     changed: datetime
@@ -32,7 +32,7 @@ class Summary:
 
 
 def path_of(env: Environment, name: str) -> Path:
-    """The file of the chat with this name; UsageError for what cannot be one."""
+    """The file of the chat with this name; raises UsageError if it cannot be a chat's name."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be a chat's name",
@@ -47,7 +47,7 @@ def directory(env: Environment) -> Path:
 
 
 def fresh(env: Environment) -> Path:
-    """A path that no chat has yet, named for the moment."""
+    """An unused path, named after the current time."""
     start = datetime.now().strftime("%Y-%m-%d-%H%M%S")
     path, number = path_of(env, start), 1
     while path.exists():
@@ -64,7 +64,7 @@ def newest(env: Environment) -> Path:
 
 
 def existing(env: Environment, name: str) -> Path:
-    """The file of a chat that must be there."""
+    """The file of an existing chat; raises UsageError if there is none."""
     path = path_of(env, name)
     if not path.exists():
         guess = did_you_mean(name, names(env))
@@ -78,7 +78,7 @@ def names(env: Environment) -> list[str]:
 
 
 def summaries(env: Environment) -> Iterator[Summary]:
-    """All chats, the newest first; a damaged one is in the list, with what is wrong."""
+    """All chats, the newest first; a damaged one is listed with what is wrong."""
     for path in _files(env):
         changed = datetime.fromtimestamp(path.stat().st_mtime)
         try:
@@ -97,6 +97,7 @@ def _files(env: Environment) -> list[Path]:
     try:
         with os.scandir(directory(env)) as entries:
             for entry in entries:
+                # An empty file belongs to a chat that is open and in which nothing was said yet.
                 if entry.name.endswith(SUFFIX) and entry.is_file() and entry.stat().st_size:
                     found.append((entry.stat().st_mtime_ns, entry.name, Path(entry.path)))
     except FileNotFoundError:

@@ -21,7 +21,7 @@ from llmparams_cli.templates.conversation import conversation
 
 @dataclass
 class Turn:
-    """A message and its answer, if there is one yet; `tries` counts the answers before it."""
+    """A message and its answer, if there is one yet; `tries` counts the earlier answers."""
 
     said: Said
     answer: Answered | None = None
@@ -31,7 +31,7 @@ class Turn:
 
 @dataclass
 class Transcript:
-    """What was said, and how things stand. Changes only by entries."""
+    """The state of a chat. It changes only through entries, so a file can restore it."""
 
     turns: list[Turn] = field(default_factory=list)
     summary: str = ""
@@ -48,7 +48,7 @@ class Transcript:
         return bool(self.turns) and self.turns[-1].answer is None
 
     def apply(self, entry: Entry) -> None:
-        """Take the next entry; a ValueError says why it cannot come here."""
+        """Apply the next entry; raises ValueError if it cannot come here."""
         if isinstance(entry, Configured):
             self.configured = entry
         elif isinstance(entry, Said):
