@@ -142,3 +142,34 @@ def test_a_model_beyond_memory_is_refused_unless_it_is_mapped(program, monkeypat
         f"the model takes {size_text(read_model(builtin.PATH).size)} and 1.0 MB of memory are free"
         in done.complaint(6)
     )
+
+
+def test_a_model_without_numbers_is_refused_by_every_command(program: Program) -> None:
+    without_numbers(program.place / "model.gguf")
+    (program.place / "target.txt").write_text("the end")
+    model = ("-m", "model.gguf")
+    for command in (
+        ("explain", "hi", *model),
+        ("explain", "hi", *model, "--target", "target.txt"),
+        ("compare", "hi", *model, "--grid", "top_k=1,2"),
+        ("presets", "diff", "precise", "balanced", *model),
+    ):
+        assert "NaN" in program.call(*command).complaint(ExitCode.MODEL), command
+
+
+def test_a_model_must_start_from_something_in_every_command(program: Program) -> None:
+    """This vocabulary puts no BOS before a text, so an empty prompt has no token at all."""
+    write_llama(program.place / "model.gguf", chat_template=None)
+    (program.place / "target.txt").write_text("the end")
+    (program.place / "prompts.jsonl").write_text('{"prompt": "hi"}\n{"prompt": ""}\n')
+    raw = ("-m", "model.gguf", "--raw", "-n", "4", "--seed", "1", "--json")
+    grid = ("--grid", "temperature=0.2,1")
+    alone = program.call("generate", "", *raw, "--temperature", "0.2").json["text"]
+    (compared, _) = program.call("compare", "", *raw, *grid).json["variants"]
+    assert [sample["text"] for sample in compared["samples"]] == [alone]
+    (many, _) = program.call("compare", *raw, *grid, "--prompts", "prompts.jsonl").json["variants"]
+    assert [sample["prompt"] for sample in many["samples"]] == ["hi", ""]
+    forced = program.call("explain", "", *raw, "--target", "target.txt")
+    assert forced.code == 0, forced.stderr
+    uniform = -np.log(300)
+    assert forced.json["tokens"][0]["logprob"] != pytest.approx(uniform, abs=1e-3)
