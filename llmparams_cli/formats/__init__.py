@@ -58,14 +58,15 @@ FORMATS: dict[str, Format] = {
 
 
 def detect(text: str, file_name: str) -> str:
-    """The format of a file, from its content; its name only decides between equals.
+    """The format of a file, by its content; its name decides only where formats match equally.
 
-    Raises PresetError where that is not clear.
+    Raises PresetError if it is not clear.
     """
     syntax, entries = _syntax(text, file_name)
     candidates = [format for format in FORMATS.values() if format.syntax == syntax]
-    if entries is None:
+    if entries is None:  # only one format has this syntax
         return candidates[0].name
+    # A preset of this program has `parameters`; a template of llm has `options`.
     if "parameters" in entries and "options" not in entries and syntax == "yaml":
         raise PresetError(f"{file_name}: this is a preset of this program already")
     counts = {format.name: len(format.keys & entries.keys()) for format in candidates}
@@ -84,7 +85,7 @@ def detect(text: str, file_name: str) -> str:
 def read(
     text: str, place: str, format: str | None = None, section: str | None = None
 ) -> list[Imported]:
-    """The presets in a file, checked; `section` picks one of them.
+    """Read and check the presets in a file; `section` picks one of them.
 
     `place` is the file's path as shown to people. Raises PresetError with place:line.
     """
@@ -105,12 +106,12 @@ def read(
 
 
 def write(format: str, preset: Exported) -> tuple[str, list[Loss]]:
-    """The preset as a file of another program, and what does not fit there."""
+    """The text of the preset as a file of another program, and what does not fit there."""
     return FORMATS[format].write(preset)
 
 
 def _syntax(text: str, file_name: str) -> tuple[str, Entries | None]:
-    """What the text is written in, and its keys if it has such."""
+    """The text's syntax, and its top-level keys if it is JSON or YAML."""
     lines = [line.strip() for _, line in numbered(text)]
     lines = [line for line in lines if line and line[0] not in "#;"]
     first = lines[0] if lines else ""

@@ -1,4 +1,4 @@
-"""What all formats share: imported and exported presets, and the report of what does not fit."""
+"""Shared by all formats: imported and exported presets, and reports of what does not fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.nodes import Mark, Node
 from llmparams_cli.text.shorten import brief
 
-# At this program's defaults these four shape the output; elsewhere they may well not.
+# These four shape the output even at this program's defaults; other programs may have them off.
 SHAPING = ("temperature", "top_k", "top_p", "min_p")
 PENALTIES = ("repeat_penalty", "frequency_penalty", "presence_penalty")
 REPETITION = (*PENALTIES, "dry_multiplier")
@@ -25,10 +25,10 @@ Entries = dict[str, Node]
 
 @dataclass(frozen=True)
 class Loss:
-    """A part of a preset that the other side takes differently, or not at all.
+    """A part of a preset that the other program treats differently, or lacks.
 
-    `kind`: 'lost', 'reordered' (sampler stages), 'filled' (the other side's own value
-    for what is missing) or 'changed'.
+    `kind`: 'lost', 'changed', 'reordered' (sampler stages) or 'filled' (a missing value for
+    which the other program has a default of its own).
     """
 
     kind: str
@@ -38,9 +38,9 @@ class Loss:
 
 @dataclass
 class Imported:
-    """A preset from elsewhere: its values checked, under the names they have here.
+    """A preset of another program, with checked values under this program's names.
 
-    `section` is its name in a file of several.
+    `section` is its name in a file that holds several.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Exported:
-    """A preset to be written elsewhere; `parameters` are those it chooses, no defaults."""
+    """A preset to be written for another program; `parameters` are only those that it sets."""
 
     name: str
     description: str = ""
@@ -71,8 +71,8 @@ class Exported:
 class Format:
     """How presets of one program are recognised, read and written.
 
-    `keys` are the names at the top of its files; `file_name` is a pattern that decides
-    between formats that have the same ones.
+    `keys` are the top-level names in its files. `file_name` is a pattern that decides between
+    formats with the same keys; by default, it matches nothing.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Format:
 
 
 def elsewhere(program: str) -> dict[str, str]:
-    """Each parameter's name in one of the programs that the parameter table knows."""
+    """Parameter name → its name in one of the programs that the parameter table covers."""
     names = {name: getattr(param.elsewhere, program) for name, param in PARAMS.items()}
     return {name: other for name, other in names.items() if other}
 
@@ -101,14 +101,14 @@ def slug(text: str) -> str:
 
 
 def hub_name(model: str) -> str:
-    """The user/repository[:quantisation] that a model's name stands for; '' for others."""
+    """The user/repository[:quantisation] on the Hub that a model's name means, or ''."""
     name = re.sub(r"^(https://)?(hf\.co|huggingface\.co)/", "", model)
     is_name = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(:[\w.-]+)?", name)
     return name if is_name and not name.endswith(".gguf") else ""
 
 
 def problem(place: str, mark: Mark | None, reason: str, hint: str = "") -> PresetError:
-    """The error at a place in a file."""
+    """A PresetError at a place in a file."""
     where = f"{place}:{mark.line}" if mark else place
     return PresetError(f"{where}: {brief(reason)}", hint)
 
@@ -120,7 +120,8 @@ def is_sampler(name: str) -> bool:
 
 
 def does_nothing(name: str, value: Any) -> bool:
-    """Is nothing lost when the value is not written?"""
+    """Can the value be left out without any loss?"""
     param = PARAMS[name]
     neutral = param.default if param.neutral is None else param.neutral
+    # llama.cpp switches top-n-sigma off at 0 as well as at -1.
     return bool(value == neutral) or (name == "top_n_sigma" and value == 0)

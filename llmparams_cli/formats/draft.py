@@ -1,4 +1,4 @@
-"""An import in progress: values are checked, and whatever does not fit is reported."""
+"""An import in progress: checks values, and reports whatever does not fit."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from llmparams_cli.text.shorten import brief
 
 
 class Draft:
-    """An import in progress: the values so far, and what is to be reported.
+    """The values imported so far, and the losses to report.
 
-    Values out of bounds are lost; those of a wrong type make the file wrong.
-    `textual`: the format has nothing but texts, so that numbers are to be read from them.
+    A value out of bounds is a loss; one of a wrong type is an error in the file. `textual`
+    formats have only texts, from which numbers have to be read.
     """
 
     def __init__(self, place: str, program: str, textual: bool = False) -> None:
@@ -47,7 +47,10 @@ class Draft:
         self.report("lost", what, reason)
 
     def take(self, name: str, key: str, node: Node) -> None:
-        """Read a parameter's value, given as `key`; null says nothing."""
+        """Read the value of parameter `name`, given as `key`; null counts as not given.
+
+        So does an empty text where that is neutral, such as an empty grammar.
+        """
         if node.value is None or node.value == PARAMS[name].neutral == "":
             return
         kind = PARAMS[name].kind
@@ -66,13 +69,13 @@ class Draft:
             self._keep(name, key, node, checked)
 
     def take_all(self, entries: Entries, keys: Mapping[str, str]) -> None:
-        """Take the parameters that have a name in `keys` (here → there) out of `entries`."""
+        """Move the parameters in `keys` (name here → name there) out of `entries`."""
         for name, key in keys.items():
             if key in entries:
                 self.take(name, key, entries.pop(key))
 
     def take_biases(self, key: str, biases: Iterable[tuple[str, Node]]) -> None:
-        """Additions to logits, token by token."""
+        """Take logit biases, token by token."""
         kept = self.values.setdefault("logit_bias", {})
         for token, node in biases:
             try:
@@ -85,7 +88,7 @@ class Draft:
             del self.values["logit_bias"]
 
     def text(self, key: str, node: Node | None) -> str | None:
-        """A text, or None where nothing is said."""
+        """A text, or None if it is not given."""
         if node is None or node.value is None:
             return None
         if not isinstance(node.value, str):
@@ -93,7 +96,7 @@ class Draft:
         return node.value
 
     def flag(self, key: str, node: Node | None) -> bool | None:
-        """A truth value, or None where nothing is said."""
+        """A bool, or None if it is not given."""
         if node is None or node.value is None:
             return None
         if not isinstance(node.value, bool):
@@ -117,7 +120,7 @@ class Draft:
         return node.value
 
     def model(self, key: str, name: str | None) -> str | None:
-        """A model that can be found from here: a file or one of the Hub's."""
+        """The model, if it is a file or on the Hub; other programs' own names are a loss."""
         if not name:
             return None
         repository = hub_name(name)
@@ -131,7 +134,7 @@ class Draft:
         return None
 
     def fill(self, values: Mapping[str, Any], why: str) -> None:
-        """Set what the format means by leaving it out."""
+        """Set the values that the format means by leaving them out, and report them."""
         missing = {name: value for name, value in values.items() if name not in self.values}
         self.values.update(missing)
         if missing:
@@ -139,9 +142,9 @@ class Draft:
             self.losses.append(Loss("filled", ", ".join(shown), why))
 
     def fill_neutral(self, known: Iterable[str], **others: Any) -> None:
-        """Where a missing key means that its sampler does nothing, unlike here.
+        """Switch off the samplers whose keys are missing, for formats in which that means off.
 
-        Lengths that are missing stay this program's.
+        Parameters that are no samplers (lengths, windows) keep this program's defaults.
         """
         samplers = [name for name in known if is_sampler(name)]
         values = {name: PARAMS[name].neutral for name in (*SHAPING, *samplers)}
@@ -151,31 +154,33 @@ class Draft:
         )
 
     def inert(self, entries: Entries, table: Mapping[str, tuple[Any, ...]]) -> None:
-        """Drop what this program lacks; only what would have had an effect is reported."""
+        """Drop keys that this program lacks; report them unless their value is among the harmless
+        ones in `table`.
+        """
         for key, harmless in table.items():
             node = entries.pop(key, None)
             if node and node.value is not None and node.plain() not in harmless:
                 self.lose(key, "this program has no such parameter")
 
     def leave(self, entries: Entries) -> None:
-        """What is left over is lost."""
+        """Report all remaining entries as lost."""
         for key, node in entries.items():
             if node.value is not None:
                 self.lose(key, "this program has no such parameter")
 
     def penalises(self, *names: str) -> bool:
-        """Is one of these penalties at work?"""
+        """Is one of these penalties on?"""
         neutral = {name: PARAMS[name].neutral for name in names}
         return any(self.values.get(name, value) != value for name, value in neutral.items())
 
     def counts_prompt(self) -> None:
-        """The penalties of most programs count the prompt's tokens too."""
+        """For programs whose penalties count the prompt's tokens too."""
         if self.penalises(*REPETITION) and "penalize_prompt" not in self.values:
             self.values["penalize_prompt"] = True
             self.report("changed", "penalize_prompt true", f"{self.program} counts the prompt too")
 
     def counts_all(self) -> None:
-        """Without a window, penalties look at everything."""
+        """For programs whose penalties have no window: they look at all tokens."""
         if self.penalises(*PENALTIES):
             self.fill({"repeat_last_n": -1}, f"{self.program} has no window for penalties")
 
@@ -185,9 +190,10 @@ class Draft:
             self.report("reordered", "sampler_order " + ",".join(stages), why)
 
     def dynamic_temperature(self, low: float, high: float, node: Node) -> None:
-        """A range of temperatures, given by its ends."""
+        """Take a range of temperatures, given by its ends."""
         middle, spread = (low + high) / 2, abs(high - low) / 2
         for name, value in (("temperature", middle), ("dynatemp_range", spread)):
+            # Rounded, lest sums of decimals end in ...0000004.
             self.take(name, "dynamic temperature", Node(node.mark, round(value, 12)))
 
     def finish(self, name: str, **others: Any) -> Imported:
@@ -212,12 +218,12 @@ class Draft:
 
 
 def _is_number(value: Any) -> bool:
-    # Not NaN either, with which no comparison is true.
+    # False for NaN too, with which no comparison is true.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _is_sound(kind: Any, value: Any, textual: bool) -> bool:
-    """Is a refused value at least of the right type? Then another program may well take it."""
+    """Is a refused value at least of the right type, so that the other program may accept it?"""
     if isinstance(kind, Number):
         try:
             return _is_number(float(value) if textual and isinstance(value, str) else value)

@@ -1,4 +1,4 @@
-"""An export in progress: what is left of a preset, and what is reported."""
+"""An export in progress: writes values, and reports whatever does not fit."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from llmparams_cli.text.shorten import brief
 
 
 class Export:
-    """A preset that is being exported: the values that are left, and what is written so far."""
+    """The values that are `left` to write, the `fields` written so far, and the losses."""
 
     def __init__(self, preset: Exported, program: str, skips_stages: bool = False) -> None:
-        """`skips_stages`: the program can leave a sampler stage out, as this one can."""
+        """`skips_stages`: can the program leave out a sampler stage, as this one can?"""
         self.preset = preset
         self.program = program
         self.fields: dict[str, Any] = {}
@@ -45,7 +45,7 @@ class Export:
         self.report("lost", what, reason)
 
     def put(self, keys: Mapping[str, str]) -> None:
-        """Write the parameters that have a name in `keys` (here → there)."""
+        """Write the parameters in `keys` (name here → name there)."""
         for name, key in keys.items():
             if name in self.left:
                 self.fields[key] = self.left.pop(name)
@@ -61,7 +61,7 @@ class Export:
                 self.lose(name, f"in {self.program}, {error}")
 
     def finish(self) -> None:
-        """Report whatever is left, unless it does nothing anyway."""
+        """Report what is left as lost, unless it has no effect."""
         for name, value in self.left.items():
             if not does_nothing(name, value):
                 self.lose(name, f"{self.program} has no such parameter")
@@ -72,9 +72,9 @@ class Export:
                 self.lose(attribute, f"a preset of {self.program} has no place for it")
 
     def counting(self, known: Container[str], prompt: bool, window: bool) -> None:
-        """Whether the `known` penalties of the other program count the `prompt`.
+        """Report differences in what the `known` penalties of the other program count.
 
-        And whether they look at no more than a `window`, or at everything.
+        Do they count the `prompt`? Do they look at a `window`, rather than at all tokens?
         """
         growth = self.left.pop("repeat_penalty_growth", "once")
         counts = self.left.pop("penalize_prompt", False)
@@ -92,23 +92,23 @@ class Export:
                 self.report("changed", "repeat_last_n", reason)
 
     def is_active(self, name: str) -> bool:
-        """Does the preset choose a value that does something?"""
+        """Does the preset set a value that has an effect?"""
         return not does_nothing(name, self.chosen.get(name, PARAMS[name].neutral))
 
     def fixed_order(self, stages: Iterable[str]) -> None:
-        """The other program always has this order; stages it lacks do not matter."""
+        """For programs with a fixed order of stages; stages that they lack do not matter."""
         theirs = list(stages)
         if not order.same(self.left.pop("sampler_order", SAMPLER_STAGES), theirs):
             self.report("reordered", "sampler_order", f"{self.program} has {','.join(theirs)}")
 
     def no_order(self) -> None:
-        """The other program's presets cannot name the sampler stages."""
+        """For programs whose presets cannot set the order of stages."""
         if not order.same(self.left.pop("sampler_order", SAMPLER_STAGES), SAMPLER_STAGES):
             reason = f"presets of {self.program} cannot choose it"
             self.report("reordered", "sampler_order", reason)
 
     def own_values(self, *names: str) -> None:
-        """Report where the other program's values differ from the defaults here."""
+        """Report those that the preset does not set: the other program has its own defaults."""
         missing = [name for name in names if name not in self.chosen]
         if missing:
             reason = f"the preset does not choose them, so {self.program} has its own values"

@@ -13,8 +13,9 @@ from llmparams_cli.formats.source import json_entries
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "transformers"
+# A bias has several keys of different forms: see `_biases`.
 KEYS = {k: v for k, v in elsewhere("hf").items() if k != "logit_bias"}
-DEFAULT_TOP_K = 50  # alone of all samplers, it is on when its key is missing
+DEFAULT_TOP_K = 50  # the only sampler that is on when its key is missing
 
 OF_THE_MODEL = (
     "eos_token_id",
@@ -81,7 +82,7 @@ def read(text: str, place: str) -> list[Imported]:
 
 
 def _biases(draft: Draft, entries: Entries) -> None:
-    """`sequence_bias` [[[token], bias], …], and tokens that are never to appear."""
+    """Read `sequence_bias` [[[token], bias], …], and the lists of forbidden tokens."""
     pairs: list[tuple[str, Node]] = []
     if (node := entries.pop("sequence_bias", None)) and node.value is not None:
         for item in draft.items("sequence_bias", node):
@@ -118,7 +119,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     export.counting(KEYS, prompt=True, window=False)
     export.fixed_order(order.HF)
     is_greedy = export.left.get("temperature") == 0
-    if is_greedy:
+    if is_greedy:  # transformers refuses a temperature of 0
         del export.left["temperature"]
     export.fields["do_sample"] = not is_greedy
     if export.left.get("max_tokens") == -1:

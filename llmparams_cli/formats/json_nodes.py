@@ -1,4 +1,4 @@
-"""JSON text as a tree of values that know their lines, and its strict reading."""
+"""A strict JSON parser that keeps line numbers, which Python's own does not."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from llmparams_cli.presets.nodes import MAX_DEPTH, TOO_DEEP, Mark, Node, Unreada
 from llmparams_cli.text.safe import escape_json
 
 WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false|null")
-NEVER = re.compile("[\x00\ud800-\udfff]")  # no text for people: NUL and half a character
+NEVER = re.compile("[\x00\ud800-\udfff]")  # NUL, and surrogates, which no file can hold
 
 
 def compose(text: str) -> Node:
-    """Read a JSON document: no key twice, no NaN, not too deep."""
+    """Read a JSON document; refuses repeated keys, NaN and deep nesting (Unreadable)."""
     return _Composer(text).document()
 
 
 def dump(value: Any) -> str:
-    """JSON text that is safe to show."""
+    """Write JSON text that is safe to print."""
     return escape_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
@@ -49,6 +49,7 @@ class _Composer:
         if char == '"':
             return Node(mark, self._string())
         match = WORD.match(self._text, self._at)
+        # A number or word must end there: 12abc is neither.
         if not match or re.match(r"[\w.+-]", self._text[match.end() : match.end() + 1]):
             raise self._unreadable("a value is missing" if not char else f"not JSON: {char!r}")
         self._at = match.end()
@@ -69,7 +70,7 @@ class _Composer:
         return entries
 
     def _until(self, end: str) -> Iterator[None]:
-        """Once for every item of a list or an object."""
+        """Yield once before each item of a list or object; the caller reads the item."""
         self._at += 1
         if self._peek() == end:
             self._at += 1
@@ -100,7 +101,7 @@ class _Composer:
         self._at += 1
 
     def _peek(self) -> str:
-        """The next character that is no white space; nothing at the end."""
+        """Skip white space; the next character, or '' at the end."""
         while self._text[self._at : self._at + 1] in (" ", "\t", "\n", "\r"):
             self._at += 1
         return self._text[self._at : self._at + 1]

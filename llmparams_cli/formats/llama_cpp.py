@@ -1,7 +1,7 @@
 """llama.cpp: sections of an INI file, and the command line that means the same.
 
-A line is `key = value`, the key any spelling of an option without its dashes. Values have
-no quotes and end at the first `;` or `#`. `[*]` holds for all sections.
+A line is `key = value`; the key is any spelling of an option, without its dashes. Values
+have no quotes and end at the first `;` or `#`. `[*]` applies to all sections.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from llmparams_cli.text.safe import one_line
 
 PROGRAM = options.PROGRAM
 GLOBAL = "*"
-DEFAULT = "default"  # the section of what stands before any header
+DEFAULT = "default"  # the section for lines before the first header
 
 MODELS = ("m", "model", "mu", "model-url")
 HUB = ("hf", "hfr", "hf-repo")
@@ -64,7 +64,7 @@ def _sections(text: str, place: str) -> dict[str, Lines]:
             sections[current] = []
         elif match := LINE.fullmatch(line):
             key = _spelling(match[1])
-            if key != "version":
+            if key != "version":  # of the file's format
                 sections.setdefault(current, []).append((key, Node(mark, match[2])))
         elif line and line[0] not in ";#":
             raise problem(place, mark, f"{line!r} is neither [section] nor key = value")
@@ -72,7 +72,7 @@ def _sections(text: str, place: str) -> dict[str, Lines]:
 
 
 def _spelling(key: str) -> str:
-    """Options can also be named as their environment variables."""
+    """An option's name; keys may also be its environment variable."""
     if key.startswith("LLAMA_ARG_"):
         key = key.removeprefix("LLAMA_ARG_").lower()
     return key.replace("_", "-")
@@ -83,6 +83,7 @@ def _uncommented(draft: Draft, key: str, node: Node) -> Node:
     comment = COMMENT_BEHIND_A_LIST if key == "samplers" else COMMENT
     text = options.text_of(node)
     if match := comment.search(text):
+        # Without a blank before it, it was probably meant as part of the value.
         if text[match.start() - 1 : match.start()].strip():
             draft.report("changed", key, f"llama.cpp takes {match[0]} for the start of a comment")
         text = text[: match.start()]
@@ -92,6 +93,7 @@ def _uncommented(draft: Draft, key: str, node: Node) -> Node:
 def _preset(name: str, shared: Lines, own: Lines, place: str) -> Imported:
     draft = Draft(place, PROGRAM, textual=True)
     entries = _entries(draft, shared) | _entries(draft, own)
+    # A section named after a model on the Hub means that model, unless a line names another.
     model = f"hf.co/{name}" if hub_name(name) else None
     for key in (*MODELS, *HUB):
         if key in entries:
@@ -146,7 +148,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
 
 
 def command_line(preset: Exported, program: str = "llama-cli") -> tuple[str, list[Loss]]:
-    """The command of llama.cpp that does what the preset does."""
+    """A command of llama.cpp with the same effect as the preset, and what does not fit."""
     export = Export(preset, PROGRAM, skips_stages=True)
     words = [program]
     if preset.model:

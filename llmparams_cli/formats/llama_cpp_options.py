@@ -1,4 +1,4 @@
-"""llama.cpp's options and their texts, which its files and its command line share."""
+"""llama.cpp's options and how their values are written, in its files and command lines."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from llmparams_cli.presets.metadata import STAGE_LETTERS
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "llama.cpp"
+# Options whose values are written in ways of their own: see READERS and WRITERS.
 SPECIAL = ("mmap", "mlock", "lora", "sampler_order", "stop", "dry_sequence_breakers", "logit_bias")
 OPTIONS = {
     name: option.lstrip("-")
@@ -65,6 +66,7 @@ def text_of(node: Node) -> str:
 def _option(draft: Draft, key: str, node: Node) -> None:
     name = SPELLINGS[key]
     text = text_of(node)
+    # Numbers that stand for something else in llama.cpp, in this program's terms.
     if name in ("threads", "threads_batch") and text == "-1":
         text = "0"
     elif name == "gpu_layers" and text in ("-1", "-2"):
@@ -148,7 +150,7 @@ READERS = {
 
 
 def unescaped(text: str) -> str:
-    """What llama.cpp reads in prompts and stop strings with backslashes."""
+    """Resolve the backslash escapes that llama.cpp reads in prompts and stop strings."""
 
     def char(match: re.Match[str]) -> str:
         code = match[1]
@@ -158,7 +160,7 @@ def unescaped(text: str) -> str:
 
 
 def escaped(text: str, also: str = "") -> str:
-    """With backslashes for control characters and those in `also`."""
+    """Escape control characters, and those in `also`, with backslashes."""
     names = {char: name for name, char in ESCAPES.items() if name not in "'\""}
 
     def one(char: str) -> str:
@@ -169,11 +171,11 @@ def escaped(text: str, also: str = "") -> str:
     return "".join(map(one, text))
 
 
-Option = tuple[str, str | None]  # None: on a command line, a switch
+Option = tuple[str, str | None]  # name and value; None: a switch on a command line
 
 
 def written(export: Export, for_file: bool) -> Iterator[tuple[str, str, str | None]]:
-    """The parameters that are left, with their options and values."""
+    """The parameters that are left: name, option and value."""
     export.counting(REPETITION, prompt=True, window=True)
     for name, value in list(export.left.items()):
         if name in WRITERS:
@@ -236,11 +238,12 @@ def _write_biases(export: Export, biases: dict[str, float], for_file: bool) -> I
 
 
 def _plain(number: float) -> str:
-    """Without an exponent, whose sign could be taken for the bias's."""
+    """The number without an exponent, whose sign could be mistaken for the bias's."""
     return format(Decimal(repr(number)), "f") if number != math.inf else "inf"
 
 
 def _write_stops(export: Export, stops: list[str], for_file: bool) -> Iterator[Option]:
+    # ; and # would begin a comment in a file, and blanks at an end would be stripped.
     for stop in stops:
         yield "reverse-prompt", escaped(stop, ";#" if stop == stop.strip() else ";# ")
 
@@ -253,7 +256,7 @@ def _write_breakers(export: Export, breakers: list[str], for_file: bool) -> Iter
 
 
 def _write_schema(export: Export, schema: object, for_file: bool) -> Iterator[Option]:
-    if schema is not None:
+    if schema is not None:  # ; and # as JSON escapes, for they begin comments in a file
         yield "json-schema", json.dumps(schema).replace("#", "\\u0023").replace(";", "\\u003b")
 
 

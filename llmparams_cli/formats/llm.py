@@ -1,4 +1,4 @@
-"""llm: a template, in YAML. Its prompts are `string.Template`s: $name, ${name} and $$."""
+"""llm: a YAML template, whose prompts are `string.Template`s: $name, ${name} and $$."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VARIABLE = re.compile(
     r"\$(?:(?P<dollar>\$)|(?P<name>[_a-zA-Z]\w*)|\{(?P<braced>[_a-zA-Z]\w*)\})", re.A
 )
 NOT_OPTIONS = ("json_schema", "lora")
-# Which options there are depends on the model's plugin: OpenAI's names, or else Ollama's.
+# The options depend on the model's plugin. Written are OpenAI's names, or else Ollama's.
 KEYS = {
     name: key
     for name, key in {
@@ -42,7 +42,7 @@ INERT: dict[str, tuple[Any, ...]] = {
     "attachment_types": ([],),
     "tools": ([],),
 }
-# Words that are no variables in Jinja.
+# Words that cannot be variables in Jinja.
 CONSTANTS = ("true", "True", "false", "False", "none", "None")
 STATEMENTS = ("and", "elif", "else", "endfor", "endif", "for", "if", "import", "in", "is", "not")
 RESERVED = (*CONSTANTS, *STATEMENTS, "or")
@@ -113,7 +113,7 @@ def _prompt(
 
 
 def _system(draft: Draft, text: str | None, defaults: dict[str, str]) -> str | None:
-    """System texts have no variables here: defaults go in, others stay as they are."""
+    """System texts have no variables here: defaults are filled in, other names stay."""
     if text is None:
         return None
     written = []
@@ -129,7 +129,7 @@ def _system(draft: Draft, text: str | None, defaults: dict[str, str]) -> str | N
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
-    """The texts and the names (True) of variables; a $ that begins nothing is a $."""
+    """Split into texts (False) and names of variables (True); a lone $ is text."""
     end = 0
     pending = ""
     for match in VARIABLE.finditer(text):

@@ -1,4 +1,4 @@
-"""LM Studio: presets as lists of fields (since 0.3), and the older two groups of parameters."""
+"""LM Studio: presets as lists of fields (since 0.3), or as two groups of parameters (before)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LOAD_KEYS = {
     "rope_freq_base": LOAD + "llama.ropeFrequencyBase",
     "rope_freq_scale": LOAD + "llama.ropeFrequencyScale",
 }
-# Fields with a tick box; without the tick, they do nothing.
+# Fields with a checkbox; unchecked, they have no effect.
 CHECKED = (
     "top_p",
     "min_p",
@@ -165,7 +165,7 @@ def _fields(draft: Draft, entries: Entries) -> str | None:
 
 
 def _ticked(draft: Draft, name: str, node: Node) -> Node:
-    """A field's value; where its box has no tick, the one that does nothing."""
+    """A field's value; if its box is unchecked, the neutral one."""
     if not isinstance(node.value, dict) or "checked" not in node.value:
         return node
     if draft.flag("checked", node.value["checked"]):
@@ -189,7 +189,7 @@ def _structured(draft: Draft, node: Node) -> None:
 
 
 def _offload(draft: Draft, node: Node) -> None:
-    """A ratio of the layers; only none and all of them can be said here."""
+    """The share of layers on the GPU; only none and all have a counterpart here."""
     layers = {0: 0, 1: "all", "off": 0, "max": "all"}
     value = node.plain()
     if isinstance(value, (int, float, str)) and value in layers:
@@ -218,7 +218,7 @@ def _older(draft: Draft, entries: Entries) -> str | None:
 def _older_sentinels(fields: Entries) -> None:
     if (node := fields.get("n_gpu_layers")) and node.value == -1:
         fields["n_gpu_layers"] = Node(node.mark, "all")
-    split = fields.get("tensor_split")
+    split = fields.get("tensor_split")  # a list of zeros leaves the split to llama.cpp
     if split and isinstance(split.value, list) and not any(item.value for item in split.value):
         del fields["tensor_split"]
 

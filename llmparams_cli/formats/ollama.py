@@ -1,4 +1,4 @@
-"""Ollama: the Modelfile. Instructions, one a line; quoted values may span lines."""
+"""Ollama: the Modelfile, one instruction per line; quoted values may span lines."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from llmparams_cli.text.safe import one_line
 
 PROGRAM = "Ollama"
 INSTRUCTIONS = ("from", "parameter", "system", "message", "template", "adapter", "license")
+# Of newer versions: recognised, and reported as lost.
 LATER = ("requires", "renderer", "parser", "capability", "draft")
 INSTRUCTION = re.compile(rf"({'|'.join(INSTRUCTIONS + LATER)})[ \t]+(\S.*)", re.IGNORECASE)
 
-# Only requests have `format`; an adapter has an instruction of its own.
+# `format` (JSON Schema) exists only in requests; an adapter has its own instruction.
 KEYS = {k: v for k, v in elsewhere("ollama").items() if k not in ("json_schema", "lora")}
 OLDER = {"mlock": "use_mlock"}
 INERT = {
@@ -38,7 +39,7 @@ INERT = {
     "f16_kv": ("true",),
     "numa": ("false",),
 }
-# What Ollama takes for a missing key, where that is not what it means here.
+# Ollama's defaults, where they differ from this program's.
 DEFAULTS = {"top_p": 0.9, "min_p": 0.0}
 
 LOST = {
@@ -90,7 +91,7 @@ def read(text: str, place: str) -> list[Imported]:
 
 
 def sentinels(draft: Draft, entries: dict[str, Node]) -> None:
-    """Numbers that stand for something else."""
+    """Replace numbers that have a special meaning in Ollama."""
     meanings: dict[tuple[str, str], tuple[str | int, str]] = {
         ("num_gpu", "-1"): ("auto", "in Ollama, as many layers as fit"),
         ("num_predict", "-2"): (-1, "in Ollama, until the context is full"),
@@ -102,7 +103,7 @@ def sentinels(draft: Draft, entries: dict[str, Node]) -> None:
 
 
 def _instructions(text: str, place: str) -> Iterator[tuple[Mark, str, str, str]]:
-    """Each instruction with its place, the name or role behind it, and its value."""
+    """Each instruction with its place, the name or role after it, and its value."""
     lines = numbered(text)
     for number, line in lines:
         mark = Mark(number, 1)
@@ -129,7 +130,7 @@ def _instructions(text: str, place: str) -> Iterator[tuple[Mark, str, str, str]]
 
 
 def _opening(text: str) -> str:
-    """The quotes that a value begins with; there may be none."""
+    """The quotation marks that a value begins with, or ''."""
     return next((quotes for quotes in ('"""', '"') if text.startswith(quotes)), "")
 
 
@@ -169,7 +170,7 @@ def _base(export: Export) -> str:
 
 
 def write_layers(export: Export) -> None:
-    """Ollama has numbers only for the layers."""
+    """Write gpu_layers as a number: Ollama has no words for it."""
     layers = export.left.get("gpu_layers")
     if layers == "auto":
         export.left["gpu_layers"] = -1

@@ -30,6 +30,7 @@ INERT: dict[str, tuple[Any, ...]] = {
 }
 SYSTEM_ROLES = ("system", "developer")
 MOST_STOPS = 4
+# What the API accepts, where it is less than here.
 LIMITS = {
     "temperature": Number(low=0, high=2),
     "frequency_penalty": Number(low=-2, high=2),
@@ -60,7 +61,7 @@ def read(text: str, place: str) -> list[Imported]:
 
 
 def biases(draft: Draft, entries: Entries) -> None:
-    """`logit_bias` as a mapping from token ids."""
+    """Read `logit_bias`, a mapping from token ids."""
     if (node := entries.pop("logit_bias", None)) and node.value is not None:
         draft.take_biases("logit_bias", draft.mapping("logit_bias", node).items())
 
@@ -83,7 +84,7 @@ def _messages(draft: Draft, entries: Entries) -> tuple[str | None, str | None]:
 
 
 def _content(draft: Draft, node: Node | None) -> str | None:
-    """A message's text, which may come in parts."""
+    """A message's text, which may be a list of parts."""
     if node is None or not isinstance(node.value, list):
         return draft.text("content", node)
     texts = []
@@ -159,7 +160,7 @@ def _written_messages(export: Export) -> list[dict[str, str]]:
 
 
 def write_biases(export: Export) -> None:
-    """Biases of token ids within 100; what is forbidden gets the lowest."""
+    """Write the biases of token ids; a forbidden token gets -100, the lowest that is accepted."""
     kept: dict[str, float] = {}
     for token, bias in export.left.pop("logit_bias", {}).items():
         if not token.isdecimal():

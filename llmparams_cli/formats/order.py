@@ -1,4 +1,4 @@
-"""The order of the sampler stages, as other programs have or write it."""
+"""The order of sampler stages in other programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from llmparams_cli.params.table import SAMPLER_STAGES
 from llmparams_cli.presets.metadata import STAGE_NAMES
 
-# transformers: penalties are logits processors, the rest are warpers behind them.
+# transformers: penalties are logits processors, the rest are warpers, which run after them.
 HF = ("logit_bias", "penalties", "temperature", "top_k", "top_p", "min_p", "typical_p")
 VLLM = ("logit_bias", "penalties", "temperature", "min_p", "top_k", "top_p")
 WEBUI = (
@@ -23,9 +23,9 @@ WEBUI = (
     "xtc",
 )
 
-EARLY = ("logit_bias", "penalties", "dry")
+EARLY = ("logit_bias", "penalties", "dry")  # they need no probabilities, and come first
 
-# Names by which other programs list what are stages here, besides llama.cpp's own.
+# Other programs' names for this program's stages, llama.cpp's included.
 OTHER_NAMES = {
     **STAGE_NAMES,
     "repetition_penalty": "penalties",
@@ -37,14 +37,14 @@ OTHER_NAMES = {
 
 
 def known(names: Iterable[str]) -> list[str]:
-    """The stages among `names`, each where it is first named."""
+    """The known stages among `names`, under this program's names and without repetitions."""
     cleaned = (name.strip().lower().replace("-", "_") for name in names)
     stages = (OTHER_NAMES.get(name, name) for name in cleaned)
     return list(dict.fromkeys(stage for stage in stages if stage in SAMPLER_STAGES))
 
 
 def complete(stages: Iterable[str]) -> list[str]:
-    """All stages: the missing ones that need no probabilities come early, the others last."""
+    """Add the missing stages: those of `EARLY` near the start, the others at the end."""
     named = list(stages)
     head = [stage for stage in named if stage in EARLY]
     if named[: len(head)] != head:
@@ -57,7 +57,7 @@ def complete(stages: Iterable[str]) -> list[str]:
 
 
 def same(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Do both have the stages that they share in the same order?"""
+    """Are the stages that both have in the same order?"""
     first, second = list(one), list(other)
     shared = [stage for stage in first if stage in second]
     return shared == [stage for stage in second if stage in first]

@@ -1,10 +1,10 @@
-"""Prompts: Jinja here, something else in other programs."""
+"""Converts prompts between Jinja (this program) and the plainer forms of others."""
 
 from __future__ import annotations
 
 import re
 
-# `{{ name }}`, and texts as `literal` writes them.
+# `{{ name }}`, and the quoted texts that `literal` writes.
 PLAIN = re.compile(
     r"\{\{\s*(?:(?P<name>(?!(?:[Tt]rue|[Ff]alse|[Nn]one)\b)[^\W\d]\w*)|'(?P<text>[^'\\{}]*|\{)')\s*\}\}"
 )
@@ -12,13 +12,16 @@ CODE = re.compile(r"\{[{%#]")
 
 
 def literal(text: str, before_variable: bool = False) -> str:
-    """`text` as a template that gives it back unchanged, but for a newline at its end."""
+    """A template that renders as `text`, except for a newline at its end.
+
+    `before_variable`: a `{{` follows, with which a `{` at the end would run together.
+    """
     end = r"|\Z" if before_variable else ""
     return re.sub(rf"\{{(?=[{{%#]{end})", "{{ '{' }}", text)
 
 
 def parts(template: str) -> list[tuple[str, bool]] | None:
-    """A template's texts and the names (True) of its variables; None if it has more than that."""
+    """Split a template into texts (False) and variables (True); None if it has more than that."""
     found: list[tuple[str, bool]] = []
     end = 0
     for match in PLAIN.finditer(template):
@@ -33,7 +36,7 @@ def parts(template: str) -> list[tuple[str, bool]] | None:
 
 
 def finished(template: str | None) -> str | None:
-    """What a template says that has no variables; None if it has some."""
+    """The text of a template without variables; None if it has some."""
     found = parts(template or "")
     if not template or found is None or any(is_name for _, is_name in found):
         return None

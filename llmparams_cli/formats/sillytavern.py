@@ -1,4 +1,4 @@
-"""SillyTavern: text completion settings, as JSON. A file holds them for many backends at once."""
+"""SillyTavern: text completion settings, as JSON; a file has those of many backends at once."""
 
 from __future__ import annotations
 
@@ -112,9 +112,10 @@ def read(text: str, place: str) -> list[Imported]:
 
 
 def _order(draft: Draft, entries: Entries) -> None:
-    """The order for llama.cpp counts; other backends' if that is not there.
+    """Take the order for llama.cpp, or else that of another backend.
 
-    Stages that a list lacks did not exist, or could not be moved, when it was saved.
+    Stages missing from a list did not exist, or could not be moved, when it was saved: they
+    still run.
     """
     nodes = {key: entries.pop(key) for key in ORDERS if key in entries}
     is_last = draft.flag("temperature_last", nodes.get("temperature_last"))
@@ -136,7 +137,7 @@ def _order(draft: Draft, entries: Entries) -> None:
 
 
 def _biases(draft: Draft, entries: Entries) -> None:
-    """`[{"text": …, "value": …}]`, where a text in brackets is a list of token ids."""
+    """Read `[{"text": …, "value": …}]`, where a text in brackets is a list of token ids."""
     node = entries.pop("logit_bias", None)
     if node is None or node.value is None:
         return
@@ -202,7 +203,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
 
 
 def _written_windows(export: Export) -> None:
-    """0 is the whole context there, so what counts nothing must be switched off."""
+    """Turn off penalties whose window is empty: 0 means the whole context there."""
     off = {
         "repeat_last_n": ("repeat_penalty", "frequency_penalty", "presence_penalty"),
         "dry_last_n": ("dry_multiplier",),

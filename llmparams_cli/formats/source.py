@@ -1,4 +1,4 @@
-"""Files as mappings whose values know their lines, or one clear error."""
+"""Reads files as mappings whose values keep their line numbers; errors name their place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmparams_cli.presets.nodes import Mark, Node, Unreadable
 
 
 def json_node(text: str, place: str) -> Node:
-    """A JSON document."""
+    """Read a JSON document."""
     try:
         return json_nodes.compose(text)
     except Unreadable as error:
@@ -19,7 +19,7 @@ def json_node(text: str, place: str) -> Node:
 
 
 def yaml_node(text: str, place: str) -> Node:
-    """A YAML document without tags, anchors and repeated keys."""
+    """Read a YAML document; refuses tags, anchors and repeated keys."""
 
     def report(mark: Mark, reason: str) -> None:
         raise problem(place, mark, reason)
@@ -34,22 +34,22 @@ def yaml_node(text: str, place: str) -> Node:
 
 
 def json_entries(text: str, place: str) -> Entries:
-    """A JSON document that is an object."""
+    """Read a JSON document that must be an object."""
     return entries(json_node(text, place), place)
 
 
 def yaml_entries(text: str, place: str) -> Entries:
-    """A YAML document that is a mapping."""
+    """Read a YAML document that must be a mapping."""
     return entries(yaml_node(text, place), place)
 
 
 def numbered(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text with their numbers."""
+    """The lines of a text with their numbers, from 1."""
     return iter(enumerate(text.replace("\r\n", "\n").split("\n"), start=1))
 
 
 def entries(root: Node, place: str) -> Entries:
-    """The keys at the top."""
+    """The top-level keys."""
     if not isinstance(root.value, dict):
         raise problem(place, root.mark, "not a mapping of names to values")
     return dict(root.value)

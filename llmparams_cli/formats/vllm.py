@@ -17,7 +17,7 @@ from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "vLLM"
 NOT_HERE = ("logit_bias", "grammar", "json_schema")
-# What belongs to the engine is no sampling parameter there.
+# Parameters of loading and of the context belong to vLLM's engine, not to SamplingParams.
 KEYS = {
     name: key
     for name, key in elsewhere("vllm").items()
@@ -40,7 +40,7 @@ INERT: dict[str, tuple[Any, ...]] = {
     "truncate_prompt_tokens": (),
     "extra_args": ({},),
 }
-STRUCTURED = ("structured_outputs", "guided_decoding")  # the name today, and before
+STRUCTURED = ("structured_outputs", "guided_decoding")  # the current name, and the older one
 LIMITS = {
     "top_p": Number(low=0, high=1, low_open=True),
     "frequency_penalty": Number(low=-2, high=2),
@@ -103,7 +103,9 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     if export.left.get("seed") == -1:
         del export.left["seed"]
     if export.left.get("max_tokens") == -1:
-        export.fields["max_tokens"] = export.left.pop("max_tokens") and None
+        # Written as null, which means no limit; without the key, vLLM stops after 16 tokens.
+        del export.left["max_tokens"]
+        export.fields["max_tokens"] = None
     export.limit(LIMITS)
     export.put(KEYS)
     openai.write_biases(export)

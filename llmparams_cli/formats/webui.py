@@ -1,4 +1,4 @@
-"""text-generation-webui: a flat YAML file of what is not neutral."""
+"""text-generation-webui: a flat YAML file with the values that are not neutral."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ KEYS = {
     "adaptive_p_target": "adaptive_target",
     "adaptive_p_decay": "adaptive_decay",
 }
-# Not in presets, but in the program's other settings, which have the same form.
+# Not in its presets, but in its settings file, which has the same form.
 SETTINGS = {
     "max_tokens": "max_new_tokens",
     "seed": "seed",
     "context": "truncation_length",
     "ignore_eos": "ban_eos_token",
 }
-DEFAULT_RANGE = 1024
+DEFAULT_RANGE = 1024  # tokens: the window of penalties if the key is missing
 INERT: dict[str, tuple[Any, ...]] = {
     "smoothing_factor": (0,),
     "smoothing_curve": (1,),
@@ -107,7 +107,7 @@ def read(text: str, place: str) -> list[Imported]:
 
 
 def priority(draft: Draft, entries: Entries, key: str = "sampler_priority") -> list[str]:
-    """The stages named, one a line or in a list; all others run too."""
+    """The stages listed, one per line or in a list; those not listed run too."""
     node = entries.pop(key, None)
     if node is None or node.value is None:
         return []
@@ -117,26 +117,26 @@ def priority(draft: Draft, entries: Entries, key: str = "sampler_priority") -> l
 
 
 def _switched_off(draft: Draft, entries: Entries, key: str) -> None:
-    """What 0 switches off there, and -1 here."""
+    """Translate 0, which means off there, to -1."""
     if (node := entries.get(key)) and node.value is not None and draft.number(key, node) <= 0:
         entries[key] = Node(node.mark, -1)
 
 
 def whole_context(draft: Draft, entries: Entries, key: str) -> None:
-    """A window of 0 is the whole context there."""
+    """Translate a window of 0, which means the whole context there, to -1."""
     if (node := entries.get(key)) and node.value == 0 and not isinstance(node.value, bool):
         entries[key] = Node(node.mark, -1)
         draft.report("changed", f"{key} 0", f"-1 here: the whole context in {draft.program}")
 
 
 def default_window(draft: Draft, size: int) -> None:
-    """The window of penalties that are at work while their window is missing."""
+    """Fill in the window if penalties are on and the key is missing."""
     if draft.penalises(*PENALTIES):
         draft.fill({"repeat_last_n": size}, f"a missing key means this in {draft.program}")
 
 
 def breakers(draft: Draft, entries: Entries) -> None:
-    """A list, its JSON, or what is between the brackets of that."""
+    """Read a list, its JSON, or that JSON without its brackets."""
     key = "dry_sequence_breakers"
     node = entries.pop(key, None)
     if node is None or node.value is None:
@@ -188,7 +188,7 @@ def _written_range(export: Export) -> None:
 
 
 def written_dynamic(export: Export, keys: tuple[str, str, str]) -> None:
-    """A temperature and a range around it, as the two ends and a switch."""
+    """Write a temperature and the range around it as the two ends and a switch."""
     if spread := export.left.pop("dynatemp_range", 0):
         middle = export.left.get("temperature", PARAMS["temperature"].default)
         if spread > middle:

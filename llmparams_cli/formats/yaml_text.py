@@ -1,4 +1,4 @@
-"""Values as YAML text that means the same to readers of YAML 1.1 and 1.2."""
+"""Writes YAML that means the same in versions 1.1 and 1.2."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ def dump(values: Mapping[str, Any], description: str = "") -> str:
     """A mapping as a YAML document; the description becomes a comment."""
     import yaml
 
+    # Aliases for equal values are refused on the way back in.
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         style = "|" if _fits_a_block(value) else None
+        # PyYAML quotes what YAML 1.1 would not read as text; `scalar` tells what 1.2 would not.
         if style is None and not (value.isprintable() and isinstance(scalar(value), str)):
             style = '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)

@@ -1,4 +1,4 @@
-"""Small pictures in text: bars and lines of them, in blocks or in ASCII."""
+"""Bars and sparklines made of characters: Unicode blocks, or ASCII."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ASCII_LEVELS = "_.-=+*%#"
 
 
 def bar(share: float, width: int, stream: TextIO) -> str:
-    """A horizontal bar of `share` (0 to 1) of `width` columns, padded to that width."""
+    """A horizontal bar that fills `share` (0 to 1) of `width` columns, padded to that width."""
     eighths = round(min(1.0, max(0.0, share)) * width * 8)
     text = EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
     if not encodes(EIGHTHS, stream):
@@ -23,8 +23,8 @@ def bar(share: float, width: int, stream: TextIO) -> str:
 
 
 def spark(values: Sequence[float], width: int, stream: TextIO, *, top: float = 0.0) -> str:
-    """A line of vertical bars, from 0 to the largest value, and to `top` at least; neighbours
-    are averaged where there are more values than columns.
+    """A sparkline, scaled from 0 to the largest value or `top`, whichever is more. If there are
+    more values than columns, neighbours are averaged.
     """
     if not values:
         return ""

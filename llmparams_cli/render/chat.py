@@ -1,4 +1,4 @@
-"""A chat on a terminal or in a pipe: answers, what they cost, and the state of things."""
+"""A chat on a terminal or in a pipe: answers, their cost, and the state of the context."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from llmparams_cli.text.shorten import beginning, ending
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _WIDEST_BAR = 72
-_FILLS = ("█▓▒░", "#=-.")  # system, history, answer, free; for those who can show them
+_FILLS = ("█▓▒░", "#=-.")  # system, history, answer, free: in Unicode and in ASCII
 _COLORS = ("35", "36", "33", "2")
 _LONGEST_VALUE = 60  # characters
 _TAIL = 1006  # characters of the last answer that are shown when a chat goes on
 
 
 class ChatView:
-    """Prints everything in a chat: what was asked for to stdout, the rest to stderr."""
+    """Prints everything in a chat: what the user asked for to stdout, remarks to stderr."""
 
     def __init__(self, env: Environment, color: str, color_by: str | None) -> None:
         self._env = env
         self.color = color
         self._color_by = color_by
-        self._legend_wanted = True  # once
+        self._legend_wanted = True  # until it was printed with the first answer
         self._dressed = env.stdout_is_tty or color == "always"
         self._colored = env.wants_color(color, env.stdout)
         if color_by and not self._colored:
             env.note(f"--color-by {color_by} needs colours, which are off here; see --color always")
 
     def renderer(self) -> TerminalAnswer | PipedAnswer:
-        """What prints the next answer."""
+        """The renderer of the next answer."""
         if not self._dressed:
             return PipedAnswer(self._env)
         by = self._color_by if self._colored else None
@@ -51,7 +51,7 @@ class ChatView:
         return TerminalAnswer(self._env, self.color, by, legend=legend)
 
     def write(self, text: str, style: str = "") -> None:
-        """A line that was asked for."""
+        """Print a line that the user asked for to stdout."""
         text = printable(text)
         if style and self._colored:
             text = f"{style}{text}{_RESET}"
@@ -59,16 +59,16 @@ class ChatView:
         self._env.stdout.flush()
 
     def remark(self, text: str) -> None:
-        """Say what happened; the same may be said again, unlike a note of the Environment."""
+        """Print a remark to stderr; unlike a note, the same one may be printed again."""
         if not self._env.quiet:
             self._say(text, _DIM)
 
     def error(self, text: str) -> None:
-        """Say what went wrong, where the chat goes on all the same."""
+        """Print an error after which the chat continues to stderr."""
         self._say(f"error: {text}", "")
 
     def gap(self) -> None:
-        """Room between a command and the next prompt."""
+        """An empty line between a command's output and the next prompt."""
         self._env.aside("\n")
 
     def _say(self, text: str, style: str) -> None:
@@ -113,12 +113,12 @@ class ChatView:
         self._fold([*legend, f"of {context} tokens"], "  ", "", "")
 
     def out_of_view(self, turns: int, *, summarized: bool) -> None:
-        """How much the model no longer sees."""
+        """Tell how many turns the model no longer sees."""
         instead = "; a summary stands for them" if summarized else ""
         self._words(f"{_turns(turns)} out of the model's view{instead}", "", "")
 
     def dropped(self, turns: int, when_full: str, summary: str) -> None:
-        """The oldest turns left the model's view."""
+        """Report that the oldest turns left the model's view."""
         how = f"the context was full: the oldest {_turns(turns)}"
         if summary:
             self.remark(f"{how} became a summary: {summary}")
@@ -130,12 +130,12 @@ class ChatView:
             self.remark(f"{how} left the model's view; the session keeps all")
 
     def goes_on(self, name: str, turns: int, out_of_view: int) -> None:
-        """A chat of an earlier run goes on."""
+        """Report that a chat of an earlier run is continued."""
         hidden = f", {out_of_view} of them out of the model's view" if out_of_view else ""
         self.remark(f"{name}: {_turns(turns)} so far{hidden}")
 
     def last_turn(self, message: str, answer: str | None, interrupted: bool) -> None:
-        """Where a chat that goes on had ended."""
+        """Show how a continued chat had ended."""
         if not self._dressed:
             return
         self.write(f"> {_end(message)}", _BOLD)
@@ -146,7 +146,7 @@ class ChatView:
         self.write("")
 
     def why(self, started: Started, finished: Finished, settings: Settings) -> None:
-        """The last answer: its numbers, its end, what was not left at its default."""
+        """Explain the last answer: its numbers, its stop reason, the settings not at default."""
         self.write(f"stopped: {stop_text(finished.stop)}")
         *numbers, _stop = chat_statistics(started, finished, verbose=False)
         facts = (
@@ -162,7 +162,7 @@ class ChatView:
         self._words("/why all tells it draw by draw, /why 3 of the third alone", "", _DIM)
 
     def help(self, rows: Sequence[tuple[str, str]], notes: Sequence[str]) -> None:
-        """The commands with what they do; below one another where it is narrow."""
+        """The commands and their meanings, side by side, or one below the other if it is narrow."""
         widest = max(len(usage) for usage, _ in rows) + 2
         width = columns(self._env, self._env.stdout)
         for usage, meaning in rows:
@@ -182,7 +182,7 @@ class ChatView:
         self._fold(text.split(" "), " ", indent, style)
 
     def _fold(self, items: Sequence[str], between: str, indent: str, style: str) -> None:
-        """Items over as many lines as it takes; `indent` stands before the first one."""
+        """Print items over as many lines as they need; `indent` goes before the first one."""
         width = columns(self._env, self._env.stdout) - 1 - len(indent)
         for row in fold(items, len(between), max(width, 8)):
             self.write(indent + between.join(row), style)
@@ -202,7 +202,7 @@ class ListedChat:
 
 
 def chat_list(env: Environment, chats: Iterable[ListedChat]) -> None:
-    """All chats: a block of two lines each on a terminal, tab-separated lines in a pipe."""
+    """Print all chats: a block of lines each on a terminal, one with tabs each in a pipe."""
     colored = env.wants_color("auto", env.stdout)
     for chat in chats:
         when = f"{chat.changed:%Y-%m-%d %H:%M}"
@@ -245,7 +245,7 @@ class TerminalAnswer(TerminalRenderer):
 
 
 class PipedAnswer:
-    """An answer in a pipe, and a newline behind it, where it has none."""
+    """An answer in a pipe, with a newline after it unless it ends in one."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -273,7 +273,7 @@ class PipedAnswer:
 
 
 def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> list[str]:
-    """What was read and what was kept of the prompt, what was written, and why it ended."""
+    """Tokens of the prompt (new, and kept from the cache) and of the answer; why it ended."""
     usage = finished.usage
     new = usage.prompt_tokens - usage.cached_tokens
     items = [
@@ -293,7 +293,9 @@ def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> l
 
 
 def _shares(parts: Sequence[int], width: int) -> list[int]:
-    """Columns for each part, at least one for what is not 0, the last takes the rest."""
+    """Divide `width` columns among the parts: at least one for each that is not 0, and the rest
+    to the last one.
+    """
     total = max(sum(parts), 1)
     cells = [max(1, part * width // total) if part else 0 for part in parts[:-1]]
     while sum(cells) > width:

@@ -1,4 +1,4 @@
-"""Which renderer prints a generation: decided once, here, and nowhere else."""
+"""Chooses the renderer that prints a generation: decided once, here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OutputStyle = Literal["auto", "json", "stream-json"]
 
 
 class Renderer(Protocol):
-    """Takes the events of one generation in their order: one start, pieces, one end."""
+    """Receives the events of one generation in order: one start, any pieces, one end."""
 
     def started(self, event: Started) -> None: ...
 

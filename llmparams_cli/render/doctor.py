@@ -1,4 +1,4 @@
-"""`llmparams doctor`: the checks for a person, as they are made, or as JSON for a bug report."""
+"""`llmparams doctor`: checks as lines, printed as they are made, or as JSON for bug reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llmparams_cli.render.styles import BOLD, GREEN, RED, YELLOW, styled
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.text.safe import encodable, encodes, one_line
 
-NAME = 16  # columns: llama-cpp-python
+NAME = 16  # columns: the longest name is llama-cpp-python
 WIDEST = 100
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗"}
 ASCII_MARKS = {Health.OK: "ok", Health.WARN: "!!", Health.FAIL: "XX"}
@@ -79,7 +79,7 @@ class _View:
         for line in rest:
             self._write(indent + line)
         if check.cure:
-            # In one piece, however long: it is to be copied.
+            # On one line, however long: it is there to be copied.
             self._write(f"     cure: {one_line(check.cure)}")
 
     def tally(self, tally: Counter[Health]) -> None:

@@ -1,7 +1,7 @@
-"""For scripts: one object at the end, or one event a line.
+"""JSON for scripts: one object at the end, or one event per line.
 
-The objects are described in docs/pipelines.md; keys keep their order. Numbers that JSON
-cannot write (a token that is impossible has the log probability -inf) become null.
+docs/pipelines.md describes the objects; keys keep their order. Numbers that JSON cannot
+write become null (the log probability of an impossible token is -inf).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class StreamJsonRenderer:
 def result_object(
     started: Started, finished: Finished, settings: Settings, *, logprobs: bool
 ) -> dict[str, Any]:
-    """The object of `--json`; `tokens` only where probabilities were asked for."""
+    """The object of `--json`; it has `tokens` only if probabilities were asked for."""
     usage, timing = finished.usage, finished.timing
     document: dict[str, Any] = {
         "text": finished.text,
@@ -111,7 +111,7 @@ def result_object(
 
 
 def effects_object(effects: Sequence[Effect]) -> list[dict[str, Any]]:
-    """For every setting that was on: the draws, from 1, that it changed."""
+    """For every setting that was on, the draws (from 1) that it changed."""
     return [
         {
             "parameter": effect.setting.param.name,
@@ -124,12 +124,12 @@ def effects_object(effects: Sequence[Effect]) -> list[dict[str, Any]]:
 
 
 def parameters_object(settings: Settings) -> dict[str, Any]:
-    """Every parameter with its value, its origin, and what it overrode (the latest first)."""
+    """Every parameter with its value, its origin, and what it overrode (highest layer first)."""
     return parameters(settings, str)
 
 
 def write_json(env: Environment, document: Any, *, indent: int | None = None) -> None:
-    """Write one document and a newline to stdout at once. JSON is UTF-8, or ASCII."""
+    """Write one document and a newline to stdout and flush it; non-ASCII only as UTF-8."""
     import json
 
     utf_8 = codecs.lookup(env.stdout.encoding or "ascii").name == "utf-8"

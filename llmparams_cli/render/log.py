@@ -13,20 +13,20 @@ from llmparams_cli.render.terminal import Row, columns, table
 from llmparams_cli.text.safe import encodable, one_line, printable
 from llmparams_cli.text.width import cut
 
-ID = 6  # columns: the part of an id that no other run shares
+ID = 6  # columns: the random part of an id
 DATE = len("2026-11-24 04:15")
 GAP = 2
 FIRST_WORDS = 80  # characters of prompt and answer in a pipe
 
 
 def list_runs(env: Environment, runs: Sequence[dict[str, Any]]) -> None:
-    """A table on a terminal; in a pipe a line each, its fields between tabs."""
+    """Print a table on a terminal, or lines with tab-separated fields in a pipe."""
     text = _table(env, runs) if env.stdout_is_tty else "".join(map(_line, runs))
     _write(env, text)
 
 
 def show(env: Environment, receipt: dict[str, Any]) -> None:
-    """One run: its circumstances, what was set, and all that was said."""
+    """Print one run: its circumstances, its settings, and all messages."""
     _write(env, "\n".join(_in_full(receipt)) + "\n")
 
 
@@ -60,7 +60,7 @@ def _table(env: Environment, runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _one_line(text: str) -> str:
-    """White space, line ends included, becomes single blanks."""
+    """The text on one line, with single blanks for all white space."""
     return " ".join(printable(text).split())
 
 
@@ -100,8 +100,9 @@ def _circumstances(receipt: dict[str, Any]) -> dict[str, str]:
 
 
 def _local(date: str) -> str:
-    """The date in the user's time zone; as it is, if it is none."""
+    """The date in the user's time zone, or the text itself if it is not a date."""
     try:
+        # Before Python 3.11, fromisoformat does not read Z.
         moment = datetime.fromisoformat(date.replace("Z", "+00:00"))
     except ValueError:
         return date

@@ -14,8 +14,9 @@ IN_A_BROWSER = ": open it in a browser"
 
 
 def check_outputs(env: Environment, files: Mapping[str, str | None], *, taken: bool) -> None:
-    """Refuse two outputs on stdout, and folders that are not there, before any work is done.
-    `files` are those that flags name; `taken`: does another output go to stdout already?
+    """Refuse two outputs on stdout and missing directories, before any work is done.
+
+    `files` maps flags to their files; `taken`: does another output go to stdout already?
     """
     there = [flag for flag, file in files.items() if file == STDOUT]
     if len(there) + taken > 1:
@@ -26,12 +27,12 @@ def check_outputs(env: Environment, files: Mapping[str, str | None], *, taken: b
 
 
 def put(env: Environment, flag: str, file: str, content: str | bytes, tip: str = "") -> None:
-    """Write what `flag` asked for, whole or not at all, and print a note with the tip."""
+    """Write the output of `flag` (completely or not at all), and print a note with the tip."""
     if file == STDOUT:
         if isinstance(content, str):
             env.stdout.write(encodable(content, env.stdout))
         else:
-            env.stdout.flush()
+            env.stdout.flush()  # what was written as text comes before these bytes
             env.stdout.buffer.write(content)
         return
     try:

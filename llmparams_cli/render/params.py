@@ -19,13 +19,13 @@ from llmparams_cli.text.safe import encodable
 from llmparams_cli.text.shorten import beginning
 
 NAME, DEFAULT, ALLOWED = 21, 10, 22  # columns of the list
-ONE_LINE_EACH = 130  # from this width on, the meaning stands on the same line
+ONE_LINE_EACH = 130  # from this width on, the meaning is on the same line
 WIDEST = 88  # wider paragraphs are hard to read
 
 BAR, SHORTEST_BAR = 16, 4
-BESIDE_BARS = 21  # columns of numbers and gaps
+BESIDE_BARS = 21  # columns of the numbers and gaps beside the two bars
 LONGEST_VALUE = 24
-CUT = "..."  # what is missing
+CUT = "..."  # the mark for a part that was cut
 
 
 class ParamsView:
@@ -37,7 +37,7 @@ class ParamsView:
         self._width = columns(env, env.stdout) if env.stdout_is_tty else None
 
     def all(self) -> None:
-        """Every parameter under the headings of the taxonomy."""
+        """Print every parameter, under the headings of the taxonomy."""
         for group, params in by_group().items():
             self._write(self._styled(group.value, BOLD))
             for line in self._wrap(GROUPS[group], "  "):
@@ -48,7 +48,7 @@ class ParamsView:
         self._write("One in full: llmparams params NAME")
 
     def one(self, param: Param) -> None:
-        """All that the program knows of one parameter."""
+        """Print everything about one parameter."""
         self._write(self._styled(param.name, BOLD))
         for line in self._wrap(param.meaning, "  "):
             self._write(line)

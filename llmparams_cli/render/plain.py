@@ -1,7 +1,7 @@
-"""A pipe gets the answer, exactly: no newline is added, no colour, nothing else.
+"""Output for pipes: exactly the answer, without colours or an added newline.
 
-What a script must not miss (a cut-off answer) and what a watching person needs to
-repeat the run (a seed drawn at random) is one line on stderr; `--quiet` silences it.
+What a script must not miss (that the answer was cut off) and what a person needs to repeat
+the run (a seed drawn at random) goes to stderr in one line; `--quiet` silences it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from llmparams_cli.text.safe import encodable
 
 
 class Answer:
-    """Writes the answer to stdout piece by piece; what the encoding lacks becomes `?`."""
+    """Writes the answer to stdout piece by piece; characters it cannot encode become `?`."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -27,7 +27,7 @@ class Answer:
         self._env.stdout.flush()
 
     def end(self) -> None:
-        """Say so if characters were lost."""
+        """Print a note if characters were lost."""
         if self._lossy:
             self._env.note(
                 f"stdout's encoding, {self._env.stdout.encoding}, lacks characters of the"

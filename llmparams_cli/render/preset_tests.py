@@ -14,7 +14,7 @@ from llmparams_cli.text.safe import encodable, one_line
 
 
 def show(env: Environment, results: Iterable[Result]) -> list[Result]:
-    """Print each result as soon as it is there, then the tally; return them all."""
+    """Print each result as soon as it arrives, then the tally; return all results."""
     colored = env.wants_color("auto", env.stdout)
     seen = []
     for result in results:
@@ -86,7 +86,7 @@ def _counts(result: Result) -> str:
 
 
 def _reasons(result: Result) -> Iterator[str]:
-    """The seeds that failed and why; what several say alike only once."""
+    """Why the test failed: each reason once, with the seeds it applies to."""
     if result.distinct:
         yield result.distinct
     if result.passes >= result.case.at_least:
@@ -124,7 +124,7 @@ def _object(result: Result) -> dict[str, Any]:
 
 
 def _xml(text: str) -> str:
-    """XML knows no control characters, however they are written."""
+    """Text for XML, which has no notation for control characters."""
     return "\n".join(one_line(line) for line in text.split("\n"))
 
 

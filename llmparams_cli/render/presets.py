@@ -22,7 +22,7 @@ LONGEST_VALUE = 40
 
 
 def show_list(env: Environment, items: Sequence[Listed], *, as_json: bool) -> None:
-    """Every preset: its place and what it sets; a pipe gets one line for each."""
+    """Print every preset with its place and values; a pipe gets one line for each."""
     if as_json:
         write_json(env, [_object(item, env) for item in items], indent=2)
     elif env.stdout_is_tty:
@@ -36,7 +36,7 @@ def show_list(env: Environment, items: Sequence[Listed], *, as_json: bool) -> No
 
 
 def write_preset(env: Environment, preset: Preset, format: str) -> None:
-    """The whole preset as YAML, or as the JSON that means the same."""
+    """Print the whole preset as YAML or JSON."""
     if format == "yaml":
         _write(env, to_yaml(preset))
         return
@@ -52,7 +52,7 @@ def write_preset(env: Environment, preset: Preset, format: str) -> None:
 
 
 def show_diff(env: Environment, diff: PresetDiff, *, as_json: bool) -> None:
-    """The values that differ, then how much that changes what is drawn."""
+    """Print the values that differ, then how much that changes the draws."""
     if as_json:
         write_json(env, _diff_object(diff), indent=2 if env.stdout_is_tty else None)
         return
@@ -118,7 +118,7 @@ def _diff_object(diff: PresetDiff) -> dict[str, Any]:
 
 
 def show_problems(env: Environment, problems: Sequence[FileProblem], checked: int) -> None:
-    """Every problem on its line, as compilers print them; on a terminal also the tally."""
+    """Print one line per problem, in the form of compilers; on a terminal also the tally."""
     for problem in problems:
         hint = f" ({problem.hint})" if problem.hint else ""
         _write(env, one_line(f"{problem.where}: {problem.reason}{hint}") + "\n")
@@ -146,7 +146,7 @@ def problems_json(env: Environment, problems: Sequence[FileProblem]) -> None:
 
 
 def value_text(setting: Setting) -> str:
-    """A value as people write it; long ones, such as a grammar, by their length."""
+    """A value as people write it; for a long one, such as a grammar, its length."""
     text = one_line(setting.param.kind.show(setting.value))
     return text if len(text) <= LONGEST_VALUE else f"({len(text)} characters)"
 
@@ -160,7 +160,7 @@ def _about(item: Listed) -> str:
 
 
 def _place(item: Listed, env: Environment) -> str:
-    """Where it lies, and what it hides."""
+    """The preset's place, and those of the presets that it hides."""
     hidden = [found.place for found in item.found.shadowed]
     place = item.found.place
     if item.found.entry:

@@ -1,4 +1,4 @@
-"""A progress bar on stderr for work that lasts: loading a model, reading a long prompt."""
+"""A progress bar on stderr for work that takes time: loading a model, a long prefill."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 
-PATIENCE = 0.6  # seconds without a bar; most runs are past their wait by then
+PATIENCE = 0.6  # seconds before a bar appears; most waits are shorter
 
 
 class ProgressBar:
-    """Call it with what is being done and how far (0 … 1). A context manager, for one piece of
-    work after another.
+    """Call it with the name of a task and its progress (0 to 1). A context manager: leaving it
+    closes the bar, and it can be entered again.
 
-    Draws only on a terminal, only after some patience, and leaves no trace.
+    It draws only on a terminal and only after `PATIENCE`, and erases itself at the end.
     """
 
     def __init__(self, env: Environment) -> None:

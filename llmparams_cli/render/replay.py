@@ -1,4 +1,4 @@
-"""`llmparams replay`: is it the same answer, and where and why does it part?"""
+"""`llmparams replay`: is it the same answer, and if not, where and why do they diverge?"""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _tail(text: str) -> str:
 
 
 def _step(step: dict[str, Any]) -> str:
-    """A token with its probabilities: now, and at the time of the receipt."""
+    """A token with its probabilities: in the replay, and in the receipt."""
     if step["id"] is None:
         return f"the end: {one_line(step['text'])}"
     parts = [f'"{one_line(step["text"])}"']

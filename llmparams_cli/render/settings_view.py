@@ -14,7 +14,7 @@ from llmparams_cli.text.safe import encodable, one_line
 
 _NAME = max(map(len, PARAMS)) + 2  # columns, with the indentation
 _GAP = 2  # between columns
-_ROOM_FOR_ORIGINS = 45  # with less beside the name, origins go behind their values
+_ROOM_FOR_ORIGINS = 45  # columns beside the name; with less, origins have no column
 _LONGEST_VALUE = 200  # characters; a grammar can be a file
 
 
@@ -29,9 +29,9 @@ def show(
     color: str = "auto",
     as_json: bool = False,
 ) -> None:
-    """Print the resolution to stdout: a table on a terminal, aligned lines, or JSON.
+    """Print the resolved settings to stdout: a table on a terminal, else aligned lines, or JSON.
 
-    `model` is its path or name with its origin; `command` is a command line that says the same.
+    `model` is its path or name with its origin; `command` is an equivalent command line.
     """
     texts = {"system": system, "prompt": prompt}
     if as_json:
@@ -73,7 +73,7 @@ def _head(name: str, given: tuple[str, Origin]) -> str:
 
 
 def _lines(settings: Settings) -> str:
-    """One line a parameter, for grep and diff."""
+    """One line per parameter, for grep and diff."""
     lines = []
     for heading, members in _groups(settings):
         lines += ["", heading]
@@ -89,7 +89,7 @@ def _lines(settings: Settings) -> str:
 
 
 def _table(env: Environment, settings: Settings, in_color: bool) -> str:
-    """Name, value, origin; what was overrode stands below, defaults are dim."""
+    """Name, value, origin; overridden values below, defaults dim."""
     from llmparams_cli.render.terminal import Row, columns, table
 
     room = columns(env, env.stdout) - _NAME - _GAP
@@ -108,7 +108,7 @@ def _table(env: Environment, settings: Settings, in_color: bool) -> str:
 
 
 def _groups(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:
-    """The headings of the taxonomy that have parameters."""
+    """The groups of the taxonomy that have parameters, with their settings."""
     for group, params in by_group().items():
         if params:
             yield group.value, [settings.setting(param.name) for param in params]

@@ -1,4 +1,4 @@
-"""Colours and weights of text on a terminal: parameters of the escape sequence SGR."""
+"""Colours and weights of terminal text: parameters of the escape sequence SGR."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ RESET = "\x1b[0m"
 
 
 def styled(text: str, style: str, wanted: bool = True) -> str:
-    """The text in this style, if that is wanted and there is any."""
+    """The text in this style, if a style is wanted and there is text."""
     return f"\x1b[{style}m{text}{RESET}" if wanted and style and text else text

@@ -16,17 +16,17 @@ _WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)
 
 
 def per_second(count: int, seconds: float) -> float | None:
-    """Speed, or None where there was nothing to measure."""
+    """Items per second, or None if there was nothing to measure."""
     return count / seconds if count > 0 and seconds > 0 else None
 
 
 def generation_speed(finished: Finished) -> float | None:
-    """Tokens a second; the first token comes from the prompt and costs no time of its own."""
+    """Tokens per second; the first is not counted, for its logits come from the prefill."""
     return per_second(finished.usage.completion_tokens - 1, finished.timing.generation_s)
 
 
 def statistics(started: Started, finished: Finished, *, verbose: bool = False) -> list[str]:
-    """What a person wants to know afterwards, one item each."""
+    """The statistics for people, as separate items."""
     return list(_items(started, finished, verbose))
 
 
@@ -52,7 +52,7 @@ def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]
 
 
 def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
-    """What each setting changed, those that decided most first."""
+    """What each setting changed, those that decided the most draws first."""
     if not effects:
         yield "no sampling setting is on"
         return
@@ -68,7 +68,7 @@ def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
 
 
 def stop_text(stop: Stop) -> str:
-    """The reason and its detail; a stop sequence in quotes, for it may be a space."""
+    """The reason and its detail; a stop sequence is quoted, since it may be a space."""
     detail = one_line(stop.detail)
     if stop.reason is StopReason.STOP_SEQUENCE:
         detail = f'"{detail}"'
@@ -81,7 +81,7 @@ def was_cut_off(stop: Stop) -> bool:
 
 
 def separator(stream: TextIO) -> str:
-    """What stands between items, in what the stream can encode."""
+    """The separator between items, in characters that the stream can encode."""
     return " · " if encodes("·", stream) else " | "
 
 

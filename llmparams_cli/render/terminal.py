@@ -1,9 +1,8 @@
-"""A person at a terminal: the prompt dim, the answer bright, then the statistics.
+"""Output for a person at a terminal: the prompt dim, the answer bright, then the statistics.
 
 Only the answer goes to stdout; prompt, statistics and legend go to stderr, so that
-`2>/dev/null` and `> file` leave the answer alone. This is the only file that imports
-rich, and only where its tables and its knowledge of wide characters are needed:
-importing it takes longer than the first token of a small model.
+`2>/dev/null` and `> file` leave the answer alone. rich is imported only where tables and the
+widths of characters need it: importing it takes longer than the first token of a small model.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from llmparams_cli.text.safe import printable
 
 _BACK = "\b"
 
-# What is shown of a long prompt: characters and lines of its beginning and of its end.
+# How much of a long prompt is shown: characters and lines of its beginning and its end.
 _HEAD, _HEAD_LINES = 900, 14
 _TAIL, _TAIL_LINES = 300, 4
 
 # Six backgrounds from dark to light with a text colour that contrasts with each, so that
 # neither a dark nor a light terminal nor colour blindness hides the text or the order.
-# The first are the colours of viridis that lie nearest in the 256-colour cube.
+# The 256-colour ones are those nearest to the colour map viridis.
 _COLORS_256 = tuple(
     f"38;5;{text};48;5;{background}"
     for text, background in ((231, 53), (231, 60), (231, 30), (16, 36), (16, 113), (16, 227))
@@ -39,7 +38,7 @@ _COLORS_16 = ("97;44", "97;45", "30;42", "30;46", "30;43", "30;47")
 
 @dataclass(frozen=True)
 class _Scale:
-    """Six levels of surprise, from the least: what the legend calls them, how to tell."""
+    """Six levels of surprise, from the least: their labels, and the level of a token."""
 
     title: str
     labels: tuple[str, ...]
@@ -145,7 +144,7 @@ class TerminalRenderer:
             self._aside("".join(swatches), style="")
 
     def _aside(self, text: str, *, style: str = DIM, end: str = "\n") -> None:
-        """Write to stderr what is not the answer."""
+        """Write to stderr, unless `--quiet` is given."""
         env = self._env
         if env.quiet:
             return
@@ -185,7 +184,7 @@ class _Canvas:
 
 
 def columns(env: Environment, stream: TextIO) -> int:
-    """The width of the terminal behind `stream`; COLUMNS goes first, 80 is the last resort."""
+    """The width of a stream's terminal: COLUMNS if it is set, 80 if it cannot be found out."""
     wanted = env.variables.get("COLUMNS", "")
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
@@ -196,7 +195,7 @@ def columns(env: Environment, stream: TextIO) -> int:
 
 
 def room(env: Environment, stream: TextIO) -> float:
-    """The columns that a line may take: a pipe has room for all."""
+    """The columns that a line may take: unlimited in a pipe."""
     return columns(env, stream) if stream.isatty() else math.inf
 
 
@@ -209,7 +208,7 @@ class Row:
 
 
 def table(env: Environment, rows: Sequence[Row], widths: Sequence[int], *, colored: bool) -> str:
-    """Lay rows out in columns of these widths; longer cells go on below."""
+    """Lay out rows in columns of these widths; longer cells are wrapped."""
     import io
 
     from rich.console import Console
@@ -240,7 +239,7 @@ def _palette(env: Environment) -> tuple[str, ...]:
 
 
 def _shorten(text: str) -> str:
-    """A long document is recognised by its beginning and its end."""
+    """The beginning and the end of a long prompt, by which people recognise it."""
     head = "".join(text.splitlines(keepends=True)[:_HEAD_LINES])[:_HEAD]
     tail = "".join(text.splitlines(keepends=True)[-_TAIL_LINES:])[-_TAIL:]
     left_out = len(text) - len(head) - len(tail)

@@ -1,8 +1,8 @@
 """`llmparams compare` on terminals and in pipes.
 
 live.py     columns that grow while the answers do
-text.py     texts, where they part, table, bars
-tree.py     where the answers part
+text.py     texts, where they diverge, table, bars
+tree.py     the tree of forks where answers diverge
 blocks.py   a table in blocks, on narrow terminals
 data.py     JSON and CSV
 """

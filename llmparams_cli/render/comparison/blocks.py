@@ -1,4 +1,4 @@
-"""A table in blocks, where a terminal is too narrow for all columns side by side."""
+"""Splits a table into blocks if the terminal is too narrow for all its columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHORTEST_NAME = 6  # columns
 
 @dataclass(frozen=True)
 class Column:
-    """A head and what stands below it; numbers stand to the `right`."""
+    """A heading and the cells below it, aligned to the `right` (numbers) or to the left."""
 
     texts: tuple[str, ...]
     right: bool = True
@@ -24,15 +24,15 @@ class Column:
 
 
 def width(columns: Sequence[Column]) -> int:
-    """That of these columns side by side."""
+    """The width of these columns side by side."""
     return sum(column.width for column in columns) + len(GAP) * (len(columns) - 1)
 
 
 def blocks(
     env: Environment, names: Column, columns: Sequence[Column], room: float
 ) -> Iterator[list[str]]:
-    """Lines of at most `room` columns: the names beside as many columns as fit; then the names
-    beside the next ones, and so on. Long names lose their middle.
+    """Blocks of lines at most `room` wide: the names beside as many columns as fit, then the
+    names beside the next ones, and so on. Long names lose their middle.
     """
     widest = max(column.width for column in columns)
     longest = max(SHORTEST_NAME, room - widest - len(GAP))

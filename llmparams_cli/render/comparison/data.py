@@ -47,7 +47,7 @@ def _fork_object(fork: Fork, variants: Sequence[Variant]) -> dict[str, Any]:
 
 
 def _branch_object(branch: Branch, variants: Sequence[Variant]) -> dict[str, Any]:
-    """Those whose answer ends here have no token."""
+    """The branch of answers that end here has no token."""
     token = branch.token
     return {
         "id": token and token.id,
@@ -70,7 +70,7 @@ def _sample_object(sample: Sample) -> dict[str, Any]:
 
 
 def show_csv(env: Environment, variants: Sequence[Variant]) -> None:
-    """A row for each answer."""
+    """Print CSV with a row for each answer."""
     keys = list(dict.fromkeys(key for variant in variants for key in variant.values))
     metrics = list(variants[0].samples[0].metrics)
     sheet = io.StringIO()

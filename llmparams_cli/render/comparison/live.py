@@ -25,7 +25,7 @@ Watch = Callable[[int, Piece | Finished], None]
 def watching(
     env: Environment, names: Sequence[str], prompts: int, progress: Progress
 ) -> Iterator[Watch]:
-    """Live columns on stderr while answers grow, where they fit; else how many have ended."""
+    """Show growing answers in columns on stderr if they fit, or else count those that ended."""
     fits = prompts == 1 and len(names) * NARROWEST <= columns(env, env.stderr)
     if not env.stderr_is_tty or env.quiet or not fits:
         yield _counting(len(names) * prompts, progress)
@@ -70,12 +70,13 @@ def _console(env: Environment) -> Console:
 
 
 def growing(console: Console, names: Sequence[str], texts: Sequence[str]) -> Columns:
-    """A column for each text, with its end where it has outgrown the screen."""
+    """A column for each text; of one that is longer than the screen, the end."""
     from rich.columns import Columns
     from rich.panel import Panel
     from rich.text import Text
 
     room, lines = console.width // len(names), max(4, console.height - 4)
+    # A panel's border and padding take four columns.
     panels = [
         Panel(_tail(console, text, room - 4, lines), title=Text(one_line(name)), width=room)
         for name, text in zip(names, texts, strict=True)
@@ -84,10 +85,12 @@ def growing(console: Console, names: Sequence[str], texts: Sequence[str]) -> Col
 
 
 def _tail(console: Console, text: str, width: int, lines: int) -> Text:
-    """The last lines of a text, as the screen breaks them."""
+    """The last lines of a text, wrapped to the width."""
     from rich.text import Text
 
-    end = text[-width * lines :]  # no line has more characters than columns, or hardly ever
+    # Wrapping only what can be seen keeps long answers fast; few lines have more characters
+    # than columns.
+    end = text[-width * lines :]
     wrapped = Text(end).wrap(console, width)
     if len(wrapped) <= lines and end == text:
         return Text(text)

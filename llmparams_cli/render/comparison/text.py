@@ -1,4 +1,4 @@
-"""`llmparams compare`: the texts, where they part, and the numbers."""
+"""`llmparams compare`: the texts, where they diverge, and the numbers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from llmparams_cli.text.safe import encodable, one_line, printable
 from llmparams_cli.text.units import short_number
 from llmparams_cli.text.width import cells, cut, cut_middle
 
-LONGEST_TEXT = 320  # columns of a sample where there are several
+LONGEST_TEXT = 320  # columns of a sample if there are several
+# The metrics that are also shown as bars.
 PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
-BAR = 12
+BAR = 12  # columns
 LONGEST_NAME = 80  # columns
 NOWHERE = "nowhere: these answers are the same"
 
 
 def show(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
-    """Every variant's texts, where the first ones part, and the table of numbers."""
+    """Print every variant's texts, where the first ones diverge, and the table of numbers."""
     colored = env.wants_color(color, env.stdout)
     prompts = _prompts(variants)
     for number, prompt in enumerate(prompts, 1):
@@ -51,7 +52,7 @@ def _prompts(variants: Sequence[Variant]) -> list[str]:
 
 
 def _answers(env: Environment, variant: Variant, prompt: str) -> Iterator[str]:
-    """One answer is whole; where there are several, each is a line."""
+    """A single answer in full; of several, one line each."""
     for sample in variant.samples:
         text = sample.finished.text.strip()
         if len(variant.samples) == 1:
@@ -65,7 +66,7 @@ def _in_short(env: Environment, line: str) -> str:
 
 
 def _parting(env: Environment, variants: Sequence[Variant]) -> list[str]:
-    """Of the first answer of each: what all of them drew, and where they drew differently."""
+    """The tree of the variants' first answers: what they share, and where they diverge."""
     first, *more = side_by_side(variants)
     asked = "prompt 1, " if len(_prompts(variants)) > 1 else ""
     title = f"where they part, {asked}seed {first[0].seed}"
@@ -94,7 +95,7 @@ def _table(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]
 
 
 def _labels(env: Environment, variants: Sequence[Variant]) -> list[str]:
-    """The names; or, where they would fill half the terminal, the values alone."""
+    """The variants' names; if they would fill half the terminal, their values alone."""
     names = [_label(env, variant.name) for variant in variants]
     values = [_label(env, " ".join(variant.values.values())) for variant in variants]
     if max(map(cells, names)) <= room(env, env.stdout) / 2 or len(set(values)) < len(values):
@@ -103,7 +104,7 @@ def _labels(env: Environment, variants: Sequence[Variant]) -> list[str]:
 
 
 def _label(env: Environment, name: str) -> str:
-    """A grammar can be a value too."""
+    """A variant's name, shortened: a grammar can be a value too."""
     return cut_middle(one_line(name), LONGEST_NAME, env.stdout)
 
 
@@ -116,13 +117,13 @@ def _stops(variants: Sequence[Variant]) -> Column:
 
 
 def _stops_apart(variants: Sequence[Variant]) -> Iterator[Column]:
-    """A column for each reason."""
+    """A column for each stop reason."""
     for reason in dict.fromkeys(reason for variant in variants for reason in variant.stops()):
         yield Column((reason, *(str(variant.stops().get(reason, 0)) for variant in variants)))
 
 
 def _picture(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]:
-    """Where one parameter takes at least three values: some metrics against it, as bars."""
+    """If one parameter takes at least three values, some metrics against it, as bars."""
     axes = {key for variant in variants for key in variant.values}
     if len(axes) != 1 or len(variants) < 3:
         return

@@ -1,4 +1,4 @@
-"""Where answers part, as a tree of lines."""
+"""Where answers diverge, as a tree of lines."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NARROW = 60  # columns of a terminal that has no room for wide steps and columns
 
 
 def tree(env: Environment, answers: Sequence[Sequence[Token]], names: Sequence[str]) -> list[str]:
-    """Every fork with its branches: the token, the model's own probability of it, and the names
-    of the answers that drew it (in one line each); below a branch, where those part again.
+    """Every fork with its branches, one line each: the token, the model's own probability of
+    it, and the names of the answers that drew it. Below a branch, where those diverge again.
     """
     return list(_Tree(env, answers, names).lines(tuple(range(len(answers))), 0))
 
 
 class _Tree:
-    """Its lines fit the terminal: names and texts are cut, and what is deep moves no further."""
+    """Its lines fit the terminal: texts are cut, and the indentation ends at half the width."""
 
     def __init__(
         self, env: Environment, answers: Sequence[Sequence[Token]], names: Sequence[str]
@@ -38,7 +38,7 @@ class _Tree:
         self._names = names
 
     def lines(self, together: tuple[int, ...], depth: int) -> Iterator[str]:
-        """Where these part, and below each branch where those part again."""
+        """The fork of these answers, and below each of its branches that branch's own fork."""
         fork = self._forks.get(together)
         if fork is None:
             return
@@ -63,7 +63,7 @@ class _Tree:
         return f'{start}after "{cut_start(before, longest, self._env.stdout)}"'
 
     def _drew(self, branch: Branch, width: float) -> str:
-        """The names that fit, one at least, and how many more there are."""
+        """The names that fit, at least one, and the number of the others."""
         names = [self._names[place] for place in branch.answers]
         shown = len(names) if len(names) <= NAMES else NAMES - 1
         while True:

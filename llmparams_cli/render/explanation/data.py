@@ -1,4 +1,4 @@
-"""All of an explanation as JSON."""
+"""An explanation as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmparams_cli.trace import TokenView
 
 
 def show_json(env: Environment, explanation: Explanation) -> None:
-    """All of it: every candidate at every stage of every draw."""
+    """Print everything: every candidate at every stage of every draw."""
     finished, started = explanation.finished, explanation.started
     document = {
         "prompt": started.prompt,

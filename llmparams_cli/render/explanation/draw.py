@@ -1,4 +1,4 @@
-"""One draw as a waterfall: stages, candidates before and after, penalties."""
+"""One draw as a waterfall: its stages, candidates and penalties."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BEFORE = 61  # characters of the text before the draw
 SHORTEST_TOKEN = 8  # columns
 LOGIT = 8  # columns
 SHORTEST_BAR, LONGEST_BAR = 4, 30  # columns; shorter bars make way for the bare numbers
-SPARE = ("presence", "frequency", "after", "logit", "count")  # columns of the ledger
+SPARE = ("presence", "frequency", "after", "logit", "count")  # columns that may be left out
 LEGEND = ("* was drawn", "· was removed", "cut: the probability that a stage removed")
 
 
@@ -33,14 +33,14 @@ def show_token(env: Environment, explanation: Explanation, token: TokenView, *, 
 
 
 def browse(env: Environment, explanation: Explanation, number: int, *, color: str) -> None:
-    """The waterfall of one draw after the other, by the arrow keys, on a terminal."""
+    """Browse the draws with the arrow keys, on a terminal."""
     from prompt_toolkit import Application
     from prompt_toolkit.formatted_text import ANSI
     from prompt_toolkit.key_binding import KeyBindings
     from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 
     last = len(explanation.tokens)
-    at = [number]
+    at = [number]  # a list, so that the key handlers can change it
     keys = KeyBindings()
 
     def picture() -> ANSI:
@@ -144,8 +144,8 @@ def _distribution(view: View, token: TokenView) -> None:
 
 
 def _bar_room(width: int) -> tuple[bool, int]:
-    """Is there room for logits beside the bars, in two columns of this width together; and how
-    long a bar may be.
+    """Whether there is room for logits beside the bars, in two columns of this width together,
+    and how long a bar may be.
     """
     beside = len("  ") + len("100.0%") + len(" ")
     for logits, least in ((True, SHORTEST_BAR), (False, 0)):
@@ -163,13 +163,13 @@ def _logit(value: float) -> str:
 
 
 def _others(stage: Stage) -> float | None:
-    """The probability of the candidates that are not shown; None where none is left."""
+    """The probability of the candidates that are not shown; None if none of them is left."""
     known = [p for p in stage.probabilities() if p is not None]
     return max(0.0, 1 - sum(known)) if stage.kept > len(known) else None
 
 
 def _names(token: TokenView) -> list[str]:
-    """Of the candidates; a star marks the one that was drawn."""
+    """The candidates' names; a star marks the one that was drawn."""
     return [token_name(text) + "*" * (id == token.id) for id, text in token.candidates]
 
 
@@ -178,12 +178,12 @@ def _drawn_place(token: TokenView) -> int:
 
 
 def _ledger(view: View, settings: Settings, token: TokenView) -> None:
-    """What the penalties took; repetition with either growth, where it takes anything."""
+    """What each penalty subtracted; for repetition, also with the other kind of growth."""
     other = "once" if settings["repeat_penalty_growth"] == "exponential" else "exponential"
     repeats = settings["repeat_penalty"] != 1
     rows = [_ledger_row(entry, f"if {other}" if repeats else "") for entry in token.penalised]
     widths = {t: max(len(t), *(len(row[t]) for row in rows)) for t in rows[0]}
-    # Where the line is short, first go the columns of penalties that take nothing.
+    # If there is too little room, columns of penalties that subtract nothing go first.
     for title in sorted(SPARE, key=lambda title: any(row[title] != "0" for row in rows)):
         if sum(widths.values()) + len(widths) + SHORTEST_TOKEN > view.width:
             del widths[title]

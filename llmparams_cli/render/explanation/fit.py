@@ -45,12 +45,12 @@ def show_fit(env: Environment, fit: Fit, *, as_json: bool, color: str) -> None:
 
 
 def _wide_enough(top_p: float) -> str:
-    """A value above this one; the sum of probabilities is exact to a millionth."""
+    """A top_p that surely admits the text: sums of probabilities are exact to a millionth."""
     return _rounded(min(1.0, top_p + 1e-6), ROUND_CEILING) if top_p > 0 else "0"
 
 
 def _low_enough(min_p: float) -> str:
-    """A value below this one; logits have seven digits."""
+    """A min_p that surely admits the text: logits have seven digits."""
     return _rounded(min_p * (1 - 1e-5), ROUND_FLOOR) if min_p < 1 else "1"
 
 

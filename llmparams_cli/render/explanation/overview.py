@@ -16,12 +16,13 @@ from llmparams_cli.text.width import GAP, cut, pad
 from llmparams_cli.trace import Effect, TokenView, WhatIf
 
 ENTROPY_WORDS = 34  # columns beside the line of entropies
-ONE_BIT = 1.0  # the least that the scale of this line ends with, or noise would fill it
+ONE_BIT = 1.0  # the sparkline's scale goes at least this far, lest noise fill it
 NARROWEST = {  # columns of the overview on a terminal: "token" and "changed by" may be wider
     "draw": 4, "token": 8, "model": 6, "drawn": 6, "rank": 5, "left": 6, "bits": 5,
     "changed by": 12,
 }  # fmt: skip
-EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "draw", "drawn")  # in this order
+# Columns that a narrow terminal does without, in this order.
+EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "draw", "drawn")
 
 
 def show(env: Environment, explanation: Explanation, *, color: str) -> None:
@@ -46,7 +47,7 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
 
 
 def _overview_columns(width: float) -> dict[str, float]:
-    """Those that fit beside each other, and how wide each is."""
+    """The columns that fit side by side, and the width of each."""
     chosen: dict[str, float] = dict(NARROWEST)
     for name in EXPENDABLE:
         if _taken_up(chosen) <= width:
@@ -78,7 +79,7 @@ def _overview(token: TokenView, deciders: Sequence[str]) -> dict[str, str]:
 
 
 def _overview_line(view: View, columns: Mapping[str, float], row: Mapping[str, str]) -> str:
-    """Words to the left, numbers to the right; all cut where they do not fit."""
+    """A row: words aligned to the left, numbers to the right, all cut to their width."""
     shown = []
     for name, width in columns.items():
         text = cut(row[name], width, view.env.stdout)

@@ -1,4 +1,4 @@
-"""Lines of an explanation: styled, within the width, in what the stream can encode."""
+"""Prints lines of an explanation: styled, wrapped, in characters the stream can encode."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from llmparams_cli.text.width import wrap
 
 LONGEST_TOKEN = 16  # columns
 REMOVED = "·"
-IN_ASCII = {"·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v"}  # our own marks
+# For streams that cannot encode the marks that this program adds.
+IN_ASCII = {"·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v"}
 BROKEN_INDENT = "    "
 
 
 class View:
-    """Lines, styled where that is wanted: to stdout, or to whoever shows them otherwise."""
+    """Writes lines, styled if colours are on, to stdout or to another `write` function."""
 
     def __init__(
         self, env: Environment, color: str, write: Callable[[str], object] | None = None
@@ -52,15 +53,15 @@ class View:
 
 
 def token_name(text: str) -> str:
-    """As a column shows it: in quotes, and not too long."""
+    """A token for a column: in quotes, and shortened."""
     return beginning(quoted(text), LONGEST_TOKEN, f'{ELLIPSIS}"')
 
 
 def quoted(text: str) -> str:
-    """In quotes, on one line."""
+    """The text in quotes, on one line."""
     return f'"{one_line(text)}"'
 
 
 def share_text(probability: float | None) -> str:
-    """What was removed is a dot."""
+    """A probability as a percentage, or a dot if the token was removed (None)."""
     return REMOVED if probability is None else percent(probability)

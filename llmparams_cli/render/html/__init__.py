@@ -1,20 +1,20 @@
-"""Pages that need nothing but themselves: an answer for `explain`, variants for `compare`.
+"""Self-contained HTML pages: an answer for `explain`, variants for `compare`.
 
-    page.html           what all pages have; explain.html, compare.html: their landmarks, empty
-    draw.html           the landmarks of one draw, in both
+    page.html           the frame of all pages; explain.html, compare.html: their empty sections
+    draw.html           the sections of one draw, in both
     style.css           light, dark, narrow, printed
     distribution.js     the sampler's arithmetic, for the sliders
     elements.js         elements, words, numbers
     answer.js           an answer, token by token
     draw.js             one draw: sliders, candidates, stages, penalties
     diff.js, plots.js   words that differ; metrics as pictures
-    explain.js          fills the landmarks from the data; compare.js: the same
+    explain.js          fills the sections from the data; compare.js: the same
     draws.py            the data: an answer's draws in compact form
     explain.py          the rest of an Explanation; compare.py: variants
 
-What a model wrote is data there and stays data: JSON in a block that is no script, put
-into the page as text. The policy in its head admits the one style and the scripts by their
-hashes, and no address at all.
+What a model wrote stays data: it is JSON in a block that is not executed, and is inserted
+as text. The page's content security policy allows its style and scripts by their hashes, and
+no network address at all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from llmparams_cli.text.safe import printable, spelled
 SHARED = ("distribution", "elements", "answer", "draw")  # scripts, in their order
 OWN = {"explain": ("explain",), "compare": ("diff", "plots", "compare")}
 _PLACE = Path(__file__).parent
-# Those that end a JSON block early, or that scripts of old took for the end of a line.
+# Characters that could end the JSON block early, or that old JavaScript takes for a line's end.
 _IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
@@ -55,7 +55,7 @@ def compare_page(
 
 
 def _page(name: str, data: dict[str, Any]) -> str:
-    """The page with this body and this script, and what all pages have."""
+    """Assemble the page of this name."""
     style = _file("style.css")
     scripts = [_file(f"{each}.js") for each in (*SHARED, *OWN[name])]
     hashes = " ".join(map(_hash, scripts))
@@ -70,6 +70,7 @@ def _page(name: str, data: dict[str, Any]) -> str:
         ).translate(_IN_SCRIPT),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
+    # In one pass, so that a {{name}} inside the data is not filled in as well.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _file("page.html"))
 
 
@@ -78,15 +79,13 @@ def _file(name: str) -> str:
 
 
 def _hash(source: str) -> str:
-    """As a content security policy names an inline style or script."""
+    """The hash of an inline style or script, as a content security policy writes it."""
     digest = hashlib.sha256(source.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def _visible(value: Any) -> Any:
-    """Control characters, those that turn the writing around and parts of characters become
-    visible.
-    """
+    """The data with unsafe characters and incomplete ones made visible (see `text.safe`)."""
     if isinstance(value, str):
         return printable(spelled(value))
     if isinstance(value, dict):

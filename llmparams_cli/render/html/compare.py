@@ -1,4 +1,4 @@
-"""Variants and their answers as the data of a page."""
+"""The data of the page for `compare`: variants and their answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEFORE = 49  # characters before a fork
 def document(
     variants: Sequence[Variant], settings: Sequence[Settings], model: str, recorded: Recorded
 ) -> dict[str, Any]:
-    """All that the page shows. A round is one answer of every variant to the same prompt."""
+    """All data of the page. A round is one answer by every variant to the same prompt."""
     samples = [sample for variant in variants for sample in variant.samples]
     prompts = list(dict.fromkeys(sample.prompt for sample in samples))
     written = {str(token.id): token.text for sample in samples for token in sample.finished.tokens}
@@ -53,7 +53,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
 
 
 def _settings(settings: Sequence[Settings]) -> list[dict[str, Any]]:
-    """Those that any variant was given, with the values of all. The seed is told elsewhere."""
+    """The settings that any variant sets, with all variants' values. Seeds are shown elsewhere."""
     rows = zip(*settings, strict=True)
     return [
         {"name": row[0].param.name, "values": [each.param.kind.show(each.value) for each in row]}
@@ -63,10 +63,10 @@ def _settings(settings: Sequence[Settings]) -> list[dict[str, Any]]:
 
 
 def _answer(sample: Sample, recorded: Recorded) -> dict[str, Any]:
-    """`tokens` are ids with their probabilities in the model's own distribution; the last one
-    is the end token where the answer `ended` with one. Without `data`, only that is known.
-    Tokens that are parts of characters are `completed`: by their places, what each adds to the
-    text.
+    """One answer. `tokens` are ids with their probabilities in the model's own distribution;
+    if the answer `ended` with an end token, that is the last one. `data` are its draws, if they
+    were recorded. `completed` maps the index of a token that is only part of a character to
+    what it adds to the text.
     """
     finished, explanation = sample.finished, sample.explanation
     tokens = [[token.id, _probability(token)] for token in finished.tokens]

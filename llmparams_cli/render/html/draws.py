@@ -1,8 +1,8 @@
-"""The draws of one answer as a page's data: compact, and exact where the page goes on computing.
+"""The draws of one answer as data for a page: compact, but exact where the page computes.
 
 Logits are the recorded float32 values in base64. The probabilities of a stage follow from
-them and from `log_total`, so they are not written; what is missing to 1 belongs to the tokens
-that were not recorded.
+them and from `log_total`, so they are not written; if their sum is less than 1, the rest is
+that of tokens that were not recorded.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.text.numbers import finite
 from llmparams_cli.trace import Stage, TokenView
 
+# Settings that the page's sampler needs as they are.
 RAW = (
     *("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "repeat_penalty_growth"),
     *("frequency_penalty", "presence_penalty", "sampler_order", "mirostat", "dynatemp_range"),
 )
-DIGITS = 7
+DIGITS = 7  # of a number that is only shown: as many as float32 has
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """Which candidates every draw has: the model's `top` best at least; with more of them, up
-    to `most`, until they hold this share of the probability. Others may follow.
+    """Which candidates were recorded for every draw: at least the model's `top` best, and more
+    (up to `most`) until they hold the share `coverage` of the probability. Others may follow.
     """
 
     top: int
@@ -41,7 +42,7 @@ class Recorded:
 
 
 def answer(explanation: Explanation, recorded: Recorded) -> dict[str, Any]:
-    """What the page computes with."""
+    """The data from which the page computes."""
     return {
         "sampler": _sampler(explanation),
         "draws": [_draw(token, recorded) for token in explanation.tokens],
@@ -59,7 +60,7 @@ def pieces(explanations: Iterable[Explanation]) -> dict[str, str]:
 
 
 def _sampler(explanation: Explanation) -> dict[str, Any]:
-    """The settings, as far as they matter there."""
+    """The settings that the page's sampler needs."""
     settings, context = explanation.settings, explanation.started.context
     window = settings["repeat_last_n"]
     biases = [bias for bias in settings["logit_bias"].values() if bias]
@@ -78,7 +79,7 @@ def _sampler(explanation: Explanation) -> dict[str, Any]:
 
 
 def _draw_stage(settings: Settings) -> str:
-    """The stage that draws at any temperature above 0, by the name that it is recorded under."""
+    """The recorded name of the stage that draws the token at temperatures above 0."""
     if settings["mirostat"]:
         return "mirostat" if settings["mirostat"] == 1 else "mirostat_v2"
     return "adaptive_p" if settings["adaptive_p_target"] >= 0 else "dist"
@@ -110,8 +111,8 @@ def _draw(token: TokenView, recorded: Recorded) -> dict[str, Any]:
 
 
 def _stage(stage: Stage, before: Stage | None) -> dict[str, Any]:
-    """`left` are the candidates still there, as places from..to; `logits` is theirs, unless
-    nothing changed but who is there.
+    """One stage. `left` are the candidates that remain, as pairs of indices (from, to); `logits`
+    are theirs, or null if the stage only removed candidates.
     """
     there = [logit > -math.inf for logit in stage.logits]
     left, at = [], 0
@@ -134,7 +135,7 @@ def _stage(stage: Stage, before: Stage | None) -> dict[str, Any]:
 
 
 def _best(model: Stage, recorded: Recorded) -> int:
-    """How many of the first candidates are the model's best without a gap."""
+    """How many of the first candidates are the model's best, without a gap among them."""
     total = 0.0
     for count, probability in enumerate(model.probabilities()[: recorded.most], 1):
         total += probability or 0.0
@@ -150,5 +151,5 @@ def _packed(logits: array[float]) -> str:
 
 
 def short(value: float) -> float | None:
-    """As far as the page shows it; an infinite logit is null."""
+    """A number rounded for display; null if it is infinite."""
     return None if finite(value) is None else float(f"{value:.{DIGITS}g}")

@@ -1,4 +1,4 @@
-"""An Explanation as the data of its page."""
+"""The data of the page for `explain`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmparams_cli.trace import WhatIf
 
 
 def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[str, Any]:
-    """All that the page shows."""
+    """All data of the page."""
     started, finished = explanation.started, explanation.finished
     return {
         "start": start,
@@ -30,7 +30,7 @@ def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[s
 
 
 def _settings(explanation: Explanation) -> list[dict[str, Any]]:
-    """Every parameter; with `changed` those whose effect was measured."""
+    """Every parameter; `changed` are the draws it changed, if its effect was measured."""
     changed = {each.setting.param.name: list(each.changed) for each in explanation.effects}
     return [
         {

@@ -1,12 +1,12 @@
-"""`--png` and `--svg`: plots as files, with matplotlib, which is an optional part.
+"""`--png` and `--svg`: plots as files, made with matplotlib, an optional dependency.
 
     sheet.py        what all plots share: the look, places in inches, the bytes of a file
     along.py        explain: entropy and probability along the text
     waterfall.py    explain --at: one draw's candidates after every stage
-    metrics.py      compare: which of the two follows from the variants
+    metrics.py      compare: chooses lines or bars, depending on the variants
     lines.py        every metric against a parameter
     bars.py         every metric by variant
-    measured.py     what these two share
+    measured.py     shared by lines and bars
 
 Nothing here loads matplotlib before a flag asks for it.
 """
@@ -36,7 +36,7 @@ class Plots:
         return bool(self.files)
 
     def write(self, draw: Callable[[], Sheet]) -> None:
-        """Draw once, and write every file whole or not at all."""
+        """Draw once, and write every file completely or not at all."""
         if not self.files:
             return
         from llmparams_cli.render.plots.sheet import style
@@ -49,7 +49,7 @@ class Plots:
 
 
 def plot_files(env: Environment, png: str | None, svg: str | None) -> Plots:
-    """What the flags ask for; UsageError for what cannot be, before any work is done."""
+    """The files that the flags ask for; raises UsageError before any work is done."""
     given = {"png": png, "svg": svg}
     files = {format: file for format, file in given.items() if file is not None}
     if png == STDOUT and env.stdout_is_tty:

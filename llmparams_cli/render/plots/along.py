@@ -27,9 +27,9 @@ from llmparams_cli.trace import TokenView
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEFT = 1.75  # inches for what stands beside the plots
+LEFT = 1.75  # inches for the labels to the left of the plots
 WIDEST, NARROWEST = 10.5, 4.5  # inches of a line of the text
-SLOT = 0.55  # inches of a draw, where there are few
+SLOT = 0.55  # inches per draw, if there are few
 IN_A_LINE = 60  # draws, until there are more than MOST_LINES of them
 MOST_LINES = 6
 ENTROPY, PROBABILITY, GAP, LANE = 1.0, 0.85, 0.2, 0.16  # inches of height
@@ -91,7 +91,7 @@ def _layout(explanation: Explanation) -> _Layout:
     draws = math.ceil(count / lines)
     width = min(WIDEST, max(NARROWEST, draws * SLOT))
     slots = max(draws, int(width / SLOT)) if lines == 1 else draws
-    step = math.ceil(DENSEST * slots / (width * 72))
+    step = math.ceil(DENSEST * slots / (width * 72))  # 72 points are an inch
     longest = max((inches(quoted(t.text), SIZE) for t in explanation.tokens), default=0.0)
     upright = longest > width / slots
     lanes = tuple(effect.setting.param.name for effect in explanation.effects if effect.changed)
@@ -183,6 +183,7 @@ def _numbers(axes: Axes, tokens: Sequence[TokenView]) -> None:
     """The numbers of some draws above them: the first, and those that are round."""
     every = next(n for n in (1, 5, 10, 50, 100, 500, 1000, 10**6) if len(tokens) <= 16 * n)
     numbers = [t.number for t in tokens if t.number % every == 0 or t.number == tokens[0].number]
+    # The first number is not round, and may be too close to the next.
     if len(numbers) > 1 and numbers[1] - numbers[0] < every / 2:
         del numbers[1]
     axes.xaxis.tick_top()

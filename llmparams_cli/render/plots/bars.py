@@ -40,7 +40,7 @@ ROW = 0.22  # inches of a variant
 FACET, GAP, NUMBERS = 1.65, 0.2, 0.6  # inches of a metric, beside it, of the numbers in it
 FACET_HEAD = 0.35
 MOST_BARS = 300  # variants
-FACETS_IN_A_ROW, FEW = 5, 16  # as long as there are few variants
+FACETS_IN_A_ROW, FEW = 5, 16  # metrics; with more than FEW variants, all are in one row
 
 
 def bars(variants: Sequence[Variant]) -> Sheet:

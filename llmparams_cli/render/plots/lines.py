@@ -46,7 +46,7 @@ PLOTS_IN_A_ROW = 3
 
 @dataclass(frozen=True)
 class Series:
-    """Variants that differ in one number only, in its order."""
+    """Variants that differ in one number only, sorted by it."""
 
     name: str
     points: list[tuple[float, Variant]] = field(default_factory=list)
@@ -104,7 +104,9 @@ def _curve(axes: Axes, number: int, at: int, name: str, series: Series) -> None:
 
 
 def _heights(axes: Axes, name: str, variants: Sequence[Variant]) -> None:
-    """Vertical limits: differences that mean nothing must not look large, shares not negative."""
+    """Vertical limits: tiny differences must not look large, nor may the axis of numbers that
+    are all positive reach below 0.
+    """
     known = [drawable(variant.means()[name]) for variant in variants]
     seen = [y for y in known if y is not None]
     seen += [y for variant in variants for y in samples_of(variant, name)]
@@ -122,10 +124,11 @@ def _values(axes: Axes, axis: str, variants: Sequence[Variant]) -> None:
     logarithmic = low > 0 and high / low >= SQUEEZED
     spread: Callable[[float], float] = math.log if logarithmic else float
     axes.set_xscale("log" if logarithmic else "linear")
+    # matplotlib leaves a margin of 5 % at both ends.
     room = PLOT[0] * 0.9 / (spread(high) - spread(low))
     placed: list[tuple[float, float]] = []
     ticks = []
-    for value in (low, high, *sorted(texts)):
+    for value in (low, high, *sorted(texts)):  # both ends are labelled first
         half = inches(texts[value], SIZE) / 2 + 0.04
         center = (spread(value) - spread(low)) * room
         if all(center + half <= left or center - half >= right for left, right in placed):

@@ -1,4 +1,4 @@
-"""What the plots of a comparison share: the numbers worth drawing, titles, dots."""
+"""Shared by the plots of a comparison: the numbers to draw, titles, dots."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ MEAN, ANSWER = "the mean of the answers", "an answer"
 
 
 def metric_names(variants: Sequence[Variant]) -> list[str]:
-    """The metrics that have a number anywhere, in the order of the table."""
+    """The metrics that have a number for any variant, in the order of the table."""
     means = [variant.means() for variant in variants]
     return [name for name in means[0] if any(drawable(mean[name]) is not None for mean in means)]
 
 
 def drawable(value: float | None) -> float | None:
-    """The number, or None where there is none that has a place on a scale."""
+    """The number, or None if it is missing or too large for a scale."""
     return value if value is not None and abs(value) < LARGEST else None
 
 
 def samples_of(variant: Variant, name: str) -> list[float]:
-    """The metric of each sample; none for what is measured over all of them."""
+    """The metric of each sample; empty for one that is measured over all of them."""
     values = (drawable(sample.metrics.get(name)) for sample in variant.samples)
     return [value for value in values if value is not None]
 

@@ -14,7 +14,7 @@ from llmparams_cli.render.plots.sheet import Sheet
 
 
 def metrics(variants: Sequence[Variant]) -> Sheet:
-    """Lines where one parameter takes several numbers, else bars."""
+    """Lines if one parameter takes several numbers, else bars."""
     axis = _axis(variants)
     series = _series(variants, axis) if axis else []
     if axis and len(series) <= MOST_LINES:

@@ -1,7 +1,7 @@
-"""What all plots share: the look, places in inches, and the bytes of a file.
+"""Shared by all plots: their style, a layout in inches, and the bytes of a file.
 
-What a model wrote is data here too: nothing in a text is mathematics, a direction of
-writing or a line break, and an SVG refers to nothing outside itself.
+Text by a model is untrusted here too: nothing in it is read as mathematics, as a direction
+of writing or as a line break, and an SVG refers to nothing outside itself.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ INK, FAINT = "#222222", "#767676"
 # eyes that confuse red and green (Okabe and Ito 2008).
 PALE, DEEP, MARK, BAND = "#a6cee3", "#0b4f8a", "#d55e00", "#fdebdd"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-MARKERS = "osD^vPX"  # the same in print without colours
+MARKERS = "osD^vPX"  # to tell the series apart without colours
 MARGIN = 0.3  # inches at every edge
 ENTRY = 0.55  # inches of a legend's entry beside its name
 LINE = 0.2  # inches from one line of text to the next
-# Those after the first draw what it lacks, where they are installed.
+# Fonts after the first draw the characters it lacks, if they are installed.
 FONTS = (
     *("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP"),
     *("Noto Sans KR", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
@@ -63,7 +63,7 @@ STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "lines.solid_capstyle": "butt",
     "svg.fonttype": "none",
-    "svg.hashsalt": APP,  # or the ids are random
+    "svg.hashsalt": APP,  # without it, ids are random
 }
 # XML has no way to write these, though they are characters.
 _NOT_XML = re.compile("[\ufffe\uffff]")
@@ -71,7 +71,7 @@ _DOCTYPE = re.compile(rb"<!DOCTYPE[^>]*>\s*")  # names a file on w3.org
 
 
 def load() -> None:
-    """Import matplotlib: nothing of it reaches stderr, and no window system is asked for."""
+    """Import matplotlib, without warnings on stderr and without a window system."""
     import logging
     import warnings
     from importlib import import_module
@@ -79,13 +79,14 @@ def load() -> None:
     logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
     os.environ.pop("MPLBACKEND", None)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # between it and what it needs
+        # From combinations of its version with those of its dependencies.
+        warnings.simplefilter("ignore", DeprecationWarning)
         import_module("matplotlib.figure")
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look while a plot is made, whatever the user's own configuration is."""
+    """The style in which a plot is made, whatever the user's matplotlib configuration is."""
     import warnings
 
     import matplotlib
@@ -144,8 +145,9 @@ class Sheet:
                 left += ENTRY + inches(name, SIZE)
 
     def image(self, format: str) -> bytes:
-        """The file: the same bytes for the same content."""
+        """The bytes of the file, which are the same for the same content."""
         buffer = io.BytesIO()
+        # None leaves an entry out; the date and the version would differ from run to run.
         unset = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         metadata = {**unset, "Title": self.title} if format == "svg" else {"Title": self.title}
         self.figure.savefig(buffer, format=format, dpi=DPI, metadata=metadata)
@@ -156,7 +158,7 @@ class Sheet:
 def legend_rows(
     entries: Sequence[tuple[str, dict[str, Any]]], width: float
 ) -> list[list[tuple[str, dict[str, Any]]]]:
-    """The entries of a legend in rows of at most so many inches."""
+    """The entries of a legend, in rows of at most `width` inches."""
     rows: list[list[tuple[str, dict[str, Any]]]] = []
     left = width
     for name, mark in entries:
@@ -185,7 +187,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def fitting(text: str, room: float, size: float) -> str:
-    """The text cut to so many inches in letters of so many points."""
+    """The text cut to `room` inches in letters of `size` points."""
     text = visible(text)
     if inches(text, size) <= room:
         return text
@@ -196,6 +198,7 @@ def fitting(text: str, room: float, size: float) -> str:
 
 
 def inches(text: str, size: float) -> float:
-    """About how wide a line is in letters of so many points."""
+    """Estimate the width of a line in letters of `size` points."""
+    # On average, a letter is 0.6 of its size wide, and an East Asian character as wide as high.
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return (0.6 * len(text) + 0.4 * wide) * size / 72

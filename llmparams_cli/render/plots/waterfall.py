@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MOST = 60  # candidates
 IN_A_ROW = 7  # stages
 ROW, FACET, GAP = 0.22, 1.6, 0.14  # inches: a candidate's height, a stage's width, between them
-FACET_HEAD = 0.62  # inches for what stands above a stage
+FACET_HEAD = 0.62  # inches for the text above a stage
 NUMBERS = 0.62  # of the longest bar: room for the numbers to the right of it
 FOOT = 0.35
 SEEN = 0.01  # of the longest bar: the least change that an outline shows
