@@ -21,7 +21,7 @@ from llmparams_cli.trace import Penalised, Stage, TokenView
 BEFORE = 61  # characters of the text before the draw
 SHORTEST_TOKEN = 8  # columns
 LOGIT = 8  # columns
-SHORTEST_BAR, LONGEST_BAR = 4, 30  # columns; shorter bars make way for the bare numbers
+SHORTEST_BAR, LONGEST_BAR = 4, 30  # columns; with less room, logits are left out
 SPARE = ("presence", "frequency", "after", "logit", "count")  # columns that may be left out
 LEGEND = ("* was drawn", "· was removed", "cut: the probability that a stage removed")
 
