@@ -31,6 +31,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "records": 7,
     "options": 7,
     "render": 8,
+    "backends.arrivals": 8,
     "backends.llama.native": 8,
     "backends.llama.host": 9,
     "backends.llama.sampling": 10,

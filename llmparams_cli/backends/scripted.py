@@ -13,10 +13,11 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from typing import Any
 
+from llmparams_cli.backends.arrivals import arrivals
 from llmparams_cli.backends.words import END, TEMPLATE, Words
 from llmparams_cli.ending import Ending, Stop, StopReason
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import LlmparamsError, ModelError, UsageError
+from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.resolve import ScriptedModel
 from llmparams_cli.models.script import Script
@@ -83,11 +84,11 @@ class ScriptedBackend:
     def answer(self, requests: Iterable[Request | None]) -> Generator[Numbered, None, None]:
         # As in the llama room: a list is known beforehand, a stream is not.
         room = AT_ONCE if isinstance(requests, Sequence) else self.capabilities.slots
-        arrivals, more = self._arrivals(requests), True
+        waiting, more = arrivals(requests, lambda _, request: self._prepared(request)), True
         active: dict[int, _Answer] = {}
         while more or active:
             if more:
-                more = yield from self._admit(arrivals, active, room)
+                more = yield from self._admit(waiting, active, room)
             self._wait(active.values())
             yield from self._advance(active)
 
@@ -106,12 +107,12 @@ class ScriptedBackend:
         pass
 
     def _admit(
-        self, arrivals: Iterator[Arrival], active: dict[int, _Answer], room: int
+        self, waiting: Iterator[Arrival], active: dict[int, _Answer], room: int
     ) -> Generator[Numbered, None, bool]:
         """Begin requests that wait, while there is room. Can more come later?"""
         while len(active) < room and not self._control.stop:
             try:
-                arrival = next(arrivals)
+                arrival = next(waiting)
             except StopIteration:
                 return False
             if arrival is None:
@@ -134,19 +135,6 @@ class ScriptedBackend:
                 del active[number]
                 self._kept = answer.started.context, answer.sequence
                 yield number, answer.finished()
-
-    def _arrivals(self, requests: Iterable[Request | None]) -> Iterator[Arrival]:
-        """Each request, prepared when its turn comes."""
-        number = 0
-        for request in requests:
-            if request is None:
-                yield None
-                continue
-            try:
-                yield number, self._prepared(request)
-            except LlmparamsError as error:
-                yield number, Failed(error)
-            number += 1
 
     def _prepared(self, request: Request) -> _Answer:
         began = time.perf_counter()

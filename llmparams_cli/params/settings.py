@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from llmparams_cli.params.spec import Param
+from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.params.table import PARAMS
 
 
@@ -86,6 +86,10 @@ class Settings:
 
     def setting(self, name: str) -> Setting:
         return self._settings[name]
+
+    def of_scope(self, scope: Scope) -> list[Any]:
+        """The values of this scope: whoever keeps a model or a context compares them."""
+        return [each.value for each in self if each.param.scope is scope]
 
     def but(self, new: Assignment) -> Settings:
         """A copy with one more value on top."""

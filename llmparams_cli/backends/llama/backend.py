@@ -7,13 +7,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from itertools import chain
 from typing import Any
 
+from llmparams_cli.backends.arrivals import arrivals
 from llmparams_cli.backends.llama import machine
 from llmparams_cli.backends.llama.decoding import room as rooms
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.prompts import Prompts
 from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
-from llmparams_cli.backends.llama.decoding.scheduler import Arrival, Scheduler
+from llmparams_cli.backends.llama.decoding.scheduler import Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.host import placement
 from llmparams_cli.backends.llama.native import crash
@@ -102,7 +103,7 @@ class LlamaBackend:
         return tuple(self._model.tokenize(text))
 
     def context(self, settings: Settings) -> int:
-        wanted = _of_context(settings)
+        wanted = settings.of_scope(Scope.CONTEXT)
         # Worked out once for these settings: with a context in memory, less would be free.
         if self._limit is None or self._limit[0] != wanted:
             self._close_context()  # its memory counts as free for the next one
@@ -124,9 +125,12 @@ class LlamaBackend:
         limit = self.context(first.settings)
         encoded = self._encoded(several, limit)
         slots = self._open(first.settings, self._room(first.settings, several, encoded, limit))
-        arrivals = self._arrivals(chain([first], waiting), encoded, limit)
+        ready = arrivals(
+            chain([first], waiting),
+            lambda number, request: self._prepared(request, encoded.get(number), limit),
+        )
         self._load_s += time.perf_counter() - began
-        yield from self._scheduler(slots, limit).run(arrivals)
+        yield from self._scheduler(slots, limit).run(ready)
 
     def go_on(self, answer: Answer) -> Iterator[Numbered]:
         """Decode an answer that an earlier run began to its end, in the context that this run has
@@ -205,7 +209,7 @@ class LlamaBackend:
         """The slots of a context as these settings want it; the one place that makes contexts.
         `outputs` is how many rows of logits a call may ask for, if more than one for each slot.
         """
-        made_for = (_of_context(settings), room, outputs)
+        made_for = (settings.of_scope(Scope.CONTEXT), room, outputs)
         if self._slots is None or self._made_for != made_for:
             self._close_context()
             params = placement.context_params(settings, room.size, room.slots)
@@ -236,24 +240,6 @@ class LlamaBackend:
             limit,
             self._finished,
         )
-
-    def _arrivals(
-        self,
-        requests: Iterator[Request | None],
-        encoded: Mapping[int, tuple[list[int], str]],
-        limit: int,
-    ) -> Iterator[Arrival]:
-        """Each request, prepared when its turn comes."""
-        number = 0
-        for request in requests:
-            if request is None:
-                yield None
-                continue
-            try:
-                yield number, self._prepared(request, encoded.get(number), limit)
-            except LlmparamsError as error:
-                yield number, Failed(error)
-            number += 1
 
     def _prepared(
         self, request: Request, known: tuple[list[int], str] | None, limit: int
@@ -305,7 +291,3 @@ class LlamaBackend:
             raise
         started = Started(text, tuple(tokens), seeds.in_use(request.settings), self.info, limit)
         return Scored(started, self._trace(recording, request.settings, started), stop)
-
-
-def _of_context(settings: Settings) -> list[Any]:
-    return [setting.value for setting in settings if setting.param.scope is Scope.CONTEXT]

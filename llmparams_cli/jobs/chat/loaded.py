@@ -44,7 +44,7 @@ class LoadedModel:
                 opened(self._env, prepared.model, settings, self.control, self.progress)
             )
             self._loaded = wanted
-        self.size, self._sized = self._backend.context(settings), _of_context(settings)
+        self.size, self._sized = self._backend.context(settings), settings.of_scope(Scope.CONTEXT)
 
     def ask(self, request: Request) -> Generator[Seen, None, None]:
         """Answer in the context that is kept: only the part of the prompt that is new is read."""
@@ -55,7 +55,7 @@ class LoadedModel:
         """While the user types, prefill what the next prompt begins with. Only in the model and
         context that are loaded: others are made when they are needed.
         """
-        wanted = _of_model(prepared), _of_context(request.settings)
+        wanted = _of_model(prepared), request.settings.of_scope(Scope.CONTEXT)
         if self._backend is None or wanted != (self._loaded, self._sized):
             yield
             return
@@ -88,7 +88,8 @@ class LoadedModel:
         if self._backend is None:
             return False, False
         loads = _of_model(before) != _of_model(after)
-        return loads, not loads and _of_context(before.settings) != _of_context(after.settings)
+        one, other = (each.settings.of_scope(Scope.CONTEXT) for each in (before, after))
+        return loads, not loads and one != other
 
     def close(self) -> None:
         self._stack.close()
@@ -101,9 +102,4 @@ def _read_ahead(backend: Backend, request: Request) -> None:
 
 
 def _of_model(prepared: Prepared) -> list[Any]:
-    values = [s.value for s in prepared.settings if s.param.scope is Scope.LOAD]
-    return [prepared.model.reference, *values]
-
-
-def _of_context(settings: Settings) -> list[Any]:
-    return [s.value for s in settings if s.param.scope is Scope.CONTEXT]
+    return [prepared.model.reference, *prepared.settings.of_scope(Scope.LOAD)]

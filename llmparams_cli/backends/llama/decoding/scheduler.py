@@ -252,9 +252,11 @@ class Scheduler:
         outputs: Sequence[int] | range,
     ) -> bool:
         """Run a call. False if Ctrl-C or a deadline ended it: then nothing of it is kept."""
-        deadline = min(answer.deadline for answer in self._active.values())
-        waits = not outputs and deadline < math.inf  # a call for rows is too short for a timer
-        with self._control.alarm(deadline - time.perf_counter() if waits else None):
+        left = None
+        if not outputs:  # a call for rows is too short for a timer
+            deadline = min(answer.deadline for answer in self._active.values())
+            left = deadline - time.perf_counter() if deadline < math.inf else None
+        with self._control.alarm(left):
             done = self._context.decode(batch, outputs)
         if not done:
             for answer in answers:
