@@ -354,3 +354,19 @@ def test_reading_ahead_ends_when_the_next_message_is_there(backend, monkeypatch)
     assert [len(call) for call in seen] == [64]
     (after,) = ends(backend, [Request((Message("user", LONG * 2 + "So?"),), settings())])
     assert after.usage.cached_tokens == 64
+
+
+def test_a_deadline_can_end_the_reading_of_a_prompt_in_the_middle_of_a_call(backend, monkeypatch):
+    alarms = []
+    alarm = Control.alarm
+
+    def watched(control, seconds):
+        alarms.append(seconds)
+        return alarm(control, seconds)
+
+    monkeypatch.setattr(Control, "alarm", watched)
+    seen = calls(monkeypatch)
+    (finished,) = ends(backend, [raw(LONG, time_limit=1000.0)])
+    assert finished.stop.reason is not StopReason.TIME_LIMIT
+    for call, seconds in zip(seen, alarms, strict=True):  # rows are too short for a timer
+        assert (seconds is not None) == (len(call) > 1)
