@@ -88,6 +88,15 @@ class Environment:
         """What the program remembers between runs: receipts and chats."""
         return self._directory(f"{PREFIX}STATE_DIR", "user_state_path")
 
+    @property
+    def models_dir(self) -> Path:
+        """The models that `models pull` brings, a folder each."""
+        if chosen := self.variables.get(f"{PREFIX}MODELS_DIR"):
+            return Path(chosen)
+        import platformdirs
+
+        return platformdirs.user_data_path(APP, appauthor=False) / "models"
+
     def _directory(self, variable: str, default: str) -> Path:
         if chosen := self.variables.get(variable):
             return Path(chosen)
