@@ -159,7 +159,7 @@ def _devices() -> Iterator[Check]:
                 "gpu",
                 maker,
                 "there is a driver, but this library has no GPU backend",
-                f'CMAKE_ARGS="-D{option}=on" {library.install_command(again=True)}',
+                library.install_command(f"-D{option}=ON", again=True),
             )
             return
     yield Check("gpu", "devices", "none: the CPU does all the work")

@@ -19,14 +19,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import llmparams_cli
 from llmparams_cli.errors import BackendError
 from llmparams_cli.interrupt import called_from_c
 from llmparams_cli.text.safe import printable
 
 PACKAGE = "llama_cpp"
 VERSION = "0.3.36"  # as pyproject.toml requires
-# Some releases of GCC miscompile the AMX code unless told to keep dead stores.
-BUILD_FLAGS = "-fno-dse -fno-tree-dse"
+# How it is compiled; in the package, so that every installation can name it.
+BUILD = Path(llmparams_cli.__file__).with_name("llama.cmake")
 LEVEL_DEBUG, LEVEL_CONTINUED = 1, 5  # enum ggml_log_level
 
 
@@ -144,12 +145,17 @@ def path_of(stem: str) -> str:
     return str(folder / f"lib{stem}.so")
 
 
-def install_command(*, again: bool = False) -> str:
-    """The shell command that builds llama-cpp-python right, for this very interpreter."""
+def install_command(*options: str, again: bool = False) -> str:
+    """The shell command that builds llama-cpp-python right, for this very interpreter.
+
+    `options` are more settings for CMake, such as -DGGML_CUDA=ON.
+    """
     import shlex
 
+    cmake = " ".join([shlex.quote(f"-DCMAKE_PROJECT_INCLUDE={BUILD}"), *options])
     return (
-        f'CXXFLAGS="{BUILD_FLAGS}" {shlex.quote(sys.executable)} -m pip install --no-cache-dir '
+        f"CMAKE_ARGS={shlex.quote(cmake)} {shlex.quote(sys.executable)} -m pip install "
+        "--no-cache-dir "
         f"{'--force-reinstall --no-deps ' if again else ''}llama-cpp-python=={VERSION}"
     )
 
