@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,11 +18,25 @@ from program import Program
 from llmparams_cli.backends.open import Progress, opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
+from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
+from llmparams_cli.models.stores import ollama
 
 # A test run in the background may have been started with Ctrl-C ignored, and what is ignored
 # the programs under test inherit; a handler of ours they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A user who has nothing: the models on this machine are no business of the tests."""
+    # Its cache of fonts may stay: making it takes seconds.
+    os.environ.setdefault("MPLCONFIGDIR", os.path.expanduser("~/.cache/matplotlib"))
+    for name in [*os.environ]:
+        if name.startswith(("XDG_", "HF_", "HUGGINGFACE_", "OLLAMA_", "LLAMA_", "LLM_")):
+            del os.environ[name]
+    os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+    ollama.SERVICES = ()
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +82,7 @@ def opener(cache: Path) -> Iterator[Callable[..., Any]]:
             **values: Any,
         ) -> Any:
             control = stack.enter_context(Control())
-            found, given = find_model(model, env), settings(**values)
+            found, given = find_model(model or BUILTIN, env), settings(**values)
             backend: Any = stack.enter_context(
                 opened(env, found, given, control, progress, slots=slots)
             )

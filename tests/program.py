@@ -132,7 +132,7 @@ class Program:
     variables: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        kept = ("PATH", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH")
+        kept = ("PATH", "HOME", "MPLCONFIGDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
         self.variables = {name: os.environ[name] for name in kept if name in os.environ} | {
             "LC_ALL": "C.UTF-8",
             "TERM": "xterm-256color",
@@ -140,6 +140,8 @@ class Program:
             "LLMPARAMS_CONFIG_DIR": str(self.place / "config"),
             "LLMPARAMS_CACHE_DIR": str(self.cache),
             "LLMPARAMS_STATE_DIR": str(self.place / "state"),
+            "LLMPARAMS_MODELS_DIR": str(self.place / "models"),
+            "OLLAMA_MODELS": str(self.place / "ollama"),  # or else those of a service count
             # Two threads wait for each other whenever another process takes a CPU.
             "LLMPARAMS_THREADS": "1",
         }

@@ -17,6 +17,7 @@ from llmparams_cli.errors import ExitCode
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models import builtin
 from llmparams_cli.models.gguf import read_model
+from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import resolve
 from llmparams_cli.protocol import Backend, Message, Request, Started, Stop, StopReason
@@ -375,6 +376,6 @@ def test_ctrl_c_while_a_model_is_loaded_does_not_blame_the_model() -> None:
     env = Environment(variables={}, quiet=True)
     with (
         pytest.raises(KeyboardInterrupt),
-        opened(env, find_model(None, env), resolve([]), interrupt),
+        opened(env, find_model(BUILTIN, env), resolve([]), interrupt),
     ):
         pass

@@ -28,6 +28,7 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models import builtin
+from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.params.table import SAMPLER_STAGES
@@ -375,7 +376,7 @@ def test_the_built_in_models_answers_are_the_oracles(model, vocabulary, cache):
     drawn = unsure = 0
     with (
         Control() as control,
-        opened(env, find_model(None, env), settings(), control) as backend,
+        opened(env, find_model(BUILTIN, env), settings(), control) as backend,
     ):
         for seed in range(20):
             more = {"seed": seed, "max_tokens": 30, "threads": 1, "penalize_prompt": seed % 2 == 0}

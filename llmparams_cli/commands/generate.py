@@ -12,6 +12,7 @@ from llmparams_cli.commands.asking import refuse_unwanted, show_resolution, stop
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.jobs import prompt as prompts
+from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.jobs.receipt import Receipts, Run
 from llmparams_cli.options import (
@@ -113,7 +114,7 @@ def command(
         show_resolution(env, prepared, color, as_json=output != "auto")
         return
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
-    prepared.note_model(env)
+    note_model(env, prepared, text, argument=prompt, file=file)
     # Colours need the probabilities of the tokens themselves, but no alternatives.
     logprobs_wanted = 0 if color_by and alternatives is None else alternatives
     request = prepared.request(text, raw=raw, logprobs=logprobs_wanted, overflow=overflow)

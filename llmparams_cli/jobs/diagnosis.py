@@ -14,6 +14,7 @@ from llmparams_cli.backends.llama.machine import buffers, devices, hardware, lib
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
 from llmparams_cli.models import builtin
+from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.kinds import Choice, Number, Switch
@@ -168,7 +169,7 @@ def _devices() -> Iterator[Check]:
 def _model(env: Environment, has_library: bool) -> Iterator[Check]:
     try:
         builtin.verify()
-        find_model(None, env)
+        find_model(BUILTIN, env)
     except LlmparamsError as error:
         yield _failure("model", "built-in", error)
         return

@@ -12,6 +12,7 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer, scored
+from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.params.spec import Param
@@ -108,7 +109,7 @@ def measure(env: Environment, param: Param, progress: Progress) -> ParamEffect:
     sweep = SWEEPS[param.name]
     with (
         Control() as control,
-        opened(env, find_model(None, env), sweep_settings(env), control, progress) as backend,
+        opened(env, find_model(BUILTIN, env), sweep_settings(env), control, progress) as backend,
         closing(_recorded(backend, sweep_settings(env, temperature=0.8), sweep, progress)) as trace,
     ):
         points = []

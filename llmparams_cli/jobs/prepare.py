@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from llmparams_cli.backends.open import followed
 from llmparams_cli.env import Environment
-from llmparams_cli.models.resolve import ResolvedModel, find_model
+from llmparams_cli.errors import ModelError
+from llmparams_cli.models.resolve import ResolvedModel, find_model, unnamed
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.params.table import PARAMS
@@ -59,11 +60,6 @@ class Prepared:
             record,
         )
 
-    def note_model(self, env: Environment) -> None:
-        """Print a note if the user named no model."""
-        if self.model.is_builtin:
-            env.note("no --model given: using the small built-in model")
-
     @property
     def needs_input(self) -> bool:
         """Must the user give a prompt? Not for a preset whose template does without."""
@@ -87,9 +83,19 @@ def prepare(
         # Last, so that it wins.
         layers.add(above)
     template = from_preset(layers.prompt, layers.variables, variables)
-    settings, model = settle(layers, lambda name: find_model(name, env), env.note)
-    origin = layers.model.origin if layers.model else Origin(Source.DEFAULT, "built in")
-    return Prepared(settings, model, origin, layers.system, template)
+    given = layers.model or unnamed(env)
+    settings, model = settle(layers, lambda _: find_given(given, env), env.note)
+    return Prepared(settings, model, given.origin, layers.system, template)
+
+
+def find_given(given: Placed, env: Environment) -> ResolvedModel:
+    """Find the model that a layer names; an error says in which file or variable."""
+    try:
+        return find_model(given.text, env)
+    except ModelError as error:
+        if given.origin.file or given.origin.source is Source.ENVIRONMENT:
+            raise ModelError(f"{given.origin.place}: {error.message}", error.hint) from error
+        raise
 
 
 def settle(

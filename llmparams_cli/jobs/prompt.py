@@ -9,6 +9,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.files import decode, resolve_path
 
 STDIN = "-"
+DOCUMENT = 300  # characters from a pipe: a question is shorter
 
 
 def read(env: Environment, argument: str | None, file: str | None, *, required: bool = True) -> str:
@@ -31,6 +32,12 @@ def read(env: Environment, argument: str | None, file: str | None, *, required: 
             'give one in quotes, "Once upon a time", or pipe text in, or --file PATH',
         )
     return "\n\n".join(filter(None, parts))
+
+
+def is_document(argument: str | None, file: str | None, text: str) -> bool:
+    """Does the prompt `text` come with a document: from a file, or from a pipe and long?"""
+    piped = len(text) - len(argument or "")
+    return file not in (None, STDIN) or piped >= DOCUMENT
 
 
 def read_target(env: Environment, file: str) -> str:

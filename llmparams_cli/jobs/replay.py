@@ -15,6 +15,7 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.receipt import adapters, circumstances
+from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import ResolvedModel, find_model, location
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Param
@@ -112,7 +113,7 @@ def _pair(change: str) -> tuple[Param, str]:
 
 def _model(env: Environment, receipt: Receipt, given: str | None) -> ResolvedModel:
     if given is None and receipt.is_builtin:
-        return find_model(None, env)
+        return find_model(BUILTIN, env)
     if given is None and not os.path.exists(location(receipt.model.path)):
         raise ModelError(
             f"{receipt.model.path}, the model of the receipt, does not exist",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from llmparams_cli import APP
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
-from llmparams_cli.jobs.prepare import settle
-from llmparams_cli.models.resolve import ResolvedModel, find_model
+from llmparams_cli.jobs.prepare import find_given, settle
+from llmparams_cli.models.resolve import ResolvedModel, unnamed
 from llmparams_cli.params.kinds import Switch
 from llmparams_cli.params.settings import (
     Origin,
@@ -50,18 +50,17 @@ def resolution(name: str, env: Environment) -> Resolution:
     recommends, and a note.
     """
     layers = gather(env, [name])
+    given = layers.model or unnamed(env)
 
-    def found(reference: str | None) -> ResolvedModel | None:
+    def found(_: str | None) -> ResolvedModel | None:
         try:
-            return find_model(reference, env)
+            return find_given(given, env)
         except ModelError as error:
             layers.notes.append(f"without the model's own values: {error.message}")
             return None
 
     settings, _ = settle(layers, found, env.note)
-    given = layers.model
-    model = (given.text, given.origin) if given else ("built-in", Origin(Source.DEFAULT))
-    return Resolution(settings, model, layers.system, layers.prompt)
+    return Resolution(settings, (given.text, given.origin), layers.system, layers.prompt)
 
 
 def flag(setting: Setting) -> list[str]:

@@ -66,7 +66,8 @@ def read(directory: Path) -> Pulled | None:
         return None
     # The record might have been written by anybody: no file may lie outside its folder.
     is_inside = all(Path(file.name).name == file.name for file in files)
-    return pulled if files and is_inside else None
+    is_own = folder(directory.parent, pulled.name) == directory
+    return pulled if files and is_inside and is_own else None
 
 
 def all_pulled(models: Path) -> Iterator[Pulled]:

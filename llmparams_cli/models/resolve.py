@@ -1,39 +1,50 @@
-"""Finds the model that a reference means, a GGUF file or a script, and checks it."""
+"""Finds the model that a reference means, a GGUF file or a script, and checks it.
+
+A reference is a path, or a name of a model on this disk (`names`); what exists as a path is one.
+"""
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmparams_cli import APP
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.files import resolve_path
-from llmparams_cli.models import builtin
+from llmparams_cli.models import builtin, names
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import Header, read_model
+from llmparams_cli.models.names import BUILTIN
+from llmparams_cli.models.reference import elsewhere
 from llmparams_cli.models.script import Script, read_script
-from llmparams_cli.presets.document import SCRIPTED
+from llmparams_cli.models.stores import own
+from llmparams_cli.models.stores.kept import SUFFIX, Kept, is_later_part
+from llmparams_cli.params.settings import Origin, Source
+from llmparams_cli.presets.document import SCRIPTED, Placed
 
-# What people copy from the Hugging Face Hub: a URL, or user/repo:Q4_K_M.
-HUB_REFERENCE = r"https?://.+|(hf\.co|huggingface\.co)/.+|[\w.-]+/[\w.-]+:[\w.-]+"
-LATER_PART = r"-(?!00001)\d{5}-of-\d{5}\.gguf$"
 MOST_LISTED = 5  # models that a hint names
 GIVE_A_FILE = "give the path of a .gguf file"
+LISTED = f"{APP} models list shows what is on this disk"
+BUILT_IN = Placed(BUILTIN, Origin(Source.DEFAULT, "built in"))
+ONLY_PULLED = "the only model that was pulled"
 
 
 @dataclass(frozen=True)
 class ResolvedModel:
     """A model that exists, is complete and passed all checks.
 
-    `reference` finds it again from any directory; receipts identify it by its `files`.
+    `reference` finds it again from any directory; receipts identify it by its `files`. `name` is
+    what it calls itself, `known_as` the name under which it was found (empty for a path).
     `recommended` are its author's settings, by their keys in a GGUF file.
     """
 
     reference: str
     name: str
+    known_as: str
     files: tuple[Path, ...]
     has_template: bool
     recommended: Mapping[str, Any]
@@ -60,25 +71,63 @@ class ScriptedModel(ResolvedModel):
 
 
 def find_model(reference: str | None, env: Environment) -> ResolvedModel:
-    """Find a model, read its header or script and check it; None is the built-in model.
+    """Find a model, read its header or script and check it; None is what runs where none is named.
 
     Raises ModelError, with the cure, for anything but a sound language model.
     """
-    if reference is not None and reference.startswith(SCRIPTED):
+    if reference is None:
+        reference = unnamed(env).text
+    if reference.startswith(SCRIPTED):
         return _scripted(reference, env.directory)
-    path = _builtin() if reference is None else _find(reference, env.directory)
+    path, known_as = locate(reference, env)
     header = read_model(path)
     check(header)
     return GgufModel(
         reference=str(path),
         name=header.name,
+        known_as=known_as,
         files=header.paths,
         has_template=bool(header.chat_template),
         recommended=header.metadata,
-        is_builtin=reference is None,
+        is_builtin=path == builtin.PATH,
         path=path,
         header=header,
     )
+
+
+def unnamed(env: Environment) -> Placed:
+    """The model that runs where no flag, variable or file names one: the only one that was pulled,
+    or else the built-in one.
+    """
+    there = pulled_names(env)
+    if len(there) == 1:
+        return Placed(there[0], Origin(Source.DEFAULT, ONLY_PULLED))
+    return BUILT_IN
+
+
+def pulled_names(env: Environment) -> list[str]:
+    """The names of the models that `models pull` brought."""
+    return [model.name for model in own.pulled_models(env)]
+
+
+def locate(reference: str, env: Environment) -> tuple[Path, str]:
+    """The file that a path or name means, and the name under which it was found, if it was.
+
+    Raises ModelError if there is no such file, or if a name has several meanings.
+    """
+    path = _as_path(reference, env.directory)
+    if path.exists() and not path.is_dir():
+        return path, ""
+    if reference.casefold() == BUILTIN:
+        return _builtin(), ""
+    if not _is_path(reference) and (model := names.find(reference, env)):
+        return model.path, known_as(model)
+    raise _missing(reference, path, env)
+
+
+def known_as(model: Kept) -> str:
+    """The name that means a model on this disk, and it alone."""
+    return model.name if model.store == own.PREFIX else model.reference
 
 
 def location(reference: str) -> str:
@@ -92,6 +141,7 @@ def _scripted(reference: str, directory: Path) -> ScriptedModel:
     return ScriptedModel(
         reference=f"{SCRIPTED}{path}",
         name=script.name,
+        known_as="",
         files=(path,),
         has_template=True,
         recommended={},
@@ -106,7 +156,8 @@ def _builtin() -> Path:
     return builtin.PATH
 
 
-def _find(reference: str, directory: Path) -> Path:
+def _as_path(reference: str, directory: Path) -> Path:
+    """The path that a reference would be; raises ModelError if it cannot be one."""
     if reference in ("", "-"):
         raise ModelError(
             f"{reference!r} is not a model file",
@@ -114,38 +165,53 @@ def _find(reference: str, directory: Path) -> Path:
         )
     try:
         path = directory / Path(reference).expanduser()
-        exists, is_directory = path.exists(), path.is_dir()
-    except (OSError, RuntimeError) as error:
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{reference} cannot be read: {reason}", GIVE_A_FILE) from error
-    if is_directory:
-        raise ModelError(f"{path} is a directory", _listed(path) or GIVE_A_FILE)
-    # After looking for a file: a path such as models/tiny:v2 can look like a Hub reference.
-    if not exists and re.fullmatch(HUB_REFERENCE, reference):
-        raise ModelError(
-            f"{reference}: this version cannot pull models from the Hub",
-            "download the .gguf file and give its path",
-        )
-    if not exists:
-        from llmparams_cli.params.kinds import did_you_mean
-
-        guess = did_you_mean(path.name, _models_in(path.parent))
-        hint = _listed(path.parent) or GIVE_A_FILE
-        raise ModelError(f"{path} does not exist{guess}", "" if guess else hint)
     return path
+
+
+def _is_path(reference: str) -> bool:
+    """Is it written as paths are, and as names are not?"""
+    return (_is_file(reference) and "/" in reference) or reference.startswith((".", "~", os.sep))
+
+
+def _is_file(reference: str) -> bool:
+    """Is it written as a file's name? owner/repo:x.gguf is none."""
+    return reference.endswith(SUFFIX) and ":" not in reference
+
+
+def _missing(reference: str, path: Path, env: Environment) -> ModelError:
+    """The error for a reference that leads nowhere, with the nearest thing that does."""
+    from llmparams_cli.params.kinds import did_you_mean
+
+    if path.is_dir():
+        return ModelError(f"{path} is a directory", _listed(path) or GIVE_A_FILE)
+    here = _models_in(path.parent)
+    in_folder = os.sep in reference and path.parent.is_dir()
+    if _is_path(reference) or _is_file(reference) or in_folder:
+        guess = did_you_mean(path.name, here)
+        hint = "" if guess else _listed(path.parent) or GIVE_A_FILE
+        return ModelError(f"{path} does not exist{guess}", hint)
+    if named := elsewhere(reference):
+        return ModelError(f"{reference} is not on this disk", f"{APP} models pull {named}")
+    guess = did_you_mean(reference, [*here, *names.known(env), BUILTIN])
+    hint = "" if guess else _listed(path.parent) or LISTED
+    return ModelError(f"there is no file and no model {reference!r}{guess}", hint)
 
 
 def _listed(directory: Path) -> str:
     """A hint that lists the models in a directory; nothing when there are none."""
-    names = _models_in(directory)
-    more = ", …" if len(names) > MOST_LISTED else ""
-    return f"models there: {', '.join(names[:MOST_LISTED])}{more}" if names else ""
+    found = _models_in(directory)
+    more = ", …" if len(found) > MOST_LISTED else ""
+    return f"models there: {', '.join(found[:MOST_LISTED])}{more}" if found else ""
 
 
 def _models_in(directory: Path) -> list[str]:
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        found = sorted(path.name for path in directory.iterdir())
     except OSError:
         return []
     # Of a split model, only the first part can be given.
-    return [name for name in names if name.endswith(".gguf") and not re.search(LATER_PART, name)]
+    return [name for name in found if name.endswith(".gguf") and not is_later_part(name)]

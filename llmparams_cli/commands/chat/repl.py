@@ -10,6 +10,7 @@ from llmparams_cli.commands.chat.lines import Lines, PipedLines
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError
 from llmparams_cli.jobs.chat.talk import Chat
+from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.params.settings import DEFAULT
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import Finished, Piece, Started, StopReason
@@ -34,7 +35,7 @@ def run(
         journal.close()
         raise
     with closing(chat):
-        chat.prepared.note_model(env)
+        note_model(env, chat.prepared)
         here = Dialogue(env, chat, view, _lines(env, chat, view), bar)
         _show_standing(here)
         _loop(here)

@@ -1,0 +1,63 @@
+"""Says which model answers where none was named, and what the built-in one is not for."""
+
+from __future__ import annotations
+
+import re
+
+from llmparams_cli import APP
+from llmparams_cli.env import Environment
+from llmparams_cli.jobs.prepare import Prepared
+from llmparams_cli.jobs.prompt import is_document
+from llmparams_cli.models.resolve import pulled_names
+from llmparams_cli.params.settings import Source
+
+MEANT_FOR = "stories, trying parameters, and tests"
+# Instructions for work on a given text, as presets and prompts word them.
+TASK = re.compile(r"\b(summar|extract|translat|classif|rewrit|proofread)", re.IGNORECASE)
+MOST_NAMED = 4
+
+
+def note_model(
+    env: Environment,
+    prepared: Prepared,
+    text: str = "",
+    *,
+    argument: str | None = None,
+    file: str | None = None,
+) -> None:
+    """Print at most one line about the model. `text` is the whole prompt; `argument` and `file` are
+    what the command line says of it.
+    """
+    origin = prepared.model_origin
+    is_unnamed = origin.source in (Source.DEFAULT, Source.CONFIG)
+    if not prepared.model.is_builtin:
+        if is_unnamed:
+            name = prepared.model.known_as or prepared.model.name
+            env.note(f"no --model given: using {name} ({origin.place})")
+        return
+    warns = is_document(argument, file, text) or _is_task(prepared, text)
+    if is_unnamed:
+        use = "not to be trusted with documents" if warns else f"for {MEANT_FOR}"
+        reason, cure = _reason(env)
+        cure = f" ({cure})" if warns or reason else ""
+        env.note(f"no --model given{reason}: using the small built-in model, {use}{cure}")
+    elif warns:
+        env.note(f"the built-in model is not to be trusted with documents ({_reason(env)[1]})")
+
+
+def _reason(env: Environment) -> tuple[str, str]:
+    """Why none of the pulled models is used, and how to get a real one."""
+    there = pulled_names(env)
+    if not there:
+        return "", f"{APP} models pull smollm2 brings a real one"
+    if len(there) == 1:
+        return "", f"--model {there[0]} is a real one"
+    more = ", …" if len(there) > MOST_NAMED else ""
+    names = f"{', '.join(there[:MOST_NAMED])}{more}"
+    return f", and there are {names}", f"{APP} models default NAME chooses one of them"
+
+
+def _is_task(prepared: Prepared, text: str) -> bool:
+    """Do the messages ask for work on a given text?"""
+    messages = prepared.messages(text)
+    return any(TASK.search(message.content) for message in messages)
