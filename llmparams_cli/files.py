@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 MOST_SETTINGS = 1_000_000  # bytes of a preset, or of another file with values
+CHUNK = 1 << 20  # bytes that are read at a time
 
 
 def decode(data: bytes) -> str:
@@ -38,6 +40,18 @@ def read_text(path: Path, most: int | None = None) -> str:
     if most is not None and len(data) > most:
         raise ValueError(f"larger than {most // 1_000_000} MB")
     return decode(data)
+
+
+def sha256(path: Path, report: Callable[[int], None] = lambda _: None) -> str:
+    """The SHA-256 of a file, in hexadecimal; `report` is told how many more bytes were read."""
+    import hashlib
+
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+            report(count)
+    return digest.hexdigest()
 
 
 def resolve_path(text: str, directory: Path) -> Path:

@@ -12,19 +12,63 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from llmparams_cli.env import Environment
 from llmparams_cli.params.kinds import Switch
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
+
+
+def model_option(default: str) -> Any:
+    """The option --model, with what counts without it."""
+    return typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        help=f"A model's name, or the path of a GGUF file. {default}",
+        autocompletion=model_names,
+    )
+
+
+def named_model(metavar: str, help: str) -> Any:
+    """An argument that names a model on this disk."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=model_names)
+
+
+def pulled_model(metavar: str, help: str) -> Any:
+    """An argument that names a model that was pulled."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=pulled_models)
+
+
+def model_names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Completes the name of a model on this disk; what begins like a path, the shell completes."""
+    from llmparams_cli.models.names import known
+    from llmparams_cli.models.stores import STORES
+
+    if incomplete.startswith((".", "/", "~")):
+        return []
+    models = known(_environment(ctx))
+    found = ((name, STORES[model.store].title) for name, model in models.items())
+    return [(name, hint) for name, hint in found if name.startswith(incomplete)]
+
+
+def pulled_models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Completes the name of a model that was pulled."""
+    from llmparams_cli.models.resolve import pulled_names
+
+    return [name for name in pulled_names(_environment(ctx)) if name.startswith(incomplete)]
+
+
+def _environment(ctx: typer.Context) -> Environment:
+    # When a shell asks for completions, Typer runs the app without the program's object.
+    return ctx.obj if isinstance(ctx.obj, Environment) else Environment()
+
 
 # Options that several commands share, beside the parameters.
 PromptArgument = Annotated[
     str | None,
     typer.Argument(metavar="PROMPT", help="The prompt; - or a pipe reads standard input."),
 ]
-ModelOption = Annotated[
-    str | None,
-    typer.Option("--model", "-m", metavar="PATH", help="GGUF file. [the built-in model]"),
-]
+ModelOption = Annotated[str | None, model_option("[the default]")]
 PresetOption = Annotated[
     list[str] | None,
     typer.Option("--preset", "-p", metavar="NAME", help="Preset, by name or path; repeats."),

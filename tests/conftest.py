@@ -18,9 +18,8 @@ from program import Program
 from llmparams_cli.backends.open import Progress, opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
-from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
-from llmparams_cli.models.stores import ollama
+from llmparams_cli.models.stores import BUILTIN, ollama
 
 # A test run in the background may have been started with Ctrl-C ignored, and what is ignored
 # the programs under test inherit; a handler of ours they do not.

@@ -17,8 +17,8 @@ from llmparams_cli.errors import ExitCode
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models import builtin
 from llmparams_cli.models.gguf import read_model
-from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
+from llmparams_cli.models.stores import BUILTIN
 from llmparams_cli.params.settings import resolve
 from llmparams_cli.protocol import Backend, Message, Request, Started, Stop, StopReason
 

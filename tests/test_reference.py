@@ -28,8 +28,8 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models import builtin
-from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
+from llmparams_cli.models.stores import BUILTIN
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.params.table import SAMPLER_STAGES
 from llmparams_cli.protocol import Message, Request

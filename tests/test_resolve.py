@@ -18,9 +18,9 @@ from models import write_llama
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models import builtin
-from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.models.sniff import describe
+from llmparams_cli.models.stores import BUILTIN
 
 
 @pytest.fixture

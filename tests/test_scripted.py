@@ -15,8 +15,8 @@ from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ContextOverflow, ExitCode, ModelError, UsageError
 from llmparams_cli.interrupt import Control
-from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
+from llmparams_cli.models.stores import BUILTIN
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.protocol import Failed, Finished, Message, Passage, Piece, Request, Started
 

@@ -19,7 +19,7 @@ def show_resolution(
     settings_view.show(
         env,
         prepared.settings,
-        model=(prepared.model.name, prepared.model_origin),
+        model=(prepared.model.known_as or prepared.model.name, prepared.model_origin),
         system=prepared.system,
         prompt=prepared.prompt_template.source if prepared.prompt_template else None,
         color=color,

@@ -164,7 +164,14 @@ def _generate(
 
                     event = with_effects(event, watching(control, progress))
                 renderer.finished(event)
-                return Run(prepared.model, request, started, event, backend.facts())
+                return Run(
+                    prepared.model,
+                    prepared.model_origin,
+                    request,
+                    started,
+                    event,
+                    backend.facts(),
+                )
     raise AssertionError("a generation ends with the event Finished")
 
 

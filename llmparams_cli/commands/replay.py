@@ -8,6 +8,7 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.options import model_option
 
 HELP = typer.core.TyperCommand
 
@@ -22,7 +23,7 @@ def command(
     ],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", metavar="PATH", help="Use this model file instead."),
+        model_option("[the receipt's]"),
     ] = None,
     changes: Annotated[
         list[str] | None,

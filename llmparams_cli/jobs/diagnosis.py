@@ -13,14 +13,16 @@ from llmparams_cli import APP, PREFIX, __version__
 from llmparams_cli.backends.llama.machine import buffers, devices, hardware, library, probe
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
+from llmparams_cli.jobs.models.listing import kept_models
 from llmparams_cli.models import builtin
-from llmparams_cli.models.names import BUILTIN
-from llmparams_cli.models.resolve import find_model
+from llmparams_cli.models.resolve import find_model, unnamed
+from llmparams_cli.models.stores import BUILTIN
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.kinds import Choice, Number, Switch
 from llmparams_cli.params.settings import Source, resolve
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import cascade, find
+from llmparams_cli.presets.document import Placed
 from llmparams_cli.protocol import Check, Health
 from llmparams_cli.text.units import size_text
 
@@ -56,6 +58,7 @@ def diagnose(env: Environment, *, refresh: bool = False) -> Iterator[Check]:
     else:
         yield broken
     yield from _model(env, broken is None)
+    yield from kept_models(env)
     yield from _files(env)
     yield from _settings(env)
 
@@ -225,13 +228,17 @@ def _settings(env: Environment) -> Iterator[Check]:
         yield _warning("settings", "values", note)
     if not gathered.notes:
         yield Check("settings", "values", f"{len(gathered.assignments)} set, all valid")
-    if gathered.model:
-        try:
-            model = find_model(gathered.model.text, env)
-        except LlmparamsError as error:
-            yield _failure("settings", "model", error)
-        else:
-            yield Check("settings", "model", f"{model.reference}, from {gathered.model.origin}")
+    yield _chosen_model(env, gathered.model or unnamed(env))
+
+
+def _chosen_model(env: Environment, given: Placed) -> Check:
+    """The model that runs without --model."""
+    try:
+        model = find_model(given.text, env)
+    except LlmparamsError as error:
+        return _failure("settings", "model", error)
+    name = BUILTIN if model.is_builtin else model.known_as
+    return Check("settings", "model", f"{name or model.reference} ({given.origin})")
 
 
 def _public(variable: str, text: str) -> str:

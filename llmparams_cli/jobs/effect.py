@@ -12,8 +12,8 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer, scored
-from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.resolve import find_model
+from llmparams_cli.models.stores import BUILTIN
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES

@@ -11,7 +11,7 @@ from llmparams_cli.jobs.prompt import is_document
 from llmparams_cli.models.resolve import pulled_names
 from llmparams_cli.params.settings import Source
 
-MEANT_FOR = "stories, trying parameters, and tests"
+MEANT_FOR = "made for stories, for trying parameters, and for tests"
 # Instructions for work on a given text, as presets and prompts word them.
 TASK = re.compile(r"\b(summar|extract|translat|classif|rewrit|proofread)", re.IGNORECASE)
 MOST_NAMED = 4
@@ -37,10 +37,10 @@ def note_model(
         return
     warns = is_document(argument, file, text) or _is_task(prepared, text)
     if is_unnamed:
-        use = "not to be trusted with documents" if warns else f"for {MEANT_FOR}"
         reason, cure = _reason(env)
-        cure = f" ({cure})" if warns or reason else ""
-        env.note(f"no --model given{reason}: using the small built-in model, {use}{cure}")
+        limit = ", which is not to be trusted with documents" if warns else ""
+        rest = cure if warns or reason else MEANT_FOR
+        env.note(f"no --model given{reason}: using the small built-in model{limit} ({rest})")
     elif warns:
         env.note(f"the built-in model is not to be trusted with documents ({_reason(env)[1]})")
 

@@ -11,9 +11,9 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.models.resolve import ResolvedModel
-from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.settings import Origin, Settings
 from llmparams_cli.protocol import Finished, Request, Started
-from llmparams_cli.records import document, identity, store
+from llmparams_cli.records import document, identity, origins, store
 
 Progress = Callable[[str, float], None]
 
@@ -23,9 +23,10 @@ def _silent(_what: str, _done: float) -> None:
 
 
 class Run(NamedTuple):
-    """One finished generation, and the `facts` of the backend that made it."""
+    """One finished generation, where its model was named, and the `facts` of the backend."""
 
     model: ResolvedModel
+    model_origin: Origin
     request: Request
     started: Started
     finished: Finished
@@ -95,7 +96,12 @@ def make(
         run.started,
         run.finished,
         circumstances(run.facts, cached),
-        {"builtin": model.is_builtin, **identified(model.files)},
+        {
+            "known_as": model.known_as or None,
+            "origin": origins.to_object(run.model_origin),
+            "builtin": model.is_builtin,
+            **identified(model.files),
+        },
         [{"path": str(path), **identified((path,))} for path in adapters(settings)],
     )
 

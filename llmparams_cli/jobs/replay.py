@@ -15,8 +15,8 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.receipt import adapters, circumstances
-from llmparams_cli.models.names import BUILTIN
-from llmparams_cli.models.resolve import ResolvedModel, find_model, location
+from llmparams_cli.models.resolve import ResolvedModel, find_model, location, with_sha256
+from llmparams_cli.models.stores import BUILTIN
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, named
@@ -115,6 +115,9 @@ def _model(env: Environment, receipt: Receipt, given: str | None) -> ResolvedMod
     if given is None and receipt.is_builtin:
         return find_model(BUILTIN, env)
     if given is None and not os.path.exists(location(receipt.model.path)):
+        if same := with_sha256(receipt.model.identity.sha256, env):
+            env.note(f"{receipt.model.path} is gone: using {same}, which is the same by SHA-256")
+            return find_model(same, env)
         raise ModelError(
             f"{receipt.model.path}, the model of the receipt, does not exist",
             "--model PATH names it where it is now",

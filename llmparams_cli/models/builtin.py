@@ -5,10 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmparams_cli.errors import ModelError
+from llmparams_cli.files import sha256
 
 PATH = Path(__file__).parent / "builtin" / "model.gguf"
 CHECKSUM = PATH.with_name("model.gguf.sha256")
 REINSTALL = "install llmparams again, or give another model with --model PATH"
+
+
+def checksum() -> tuple[str, ...]:
+    """The recorded SHA-256; empty if there is no record."""
+    try:
+        return tuple(CHECKSUM.read_text(encoding="ascii").split()[:1])
+    except (OSError, UnicodeDecodeError):
+        return ()
 
 
 def verify() -> None:
@@ -16,15 +25,9 @@ def verify() -> None:
 
     Only `doctor` does this: other commands should not wait for the hash.
     """
-    import hashlib
-
-    digest = hashlib.sha256()
     try:
-        recorded = CHECKSUM.read_text(encoding="ascii").split()[:1]
-        with PATH.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except (OSError, UnicodeDecodeError) as error:
+        found = sha256(PATH)
+    except OSError as error:
         raise ModelError(f"the built-in model cannot be checked: {error}", REINSTALL) from error
-    if recorded != [digest.hexdigest()]:
+    if checksum() != (found,):
         raise ModelError(f"the built-in model {PATH} does not match its checksum", REINSTALL)

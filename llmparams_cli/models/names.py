@@ -21,7 +21,6 @@ from llmparams_cli.models.stores.kept import Kept, firsts
 from llmparams_cli.models.summary import summaries
 
 MOST_LISTED = 6  # candidates that an error names
-BUILTIN = "builtin"
 
 
 def find(text: str, env: Environment) -> Kept | None:

@@ -18,10 +18,9 @@ from llmparams_cli.files import resolve_path
 from llmparams_cli.models import builtin, names
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import Header, read_model
-from llmparams_cli.models.names import BUILTIN
 from llmparams_cli.models.reference import elsewhere
 from llmparams_cli.models.script import Script, read_script
-from llmparams_cli.models.stores import own
+from llmparams_cli.models.stores import BUILT_IN, BUILTIN, STORES, on_disk, own
 from llmparams_cli.models.stores.kept import SUFFIX, Kept, is_later_part
 from llmparams_cli.params.settings import Origin, Source
 from llmparams_cli.presets.document import SCRIPTED, Placed
@@ -29,7 +28,7 @@ from llmparams_cli.presets.document import SCRIPTED, Placed
 MOST_LISTED = 5  # models that a hint names
 GIVE_A_FILE = "give the path of a .gguf file"
 LISTED = f"{APP} models list shows what is on this disk"
-BUILT_IN = Placed(BUILTIN, Origin(Source.DEFAULT, "built in"))
+PATH = "path"  # in place of a store: the model was given by its path
 ONLY_PULLED = "the only model that was pulled"
 
 
@@ -79,13 +78,13 @@ def find_model(reference: str | None, env: Environment) -> ResolvedModel:
         reference = unnamed(env).text
     if reference.startswith(SCRIPTED):
         return _scripted(reference, env.directory)
-    path, known_as = locate(reference, env)
-    header = read_model(path)
+    kept = locate(reference, env)
+    path, header = kept.path, read_model(kept.path)
     check(header)
     return GgufModel(
         reference=str(path),
         name=header.name,
-        known_as=known_as,
+        known_as=known_as(kept),
         files=header.paths,
         has_template=bool(header.chat_template),
         recommended=header.metadata,
@@ -102,7 +101,7 @@ def unnamed(env: Environment) -> Placed:
     there = pulled_names(env)
     if len(there) == 1:
         return Placed(there[0], Origin(Source.DEFAULT, ONLY_PULLED))
-    return BUILT_IN
+    return Placed(BUILTIN, Origin(Source.DEFAULT, "built in"))
 
 
 def pulled_names(env: Environment) -> list[str]:
@@ -110,24 +109,32 @@ def pulled_names(env: Environment) -> list[str]:
     return [model.name for model in own.pulled_models(env)]
 
 
-def locate(reference: str, env: Environment) -> tuple[Path, str]:
-    """The file that a path or name means, and the name under which it was found, if it was.
+def locate(reference: str, env: Environment) -> Kept:
+    """The model that a path or name means; nothing of its file is read.
 
     Raises ModelError if there is no such file, or if a name has several meanings.
     """
     path = _as_path(reference, env.directory)
     if path.exists() and not path.is_dir():
-        return path, ""
+        return Kept(PATH, str(path), path)
     if reference.casefold() == BUILTIN:
-        return _builtin(), ""
+        return _builtin()
     if not _is_path(reference) and (model := names.find(reference, env)):
-        return model.path, known_as(model)
+        return model
     raise _missing(reference, path, env)
 
 
 def known_as(model: Kept) -> str:
-    """The name that means a model on this disk, and it alone."""
+    """The name that means a model on this disk, and it alone; empty for a path."""
+    if model.store in (PATH, BUILT_IN):
+        return ""
     return model.name if model.store == own.PREFIX else model.reference
+
+
+def with_sha256(sha256: str | None, env: Environment) -> str:
+    """The name of a model on this disk with this content, as far as its program recorded that."""
+    same = (model for model in on_disk(env) if sha256 and model.sha256 == (sha256,))
+    return next(map(known_as, same), "")
 
 
 def location(reference: str) -> str:
@@ -150,10 +157,10 @@ def _scripted(reference: str, directory: Path) -> ScriptedModel:
     )
 
 
-def _builtin() -> Path:
-    if not builtin.PATH.exists():
-        raise ModelError("the built-in model is missing", builtin.REINSTALL)
-    return builtin.PATH
+def _builtin() -> Kept:
+    for model in STORES[BUILT_IN].kept(Environment()):
+        return model
+    raise ModelError("the built-in model is missing", builtin.REINSTALL)
 
 
 def _as_path(reference: str, directory: Path) -> Path:
@@ -196,7 +203,7 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
         return ModelError(f"{path} does not exist{guess}", hint)
     if named := elsewhere(reference):
         return ModelError(f"{reference} is not on this disk", f"{APP} models pull {named}")
-    guess = did_you_mean(reference, [*here, *names.known(env), BUILTIN])
+    guess = did_you_mean(reference, [*here, *names.known(env)])
     hint = "" if guess else _listed(path.parent) or LISTED
     return ModelError(f"there is no file and no model {reference!r}{guess}", hint)
 

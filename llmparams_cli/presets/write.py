@@ -54,14 +54,14 @@ def _lines(preset: Preset, schema: str) -> Iterator[str]:
     if preset.description:
         yield from _text("description", preset.description)
     if preset.extends:
-        yield f"extends: {_flow(list(preset.extends))}"
+        yield f"extends: {flow(list(preset.extends))}"
     for key in ("model", "system", "prompt"):
         if (text := getattr(preset, key)) is not None:
             yield from _text(key, text)
     if preset.variables:
         yield "variables:"
         for name, default in preset.variables.items():
-            yield f"  {name}: {'' if default is None else _flow(default)}".rstrip()
+            yield f"  {name}: {'' if default is None else flow(default)}".rstrip()
     if preset.parameters:
         yield "parameters:"
         for name, value in preset.parameters.items():
@@ -74,7 +74,7 @@ def _parameter(name: str, value: Any, comment: str | None) -> Iterator[str]:
         yield f"  # {comment}"
         yield from _text(f"  {name}", value)
         return
-    written = f"  {name}: {_flow(value)}"
+    written = f"  {name}: {flow(value)}"
     if len(written) > COMMENT_COLUMN + 10:
         yield f"  # {comment}"
         yield written
@@ -89,7 +89,7 @@ def _text(key: str, text: str) -> Iterator[str]:
     lines = text.removesuffix("\n").split("\n")
     whole = all(line == line.rstrip() and line.isprintable() for line in lines)
     if len(lines) < 2 or not whole or not lines[0] or lines[0][0] == " " or not lines[-1]:
-        yield f"{key}: {_flow(text)}"
+        yield f"{key}: {flow(text)}"
         return
     indent = " " * (len(key) - len(key.lstrip()) + 2)
     yield f"{key}: |{'' if text.endswith(chr(10)) else '-'}"
@@ -97,7 +97,7 @@ def _text(key: str, text: str) -> Iterator[str]:
         yield f"{indent}{line}" if line else ""
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """A value as JSON, which is YAML too once the characters that YAML forbids are escaped."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(char if char.isprintable() else _escape(char) for char in text)

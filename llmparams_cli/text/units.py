@@ -14,6 +14,17 @@ def size_text(count: float) -> str:
     return f"{count:.0f} {unit}"
 
 
+def count_text(count: float) -> str:
+    """A number of things: '999', '134.5M', '8.0B'."""
+    if count < 1000:
+        return f"{count:.0f}"
+    for unit in ("K", "M", "B"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f}{unit}"
+    return f"{count / 1000:.1f}T"
+
+
 def percent(share: float) -> str:
     """A share from 0 to 1 as a percentage: 99.8%, 4.1%, 0.04%."""
     share *= 100

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from typing import Any
 
 from llmparams_cli.commands.asking import show_resolution
 from llmparams_cli.commands.chat.dialogue import Dialogue
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.chat.choices import changes, live, portable
+from llmparams_cli.jobs.chat.choices import absolute, changes, live, portable
+from llmparams_cli.models.names import known
 from llmparams_cli.params.settings import Assignment
 from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Placed
@@ -55,10 +57,11 @@ def _unquoted(text: str) -> str:
 def unset(here: Dialogue, argument: str) -> None:
     """Take back what was set in this chat."""
     choices = here.chat.choices
-    if argument == "system":
-        if not is_live(choices.system):
-            raise UsageError("/unset system: it was not set in this chat")
-        _choose(here, replace(choices, system=None))
+    if argument in ("system", "model"):
+        if not is_live(getattr(choices, argument)):
+            raise UsageError(f"/unset {argument}: it was not set in this chat")
+        without: dict[str, Any] = {argument: None}
+        _choose(here, replace(choices, **without))
         return
     param = parameter(argument)
     if not any(value.name == param.name and is_live(value) for value in choices.values):
@@ -83,6 +86,17 @@ def preset(here: Dialogue, argument: str) -> None:
     _choose(here, replace(here.chat.choices, presets=presets, variables=variables))
 
 
+def model(here: Dialogue, argument: str) -> None:
+    """Show or change the model."""
+    if argument:
+        given = absolute(Placed(argument, live("/model")), here.env)
+        _choose(here, replace(here.chat.choices, model=given))
+    else:
+        used = here.chat.prepared
+        here.view.write(f"{used.model.known_as or used.model.name}  ({used.model_origin})")
+        here.view.write(f"there are {', '.join(known(here.env))}")
+
+
 def system(here: Dialogue, argument: str) -> None:
     """Show or change the system text."""
     if argument:
@@ -101,7 +115,8 @@ def _choose(here: Dialogue, choices: Choices) -> None:
         text = f"{after.system.text} ({after.system.origin})" if after.system else "none"
         here.view.remark(f"system text: {text}")
     if before.model.reference != after.model.reference:
-        here.view.remark(f"model: {after.model.name} ({after.model_origin})")
+        name = after.model.known_as or after.model.name
+        here.view.remark(f"model: {name} ({after.model_origin})")
     loads, makes = here.chat.reloads(before, after)
     if loads:
         here.view.remark("the model is loaded again for the next answer")

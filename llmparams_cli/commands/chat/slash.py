@@ -15,6 +15,8 @@ from llmparams_cli.commands.chat.dialogue import Dialogue, Next, Then
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.chat import export
+from llmparams_cli.models.names import known
+from llmparams_cli.models.stores import STORES
 from llmparams_cli.params.kinds import Choice, Switch, did_you_mean
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.find import available
@@ -71,8 +73,9 @@ def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
     match words:
         # The words before the one that is being completed.
         case ["/set" | "/unset" | "/params"]:
-            system = {"system": "the system text"} if words == ["/unset"] else {}
-            return {name: param.summary for name, param in PARAMS.items()} | system
+            others = {"system": "the system text", "model": "the model"}
+            others = others if words == ["/unset"] else {}
+            return {name: param.summary for name, param in PARAMS.items()} | others
         case ["/set", name] if name in PARAMS:
             kind = PARAMS[name].kind
             if isinstance(kind, Choice):
@@ -80,6 +83,8 @@ def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
             return {"true": "", "false": ""} if isinstance(kind, Switch) else {}
         case ["/preset", *_]:
             return dict.fromkeys(sorted(available(env)), "")
+        case ["/model"]:
+            return {name: STORES[model.store].title for name, model in known(env).items()}
         case ["/load"]:
             return dict.fromkeys(sessions.names(env), "")
         case ["/export"]:
@@ -100,8 +105,9 @@ def _exit(_here: Dialogue, _: str) -> Next:
 
 SLASHES = {
     "set": Slash("NAME VALUE", "Change a parameter from here on.", choosing.set_),
-    "unset": Slash("NAME", "Take a /set, or the /system, back.", choosing.unset),
+    "unset": Slash("NAME", "Take a /set, or the /system or /model, back.", choosing.unset),
     "preset": Slash("[NAME...]", "Use these presets instead; - for none.", choosing.preset),
+    "model": Slash("[NAME]", "Show or change the model.", choosing.model),
     "system": Slash("[TEXT]", "Show or change the system text.", choosing.system),
     "params": Slash("[NAME]", "All values, or one, and where they come from.", choosing.params),
     "why": Slash(

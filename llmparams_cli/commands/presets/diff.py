@@ -8,6 +8,7 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs import preset_diff
+from llmparams_cli.options import model_option
 from llmparams_cli.render import presets as view
 
 HELP = typer.core.TyperCommand
@@ -28,7 +29,7 @@ def command(
     ] = 48,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", metavar="PATH", help="GGUF file. [the built-in model]"),
+        model_option("[the default]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs import preset_files
-from llmparams_cli.options import HelpInSections, with_parameters
+from llmparams_cli.options import HelpInSections, model_option, with_parameters
 
 HELP = HelpInSections
 
@@ -28,9 +28,7 @@ def command(
     description: Annotated[
         str, typer.Option("--description", metavar="TEXT", help="What it is for, in one line.")
     ] = "",
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="PATH", help="GGUF file.")
-    ] = None,
+    model: Annotated[str | None, model_option("")] = None,
     system: Annotated[
         str | None, typer.Option("--system", metavar="TEXT", help="System text, or @FILE.")
     ] = None,

@@ -11,6 +11,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs import preset_tests
+from llmparams_cli.options import model_option
 from llmparams_cli.presets.catalog import listed
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.render import preset_tests as view
@@ -26,7 +27,7 @@ def command(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", metavar="PATH", help="GGUF file. [the preset's]"),
+        model_option("[the preset's]"),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with every answer.")

@@ -40,7 +40,7 @@ def chosen(
     return Choices(
         portable(env, presets),
         tuple(variables),
-        _absolute(given.model, env),
+        absolute(given.model, env),
         given.system,
         tuple(given.assignments),
         when_full,
@@ -54,7 +54,8 @@ def portable(env: Environment, presets: Iterable[str]) -> tuple[str, ...]:
     return tuple(name if name in known else str(find(name, env).path) for name in presets)
 
 
-def _absolute(model: Placed | None, env: Environment) -> Placed | None:
+def absolute(model: Placed | None, env: Environment) -> Placed | None:
+    """A model as it is found from any directory: its name, or its absolute path."""
     if model is None:
         return None
     path = resolve_path(model.text, env.directory)

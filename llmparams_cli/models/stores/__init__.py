@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmparams_cli.env import Environment
+from llmparams_cli.models import builtin
 from llmparams_cli.models.stores import folders, hub, ollama, own, packages
 from llmparams_cli.models.stores.kept import Kept
 
@@ -41,6 +42,12 @@ def _folder(
     return Store(title, places, kept, remove)
 
 
+def _built_in(_env: Environment) -> Iterator[Kept]:
+    if builtin.PATH.is_file():
+        yield Kept(BUILT_IN, BUILTIN, builtin.PATH, sha256=builtin.checksum())
+
+
+BUILT_IN, BUILTIN = "llmparams", "builtin"  # its store and its name there
 RM = "rm {path}"
 # By the prefix of their models' names. Where a model is in several, the first one names it.
 STORES = {
@@ -54,6 +61,7 @@ STORES = {
     "gpt4all": _folder("gpt4all", "GPT4All", folders.gpt4all, RM),
     "llm": _folder("llm", "llm", folders.llm, RM),
     packages.PREFIX: Store("package", packages.places, packages.kept, "pip uninstall {name}"),
+    BUILT_IN: Store("built in", lambda _env: [builtin.PATH.parent], _built_in, "it stays"),
 }
 
 

@@ -1,0 +1,1 @@
+"""The work of `llmparams models` with what is on this disk."""

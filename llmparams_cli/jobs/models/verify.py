@@ -1,0 +1,67 @@
+"""Checks models: is every byte as it was when it came?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import ModelError
+from llmparams_cli.files import sha256
+from llmparams_cli.models.gguf import read_model
+from llmparams_cli.models.names import labels
+from llmparams_cli.models.report import Verdict, Verified
+from llmparams_cli.models.resolve import locate
+from llmparams_cli.models.stores import BUILT_IN, on_disk, own
+from llmparams_cli.models.stores.kept import Kept
+
+Progress = Callable[[str, float], None]
+
+
+def chosen(env: Environment, names: Sequence[str], *, everything: bool) -> list[tuple[str, Kept]]:
+    """The models to check, with their names: these, all on this disk, or else those that this
+    program brought.
+    """
+    if names:
+        return [(name, locate(name, env)) for name in names]
+    models = [
+        model for model in on_disk(env) if everything or model.store in (own.PREFIX, BUILT_IN)
+    ]
+    return [(name, model) for model, name in labels(models)]
+
+
+def verify(models: Sequence[tuple[str, Kept]], progress: Progress) -> Iterator[Verified]:
+    """Check one after the other; all their bytes are read."""
+    total = sum(_size(model) for _, model in models) or 1
+    done = 0
+
+    for name, model in models:
+
+        def report(count: int, name: str = name) -> None:
+            nonlocal done
+            done += count
+            progress(f"checking {name}", min(done / total, 0.999))
+
+        yield _verified(name, model, report)
+
+
+def _verified(name: str, model: Kept, report: Callable[[int], None]) -> Verified:
+    try:
+        read_model(model.path)
+        found = tuple(sha256(path, report) for path in model.files)
+    except ModelError as error:
+        return Verified(name, model.path, Verdict.DAMAGED, reason=error.message)
+    except OSError as error:
+        reason = f"{error.filename} cannot be read: {error.strerror}"
+        return Verified(name, model.path, Verdict.DAMAGED, reason=reason)
+    if not model.sha256:
+        return Verified(name, model.path, Verdict.UNKNOWN, found)
+    pairs = zip(model.files, found, model.sha256, strict=False)
+    wrong = [(path.name, want) for path, have, want in pairs if have != want]
+    if wrong or len(found) != len(model.sha256):
+        parts = ", ".join(f"{file} should be {want}" for file, want in wrong)
+        return Verified(name, model.path, Verdict.WRONG, found, parts or "a part is missing")
+    return Verified(name, model.path, Verdict.RIGHT, found)
+
+
+def _size(model: Kept) -> int:
+    return sum(path.stat().st_size for path in model.files if path.is_file())
