@@ -202,7 +202,7 @@ def test_a_wrong_variable_is_a_failure(program):
 def test_the_configured_model_is_looked_at(program, tmp_path):
     path = write_llama(tmp_path / "mine.gguf")
     report = program.call("doctor", "--json", LLMPARAMS_MODEL=str(path)).json
-    assert values(report, "settings", "model") == [f"{path}, from environment LLMPARAMS_MODEL"]
+    assert values(report, "settings", "model") == [f"{path} (environment LLMPARAMS_MODEL)"]
     path.write_bytes(b"")
     done = program.call("doctor", "--json", LLMPARAMS_MODEL=str(path))
     assert done.code == ExitCode.MODEL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -9,7 +10,6 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.models.resolve import locate
 from llmparams_cli.options import named_model
-from llmparams_cli.text.safe import encodable
 
 HELP = typer.core.TyperCommand
 
@@ -23,4 +23,5 @@ def command(
     ls -l "$(llmparams models path smollm2)"
     """
     env: Environment = ctx.obj
-    env.stdout.write(encodable(f"{locate(name, env).path}\n", env.stdout))
+    # A path is bytes, whatever the encoding of the terminal.
+    env.stdout.buffer.write(os.fsencode(locate(name, env).path) + b"\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 from llmparams_cli.env import Environment
 from llmparams_cli.models import pulled
 from llmparams_cli.models.pulled import Pulled
-from llmparams_cli.models.reference import PackageName, elsewhere
+from llmparams_cli.models.reference import HubName, PackageName, elsewhere
 from llmparams_cli.models.stores.kept import Kept, file_names, is_later_part, model_files
 
 PREFIX = "pulled"
@@ -41,6 +41,8 @@ def places(env: Environment) -> list[Path]:
 def _kept(record: Pulled, place: Path) -> Kept:
     path = place / record.files[0].name
     source = elsewhere(record.source)
+    hubs = [each for each in (elsewhere(record.name), source) if isinstance(each, HubName)]
+    repositories = [word for hub in hubs for word in (hub.repository, hub.repo)]
     hashes = tuple(file.sha256 for file in record.files)
     aliases = [record.source, str(source)]
     if isinstance(source, PackageName):
@@ -50,6 +52,6 @@ def _kept(record: Pulled, place: Path) -> Kept:
         record.name,
         path,
         tuple(aliases) if source else (),
-        file_names(path),
+        (*dict.fromkeys(repositories), *file_names(path)),
         hashes if all(hashes) else (),
     )
