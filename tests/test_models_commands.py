@@ -517,7 +517,7 @@ def test_the_built_in_model_declines_documents(
     (here.place / "x.txt").write_text("a text")
     done = here.call("generate", *arguments, *SHORT, stdin=stdin)
     (line,) = (line for line in done.stderr.splitlines() if "built-in" in line)
-    end = f", which is {LIMIT}" if is_document else " (made for stories, for trying parameters"
+    end = f", which is {LIMIT}" if is_document else " (for stories, parameters and tests"
     assert line.startswith(f"llmparams: {TOY}{end}")
     done = here.call("generate", *arguments, *SHORT, "-m", "builtin", stdin=stdin)
     told = [line for line in done.stderr.splitlines() if "built-in" in line]
@@ -539,4 +539,4 @@ def test_a_chat_with_a_preset_for_documents_declines_them(here: Program) -> None
     done = here.call("chat", "--no-save", "-p", "legal-summary", stdin=b"")
     assert LIMIT in done.stderr
     done = here.call("chat", "--no-save", stdin=b"")
-    assert "made for stories" in done.stderr
+    assert "for stories, parameters" in done.stderr

@@ -70,6 +70,11 @@ def environment(directory: str) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "LLMPARAMS_CONFIG_DIR": f"{directory}/config",
         "LLMPARAMS_STATE_DIR": f"{directory}/state",
+        "LLMPARAMS_MODELS_DIR": f"{directory}/models",
+        # What other programs keep on this machine is no business of the pages.
+        "HF_HUB_CACHE": f"{directory}/hub",
+        "OLLAMA_MODELS": f"{directory}/ollama",
+        "LLAMA_CACHE": f"{directory}/llama.cpp",
         # Two threads wait for each other whenever another process takes a CPU.
         "LLMPARAMS_THREADS": "1",
         "COLUMNS": COLUMNS,

@@ -11,7 +11,7 @@ from llmparams_cli.jobs.prompt import is_document
 from llmparams_cli.models.resolve import pulled_names
 from llmparams_cli.params.settings import Source
 
-MEANT_FOR = "made for stories, for trying parameters, and for tests"
+MEANT_FOR = "for stories, parameters and tests"
 # Instructions for work on a given text, as presets and prompts word them.
 TASK = re.compile(r"\b(summar|extract|translat|classif|rewrit|proofread)", re.IGNORECASE)
 MOST_NAMED = 4

@@ -9,7 +9,7 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.models import default as job
-from llmparams_cli.options import named_model
+from llmparams_cli.options import QuietOption, named_model
 from llmparams_cli.params.settings import Source
 from llmparams_cli.presets.files import shown
 from llmparams_cli.text.safe import encodable, one_line
@@ -25,6 +25,7 @@ def command(
     unset: Annotated[
         bool, typer.Option("--unset", help="Take the choice back: the usual order counts again.")
     ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Show or choose the model that runs without --model.
 
@@ -33,6 +34,7 @@ def command(
     llmparams.yaml, presets and LLMPARAMS_MODEL count more.
     """
     env: Environment = ctx.obj
+    env.quiet = quiet
     if unset and name is not None:
         raise UsageError("--unset and a name exclude each other")
     place = shown(env.config_file, env.directory)

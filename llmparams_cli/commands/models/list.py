@@ -8,6 +8,7 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.models.listing import listed
+from llmparams_cli.options import QuietOption
 from llmparams_cli.render import models as view
 
 HELP = typer.core.TyperCommand
@@ -19,7 +20,7 @@ def command(
         bool, typer.Option("--all", help="Also files that cannot be run, and why.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print an array of objects.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """List the models on this disk: those that were pulled, and those of the Hub's cache,
     Ollama, LM Studio, llama.cpp, Jan, GPT4All, llm and Python packages.

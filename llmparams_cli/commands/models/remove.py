@@ -9,7 +9,7 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.models import default, removal
-from llmparams_cli.options import pulled_model
+from llmparams_cli.options import QuietOption, pulled_model
 from llmparams_cli.params.settings import Source
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.units import size_text
@@ -21,12 +21,14 @@ def command(
     ctx: typer.Context,
     name: Annotated[str, pulled_model(metavar="NAME", help="A model that was pulled.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Remove a model that `models pull` brought: its files and its record, nothing else.
 
     Models of other programs are left to them; the error says how each removes its own.
     """
     env: Environment = ctx.obj
+    env.quiet = quiet
     model = removal.removable(env, name)
     size = size_text(model.size)
     if not yes and not _agrees(env, f"remove {model.name} ({size}, {model.folder})?"):

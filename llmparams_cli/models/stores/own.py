@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from llmparams_cli.env import Environment
 from llmparams_cli.models import pulled
 from llmparams_cli.models.pulled import Pulled
 from llmparams_cli.models.reference import HubName, PackageName, elsewhere
-from llmparams_cli.models.stores.kept import Kept, file_names, is_later_part, model_files
+from llmparams_cli.models.stores.kept import Kept, file_names, is_later_part, model_files, stem
 
 PREFIX = "pulled"
 PLACED = "file"
@@ -22,7 +22,8 @@ def kept(env: Environment) -> Iterator[Kept]:
     recorded = {model.path.parent for model in there}
     for name, path in model_files(env.models_dir).items():
         if path.parent not in recorded and not is_later_part(name):
-            yield Kept(PLACED, name, path, (), file_names(path))
+            own = PurePosixPath(name).with_name(stem(path)).as_posix()
+            yield Kept(PLACED, own, path, (name,), file_names(path))
 
 
 def pulled_models(env: Environment) -> Iterator[Kept]:
