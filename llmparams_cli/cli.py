@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from llmparams_cli import APP, PREFIX, __version__
+from llmparams_cli.completion import whole_words
 from llmparams_cli.env import Environment, discard
 from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
 
@@ -54,7 +55,8 @@ def run(arguments: Sequence[str], env: Environment) -> int:
     """Run one command; every error ends here, in one line on stderr and an exit code."""
     try:
         _refuse_bytes(arguments, env)
-        with redirect_stdout(env.stdout):  # Typer prints help and completions to sys.stdout
+        # Typer prints help and completions to sys.stdout.
+        with whole_words(env.stdout) as stdout, redirect_stdout(stdout):
             result = build(arguments)(
                 args=list(arguments) or ["--help"], obj=env, prog_name=APP, standalone_mode=False
             )

@@ -18,6 +18,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "text": 0,
     "env": 1,
     "ending": 1,
+    "completion": 1,
     "interrupt": 2,
     "params": 2,
     "constraints": 3,

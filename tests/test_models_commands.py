@@ -468,6 +468,31 @@ def test_a_shell_completes_names(here: Program, words: str, found: list[str]) ->
     assert found or "_files" in done.text  # a path is completed by the shell
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("generate|-m|", ["builtin", "phi:3b", "phi:4b", "smollm2"]),
+        ("generate|-m|p", ["phi:3b", "phi:4b"]),
+        ("generate|-m|phi|:", ["3b", "4b"]),
+        ("generate|-m|phi|:|3", ["3b"]),
+        ("models|path|ollama|:|phi|:|4", []),
+        ("generate|-m|phi|:|3b|--color|al", ["always"]),
+    ],
+)
+def test_bash_splits_words_at_colons(here: Program, words: str, found: list[str]) -> None:
+    stores.pull(models(here), "smollm2", 1)
+    for tag in ("3b", "4b"):
+        manifest = f"registry.ollama.ai/library/phi/{tag}"
+        stores.ollama(here.place / "ollama", manifest, stores.model(here.place / "a", int(tag[0])))
+    typed = ["llmparams", *words.split("|")]
+    done = here.pipe(
+        _LLMPARAMS_COMPLETE="complete_bash",
+        COMP_WORDS="\n".join(typed),
+        COMP_CWORD=str(len(typed) - 1),
+    )
+    assert sorted(done.text.split()) == found, done
+
+
 def test_a_chat_completes_names(here: Program) -> None:
     stores.pull(models(here), "smollm2")
     env = Environment(variables=here.variables)
