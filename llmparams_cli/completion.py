@@ -23,7 +23,9 @@ def whole_words(stdout: TextIO) -> Iterator[TextIO]:
     if os.environ.get(f"_{PREFIX}COMPLETE") != "complete_bash":
         yield stdout
         return
-    words, current = _joined(os.environ[WORDS].split("\n"), int(os.environ[CURRENT]))
+    passed = os.environ[WORDS]
+    split = passed.split("\n") if "\n" in passed else passed.split()
+    words, current = _joined(split, int(os.environ[CURRENT]))
     os.environ |= {WORDS: "\n".join(words), CURRENT: str(current)}
     typed = words[current] if current < len(words) else ""
     there = len(typed.rpartition(":")[0]) + 1 if ":" in typed else 0

@@ -398,6 +398,8 @@ def test_a_name_that_leads_nowhere(
         ("x.IQ2_XXS.gguf", "IQ2_XXS"),
         ("x-f16.gguf", "F16"),
         ("Q8_0.gguf", "Q8_0"),
+        ("Q4_K_M/model.gguf", "Q4_K_M"),
+        ("model-q8_0-v2.gguf", "Q8_0"),
         ("qwen.gguf", ""),
         ("model-f160.gguf", ""),
     ],
@@ -416,6 +418,14 @@ def test_one_pulled_model_runs_without_being_named(env: Environment) -> None:
     assert find_model(None, env).known_as == "smollm2"
     stores.pull(env.models_dir, "other", 2)
     assert unnamed(env).text == "builtin"
+
+
+def test_what_writes_no_text_does_not_run_unasked(env: Environment) -> None:
+    path = stores.pull(env.models_dir, "embed", 1)
+    stores.model(path, metadata={"llama.attention.causal": False})
+    assert unnamed(env).text == "builtin"
+    os.truncate(path, 1000)  # but damage is told
+    assert unnamed(env).text == "embed"
 
 
 def test_a_model_of_another_program_does_not_run_unasked(env: Environment, tmp_path: Path) -> None:

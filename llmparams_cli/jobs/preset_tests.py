@@ -12,6 +12,7 @@ from llmparams_cli.errors import PresetError, UsageError
 from llmparams_cli.files import read_text
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import answer
+from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.presets.document import load
@@ -39,6 +40,7 @@ def run(env: Environment, name: str, model: str | None, progress: Progress) -> I
     prepared = prepare(env, [name], {"model": model})
     if not todo:
         return
+    note_model(env, prepared)
     total, done = sum(len(case.seeds) for case in todo), 0
     with (
         Control() as control,

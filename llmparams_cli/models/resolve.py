@@ -22,6 +22,7 @@ from llmparams_cli.models.reference import elsewhere
 from llmparams_cli.models.script import Script, read_script
 from llmparams_cli.models.stores import BUILT_IN, BUILTIN, STORES, on_disk, own
 from llmparams_cli.models.stores.kept import SUFFIX, Kept, is_later_part
+from llmparams_cli.models.summary import summaries
 from llmparams_cli.params.settings import Origin, Source
 from llmparams_cli.presets.document import SCRIPTED, Placed
 
@@ -96,9 +97,11 @@ def find_model(reference: str | None, env: Environment) -> ResolvedModel:
 
 def unnamed(env: Environment) -> Placed:
     """The model that runs where no flag, variable or file names one: the only one that was pulled,
-    or else the built-in one.
+    or else the built-in one. What was pulled and is no language model does not count.
     """
-    there = pulled_names(env)
+    models = list(own.pulled_models(env))
+    read = summaries(models, env)
+    there = [model.name for model in models if not read[model.reference].is_no_model]
     if len(there) == 1:
         return Placed(there[0], Origin(Source.DEFAULT, ONLY_PULLED))
     return Placed(BUILTIN, Origin(Source.DEFAULT, "built in"))
@@ -201,11 +204,16 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
         guess = did_you_mean(path.name, here)
         hint = "" if guess else _listed(path.parent) or GIVE_A_FILE
         return ModelError(f"{path} does not exist{guess}", hint)
-    if named := elsewhere(reference):
+    if named := _pullable(reference):
         return ModelError(f"{reference} is not on this disk", f"{APP} models pull {named}")
     guess = did_you_mean(reference, [*here, *names.known(env)])
     hint = "" if guess else _listed(path.parent) or LISTED
     return ModelError(f"there is no file and no model {reference!r}{guess}", hint)
+
+
+def _pullable(reference: str) -> str:
+    """By which name a model can be pulled; empty if by none."""
+    return str(elsewhere(reference) or "")
 
 
 def _listed(directory: Path) -> str:

@@ -38,6 +38,11 @@ class Summary:
     size: int = 0
     problem: str = ""
 
+    @property
+    def is_no_model(self) -> bool:
+        """Is it whole, but no language model?"""
+        return bool(self.problem and self.architecture)
+
 
 def summaries(models: Iterable[Kept], env: Environment) -> dict[str, Summary]:
     """Summaries by the models' references."""

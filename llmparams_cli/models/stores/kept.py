@@ -13,9 +13,11 @@ from llmparams_cli.env import Environment
 SUFFIX = ".gguf"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)", re.IGNORECASE)
-# What converters write at the end of a file's name: Q4_K_M, UD-Q4_K_XL, IQ4_NL, F16, MXFP4_MOE.
+# What converters write into a file's name: Q4_K_M, UD-Q4_K_XL, IQ4_NL, F16, MXFP4_MOE.
 QUANTIZATION = re.compile(
-    r"(?:^|[-._])((?:UD-)?I?Q\d(?:_\w+)?|BF16|F16|F32|FP16|FP32|TQ\d_\d|MXFP4(?:_\w+)?|NVFP4)$",
+    r"(?<![A-Za-z0-9])(?:UD-)?"
+    r"(?:I?Q\d(?:_(?:K|\d|XXS|XS|S|M|L|XL|NL))*|TQ\d_\d|[BF]?F?P?(?:16|32)|(?:MX|NV)FP4(?:_MOE)?)"
+    r"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 # Files beside a model that are none, by what llama.cpp and LM Studio call them; and downloads
@@ -90,9 +92,9 @@ def stem(path: PurePosixPath | Path) -> str:
 
 
 def quantization(path: PurePosixPath | Path) -> str:
-    """The quantisation that a file's name ends in, in capitals; empty if it names none."""
-    found = QUANTIZATION.search(stem(path))
-    return found[1].upper() if found else ""
+    """The quantisation that a file's name or else its folder's names last, in capitals."""
+    found = QUANTIZATION.findall(stem(path)) or QUANTIZATION.findall(path.parent.name)
+    return found[-1].upper() if found else ""
 
 
 def of_repository(
