@@ -153,7 +153,10 @@ def test_the_path_and_nothing_else(here: Program) -> None:
     os.rename(stores.model(here.place / "x.gguf", 1), strange)
     assert here.call("models", "path", "a/b:Q8_0").stdout == strange + b"\n"
     complaint = here.call("models", "path", "owner/rpo").complaint(ExitCode.MODEL)
-    assert complaint == "owner/rpo is not on this disk (llmparams models pull owner/rpo)"
+    assert complaint == (
+        "owner/rpo is not on this disk; did you mean owner/repo:Q4_0?"
+        " (llmparams models pull owner/rpo)"
+    )
 
 
 # verify

@@ -408,6 +408,15 @@ def test_the_quantisation_in_a_files_name(file: str, kind: str) -> None:
     assert quantization(Path(file)) == kind
 
 
+def test_a_folder_named_relatively_is_found_from_everywhere(
+    env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stores.pull(env.directory / "mine", "smollm2")
+    monkeypatch.chdir(env.directory)
+    env.variables = {**env.variables, "LLMPARAMS_MODELS_DIR": "mine"}
+    assert find_model("smollm2", env).reference == str(path)
+
+
 # The order without --model
 
 

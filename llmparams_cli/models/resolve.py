@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import Header, read_model
 from llmparams_cli.models.reference import elsewhere
 from llmparams_cli.models.script import Script, read_script
-from llmparams_cli.models.stores import BUILT_IN, BUILTIN, STORES, on_disk, own
+from llmparams_cli.models.stores import BUILT_IN, BUILTIN, built_in, on_disk, own
 from llmparams_cli.models.stores.kept import SUFFIX, Kept, is_later_part
 from llmparams_cli.models.summary import summaries
 from llmparams_cli.params.settings import Origin, Source
@@ -123,7 +123,7 @@ def locate(reference: str, env: Environment) -> Kept:
     if reference.casefold() == BUILTIN:
         return _builtin()
     if not _is_path(reference) and (model := names.find(reference, env)):
-        return model
+        return replace(model, path=env.directory / model.path)  # a variable's path may be relative
     raise _missing(reference, path, env)
 
 
@@ -161,9 +161,9 @@ def _scripted(reference: str, directory: Path) -> ScriptedModel:
 
 
 def _builtin() -> Kept:
-    for model in STORES[BUILT_IN].kept(Environment()):
-        return model
-    raise ModelError("the built-in model is missing", builtin.REINSTALL)
+    if not builtin.PATH.exists():
+        raise ModelError("the built-in model is missing", builtin.REINSTALL)
+    return built_in()
 
 
 def _as_path(reference: str, directory: Path) -> Path:
@@ -205,7 +205,8 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
         hint = "" if guess else _listed(path.parent) or GIVE_A_FILE
         return ModelError(f"{path} does not exist{guess}", hint)
     if named := _pullable(reference):
-        return ModelError(f"{reference} is not on this disk", f"{APP} models pull {named}")
+        guess = did_you_mean(reference, names.known(env))
+        return ModelError(f"{reference} is not on this disk{guess}", f"{APP} models pull {named}")
     guess = did_you_mean(reference, [*here, *names.known(env)])
     hint = "" if guess else _listed(path.parent) or LISTED
     return ModelError(f"there is no file and no model {reference!r}{guess}", hint)

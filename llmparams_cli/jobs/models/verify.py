@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
@@ -30,24 +32,32 @@ def chosen(env: Environment, names: Sequence[str], *, everything: bool) -> list[
 
 
 def verify(models: Sequence[tuple[str, Kept]], progress: Progress) -> Iterator[Verified]:
-    """Check one after the other; all their bytes are read."""
-    total = sum(_size(model) for _, model in models) or 1
+    """Check one after the other. All bytes are read; those of a file with two names once."""
+    files = {os.path.realpath(path) for _, model in models for path in model.files}
+    total = sum(os.path.getsize(path) for path in files if os.path.isfile(path)) or 1
+    known: dict[str, str] = {}
     done = 0
 
     for name, model in models:
 
-        def report(count: int, name: str = name) -> None:
-            nonlocal done
-            done += count
-            progress(f"checking {name}", min(done / total, 0.999))
+        def hashed(path: Path, what: str = f"checking {name}") -> str:
+            def report(count: int) -> None:
+                nonlocal done
+                done += count
+                progress(what, min(done / total, 0.999))
 
-        yield _verified(name, model, report)
+            real = os.path.realpath(path)
+            if real not in known:
+                known[real] = sha256(path, report)
+            return known[real]
+
+        yield _verified(name, model, hashed)
 
 
-def _verified(name: str, model: Kept, report: Callable[[int], None]) -> Verified:
+def _verified(name: str, model: Kept, hashed: Callable[[Path], str]) -> Verified:
     try:
         read_model(model.path)
-        found = tuple(sha256(path, report) for path in model.files)
+        found = tuple(map(hashed, model.files))
     except ModelError as error:
         return Verified(name, model.path, Verdict.DAMAGED, reason=error.message)
     except OSError as error:
@@ -61,7 +71,3 @@ def _verified(name: str, model: Kept, report: Callable[[int], None]) -> Verified
         parts = ", ".join(f"{file} should be {want}" for file, want in wrong)
         return Verified(name, model.path, Verdict.WRONG, found, parts or "a part is missing")
     return Verified(name, model.path, Verdict.RIGHT, found)
-
-
-def _size(model: Kept) -> int:
-    return sum(path.stat().st_size for path in model.files if path.is_file())

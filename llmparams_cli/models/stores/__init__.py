@@ -42,9 +42,9 @@ def _folder(
     return Store(title, places, kept, remove)
 
 
-def _built_in(_env: Environment) -> Iterator[Kept]:
-    if builtin.PATH.is_file():
-        yield Kept(BUILT_IN, BUILTIN, builtin.PATH, sha256=builtin.checksum())
+def built_in() -> Kept:
+    """The model that comes with the program."""
+    return Kept(BUILT_IN, BUILTIN, builtin.PATH, sha256=builtin.checksum())
 
 
 BUILT_IN, BUILTIN = "llmparams", "builtin"  # its store and its name there
@@ -61,7 +61,9 @@ STORES = {
     "gpt4all": _folder("gpt4all", "GPT4All", folders.gpt4all, RM),
     "llm": _folder("llm", "llm", folders.llm, RM),
     packages.PREFIX: Store("package", packages.places, packages.kept, "pip uninstall {name}"),
-    BUILT_IN: Store("built in", lambda _env: [builtin.PATH.parent], _built_in, "it stays"),
+    BUILT_IN: Store(
+        "built in", lambda _env: [builtin.PATH.parent], lambda _env: iter([built_in()]), "it stays"
+    ),
 }
 
 

@@ -51,7 +51,7 @@ def lm_studio(env: Environment) -> list[Path]:
     user = home(env)
     homes = [user / ".cache" / "lm-studio", user / ".lmstudio"]
     with suppress(ValueError):
-        homes.insert(0, Path(read_text(user / ".lmstudio-home-pointer", MOST_BYTES).strip()))
+        homes.append(Path(read_text(user / ".lmstudio-home-pointer", MOST_BYTES).strip()))
     return [*filter(None, map(_downloads, homes)), *(place / "models" for place in homes)]
 
 
