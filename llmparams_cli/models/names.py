@@ -26,10 +26,10 @@ MOST_LISTED = 6  # candidates that an error names
 def find(text: str, env: Environment) -> Kept | None:
     """The model of this name; None if there is none. Raises ModelError if there are several."""
     models = on_disk(env)
+    named = [(model, _levels(model)) for model in models]
     for asked in _spellings(text):
         for level in range(3):
-            matches = [model for model in models if asked in _levels(model)[level]]
-            if matches:
+            if matches := [model for model, names in named if asked in names[level]]:
                 return _one(text, matches, models, env)
     return None
 

@@ -13,7 +13,7 @@ from llmparams_cli.render.styles import BOLD, DIM, GREEN, RED, YELLOW, styled
 from llmparams_cli.render.terminal import Row, columns, table
 from llmparams_cli.text.safe import encodable, one_line
 from llmparams_cli.text.units import count_text, size_text
-from llmparams_cli.text.width import cells
+from llmparams_cli.text.width import cells, pad
 
 GAP = 2
 HEAD = ("size", "type", "params", "context", "where", "used")
@@ -60,11 +60,10 @@ def _table(env: Environment, models: Sequence[Listed]) -> str:
             lines.append(Row((name, *row), "dim" if each.summary.problem else ""))
             lines += [Row((f"  {remark}",), "dim") for remark in _remarks(each)]
         return table(env, lines, (longest, *widths), colored=colored)
-    return "".join(_in_two_lines(env, models, names, rows, widths, colored=colored))
+    return "".join(_in_two_lines(models, names, rows, widths, colored=colored))
 
 
 def _in_two_lines(
-    env: Environment,
     models: Sequence[Listed],
     names: Sequence[str],
     rows: Sequence[tuple[str, ...]],
@@ -73,10 +72,13 @@ def _in_two_lines(
     colored: bool,
 ) -> Iterator[str]:
     """The name on a line of its own, so that it can be copied; below it the rest."""
-    yield table(env, [Row(("", *HEAD), "dim")], (0, *widths), colored=colored)
+
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(["", *map(pad, row, widths)]).rstrip()
+
+    yield styled(line(HEAD), DIM, colored) + "\n"
     for each, name, row in zip(models, names, rows, strict=True):
-        yield styled(name, BOLD, colored) + "\n"
-        yield table(env, [Row(("", *row))], (0, *widths), colored=colored)
+        yield f"{styled(name, BOLD, colored)}\n{line(row)}\n"
         yield from (styled(f"  {remark}", DIM, colored) + "\n" for remark in _remarks(each))
 
 
