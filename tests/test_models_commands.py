@@ -366,6 +366,16 @@ def test_what_counts_more_than_the_default_is_told(here: Program) -> None:
     here.call("models", "default", "x", "--unset").complaint(ExitCode.USAGE)
 
 
+def test_the_default_is_written_by_a_name_that_is_its_own(here: Program) -> None:
+    manifest = "registry.ollama.ai/library/phi/3b"
+    stores.ollama(here.place / "ollama", manifest, stores.model(here.place / "a"))
+    here.call("models", "default", "PHI")
+    assert config(here).read_text().startswith("model: ollama:phi:3b  #")
+    assert here.call("models", "default").text == "ollama:phi:3b\n"
+    here.call("models", "default", "builtin")
+    assert config(here).read_text().startswith("model: builtin  #")
+
+
 def test_a_path_as_the_default_is_absolute(here: Program) -> None:
     path = stores.model(here.place / "my: model.gguf")
     here.call("models", "default", path.name)
@@ -531,6 +541,7 @@ LIMIT = "not to be trusted with documents (llmparams models pull smollm2 brings 
     [
         (("Once upon a time",), b"", False),
         (("What is top-k?",), b"short", False),
+        (("Tell me a story of " + "a fox and " * 40 + "a bear.",), b"", False),
         (("What is this?",), b"word " * 80, True),
         (("What is this?", "-f", "x.txt"), b"", True),
         (("The Supplier delivers by May.", "-p", "legal-summary"), b"", True),

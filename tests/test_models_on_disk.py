@@ -287,6 +287,15 @@ def test_the_pulled_models_name_comes_first(env: Environment, tmp_path: Path) ->
     assert "blobs" in str(path_of("ollama:smollm2", env))
 
 
+def test_a_pulled_model_keeps_its_name_where_another_store_has_it(
+    env: Environment, tmp_path: Path
+) -> None:
+    path = stores.pull(env.models_dir, f"{REPO}:Q8_0", 1)
+    stores.hub(tmp_path, REPO, {"x-Q8_0.gguf": stores.model(tmp_path / "a", 2)})
+    assert [*known(env)] == [f"{REPO}:Q8_0", f"hf:{REPO}:Q8_0", "builtin"]
+    assert path_of(f"{REPO}:Q8_0", env) == path
+
+
 def test_several_models_of_one_name_are_listed(env: Environment, tmp_path: Path) -> None:
     files = {f"x-{kind}.gguf": stores.model(tmp_path / kind, n) for n, kind in enumerate("ab")}
     files = {"x-Q8_0.gguf": files["x-a.gguf"], "x-Q4_0.gguf": files["x-b.gguf"]}
@@ -453,8 +462,13 @@ def test_summaries_are_remembered_until_the_file_changes(env: Environment) -> No
     cache = env.cache_dir / CACHE
     cache.write_text(cache.read_text().replace('"context": 256', '"context": 255'))
     assert summaries([model], env)[model.reference].context == 255
+    cache.write_text(cache.read_text().replace('"context": 255', '"context": "many"'))
+    assert summaries([model], env)[model.reference].context == 256
+    # What is wrong with a file may be mended without changing it: it is not remembered.
+    cache.unlink()
     os.truncate(path, path.stat().st_size - 1)
     assert "truncated" in summaries([model], env)[model.reference].problem
+    assert not cache.exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"x": 3}', '{"x": {"size": "a"}}', "[" * 99_999])
