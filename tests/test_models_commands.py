@@ -519,12 +519,17 @@ def test_a_chat_completes_names(here: Program) -> None:
 def test_doctor_says_what_each_program_keeps(here: Program) -> None:
     path = stores.pull(models(here), "smollm2", 1)
     stores.hub(home(here), REPO, {"x-Q8_0.gguf": _copy(path, here.place / "a")})
+    linked = home(here) / ".lmstudio/models/a/b/x.gguf"
+    linked.parent.mkdir(parents=True)
+    linked.symlink_to(path)
     report = here.call("doctor", "--json").json
     said = {each["name"]: each["value"] for each in report["models"]}
     size = f"1 model, {path.stat().st_size / 1000:.1f} kB, in "
     assert said == {
         "pulled": f"{size}{models(here)}",
         "Hub cache": f"{size}{home(here) / '.cache/huggingface/hub'}",
+        # A second name of a file takes up no space.
+        "LM Studio": f"1 model, 0 bytes, in {home(here) / '.lmstudio/models'}",
     }
     (model,) = (each for each in report["settings"] if each["name"] == "model")
     assert model["value"] == "smollm2 (default the only model that was pulled)"
