@@ -13,6 +13,7 @@ from models import write_llama
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
+from llmparams_cli.files import sha256
 from llmparams_cli.models import builtin
 from llmparams_cli.models.names import find, known
 from llmparams_cli.models.resolve import find_model, locate, unnamed
@@ -311,6 +312,26 @@ def test_the_image_part_beside_a_model_does_not_compete(env: Environment, tmp_pa
     snapshot = stores.hub(tmp_path, REPO, files)
     assert path_of(REPO, env) == snapshot / "x-F16.gguf"
     assert path_of(f"{REPO}:F16", env) == snapshot / "x-F16.gguf"
+
+
+def test_two_files_of_one_quantisation_have_their_files_names(
+    env: Environment, tmp_path: Path
+) -> None:
+    files = {f"{name}-Q8_0.gguf": stores.model(tmp_path / name, n) for n, name in enumerate("ab")}
+    stores.hub(tmp_path, REPO, files)
+    assert references(env) == [f"hf:{REPO}:a-Q8_0.gguf", f"hf:{REPO}:b-Q8_0.gguf"]
+    with pytest.raises(ModelError, match="means 2 models"):
+        locate(f"{REPO}:Q8_0", env)
+
+
+def test_files_of_one_name_in_two_folders_have_their_own_hashes(
+    env: Environment, tmp_path: Path
+) -> None:
+    names = ("Q8_0/model.gguf", "Q4_0/model.gguf")
+    files = {name: stores.model(tmp_path / str(n), n) for n, name in enumerate(names)}
+    hashes = {f"hf:{REPO}:{name[:4]}": (sha256(path),) for name, path in files.items()}
+    stores.hub(tmp_path, REPO, files)
+    assert {each.reference: each.sha256 for each in on_disk(env)[:2]} == hashes
 
 
 def test_what_cannot_be_run_does_not_compete(env: Environment, tmp_path: Path) -> None:

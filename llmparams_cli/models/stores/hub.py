@@ -66,7 +66,7 @@ def _of_repository(place: Path, repository: str, store: str) -> Iterator[Kept]:
         seen.update(blobs.values())
         revision = names.get(snapshot.name, snapshot.name[:SHORT])
         label = repository if snapshot.name == main else f"{repository}@{revision}"
-        hashes = {Path(name).name: _sha256(blobs[name]) for name in files}
+        hashes = {path: _sha256(blobs[name]) for name, path in files.items()}
         yield from of_repository(store, label, files, hashes)
 
 

@@ -98,29 +98,29 @@ def quantization(path: PurePosixPath | Path) -> str:
 
 
 def of_repository(
-    store: str, repository: str, files: dict[str, Path], sha256: dict[str, str] | None = None
+    store: str, repository: str, files: dict[str, Path], sha256: dict[Path, str] | None = None
 ) -> Iterator[Kept]:
-    """The models among a repository's files, which are named by their paths in it.
+    """The models among a repository's files, which are named by their paths in it. `sha256` has
+    the hashes that are known.
 
     owner/repo:Q4_K_M if one file has this quantisation, otherwise owner/repo:file.gguf; both are
     aliases, as owner/repo, repo and the file's name are shorts.
     """
-    firsts = {name: path for name, path in files.items() if not is_later_part(name)}
+    models = {name: path for name, path in files.items() if not is_later_part(name)}
     kinds = {
-        name: "" if COMPANION.search(name) else quantization(PurePosixPath(name)) for name in firsts
+        name: "" if COMPANION.search(name) else quantization(PurePosixPath(name)) for name in models
     }
-    for name, path in sorted(firsts.items()):
+    for name, path in sorted(models.items()):
         kind, by_file = kinds[name], f"{repository}:{name}"
         by_kind = f"{repository}:{kind}"
         is_clear = bool(kind) and [*kinds.values()].count(kind) == 1
-        whole = () if COMPANION.search(name) else (repository, repository.rpartition("/")[2])
-        hashes = [(sha256 or {}).get(file.name, "") for file in Kept(store, "", path).files]
+        hashes = [(sha256 or {}).get(file, "") for file in Kept(store, "", path).files]
         yield Kept(
             store,
             by_kind if is_clear else by_file,
             path,
             (by_file, by_kind) if kind else (by_file,),
-            (*whole, *file_names(PurePosixPath(name))),
+            (repository, repository.rpartition("/")[2], *file_names(PurePosixPath(name))),
             tuple(hashes) if all(hashes) else (),
         )
 
