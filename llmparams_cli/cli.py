@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "Presets and values side by side: texts and numbers from one prefill.",
     "explain": "Show what every sampler stage and setting did to an answer.",
     "presets": "List, show, compare, check, test, import and export presets.",
+    "models": "Get, list, check and remove models.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",
     "doctor": "Check what this machine and this installation can do.",
     "replay": "Run a receipt again: is the answer the same, and if not, where and why?",
