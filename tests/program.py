@@ -140,6 +140,7 @@ class Program:
             "LLMPARAMS_CONFIG_DIR": str(self.place / "config"),
             "LLMPARAMS_CACHE_DIR": str(self.cache),
             "LLMPARAMS_STATE_DIR": str(self.place / "state"),
+            "LLMPARAMS_MODELS_DIR": str(self.place / "models"),
             # Two threads wait for each other whenever another process takes a CPU.
             "LLMPARAMS_THREADS": "1",
         }

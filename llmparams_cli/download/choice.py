@@ -18,13 +18,16 @@ _QUANT = re.compile(
     re.IGNORECASE,
 )
 _PART = re.compile(r"-(?P<number>\d{5})-of-(?P<count>\d{5})$")
-# Words in names of files that lie beside a model: its eyes and ears, statistics, draft models.
-_BESIDE = {"mmproj", "imatrix", "eagle", "eagle3", "lora", "adapter", "vocab"}
+# Words in names of files that lie beside a model: its eyes and ears, statistics of its weights.
+_NO_MODEL = {"mmproj", "imatrix", "vocab"}
+# Drafts and adapters, which are models to those who name them.
+_HELPERS = {"eagle", "eagle3", "draft", "drafter", "lora", "adapter"}
 # What is taken where none was named: good for its size first. Then whatever is smallest.
 USUAL = (
     *("Q4_K_M", "UD-Q4_K_XL", "Q4_K_S", "Q4_0", "Q4_1", "IQ4_XS", "IQ4_NL", "MXFP4", "MXFP4_MOE"),
     *("Q5_K_M", "Q5_K_S", "Q6_K", "Q8_0"),
 )
+NO_MODEL = "look for a conversion: names of such repositories usually end in -GGUF"
 MOST_NAMED = 12  # quantisations or files in a hint
 
 
@@ -90,12 +93,9 @@ def choose(there: Sequence[Choice], part: str, where: str) -> Choice:
     """
     if part.lower().endswith(".gguf"):
         return _by_file(there, part, where)
-    models = [choice for choice in there if not _is_beside(choice.path)]
+    models = _models(there)
     if not models:
-        raise SourceError(
-            f"there is no GGUF model in {where}",
-            "look for a repository of conversions; their names usually end in -GGUF",
-        )
+        raise SourceError(f"there is no GGUF model in {where}", NO_MODEL)
     found = [choice for choice in models if _means(part, choice)] if part else _usual(models)
     if not found:
         quants = sorted({choice.quant for choice in models if choice.quant})
@@ -117,7 +117,7 @@ def listed(models: Iterable[Choice]) -> str:
 
 def label(choice: Choice, there: Iterable[Choice]) -> str:
     """What names this model among the others: its quantisation, or its file."""
-    same = [c for c in there if c.quant == choice.quant and not _is_beside(c.path)]
+    same = [each for each in _models(list(there)) if each.quant == choice.quant]
     return choice.quant if choice.quant and same == [choice] else choice.path
 
 
@@ -154,10 +154,21 @@ def _means(part: str, choice: Choice) -> bool:
     return wanted in {quant, quant.removeprefix("UD-"), stem, stem.rpartition("/")[2]}
 
 
-def _is_beside(path: str) -> bool:
-    """Does the file belong to a model, without being one?"""
-    words = re.split(r"[^a-z0-9]+", PurePosixPath(path).stem.lower())
-    return not _BESIDE.isdisjoint(words)
+def _models(there: Sequence[Choice]) -> list[Choice]:
+    """Those that are language models, to judge by their names."""
+    candidates = [choice for choice in there if _NO_MODEL.isdisjoint(_words(choice.path))]
+    models = [choice for choice in candidates if not _is_helper(choice.path)]
+    return models or candidates
+
+
+def _is_helper(path: str) -> bool:
+    # A model may have MTP layers and say so in its name; a draft head alone begins with it.
+    starts_as_draft = any(_words(part)[:1] == ["mtp"] for part in path.split("/"))
+    return starts_as_draft or not _HELPERS.isdisjoint(_words(path))
+
+
+def _words(path: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", path.lower())
 
 
 def _complete(choice: Choice, where: str) -> Choice:

@@ -85,7 +85,11 @@ def _run_pip(
         )
         try:
             while pip.poll() is None:
-                progress(requirements[0], _bytes_in(temporary) + _bytes_in(place), total)
+                progress(
+                    requirements[0].partition("==")[0],
+                    _bytes_in(temporary) + _bytes_in(place),
+                    total,
+                )
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     pip.wait(WATCH)
         finally:

