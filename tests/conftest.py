@@ -12,7 +12,9 @@ import faulty
 import pytest
 import script
 from asked import settings
-from program import Program
+from hub_server import HubServer
+from models import write_llama
+from program import Done, Program
 
 from llmparams_cli.backends.open import Progress, opened
 from llmparams_cli.env import Environment
@@ -50,6 +52,25 @@ def program(
         program.variables["LLMPARAMS_MODEL"] = f"scripted:{path}"
         del program.variables["LLMPARAMS_THREADS"]  # it has none
     return program
+
+
+@pytest.fixture(scope="session")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a small model."""
+    return write_llama(tmp_path_factory.mktemp("gguf") / "tiny.gguf").read_bytes()
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A server that speaks the Hub's protocol."""
+    with HubServer() as hub:
+        yield hub
+
+
+@pytest.fixture
+def pull(program: Program, hub: HubServer) -> Callable[..., Done]:
+    """Runs `models pull` against the server."""
+    return lambda *args, **more: program.call("models", "pull", *args, **hub.variables(**more))
 
 
 @pytest.fixture

@@ -41,7 +41,9 @@ class Repository:
 
 @dataclass
 class Request:
-    """One that was made: the server ('hub' or 'cdn'), and what was sent there."""
+    """One that was made: the server ('hub' or 'cdn'), and what was sent there; headers in lower
+    case.
+    """
 
     server: str
     method: str
@@ -116,7 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.hub.requests.append(Request(self.name, self.command, path, dict(self.headers)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.hub.requests.append(Request(self.name, self.command, path, headers))
         if self.name == "cdn":
             repository, file = path[1:].split("//")
             self.serve(self.hub.repositories[repository].files[file])
@@ -236,7 +239,7 @@ def status(code: int, **headers: str) -> Fault:
 
 
 def everything(length: bool = True) -> Fault:
-    """Ignore the range: all bytes, with status 200; without `length`, its end is the connection's."""
+    """Ignore the range: all bytes, status 200; without `length`, up to the connection's end."""
 
     def fault(handler: _Handler, data: bytes, start: int, end: int) -> None:
         handler.close_connection = not length
@@ -255,5 +258,22 @@ def instead(other: bytes) -> Fault:
             206, end - start, **{"Content-Range": f"bytes {start}-{end - 1}/{len(other)}"}
         )
         handler.send(other[start:end])
+
+    return fault
+
+
+def page(handler: _Handler, *_: object) -> None:
+    """Answer with a web page, as a network does that wants a login."""
+    handler.answer(200, b"<!DOCTYPE html><html>Log in</html>", **{"Content-Type": "text/html"})
+
+
+def stall(seconds: float) -> Fault:
+    """Send the half, then nothing for a while."""
+
+    def fault(handler: _Handler, data: bytes, start: int, end: int) -> None:
+        handler.begin(206, end - start, **{"Content-Range": f"bytes {start}-{end - 1}/{len(data)}"})
+        handler.send(data[start : start + (end - start) // 2])
+        time.sleep(seconds)
+        handler.close_connection = True
 
     return fault

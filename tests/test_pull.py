@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hub_server import COMMIT, HubServer, sha256
+from hub_server import COMMIT, sha256
 from models import write_llama
 
 from llmparams_cli.download.choice import RemoteFile, choices, choose, label, quant_of
@@ -11,31 +11,6 @@ from llmparams_cli.errors import ModelError
 from llmparams_cli.models.catalogue import CATALOGUE
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.models.reference import HubName, elsewhere
-
-
-@pytest.fixture(scope="module")
-def gguf(tmp_path_factory):
-    """The bytes of a small model."""
-    return write_llama(tmp_path_factory.mktemp("gguf") / "tiny.gguf").read_bytes()
-
-
-@pytest.fixture
-def hub():
-    with HubServer() as hub:
-        yield hub
-
-
-@pytest.fixture
-def pull(program, hub):
-    """Runs `models pull` against the server."""
-    return lambda *args, **more: program.call("models", "pull", *args, **hub.variables(**more))
-
-
-def kept(program):
-    """What the directory of models holds: folders, with their files."""
-    models = program.place / "models"
-    paths = models.rglob("*") if models.exists() else ()
-    return sorted(str(path.relative_to(models)) for path in paths if path.is_file())
 
 
 def test_a_model_comes_whole_and_its_name_is_all_that_stdout_has(program, hub, pull, gguf):
@@ -53,7 +28,7 @@ def test_a_model_comes_whole_and_its_name_is_all_that_stdout_has(program, hub, p
         "license": "apache-2.0",
         "date": "",
     }
-    assert kept(program) == [f"{folder.name}/pulled.json", f"{folder.name}/tiny-Q4_0.gguf"]
+    assert program.pulled() == [f"{folder.name}/pulled.json", f"{folder.name}/tiny-Q4_0.gguf"]
     assert read_model(folder / "tiny-Q4_0.gguf").name == "tiny"
 
 
@@ -82,7 +57,7 @@ def test_another_quantisation_or_revision_is_another_model(program, hub, pull, g
     assert pull("owner/repo:Q8_0").text == "owner/repo:Q8_0\n"
     assert pull("owner/repo:Q4_0", "--revision", "v1").text == "owner/repo@v1:Q4_0\n"
     assert pull("owner/repo@v1:q4_0").stderr.count("here already") == 1
-    folders = {path.partition("/")[0] for path in kept(program)}
+    folders = {path.partition("/")[0] for path in program.pulled()}
     assert folders == {"owner--repo--Q4_0", "owner--repo--Q8_0", "owner--repo@v1--Q4_0"}
 
 
@@ -103,7 +78,7 @@ def test_force_replaces_a_model(program, hub, pull, gguf):
     assert pull("owner/repo", "--force").code == 0
     folder = program.place / "models" / "owner--repo--Q4_0"
     assert (folder / "tiny-Q4_0.gguf").read_bytes() == newer
-    assert len(kept(program)) == 2
+    assert len(program.pulled()) == 2
 
 
 def test_all_parts_of_a_split_model_come(program, hub, pull, tmp_path):
@@ -132,7 +107,7 @@ def test_a_dry_run_says_what_would_come_and_fetches_nothing(program, hub, pull, 
     ]
     assert (plan["name"], plan["others"], plan["here"]) == ("owner/repo:Q4_K_M", ["Q8_0"], False)
     assert not hub.asked()
-    assert kept(program) == []
+    assert program.pulled() == []
 
 
 def test_json_tells_where_the_model_is(program, hub, pull, gguf):
@@ -184,7 +159,7 @@ def test_a_wrong_name_ends_in_one_line(program, hub, pull, gguf, arguments, word
     done = pull(*arguments)
     assert words in done.complaint(done.code)
     assert done.code in (2, 4)
-    assert kept(program) == []
+    assert program.pulled() == []
 
 
 QUANTS = {

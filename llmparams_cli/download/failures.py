@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,13 +42,34 @@ def explained(repository: str, endpoint: str, has_token: bool) -> Iterator[None]
         raise SourceError(
             f"{repository} cannot be the name of a repository", "it has the form owner/repo"
         ) from error
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _lost(error, host) from error
-    except httpx2.InvalidURL as error:
-        raise SourceError(f"HF_ENDPOINT={endpoint}: {error}", _ENDPOINT) from error
 
 
-_ENDPOINT = "an address such as https://huggingface.co"
+def check_endpoint(endpoint: str) -> None:
+    """Raise SourceError if HF_ENDPOINT is no address."""
+    try:
+        parts = urlsplit(endpoint)
+        is_address = parts.scheme in ("http", "https") and bool(parts.netloc)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise SourceError(
+            f"HF_ENDPOINT={endpoint} is not an address", "one looks like https://huggingface.co"
+        )
+
+
+def check_proxy(session: Callable[[], Any]) -> None:
+    """Raise SourceError if the environment names a proxy that the HTTP library cannot use."""
+    import httpx2
+
+    try:
+        session()
+    except (ValueError, ImportError, httpx2.InvalidURL) as error:
+        raise SourceError(
+            f"the proxy cannot be used: {brief(str(error), 200)}",
+            "see HTTPS_PROXY, HTTP_PROXY, ALL_PROXY",
+        ) from error
 
 
 def not_the_hub(endpoint: str) -> SourceError:
@@ -108,8 +129,8 @@ def _lost(error: Any, host: str) -> SourceError:
 
     reason = brief(str(error) or type(error).__name__, 160)
     host = _host_of(error) or host
-    if isinstance(error, httpx2.UnsupportedProtocol):
-        return SourceError(f"HF_ENDPOINT: {reason}", _ENDPOINT)
+    if isinstance(error, (httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
+        return SourceError(f"{host} leads to a wrong address: {reason}", "another HF_ENDPOINT")
     if isinstance(error, httpx2.ProxyError):
         return SourceError(f"the proxy does not let us through to {host}: {reason}", "HTTPS_PROXY")
     if "CERTIFICATE" in reason or "SSL" in reason:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from llmparams_cli import APP, __version__
 from llmparams_cli.download import SourceError
 from llmparams_cli.download.choice import Choice, RemoteFile, choices, choose, label
-from llmparams_cli.download.failures import explained, not_the_hub
+from llmparams_cli.download.failures import check_endpoint, check_proxy, explained, not_the_hub
 from llmparams_cli.env import Environment
 from llmparams_cli.models.reference import HubName
 
@@ -43,6 +43,8 @@ class Hub:
             library_version=__version__,
         )
         self._library = library
+        check_endpoint(self.endpoint)
+        check_proxy(library.get_session)
         self._has_token = bool(token)
         self._headers = library.utils.build_hf_headers(
             token=token or False, library_name=APP, library_version=__version__
@@ -139,7 +141,9 @@ class Offer:
 
 def _is_safe(path: str) -> bool:
     """Can the last part of the path be the name of a file here?"""
-    name = path.rpartition("/")[2]
+    *folders, name = path.split("/")
+    if ".." in folders:
+        return False
     return name.isprintable() and not set(name) & set('\\:*?"<>|') and not name.startswith(".")
 
 

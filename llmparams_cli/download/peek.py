@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from llmparams_cli.download.choice import RemoteFile
 from llmparams_cli.download.failures import AGAIN, Lost
 from llmparams_cli.download.hub import Hub
+from llmparams_cli.download.transfer import begins_at
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models.cursor import damaged
@@ -34,44 +37,56 @@ def header_only(name: HubName, env: Environment) -> Iterator[Path]:
     _, choice = hub.offer(name).chosen()
     with tempfile.TemporaryDirectory(prefix="llmparams-") as directory:
         left = MOST
-        for number, file in enumerate(choice.files):
-            file = hub.known(name.repository, file)
-            path = Path(directory) / file.name
-            left -= _read_header(
-                hub, name.repository, file, path, LATER_PART if number else FIRST, left
-            )
+        try:
+            for number, file in enumerate(choice.files):
+                remote = _Remote(hub, name.repository, hub.known(name.repository, file))
+                step = LATER_PART if number else FIRST
+                left -= _read_header(remote, Path(directory) / file.name, step, left)
+        except ModelError as error:  # the reader names the file here, which nobody has asked for
+            error.message = error.message.replace(f"{directory}{os.sep}", "")
+            error.args = (error.message,)
+            raise
         yield Path(directory) / choice.files[0].name
 
 
-def _read_header(
-    hub: Hub, repository: str, file: RemoteFile, path: Path, step: int, left: int
-) -> int:
+class _Remote(NamedTuple):
+    hub: Hub
+    repository: str
+    file: RemoteFile
+
+
+def _read_header(remote: _Remote, path: Path, step: int, left: int) -> int:
     """Write as much of the file as its header needs; returns the number of bytes."""
-    have, wanted = 0, step
+    size, have, wanted = remote.file.size, 0, step
     while True:
-        end = min(wanted, left, file.size)
-        have = _extend(hub, repository, file, path, have, end)
+        have = _extend(remote, path, have, min(wanted, left, size))
         try:
-            header = read_header(path)
-            if header.data_offset <= have or have == file.size:
+            if read_header(path).data_offset <= have:
                 return have
         except ModelError:
             # Zeros where the header goes on, or really damaged? Only more bytes can tell.
-            if have == file.size or path.read_bytes()[:4] != MAGIC:
+            if have == size or not _starts_right(path):
                 raise
+        if have == size:
+            return have
         if have >= left:
             raise damaged(path, f"its header is longer than {size_text(MOST)}")
         wanted *= 2
 
 
-def _extend(hub: Hub, repository: str, file: RemoteFile, path: Path, have: int, end: int) -> int:
+def _starts_right(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def _extend(remote: _Remote, path: Path, have: int, end: int) -> int:
     """Fetch the bytes from `have` up to `end`; returns how many there are now."""
+    file = remote.file
     with (
         open(path, "r+b" if have else "w+b") as target,
-        hub.open(repository, file.url, have, end) as response,
+        remote.hub.open(remote.repository, file.url, have, end) as response,
     ):
-        # A server that ignores ranges begins at the beginning: read over what is there.
-        at = have if response.status_code == 206 else 0
+        at = begins_at(response, have, file)
         target.seek(at)
         for chunk in response.iter_raw():
             target.write(chunk[: end - at])
@@ -79,6 +94,6 @@ def _extend(hub: Hub, repository: str, file: RemoteFile, path: Path, have: int, 
             if at >= end:
                 break  # closing the connection stops a server that would send everything
         target.truncate(file.size)
-    if min(at, end) < end:
+    if at < end:
         raise Lost(f"{file.path} ends too early", AGAIN)
     return end

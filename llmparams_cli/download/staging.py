@@ -39,7 +39,6 @@ class Staging:
 
     def __enter__(self) -> Staging:
         with writing(self.place):
-            self.place.parent.mkdir(parents=True, exist_ok=True)
             while not self._try_to_lock():
                 self._note(f"{self._name} is being pulled by another program: waiting for it")
                 time.sleep(WATCH)
@@ -57,22 +56,28 @@ class Staging:
             self.place.parent.rmdir()  # if no other pull is going on or was broken off
 
     def _try_to_lock(self) -> bool:
-        self._handle = os.open(self._lock, os.O_CREAT | os.O_RDWR, 0o666)
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._handle = os.open(self._lock, os.O_CREAT | os.O_RDWR, 0o666)
+        except FileNotFoundError:  # who was done in this moment has removed the directory
+            return False
+        if self._has_lock():
+            return True
+        os.close(self._handle)
+        return False
+
+    def _has_lock(self) -> bool:
         try:
             lock(self._handle)
         except BlockingIOError:
-            os.close(self._handle)
             return False
         except OSError:  # a file system without locks
             return True
-        # Who held it may have removed the file, so that the lock is on nothing.
+        # Who held it may have removed the file: then this lock is on nothing.
         try:
-            if os.path.samestat(os.stat(self._lock), os.fstat(self._handle)):
-                return True
+            return os.path.samestat(os.stat(self._lock), os.fstat(self._handle))
         except FileNotFoundError:
-            pass
-        os.close(self._handle)
-        return False
+            return False
 
     def keep_only(self, files: Iterable[PulledFile], besides: str = "") -> None:
         """Remove what does not belong to these files, such as parts of an older revision;

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -139,14 +139,23 @@ def _fill(growing: Growing, opener: Opener, progress: Progress) -> None:
 def _receive(growing: Growing, opener: Opener, progress: Progress) -> None:
     file, start = growing.file, growing.size
     with opener(file.url, start, min(file.size, start + MOST_AT_ONCE)) as response:
-        if response.status_code == 206:
-            _check_range(response.headers.get("Content-Range", ""), start, file)
-        else:  # the server ignores ranges, and begins at the beginning
-            _check_length(response.headers.get("Content-Length", ""), file)
+        if begins_at(response, start, file) != start:
             growing.restart()
         for chunk in response.iter_raw():
             growing.add(chunk)
             progress(file.name, growing.size, file.size)
+
+
+def begins_at(response: Any, start: int, file: RemoteFile) -> int:
+    """Where the bytes of an answer begin: at `start`, or, if the server ignores ranges, at 0.
+
+    Raises SourceError if they cannot be those of the file that was announced.
+    """
+    if response.status_code == 206:
+        _check_range(response.headers.get("Content-Range", ""), start, file)
+        return start
+    _check_whole(response.headers, file)
+    return 0
 
 
 def _check_range(header: str, start: int, file: RemoteFile) -> None:
@@ -158,9 +167,15 @@ def _check_range(header: str, start: int, file: RemoteFile) -> None:
         raise _another_size(file, total)
 
 
-def _check_length(header: str, file: RemoteFile) -> None:
-    if header and header != str(file.size):
-        raise _another_size(file, header)
+def _check_whole(headers: Mapping[str, str], file: RemoteFile) -> None:
+    """Is what comes all of the file, of the size that was announced?"""
+    if headers.get("Content-Type", "").startswith("text/html"):
+        raise SourceError(
+            f"a web page comes instead of {file.path}", "does the network want you to log in?"
+        )
+    length = headers.get("Content-Length", "")
+    if length and length != str(file.size):
+        raise _another_size(file, length)
 
 
 def _another_size(file: RemoteFile, said: str) -> SourceError:
