@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ from llmparams_cli.models.resolve import find_model
 # A test run in the background may have been started with Ctrl-C ignored, and what is ignored
 # the programs under test inherit; a handler of ours they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# No test sends the token of whoever runs it; huggingface_hub reads this when it is imported.
+os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
 
 
 @pytest.fixture(scope="session")

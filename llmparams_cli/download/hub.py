@@ -34,21 +34,14 @@ class Hub:
     def __init__(self, env: Environment) -> None:
         library = _library()
         self.endpoint = env.variables.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB
-        # Without the variable, the token that `hf auth login` has stored.
-        token = env.variables.get("HF_TOKEN", "").strip() or library.get_token()
-        self._api = library.HfApi(
-            endpoint=self.endpoint,
-            token=token or False,
-            library_name=APP,
-            library_version=__version__,
-        )
+        # Without the variable, the library looks for what `hf auth login` has stored.
+        self._token = _token(env)
+        about = {"library_name": APP, "library_version": __version__}
+        self._api = library.HfApi(endpoint=self.endpoint, token=self._token, **about)
+        self._headers = library.utils.build_hf_headers(token=self._token, **about)
         self._library = library
         check_endpoint(self.endpoint)
         check_proxy(library.get_session)
-        self._has_token = bool(token)
-        self._headers = library.utils.build_hf_headers(
-            token=token or False, library_name=APP, library_version=__version__
-        )
 
     def offer(self, name: HubName) -> Offer:
         """What the repository has: one request, no file is read."""
@@ -93,7 +86,7 @@ class Hub:
 
         with self._explained(repository):
             found = get_hf_file_metadata(
-                file.url, token=self._api.token, timeout=self._timeout, endpoint=self.endpoint
+                file.url, token=self._token, timeout=self._timeout, endpoint=self.endpoint
             )
         if found.size is None:
             raise SourceError(
@@ -114,7 +107,7 @@ class Hub:
         return RemoteFile(path, size, sha256 if _SHA256.fullmatch(sha256) else "", url)
 
     def _explained(self, repository: str) -> Any:
-        return explained(repository, self.endpoint, self._has_token)
+        return explained(repository, self.endpoint, "authorization" in self._headers)
 
     @property
     def _timeout(self) -> float:
@@ -155,13 +148,29 @@ def _license(info: Any) -> str:
     return str(found or "")
 
 
+def _token(env: Environment) -> str | None:
+    token = env.variables.get("HF_TOKEN", "").strip()
+    if not all("!" <= character <= "~" for character in token):
+        raise SourceError("HF_TOKEN has characters in it that no token has", "copy it again")
+    return token or None
+
+
 def _library() -> Any:
     """huggingface_hub, without messages, progress bars and telemetry of its own."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import huggingface_hub
-        import huggingface_hub.utils
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import huggingface_hub
+            import huggingface_hub.utils
+    except ImportError as error:
+        raise SourceError(
+            f"huggingface_hub is not installed: {error}", "pip install llmparams"
+        ) from error
+    except ValueError as error:  # it reads its variables when it is imported
+        raise SourceError(
+            f"a variable HF_… has a wrong value: {error}", "see env | grep HF_"
+        ) from error
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     return huggingface_hub

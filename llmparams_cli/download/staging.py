@@ -138,6 +138,6 @@ def free_space(directory: Path) -> int | None:
 def remove(path: Path) -> None:
     """Remove a file or a directory with everything in it, if it is there."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)  # a pip that outlived its pull may write there
     else:
         path.unlink(missing_ok=True)

@@ -75,7 +75,8 @@ def show_arrival(env: Environment, pulled: Pulled, *, is_new: bool, as_json: boo
     size = size_text(sum(file.size for file in pulled.files))
     if is_new:
         license = f", licence {pulled.license}" if pulled.license else ""
-        env.note(f"{pulled.name}: {size} from {pulled.source}, now in {shown}{license}")
+        source = f" from {pulled.source}" if pulled.source != pulled.name else ""
+        env.note(f"{pulled.name}: {size}{source}, now in {shown}{license}")
     else:
         env.note(f"{pulled.name} is here already, in {shown}; --force fetches it again")
     if as_json:
