@@ -6,8 +6,10 @@ import pytest
 from hub_server import COMMIT, sha256
 from models import write_llama
 
+from llmparams_cli.backends.llama.machine import hardware
 from llmparams_cli.download.choice import RemoteFile, choices, choose, label, quant_of
 from llmparams_cli.errors import ModelError
+from llmparams_cli.jobs import pull as pull_job
 from llmparams_cli.models.catalogue import CATALOGUE
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.models.reference import HubName, elsewhere
@@ -17,7 +19,7 @@ def test_a_model_comes_whole_and_its_name_is_all_that_stdout_has(program, hub, p
     hub.add("owner/repo", {"README.md": b"#", "tiny-Q4_0.gguf": gguf})
     done = pull("owner/repo")
     assert (done.code, done.text) == (0, "owner/repo:Q4_0\n")
-    assert "from owner/repo@0123456789abcdef" in done.stderr
+    assert "from the Hub (commit 0123456), licence apache-2.0, kept in models/owner" in done.stderr
     folder = program.place / "models" / "owner--repo--Q4_0"
     assert (folder / "tiny-Q4_0.gguf").read_bytes() == gguf
     assert json.loads((folder / "pulled.json").read_text()) | {"date": ""} == {
@@ -122,9 +124,33 @@ def test_without_a_name_the_catalogue_is_shown_and_no_server_asked(program):
     done = program.call("models", "pull", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.code == 0
     assert all(row.name in done.text for row in CATALOGUE)
+    assert all(len(line) <= 80 for line in done.text.splitlines())
     rows = {row["name"]: row for row in program.call("models", "pull", "--json").json}
     assert rows["smollm2"]["size"] == 98_362_432
     assert not rows["smollm2"]["here"]
+
+
+def test_the_catalogue_tells_what_does_not_fit_here(program, monkeypatch):
+    def rows():
+        return {
+            line.split()[0]: line
+            for line in program.call("models", "pull").text.splitlines()
+            if line
+        }
+
+    monkeypatch.setattr(hardware, "available_memory", lambda: 1_300_000_000)
+    assert "needs more free memory" in rows()["qwen3-8b"]
+    assert "first try" in rows()["smollm2"]
+    monkeypatch.setattr(pull_job, "free_space", lambda directory: 10_000)
+    assert "needs more room on the disk" in rows()["smollm2"]
+    monkeypatch.undo()
+    folder = program.place / "models" / "smollm2"
+    folder.mkdir(parents=True)
+    (folder / "x.gguf").write_bytes(b"GGUF")
+    files = [{"name": "x.gguf", "size": 4, "sha256": ""}]
+    record = {"source": "pypi:x==1", "revision": "1", "license": "", "date": "2026-01-01"}
+    (folder / "pulled.json").write_text(json.dumps({"name": "smollm2", "files": files, **record}))
+    assert rows()["smollm2"].endswith("[here]")
 
 
 def test_rows_of_the_catalogue_can_be_pulled_as_they_stand():

@@ -162,15 +162,13 @@ def _library() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import huggingface_hub
+            import huggingface_hub.constants  # first: the package prints what fails in it
             import huggingface_hub.utils
     except ImportError as error:
-        raise SourceError(
-            f"huggingface_hub is not installed: {error}", "pip install llmparams"
-        ) from error
+        raise SourceError(f"huggingface_hub cannot be used: {error}", "install it again") from error
     except ValueError as error:  # it reads its variables when it is imported
         raise SourceError(
-            f"a variable HF_… has a wrong value: {error}", "see env | grep HF_"
+            f"a variable HF_… has a wrong value: {error}", "env | grep HF_"
         ) from error
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     return huggingface_hub

