@@ -70,6 +70,7 @@ def environment(directory: str) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "LLMPARAMS_CONFIG_DIR": f"{directory}/config",
         "LLMPARAMS_STATE_DIR": f"{directory}/state",
+        "LLMPARAMS_MODELS_DIR": f"{directory}/models",
         # Two threads wait for each other whenever another process takes a CPU.
         "LLMPARAMS_THREADS": "1",
         "COLUMNS": COLUMNS,
