@@ -105,7 +105,7 @@ def lying(gguf):
         (page, "a web page comes instead of tiny-Q4_0.gguf"),
         (status(404, **{"X-Error-Code": "EntryNotFound"}), "does not have this file any more"),
         (status(418), "answers 418"),
-        (status(403), "refuses owner/repo"),
+        (status(403), "answers 403"),
     ]
 
 
@@ -212,6 +212,13 @@ def test_what_is_not_for_everybody_says_what_is_missing(
     complaint = pull("owner/repo", HF_TOKEN=token).complaint(ExitCode.MODEL)
     assert words in complaint
     assert ("HF_TOKEN" in complaint) == (not token or not token.endswith("wrong"))
+
+
+def test_what_the_hub_itself_refuses_is_told_with_its_reason(hub, pull, model):
+    hub.redirects = False
+    hub.faults += [status(403, **{"X-Error-Message": "Not from your country."})]
+    complaint = pull("owner/repo").complaint(ExitCode.MODEL)
+    assert "refuses owner/repo: Not from your country." in complaint
 
 
 def test_a_token_opens_it_and_stays_with_the_hub(hub, pull, gguf):
@@ -328,7 +335,9 @@ def test_what_was_broken_off_goes_on(program, hub, model, gguf, how):
     process.send_signal(how)
     done = program.end(process)
     assert done.code == (130 if how == signal.SIGINT else -how)
+    assert ("are kept: the same command goes on" in done.stderr) == (how == signal.SIGINT)
     assert "Traceback" not in done.stderr
+    assert "are here: llmparams models pull owner/repo:Q4_0" in program.call("models", "pull").text
     assert not model.exists()
     left, hub.pause = is_left(program), 0.0
     assert program.call("models", "pull", "owner/repo", **hub.variables()).code == 0

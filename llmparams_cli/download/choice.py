@@ -93,7 +93,7 @@ def choose(there: Sequence[Choice], part: str, where: str) -> Choice:
     """
     if part.lower().endswith(".gguf"):
         return _by_file(there, part, where)
-    models = _models(there)
+    models = language_models(there)
     if not models:
         raise SourceError(f"there is no GGUF model in {where}", NO_MODEL)
     found = [choice for choice in models if _means(part, choice)] if part else _usual(models)
@@ -117,7 +117,7 @@ def listed(models: Iterable[Choice]) -> str:
 
 def label(choice: Choice, there: Iterable[Choice]) -> str:
     """What names this model among the others: its quantisation, or its file."""
-    same = [each for each in _models(list(there)) if each.quant == choice.quant]
+    same = [each for each in language_models(list(there)) if each.quant == choice.quant]
     return choice.quant if choice.quant and same == [choice] else choice.path
 
 
@@ -154,7 +154,7 @@ def _means(part: str, choice: Choice) -> bool:
     return wanted in {quant, quant.removeprefix("UD-"), stem, stem.rpartition("/")[2]}
 
 
-def _models(there: Sequence[Choice]) -> list[Choice]:
+def language_models(there: Sequence[Choice]) -> list[Choice]:
     """Those that are language models, to judge by their names."""
     candidates = [choice for choice in there if _NO_MODEL.isdisjoint(_words(choice.path))]
     models = [choice for choice in candidates if not _is_helper(choice.path)]

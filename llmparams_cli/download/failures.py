@@ -84,6 +84,7 @@ def _refused(error: Any, repository: str, host: str, has_token: bool) -> SourceE
     from huggingface_hub import errors
 
     status = error.response.status_code
+    host, hub = _host_of(error) or host, host  # it may come from where the Hub has led to
     page = f"https://huggingface.co/{repository}"
     if isinstance(error, errors.GatedRepoError):
         cure = "" if has_token else ", then give your token in HF_TOKEN"
@@ -102,7 +103,7 @@ def _refused(error: Any, repository: str, host: str, has_token: bool) -> SourceE
         return SourceError(f"there is no repository {repository} on {host}", f"{cure}; see {page}")
     if status == 401:
         return SourceError(f"{host} does not accept your token", "see HF_TOKEN, or hf auth login")
-    if status == 403:
+    if status == 403 and host == hub:
         reason = brief(error.server_message or "", 120)
         return SourceError(
             f"{host} refuses {repository}" + (f": {reason}" if reason else ""),
@@ -152,6 +153,7 @@ def _lost(error: Any, host: str) -> SourceError:
 def _host_of(error: Any) -> str:
     """The server that failed: after a redirection it is not the Hub."""
     try:
-        return str(error.request.url.netloc.decode())
-    except (RuntimeError, AttributeError, UnicodeDecodeError):  # the error knows no request
+        request = error.response.request if hasattr(error, "response") else error.request
+        return str(request.url.netloc.decode())
+    except (RuntimeError, UnicodeDecodeError):  # the error knows no request
         return ""

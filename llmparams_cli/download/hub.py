@@ -53,12 +53,13 @@ class Hub:
                     files_metadata=True,
                     timeout=self._timeout,
                 )
-                files = [self._file(name.repository, info.sha, each) for each in info.siblings]
+                commit = info.sha or name.revision or "main"
+                files = [self._file(name.repository, commit, each) for each in info.siblings]
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 if type(error).__module__.startswith("huggingface_hub"):
                     raise
                 raise not_the_hub(self.endpoint) from error
-        return Offer(name, str(info.sha or ""), _license(info), choices(filter(None, files)))
+        return Offer(name, commit, _license(info), choices(filter(None, files)))
 
     @contextmanager
     def open(self, repository: str, url: str, start: int, end: int) -> Iterator[Any]:

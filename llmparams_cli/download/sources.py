@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from llmparams_cli.download import Progress, SourceError, pypi, wheel
-from llmparams_cli.download.choice import RemoteFile, listed
+from llmparams_cli.download.choice import RemoteFile, language_models, listed
 from llmparams_cli.download.hub import Hub
 from llmparams_cli.download.staging import Staging, check_space, remove
 from llmparams_cli.download.transfer import fetch
@@ -46,11 +46,12 @@ class HubSource:
             self._hub.known(name.repository, file) for file in choice.files
         ]
         self.name = called or str(self.exact)
-        self.commit = offer.commit or name.revision or "main"
+        self.commit = offer.commit
         self.place = f"{self._hub.endpoint}/{name.repository}"
         self.license = offer.license
         self.size: int | None = sum(file.size for file in self.files)
-        self.others = listed(each for each in offer.there if each is not choice)
+        models = language_models(offer.there)
+        self.others = listed(each for each in models if each is not choice)
 
     def bring(self, staging: Staging, progress: Progress) -> Pulled:
         files = tuple(PulledFile(each.name, each.size, each.sha256) for each in self.files)

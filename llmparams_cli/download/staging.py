@@ -17,7 +17,7 @@ from pathlib import Path
 from llmparams_cli.download.transfer import PART, writing
 from llmparams_cli.errors import ModelError
 from llmparams_cli.files import lock
-from llmparams_cli.models.pulled import RECORD, Pulled, PulledFile, folder, read, write
+from llmparams_cli.models.pulled import RECORD, Pulled, PulledFile, all_pulled, folder, read, write
 from llmparams_cli.text.units import size_text
 
 STAGED = ".pulling"
@@ -97,8 +97,7 @@ class Staging:
 
     def present(self) -> int:
         """The bytes of the model that are here already."""
-        paths = (path for path in self.place.rglob("*") if path.name != RECORD)
-        return sum(path.stat().st_size for path in paths if path.is_file())
+        return _bytes_in(self.place)
 
     def plan(self, pulled: Pulled) -> None:
         """Write down what will be here, for the next try and for the finished model."""
@@ -115,6 +114,17 @@ class Staging:
                 os.rename(self.final, old)
             os.rename(self.place, self.final)
             remove(old)
+
+
+def unfinished(models: Path) -> list[tuple[str, int]]:
+    """The models whose pull goes on or was broken off: their names, and the bytes of each."""
+    plans = [(plan, folder(models / STAGED, plan.name)) for plan in all_pulled(models / STAGED)]
+    return [(plan.name, _bytes_in(place)) for plan, place in plans]
+
+
+def _bytes_in(place: Path) -> int:
+    paths = (path for path in place.rglob("*") if path.name != RECORD)
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def check_space(models: Path, needed: int) -> None:

