@@ -137,7 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
     def allowed(self, name: str, revision: str, listing: bool = False) -> Repository | None:
         """The repository, or a refusal such as the real server gives."""
         repository = self.hub.repositories.get(name)
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        kind, _, token = self.headers.get("Authorization", "").partition(" ")
+        token = token if kind == "Bearer" else ""
         if token and not token.startswith("hf_"):
             message = "Invalid credentials in Authorization header"
             self.refuse(401, **{"X-Error-Message": message})

@@ -397,6 +397,23 @@ def test_a_proxy_that_cannot_be_used_ends_in_one_line(program, hub, proxy):
     assert "HTTPS_PROXY" in done.complaint(ExitCode.MODEL)
 
 
+def test_a_certificate_that_is_not_there_ends_in_one_line(program, hub, tmp_path):
+    variables = hub.variables(SSL_CERT_FILE=str(tmp_path / "missing.pem"))
+    done = program.pipe("models", "pull", "owner/repo", **variables)
+    assert "SSL_CERT_FILE" in done.complaint(ExitCode.MODEL)
+
+
+def test_a_password_in_the_address_is_not_shown(program, hub, pull, gguf):
+    address = hub.url.replace("://", "://me:secret@")
+    hub.add("owner/repo", {FILE: gguf})
+    plan = program.call("models", "pull", "owner/repo", "--dry-run", HF_ENDPOINT=address)
+    hub.api_faults += [page]
+    broken = program.call("models", "pull", "owner/repo", HF_ENDPOINT=address)
+    missing = program.call("models", "pull", "owner/none", HF_ENDPOINT=address)
+    assert (plan.code, broken.code, missing.code) == (0, 4, 4)
+    assert "secret" not in plan.text + broken.stderr + missing.stderr
+
+
 def test_on_a_terminal_a_bar_moves_and_goes(program, hub, gguf):
     hub.add("owner/repo", {FILE: gguf})
     hub.pause = 0.03

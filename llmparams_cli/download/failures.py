@@ -29,7 +29,7 @@ def explained(repository: str, endpoint: str, has_token: bool) -> Iterator[None]
     import httpx2
     from huggingface_hub import errors
 
-    host = urlsplit(endpoint).netloc or endpoint
+    host = urlsplit(endpoint).netloc.rpartition("@")[2]
     try:
         yield
     except errors.OfflineModeIsEnabled as error:
@@ -46,6 +46,12 @@ def explained(repository: str, endpoint: str, has_token: bool) -> Iterator[None]
         raise _lost(error, host) from error
 
 
+def without_password(endpoint: str) -> str:
+    """The address as it may be shown."""
+    parts = urlsplit(endpoint)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def check_endpoint(endpoint: str) -> None:
     """Raise SourceError if HF_ENDPOINT is no address."""
     try:
@@ -59,8 +65,8 @@ def check_endpoint(endpoint: str) -> None:
         )
 
 
-def check_proxy(session: Callable[[], Any]) -> None:
-    """Raise SourceError if the environment names a proxy that the HTTP library cannot use."""
+def check_session(session: Callable[[], Any]) -> None:
+    """Raise SourceError if the environment names a proxy or a certificate that cannot be used."""
     import httpx2
 
     try:
@@ -70,6 +76,8 @@ def check_proxy(session: Callable[[], Any]) -> None:
             f"the proxy cannot be used: {brief(str(error), 200)}",
             "see HTTPS_PROXY, HTTP_PROXY, ALL_PROXY",
         ) from error
+    except OSError as error:
+        raise SourceError(f"the certificates cannot be read: {error}", "SSL_CERT_FILE") from error
 
 
 def not_the_hub(endpoint: str) -> SourceError:

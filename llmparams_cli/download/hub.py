@@ -20,7 +20,13 @@ from urllib.parse import quote
 from llmparams_cli import APP, __version__
 from llmparams_cli.download import SourceError
 from llmparams_cli.download.choice import Choice, RemoteFile, choices, choose, label
-from llmparams_cli.download.failures import check_endpoint, check_proxy, explained, not_the_hub
+from llmparams_cli.download.failures import (
+    check_endpoint,
+    check_session,
+    explained,
+    not_the_hub,
+    without_password,
+)
 from llmparams_cli.env import Environment
 from llmparams_cli.models.reference import HubName
 
@@ -41,7 +47,8 @@ class Hub:
         self._headers = library.utils.build_hf_headers(token=self._token, **about)
         self._library = library
         check_endpoint(self.endpoint)
-        check_proxy(library.get_session)
+        self.shown = without_password(self.endpoint)
+        check_session(library.get_session)
 
     def offer(self, name: HubName) -> Offer:
         """What the repository has: one request, no file is read."""
@@ -58,7 +65,7 @@ class Hub:
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 if type(error).__module__.startswith("huggingface_hub"):
                     raise
-                raise not_the_hub(self.endpoint) from error
+                raise not_the_hub(self.shown) from error
         return Offer(name, commit, _license(info), choices(filter(None, files)))
 
     @contextmanager
@@ -90,9 +97,7 @@ class Hub:
                 file.url, token=self._token, timeout=self._timeout, endpoint=self.endpoint
             )
         if found.size is None:
-            raise SourceError(
-                f"{self.endpoint} does not say how large {file.path} is", "HF_ENDPOINT"
-            )
+            raise SourceError(f"{self.shown} does not say how large {file.path} is", "HF_ENDPOINT")
         sha256 = found.etag if _SHA256.fullmatch(found.etag or "") else ""
         return RemoteFile(file.path, found.size, sha256 or "", file.url)
 

@@ -47,7 +47,7 @@ class HubSource:
         ]
         self.name = called or str(self.exact)
         self.commit = offer.commit
-        self.place = f"{self._hub.endpoint}/{name.repository}"
+        self.place = f"{self._hub.shown}/{name.repository}"
         self.license = offer.license
         self.size: int | None = sum(file.size for file in self.files)
         models = language_models(offer.there)
