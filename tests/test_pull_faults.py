@@ -53,6 +53,7 @@ def is_left(program):
     "faults",
     [
         [cut(20_000), cut(1), cut(100_000)],
+        [cut(20_000)] * 2 * transfer.TRIES,
         [status(503), status(429, **{"Retry-After": "0"}), status(500), status(408)],
         [cut(0), cut(0), cut(0), cut(0)],
         [cut(50_000), everything()],
@@ -235,6 +236,7 @@ def test_nothing_is_asked_for_but_the_list_and_the_file(hub, pull, model):
         ("hub", "GET", "owner"),
         ("cdn", "GET", "owner"),
     ]
+    assert hub.asked()[0].headers["accept-encoding"] == "identity"
     agents = {request.headers["user-agent"] for request in hub.requests}
     assert all("llmparams/" in agent and "torch" not in agent for agent in agents)
 
@@ -361,6 +363,22 @@ def test_of_two_pulls_at_once_one_fetches_and_both_have_it(program, hub, model, 
     assert len(program.pulled()) == 2
 
 
+def test_a_lock_on_a_file_that_was_just_removed_is_none(tmp_path, monkeypatch):
+    handles = []
+
+    def lock(handle):
+        if not handles:  # whoever held it finishes in this moment
+            os.unlink(tmp_path / ".pulling" / "tiny.lock")
+        handles.append(handle)
+
+    monkeypatch.setattr(staging, "lock", lock)
+    monkeypatch.setattr(staging, "WATCH", 0.0)
+    with staging.Staging(tmp_path, "tiny", lambda note: None):
+        assert len(handles) == 2
+        assert (tmp_path / ".pulling" / "tiny.lock").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_offline_and_the_stored_token_are_the_librarys(program, hub, gguf, tmp_path):
     hub.add("owner/repo", {FILE: gguf}, private=True)
     home = tmp_path / "hf"
@@ -372,6 +390,7 @@ def test_offline_and_the_stored_token_are_the_librarys(program, hub, gguf, tmp_p
     assert not hub.requests
     done = program.pipe("models", "pull", "owner/repo", **variables)
     assert (done.code, done.text) == (0, "owner/repo:Q4_0\n"), done.stderr
+    assert all("owner/repo" in request.path for request in hub.requests)  # no telemetry
     assert os.listdir(home) == ["token"]  # nothing else of the library's is left behind
 
 

