@@ -1,9 +1,11 @@
 """`models pull` where something fails: servers, networks, disks, and the pull itself."""
 
+import io
 import os
 import signal
 import time
 
+import pyte
 import pytest
 from hub_server import (
     TOKEN,
@@ -17,7 +19,9 @@ from hub_server import (
 from models import write_llama
 
 from llmparams_cli.download import staging, transfer
+from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.render.transfer import TransferBar, duration
 
 FILE = "tiny-Q4_0.gguf"
 FOLDER = "owner--repo--Q4_0"
@@ -74,6 +78,27 @@ def test_what_has_come_is_not_fetched_twice(hub, pull, model):
     first, second, third = starts(hub)
     assert 0 == first < second <= 20_000 < third <= 50_000
     assert hub.sent < model.stat().st_size + 2 * (1 << 17)
+
+
+def test_parts_that_are_whole_are_not_fetched_again(hub, pull, tmp_path):
+    write_llama(tmp_path / "m-Q4_0.gguf", tensors_per_file=8)
+    parts = {path.name: path.read_bytes() for path in sorted(tmp_path.glob("*-of-*"))}
+    hub.add("owner/repo", parts)
+    first, second, *_ = parts
+    hub.faults += [instead(parts[first])] + [status(503)] * transfer.TRIES
+    assert "answers 503" in pull("owner/repo").complaint(ExitCode.MODEL)
+    assert pull("owner/repo").code == 0
+    asked = [request.path.rpartition("//")[2] for request in hub.asked()]
+    assert asked.count(first) == 1
+    assert asked.count(second) == transfer.TRIES + 1
+
+
+def test_a_server_may_say_how_long_it_wants_to_be_left_alone(hub, pull, model, monkeypatch):
+    slept = []
+    monkeypatch.setattr(transfer.time, "sleep", slept.append)
+    hub.faults += [status(429, **{"Retry-After": wait}) for wait in ("7", "99999", "soon")]
+    assert pull("owner/repo").code == 0
+    assert [seconds for seconds in slept if seconds] == [7.0, transfer.LONGEST_PAUSE]
 
 
 def test_a_server_that_stays_broken_ends_in_one_line_and_the_rest_is_kept(
@@ -431,6 +456,33 @@ def test_a_password_in_the_address_is_not_shown(program, hub, pull, gguf):
     missing = program.call("models", "pull", "owner/none", HF_ENDPOINT=address)
     assert (plan.code, broken.code, missing.code) == (0, 4, 4)
     assert "secret" not in plan.text + broken.stderr + missing.stderr
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+def test_a_note_does_not_run_into_the_bar():
+    env = Environment(stderr=Terminal(), variables={"COLUMNS": "80", "TERM": "xterm"})
+    with TransferBar(env) as progress:
+        progress("m.gguf", 1, 100)
+        env.note("the line was lost")
+        progress("m.gguf", 2, 100)
+    screen = pyte.Screen(80, 20)
+    pyte.Stream(screen).feed(env.stderr.getvalue().replace("\n", "\r\n"))
+    shown = [line.rstrip() for line in screen.display]
+    assert shown[0] == "llmparams: the line was lost"
+    assert not any(shown[1:])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (65, "1:05"), (3600, "1:00:00"), (90_061, "25:01:01")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
 
 
 def test_on_a_terminal_a_bar_moves_and_goes(program, hub, gguf):
