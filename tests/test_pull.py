@@ -234,7 +234,8 @@ def named(*paths, size=1):
         (["lora-a-F16.gguf"], "", "lora-a-F16.gguf"),
         (["mmproj-a-F16.gguf", "a-F16.gguf"], "", "a-F16.gguf"),
         (["mmproj-a-F16.gguf"], "mmproj-a-F16.gguf", "mmproj-a-F16.gguf"),
-        (["a-Q4_0.gguf", "a-Q4_0-00001-of-00001.gguf"], "a-Q4_0.gguf", "a-Q4_0.gguf"),
+        ([*(f"a-Q4_0-0000{n}-of-00002.gguf" for n in (1, 2)), "a-Q4_0.gguf"], "", "a-Q4_0.gguf"),
+        (["a-Q4_0.gguf"], "a-q4_0", "a-Q4_0.gguf"),
     ],
 )
 def test_the_model_that_is_meant(paths, part, chosen):
@@ -247,6 +248,8 @@ def test_the_model_that_is_meant(paths, part, chosen):
         (["a-Q4_0.gguf", "b-Q4_0.gguf"], "Q4_0", "several models in Q4_0"),
         (["a.gguf", "b.gguf"], "", "several models"),
         (["a-Q4_0-00001-of-00003.gguf", "a-Q4_0-00003-of-00003.gguf"], "", "lacks 1 of the parts"),
+        (["a-Q4_0.gguf", "b-Q4_0-00001-of-00001.gguf"], "", "several models"),
+        (["a-Q4_0-00009-of-00002.gguf"], "", "lacks 2 of the parts"),
         (["mmproj-F16.gguf"], "", "no GGUF model"),
         (["a-Q4_K_M.gguf"], "Q4_K", "has no Q4_K; did you mean Q4_K_M?"),
     ],

@@ -70,10 +70,14 @@ def choices(files: Iterable[RemoteFile]) -> list[Choice]:
             continue
         stem = file.path[: -len(".gguf")]
         part = _PART.search(stem)
-        key = (stem[: part.start()], int(part["count"])) if part else (stem, 1)
+        key = (stem[: part.start()], int(part["count"])) if part else (stem, 0)
         groups.setdefault(key, {})[int(part["number"]) if part else 1] = file
     return [
-        Choice(quant_of(stem), tuple(parts[n] for n in sorted(parts)), count - len(parts))
+        Choice(
+            quant_of(stem),
+            tuple(parts[number] for number in sorted(parts)),
+            sum(number not in parts for number in range(1, count + 1)),
+        )
         for (stem, count), parts in groups.items()
     ]
 
@@ -101,6 +105,8 @@ def choose(there: Sequence[Choice], part: str, where: str) -> Choice:
         quants = sorted({choice.quant for choice in models if choice.quant})
         guess = did_you_mean(part.upper(), quants)
         raise SourceError(f"{where} has no {part}{guess}", f"there are: {listed(models)}")
+    if len(found) > 1 and len({_stem(choice) for choice in found}) == 1:
+        return _complete(min(found, key=lambda choice: len(choice.files)), where)  # in one file
     if len(found) > 1:
         what = f"several models in {part}" if part else "several models"
         files = ", ".join(choice.path for choice in found[:MOST_NAMED])
@@ -150,8 +156,13 @@ def _usual(models: Sequence[Choice]) -> list[Choice]:
 
 def _means(part: str, choice: Choice) -> bool:
     wanted, quant = part.upper(), choice.quant
-    stem = _PART.sub("", choice.path[: -len(".gguf")]).upper()
+    stem = _stem(choice).upper()
     return wanted in {quant, quant.removeprefix("UD-"), stem, stem.rpartition("/")[2]}
+
+
+def _stem(choice: Choice) -> str:
+    """Its path without the ending and the number of a part."""
+    return _PART.sub("", choice.path[: -len(".gguf")])
 
 
 def language_models(there: Sequence[Choice]) -> list[Choice]:

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -57,8 +57,13 @@ def download(
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix="pip-", dir=place.parent))
+    what = requirements[0].partition("==")[0]
+
+    def report() -> None:
+        progress(what, _bytes_in(temporary) + _bytes_in(place), total)
+
     try:
-        _run_pip(env, requirements, place, temporary, progress, total)
+        _run_pip(env, requirements, place, temporary, report)
     finally:
         remove(temporary)
     return [_wheel_of(requirement, place) for requirement in requirements]
@@ -69,8 +74,7 @@ def _run_pip(
     requirements: Sequence[str],
     place: Path,
     temporary: Path,
-    progress: Progress,
-    total: int | None,
+    report: Callable[[], None],
 ) -> None:
     log = temporary / "pip.log"
     with open(log, "wb") as errors:
@@ -85,11 +89,7 @@ def _run_pip(
         )
         try:
             while pip.poll() is None:
-                progress(
-                    requirements[0].partition("==")[0],
-                    _bytes_in(temporary) + _bytes_in(place),
-                    total,
-                )
+                report()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     pip.wait(WATCH)
         finally:
