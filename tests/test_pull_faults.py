@@ -21,7 +21,9 @@ from models import write_llama
 from llmparams_cli.download import staging, transfer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.render import transfer as render_transfer
 from llmparams_cli.render.transfer import TransferBar, duration
+from llmparams_cli.text.units import size_text
 
 FILE = "tiny-Q4_0.gguf"
 FOLDER = "owner--repo--Q4_0"
@@ -483,6 +485,15 @@ def test_a_note_does_not_run_into_the_bar():
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_in_a_pipe_a_line_is_written_now_and_then(hub, pull, model, gguf, monkeypatch):
+    monkeypatch.setattr(render_transfer, "SELDOM", 0.0)
+    lines = pull("owner/repo").stderr.splitlines()
+    assert lines[0].startswith(f"llmparams: {FILE}: ")
+    assert lines[-2].startswith(f"llmparams: {FILE}: {size_text(len(gguf))} of")
+    hub.requests.clear()
+    assert len(pull("owner/repo", "--force", "--quiet").stderr) == 0
 
 
 def test_on_a_terminal_a_bar_moves_and_goes(program, hub, gguf):
