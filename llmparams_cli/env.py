@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO, cast
@@ -28,6 +28,8 @@ class Environment:
     directory: Path = field(default_factory=Path.cwd)
     verbose: bool = False
     quiet: bool = False
+    # Takes a bar off the terminal before a line is printed there; the bar's business.
+    erase: Callable[[], None] = lambda: None
     _said: set[str] = field(default_factory=set)
 
     @property
@@ -63,6 +65,7 @@ class Environment:
 
     def aside(self, text: str) -> None:
         """Write to stderr, or give up silently: a broken stderr must not cost the answer."""
+        self.erase()
         try:
             self.stderr.write(encodable(text, self.stderr))
             self.stderr.flush()

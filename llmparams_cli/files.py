@@ -1,4 +1,4 @@
-"""Files: read as UTF-8, resolved and displayed by path, written completely or not at all."""
+"""Files: read as UTF-8, resolved and displayed by path, locked, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -105,6 +105,17 @@ def write_whole(
         # After a rename there is nothing left to remove.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def lock(handle: int) -> None:
+    """Lock an open file until it is closed; raises BlockingIOError if another process has it.
+    Windows has no such lock: there nothing happens.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _mode(path: Path, private: bool) -> int:

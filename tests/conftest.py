@@ -13,7 +13,9 @@ import faulty
 import pytest
 import script
 from asked import settings
-from program import Program
+from hub_server import HubServer
+from models import write_llama
+from program import Done, Program
 
 from llmparams_cli.backends.open import Progress, opened
 from llmparams_cli.env import Environment
@@ -24,6 +26,8 @@ from llmparams_cli.models.stores import BUILTIN, ollama
 # A test run in the background may have been started with Ctrl-C ignored, and what is ignored
 # the programs under test inherit; a handler of ours they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# No test sends the token of whoever runs it; huggingface_hub reads this when it is imported.
+os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,6 +68,25 @@ def program(
         program.variables["LLMPARAMS_MODEL"] = f"scripted:{path}"
         del program.variables["LLMPARAMS_THREADS"]  # it has none
     return program
+
+
+@pytest.fixture(scope="session")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a small model."""
+    return write_llama(tmp_path_factory.mktemp("gguf") / "tiny.gguf").read_bytes()
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A server that speaks the Hub's protocol."""
+    with HubServer() as hub:
+        yield hub
+
+
+@pytest.fixture
+def pull(program: Program, hub: HubServer) -> Callable[..., Done]:
+    """Runs `models pull` against the server."""
+    return lambda *args, **more: program.call("models", "pull", *args, **hub.variables(**more))
 
 
 @pytest.fixture

@@ -146,6 +146,12 @@ class Program:
             "LLMPARAMS_THREADS": "1",
         }
 
+    def pulled(self) -> list[str]:
+        """What the directory of models holds: files, with their folders."""
+        models = self.place / "models"
+        paths = models.rglob("*") if models.exists() else ()
+        return sorted(str(path.relative_to(models)) for path in paths if path.is_file())
+
     def call(self, *arguments: str, stdin: bytes = b"", **variables: str) -> Done:
         """Run inside this process, on streams that are no terminal."""
         out, err = io.BytesIO(), io.BytesIO()

@@ -28,6 +28,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "models": 6,
     "templates": 5,
     "analysis": 6,
+    "download": 7,
     "formats": 7,
     "records": 7,
     "options": 7,
@@ -45,7 +46,10 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "cli": 17,
     "__main__": 18,
 }
-HEAVY = ("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib")
+HEAVY = (
+    *("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib"),
+    *("huggingface_hub", "httpx2"),
+)
 
 
 def room(module: str) -> str:

@@ -16,6 +16,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.models import builtin, names
+from llmparams_cli.models.catalogue import BY_NAME
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import Header, read_model
 from llmparams_cli.models.reference import elsewhere
@@ -214,7 +215,7 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
 
 def _pullable(reference: str) -> str:
     """By which name a model can be pulled; empty if by none."""
-    return str(elsewhere(reference) or "")
+    return reference if reference in BY_NAME else str(elsewhere(reference) or "")
 
 
 def _listed(directory: Path) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from llmparams_cli.files import lock
+
 Read = Callable[[Iterator[bytes]], object]
 
 
@@ -31,7 +33,7 @@ class Journal:
         flags = os.O_CREAT | os.O_RDWR | os.O_APPEND | (os.O_EXCL if new else 0)
         self._handle = os.open(path, flags, 0o600)
         try:
-            _lock(self._handle)
+            lock(self._handle)
             self._read(read)
         except BaseException:
             os.close(self._handle)
@@ -85,11 +87,3 @@ def whole_lines(file: BinaryIO) -> Iterator[bytes]:
     for line in file:
         if line.endswith(b"\n"):
             yield line[:-1]
-
-
-def _lock(handle: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        return
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

