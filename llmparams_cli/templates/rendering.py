@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 from llmparams_cli.errors import ModelError
@@ -127,13 +128,23 @@ class _Marker:
 
     def tokenize(self, text: str) -> list[int]:
         """Tokenise the template's output: its control tokens as such, the marked ones as text."""
-        tokens: list[int] = []
-        for index, part in enumerate(self._split(text)):
-            if index % 2:
-                tokens += self._model.tokenize(self._texts[int(part)])
-            elif part:
-                tokens += self._model.tokenize(part, special=True)
+        first, *rest = self._split(text)
+        tokens = self._model.tokenize(first, special=True)
+        for number, part in zip(rest[::2], rest[1::2], strict=True):
+            after = self._model.tokenize(part, special=True, goes_on=True)
+            # The mark's text and the plain text on both sides are one text for the tokenizer.
+            before = self._plain(reversed(tokens))[::-1]
+            behind = self._plain(after)
+            around = [b"".join(map(self._model.piece, side)) for side in (before, behind)]
+            plain = self._texts[int(number)].join(side.decode(errors="replace") for side in around)
+            tokens = tokens[: len(tokens) - len(before)]
+            tokens += self._model.tokenize(plain, goes_on=bool(before))
+            tokens += after[len(behind) :]
         return tokens
+
+    def _plain(self, tokens: Iterable[int]) -> list[int]:
+        """The tokens before the first control token."""
+        return list(takewhile(lambda token: not self._model.is_control(token), tokens))
 
     def unmark(self, text: str) -> str:
         parts = self._split(text)

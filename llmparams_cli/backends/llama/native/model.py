@@ -15,6 +15,8 @@ from llmparams_cli.text.utf8 import escaped
 
 # LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
 ATTR_SPECIAL = 1 << 0 | 1 << 3
+# Texts of which one at least makes no token together with whatever follows.
+BEFORE = ("\n", "!", "a", "0")
 
 
 class Model:
@@ -36,10 +38,32 @@ class Model:
     def trained_context(self) -> int:
         return int(llama().llama_model_n_ctx_train(self.handle))
 
-    def tokenize(self, text: str, *, special: bool = False, begin: bool = False) -> list[int]:
+    def tokenize(
+        self, text: str, *, special: bool = False, begin: bool = False, goes_on: bool = False
+    ) -> list[int]:
         """Token ids of `text`. `special` reads the names of control tokens as such; `begin` adds
         BOS and EOS where the vocabulary asks for them.
+
+        A text that `goes_on` continues another one. Many SentencePiece vocabularies put a space
+        before every text, which is wrong in the middle of one.
         """
+        if not goes_on or not text or not self._puts_space:
+            return self._tokenize(text, special, begin)
+        # llama.cpp cannot be told. Behind another text it puts no space; what that text came to is
+        # cut off again, which is right where no token spans both.
+        for before in BEFORE:
+            first = self._tokenize(before, special, False)
+            both = self._tokenize(before + text, special, False)
+            if both[: len(first)] == first:
+                return both[len(first) :]
+        return self._tokenize(text, special, begin)
+
+    @cached_property
+    def _puts_space(self) -> bool:
+        first = self._tokenize("a", False, False)[:1]
+        return bool(first) and self.piece(first[0]).startswith(b" ")
+
+    def _tokenize(self, text: str, special: bool, begin: bool) -> list[int]:
         data = text.encode("utf-8", "surrogatepass")
         size = len(data) + 2
         buffer = (ctypes.c_int32 * size)()
