@@ -7,9 +7,11 @@ tests can pass a terminal or a pipe as a plain object.
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from errno import EBADF
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -41,6 +43,27 @@ class Environment:
     @property
     def stdin_is_tty(self) -> bool:
         return self.stdin.isatty()
+
+    def read_stdin(self) -> bytes:
+        """All of standard input; b"" where it is not open for reading, as under nohup."""
+        chunks = []
+        try:
+            while (chunk := self.stdin.buffer.read(1 << 20)) != b"":
+                if chunk:
+                    chunks.append(chunk)
+                else:  # a pipe that does not block, and whose writer is slow
+                    self.stdin_has_data(None)
+        except OSError as error:
+            if error.errno != EBADF:
+                raise
+        return b"".join(chunks)
+
+    def stdin_has_data(self, patience: float | None) -> bool:
+        """Wait so many seconds (None: for ever) until there is something to read, or its end."""
+        try:
+            return bool(select.select([self.stdin], [], [], patience)[0])
+        except (OSError, ValueError):  # not a stream to wait for: a closed one, or a test's
+            return True
 
     def wants_color(self, choice: str, stream: TextIO) -> bool:
         """Decide `--color auto|always|never` for a stream (https://no-color.org)."""

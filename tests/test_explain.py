@@ -167,7 +167,7 @@ WHAT_IFS: dict[str, tuple[str, Flags, Flags, dict[str, Flags]]] = {
         ("--grammar", 'root ::= [a-zA-Z]+ " " [a-z]+', "-n", "12"),
         (),
         {
-            "grammar=": ("--grammar", ""),
+            "grammar=none": ("--grammar", "none"),
             'grammar=root ::= [A-Za-z ]* "!"': ("--grammar", 'root ::= [A-Za-z ]* "!"'),
             "temperature=2": ("--temperature", "2"),
         },

@@ -2,7 +2,7 @@
 
 import pytest
 from asked import conversation, raw
-from models import CONTROL_TOKENS, sentencepiece, write_llama
+from models import sentencepiece, write_llama
 
 from llmparams_cli.protocol import Passage, Started
 

@@ -150,7 +150,9 @@ def _plot(variants: list[Variant]) -> Sheet:
     return metrics(variants)
 
 
-def _prompt(env: Environment, prompt: str | None, file: str | None, found: list[job.Setup]) -> str:
+def _prompt(
+    env: Environment, prompt: str | None, file: list[str] | None, found: list[job.Setup]
+) -> str:
     required = any(each.prepared.needs_input for each in found)
     return prompts.read(env, prompt, file, required=required)
 

@@ -129,7 +129,7 @@ def command(
         raise UsageError("--step needs a terminal", "--at N shows one draw anywhere")
     if go_on and not others:
         raise UsageError("--continue has nothing to continue", "name it with --what-if")
-    text = prompts.read(env, prompt, file, required=prepared.needs_input)
+    text = prompts.read(env, prompt, file, required=prepared.needs_input, target=target)
     prepared.note_model(env)
     request = prepared.request(text, raw=raw, overflow=overflow)
     with ProgressBar(env) as progress:

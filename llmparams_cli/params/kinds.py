@@ -15,6 +15,7 @@ from typing import Any
 
 LARGEST = sys.float_info.max
 INT32_MAX = 2**31 - 1  # llama.cpp keeps counts in 32 bits; not worth mentioning to users
+NONE = "none"  # on the command line: no grammar, no schema
 YAML_WORDS = {True: "on", False: "off"}  # YAML 1.1 reads a bare `on` or `off` as a boolean
 
 
@@ -217,6 +218,18 @@ class Text(Kind):
         return {"type": "string"}
 
 
+class Grammar(Text):
+    """A grammar in GBNF; the word `none` on the command line takes back that of a lower layer."""
+
+    metavar = "GBNF|@FILE"
+
+    def parse(self, text: str) -> str:
+        return "" if text == NONE else self.check(_not_blank(text))
+
+    def arguments(self, value: Any) -> list[str]:
+        return [value or NONE]
+
+
 class Texts(Kind):
     """A list of texts, none of them empty; its flag is given once for each."""
 
@@ -384,7 +397,9 @@ class Biases(Kind):
 
 
 class JsonSchema(Kind):
-    """A JSON Schema: a mapping in a file; inline JSON or `@FILE` on the command line."""
+    """A JSON Schema: a mapping in a file; inline JSON or `@FILE` on the command line, where the
+    word `none` takes back that of a lower layer.
+    """
 
     noun = "JSON Schema"
     metavar = "JSON|@FILE"
@@ -392,10 +407,10 @@ class JsonSchema(Kind):
     def parse(self, text: str) -> Any:
         import json
 
-        if not text:  # --json-schema '' takes back the schema of a lower layer
+        if text == NONE:
             return None
         try:
-            value = json.loads(text)
+            value = json.loads(_not_blank(text))
         except json.JSONDecodeError as error:
             raise ValueError(
                 f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
@@ -418,11 +433,21 @@ class JsonSchema(Kind):
 
         return "" if value is None else json.dumps(value, ensure_ascii=False)
 
+    def arguments(self, value: Any) -> list[str]:
+        return [NONE if value is None else self.show(value)]
+
     def allowed(self) -> str:
         return "object, or JSON text"
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["object", "boolean", "null"]}
+
+
+def _not_blank(text: str) -> str:
+    """The text; an empty one is more likely a file that went missing than a wish."""
+    if not text.strip():
+        raise ValueError(f"it is empty; `{NONE}` switches it off")
+    return text
 
 
 def did_you_mean(word: object, words: Any) -> str:

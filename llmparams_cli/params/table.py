@@ -13,10 +13,10 @@ from llmparams_cli.params.kinds import (
     Biases,
     Choice,
     Floats,
+    Grammar,
     JsonSchema,
     Number,
     Switch,
-    Text,
     Texts,
     Words,
 )
@@ -812,7 +812,7 @@ _ROWS = (
     ),
     Param(
         name="grammar",
-        kind=Text(),
+        kind=Grammar(),
         default="",
         neutral="",
         group=Group.QUALITY,
