@@ -9,7 +9,8 @@ from typing import Any
 
 from llmparams_cli.backends.llama.native.crash import during
 from llmparams_cli.backends.llama.native.library import llama, log
-from llmparams_cli.errors import BackendError, ExitCode, ModelError
+from llmparams_cli.backends.llama.native.tokenizing import tokenize
+from llmparams_cli.errors import ExitCode, ModelError
 from llmparams_cli.text.safe import spelled
 from llmparams_cli.text.utf8 import escaped
 
@@ -64,13 +65,7 @@ class Model:
         return bool(first) and self.piece(first[0]).startswith(b" ")
 
     def _tokenize(self, text: str, special: bool, begin: bool) -> list[int]:
-        data = text.encode("utf-8", "surrogatepass")
-        size = len(data) + 2
-        buffer = (ctypes.c_int32 * size)()
-        count = llama().llama_tokenize(self.vocab, data, len(data), buffer, size, begin, special)
-        if count < 0:
-            raise BackendError(f"llama_tokenize failed on {len(data)} bytes of text")
-        return buffer[:count]
+        return tokenize(self.vocab, text, special=special, begin=begin)
 
     def piece(self, token: int) -> bytes:
         """The bytes that `token` stands for in an answer (detokenised); none for control tokens."""
