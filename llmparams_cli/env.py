@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from llmparams_cli import APP, PREFIX
+from llmparams_cli.streams import output
 from llmparams_cli.text.safe import encodable, one_line
+
+NOWHERE = Path(os.devnull, APP)  # below a file: nothing is there, and nothing can be written
 
 
 @dataclass
@@ -24,7 +27,7 @@ class Environment:
     """Streams and settings of one run. `variables` is the process environment."""
 
     stdin: TextIO = field(default_factory=lambda: _open(sys.stdin, "r"))
-    stdout: TextIO = field(default_factory=lambda: _open(sys.stdout, "w"))
+    stdout: TextIO = field(default_factory=lambda: output(_open(sys.stdout, "w")))
     stderr: TextIO = field(default_factory=lambda: _open(sys.stderr, "w"))
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
     directory: Path = field(default_factory=Path.cwd)
@@ -114,18 +117,18 @@ class Environment:
     @property
     def models_dir(self) -> Path:
         """The models that `models pull` brings, a folder each."""
-        if chosen := self.variables.get(f"{PREFIX}MODELS_DIR"):
-            return Path(chosen)
-        import platformdirs
+        return self._directory(f"{PREFIX}MODELS_DIR", "user_data_path", "models")
 
-        return platformdirs.user_data_path(APP, appauthor=False) / "models"
-
-    def _directory(self, variable: str, default: str) -> Path:
+    def _directory(self, variable: str, default: str, *below: str) -> Path:
         if chosen := self.variables.get(variable):
             return Path(chosen)
         import platformdirs
 
-        return Path(getattr(platformdirs, default)(APP, appauthor=False))
+        try:
+            return Path(getattr(platformdirs, default)(APP, appauthor=False), *below)
+        except RuntimeError:  # a user without an entry in the system's list, and without HOME
+            self.note("there is no home directory: no log and no caches are kept (HOME names one)")
+            return NOWHERE
 
 
 def discard(stream: TextIO) -> None:

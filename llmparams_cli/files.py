@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -65,12 +66,19 @@ def write_whole(
     parents: bool = False,
     durable: bool = True,
 ) -> None:
-    """Write a file atomically (text as UTF-8): readers see the old content or the new.
+    """Write a file atomically (text as UTF-8): readers see the old content or the new. What is no
+    regular file, such as a pipe or a device, is written to as it is.
 
     `private` keeps it from other users. Without `replace`, an existing file raises
     FileExistsError. With `parents`, missing directories are made. A file that is not
     `durable` is written much faster, but may be lost or empty after a power cut.
     """
+    data = content.encode() if isinstance(content, str) else content
+    if replace and _is_special(path):
+        # By the path as it was given: what /dev/fd/63 links to has no path of its own.
+        with open(path, "wb") as stream:
+            stream.write(data)
+        return
     path = Path(os.path.realpath(path))  # what a link points to is written, not the link
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +86,7 @@ def write_whole(
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(data)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -91,6 +99,13 @@ def write_whole(
         # After a rename there is nothing left to remove.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:  # it does not exist
+        return False
 
 
 def _mode(path: Path, private: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Model:
         self.path = path
         log.lines.clear()  # so that a complaint is about this call
         with during(f"loading {path}", ExitCode.MODEL):
-            self.handle = lib.llama_model_load_from_file(str(path).encode(), params)
+            self.handle = lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
             raise ModelError(f"{path}: llama.cpp cannot load it: {log.complaint()}")
         self.vocab = lib.llama_model_get_vocab(self.handle)
