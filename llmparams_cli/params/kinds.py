@@ -60,7 +60,8 @@ class Number(Kind):
     """A float or an integer in an interval, or one of a few named words.
 
     `low_open` and `high_open` exclude the bound itself. `special` values are allowed
-    although they lie outside the interval (-1 for 'no limit').
+    although they lie outside the interval (-1 for 'no limit'). Positive numbers under `zero_below`
+    are 0: what is divided by them is beyond llama.cpp's floats.
     """
 
     integer: bool = False
@@ -70,6 +71,7 @@ class Number(Kind):
     high_open: bool = False
     special: tuple[float, ...] = ()
     words: tuple[str, ...] = ()
+    zero_below: float = 0.0
 
     @property
     def noun(self) -> str:  # type: ignore[override]
@@ -100,6 +102,8 @@ class Number(Kind):
             raise ValueError(f"{value} is not {self._expected()}")
         if value not in self.special and not self._inside(value):
             raise ValueError(f"{self.show(value)} is out of range: {self.interval()}")
+        if 0 < value < self.zero_below:
+            value = 0
         return int(value) if self.integer else float(value)
 
     def show(self, value: Any) -> str:
