@@ -16,6 +16,7 @@ from typing import Any
 from llmparams_cli.errors import ModelError
 from llmparams_cli.protocol import Message
 from llmparams_cli.templates.vocabulary import Vocabulary
+from llmparams_cli.text.shorten import brief
 
 
 def prompt_tokens(
@@ -56,17 +57,17 @@ def render(
 
 def _compile(template: str) -> Any:
     from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from llmparams_cli.text import jinja
 
     # Set up as in transformers, for which templates are written.
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
+    environment = jinja.Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = _tojson
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = _strftime_now
     try:
-        return environment.from_string(template)
+        with jinja.bounded():  # Jinja computes constants while it compiles
+            return environment.from_string(template)
     except Exception as error:  # TemplateError, RecursionError, …
         raise ModelError(
             f"the model's chat template is not valid Jinja: {error}",
@@ -75,19 +76,23 @@ def _compile(template: str) -> Any:
 
 
 def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
+    from llmparams_cli.text import jinja
+
     try:
-        return str(
-            template.render(
-                messages=[{"role": m.role, "content": m.content} for m in messages],
-                add_generation_prompt=True,
-                bos_token=model.special_text("bos"),
-                eos_token=model.special_text("eos"),
-                tools=None,
-            )
+        return jinja.render(
+            template,
+            {
+                "messages": [{"role": m.role, "content": m.content} for m in messages],
+                "add_generation_prompt": True,
+                "bos_token": model.special_text("bos"),
+                "eos_token": model.special_text("eos"),
+                "tools": None,
+            },
         )
     except Exception as error:  # whatever the template's code runs into
         raise ModelError(
-            f"the model's chat template fails: {error}", "--raw generates without the template"
+            f"the model's chat template fails: {brief(str(error))}",
+            "--raw generates without the template",
         ) from error
 
 
