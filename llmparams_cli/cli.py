@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from errno import ENOSPC
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from importlib import import_module
 from keyword import iskeyword
 from typing import Annotated, Any, NoReturn
@@ -17,7 +17,7 @@ import typer
 from llmparams_cli import APP, PREFIX, __version__
 from llmparams_cli.completion import whole_words
 from llmparams_cli.env import Environment, discard
-from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
+from llmparams_cli.errors import ExitCode, LlmparamsError, OutputError, UsageError
 
 # Name: one line of help. The module llmparams_cli.commands.NAME has the function `command`, or,
 # if it is a group, a table COMMANDS of its own, whose modules are NAME.SUBNAME.
@@ -33,6 +33,8 @@ COMMANDS = {
     "replay": "Run a receipt again: is the answer the same, and if not, where and why?",
     "log": "List, search and show the last runs.",
 }
+# What a disk or a limit refuses is no bug of ours, wherever it happens.
+DISK = (ENOSPC, EDQUOT, EFBIG, EROFS, EIO)
 EXIT_CODES = f"""Exit codes: {", ".join(f"{code.value} {code.meaning}" for code in ExitCode)}."""
 EPILOG = f"""First steps: llmparams generate "Once upon a time" --preset creative-chat
 
@@ -63,6 +65,9 @@ def run(arguments: Sequence[str], env: Environment) -> int:
         # Here and not at exit, so that a full disk or a closed pipe is reported below.
         env.stdout.flush()
         return int(result or 0)
+    except OutputError as error:
+        discard(env.stdout)
+        return _report(env, error.message, error.hint, error.exit_code)
     except LlmparamsError as error:
         return _report(env, error.message, error.hint, error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -75,21 +80,26 @@ def run(arguments: Sequence[str], env: Environment) -> int:
             return _reader_left(env)
         raise
     except Exception as error:
-        if hasattr(error, "format_message"):  # all of Typer's own errors, whatever its version
-            message = error.format_message()
-            return _report(env, message, _cure(message, arguments), ExitCode.USAGE)
-        if env.verbose:
-            raise
-        if isinstance(error, OSError) and error.errno == ENOSPC:
-            discard(env.stdout)
-            message = f"the output cannot be written: {error.strerror}"
-            return _report(env, message, "", ExitCode.INTERNAL)
-        return _report(
-            env,
-            f"internal error: {type(error).__name__}: {error}",
-            "this is a bug; --verbose shows where",
-            ExitCode.INTERNAL,
-        )
+        return _unforeseen(env, error, arguments)
+
+
+def _unforeseen(env: Environment, error: Exception, arguments: Sequence[str]) -> int:
+    """Report what is no error of ours: Typer's, the disk's, or a bug."""
+    if hasattr(error, "format_message"):  # all of Typer's own errors, whatever its version
+        message = error.format_message()
+        return _report(env, message, _cure(message, arguments), ExitCode.USAGE)
+    if env.verbose:
+        raise error
+    if isinstance(error, OSError) and error.errno in DISK:
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror}"
+        return _report(env, message, "make room there, or write elsewhere", ExitCode.OUTPUT)
+    return _report(
+        env,
+        f"internal error: {type(error).__name__}: {error}",
+        "this is a bug; --verbose shows where",
+        ExitCode.INTERNAL,
+    )
 
 
 def _refuse_bytes(arguments: Sequence[str], env: Environment) -> None:

@@ -7,14 +7,19 @@ tests can pass a terminal or a pipe as a plain object.
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from errno import EBADF
 from pathlib import Path
 from typing import TextIO, cast
 
 from llmparams_cli import APP, PREFIX
+from llmparams_cli.streams import output
 from llmparams_cli.text.safe import encodable, one_line
+
+NOWHERE = Path(os.devnull, APP)  # below a file: nothing is there, and nothing can be written
 
 
 @dataclass
@@ -22,7 +27,7 @@ class Environment:
     """Streams and settings of one run. `variables` is the process environment."""
 
     stdin: TextIO = field(default_factory=lambda: _open(sys.stdin, "r"))
-    stdout: TextIO = field(default_factory=lambda: _open(sys.stdout, "w"))
+    stdout: TextIO = field(default_factory=lambda: output(_open(sys.stdout, "w")))
     stderr: TextIO = field(default_factory=lambda: _open(sys.stderr, "w"))
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
     directory: Path = field(default_factory=Path.cwd)
@@ -43,6 +48,27 @@ class Environment:
     @property
     def stdin_is_tty(self) -> bool:
         return self.stdin.isatty()
+
+    def read_stdin(self) -> bytes:
+        """All of standard input; b"" where it is not open for reading, as under nohup."""
+        chunks = []
+        try:
+            while (chunk := self.stdin.buffer.read(1 << 20)) != b"":
+                if chunk:
+                    chunks.append(chunk)
+                else:  # a pipe that does not block, and whose writer is slow
+                    self.stdin_has_data(None)
+        except OSError as error:
+            if error.errno != EBADF:
+                raise
+        return b"".join(chunks)
+
+    def stdin_has_data(self, patience: float | None) -> bool:
+        """Wait so many seconds (None: for ever) until there is something to read, or its end."""
+        try:
+            return bool(select.select([self.stdin], [], [], patience)[0])
+        except (OSError, ValueError):  # not a stream to wait for: a closed one, or a test's
+            return True
 
     def wants_color(self, choice: str, stream: TextIO) -> bool:
         """Decide `--color auto|always|never` for a stream (https://no-color.org)."""
@@ -94,18 +120,18 @@ class Environment:
     @property
     def models_dir(self) -> Path:
         """The models that `models pull` brings, a folder each."""
-        if chosen := self.variables.get(f"{PREFIX}MODELS_DIR"):
-            return Path(chosen)
-        import platformdirs
+        return self._directory(f"{PREFIX}MODELS_DIR", "user_data_path", "models")
 
-        return platformdirs.user_data_path(APP, appauthor=False) / "models"
-
-    def _directory(self, variable: str, default: str) -> Path:
+    def _directory(self, variable: str, default: str, *below: str) -> Path:
         if chosen := self.variables.get(variable):
             return Path(chosen)
         import platformdirs
 
-        return Path(getattr(platformdirs, default)(APP, appauthor=False))
+        try:
+            return Path(getattr(platformdirs, default)(APP, appauthor=False), *below)
+        except RuntimeError:  # a user without an entry in the system's list, and without HOME
+            self.note("there is no home directory: no log and no caches are kept (HOME names one)")
+            return NOWHERE
 
 
 def discard(stream: TextIO) -> None:

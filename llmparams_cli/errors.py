@@ -6,7 +6,8 @@ LlmparamsError                 (never raised itself)
 ├── ModelError          4      a model file is missing, damaged or unknown
 ├── ContextOverflow     5      the prompt does not fit the context
 ├── BackendError        6      the inference library is missing, broken or gave up
-└── UnwantedStop        7      generation ended for a reason named in --fail-on
+├── UnwantedStop        7      generation ended for a reason named in --fail-on
+└── OutputError        10      the output cannot be written: the disk is full
 
 Raised anywhere, printed once: in `cli.main`.
 """
@@ -38,6 +39,7 @@ class ExitCode(IntEnum):
     UNWANTED_STOP = 7, "stopped for a reason named in --fail-on"
     DIFFERENT = 8, "a replay differs from its receipt"
     TEST_FAILED = 9, "a preset's test failed"
+    OUTPUT = 10, "the output cannot be written"
     INTERRUPTED = 130, "interrupted"
 
 
@@ -74,3 +76,7 @@ class BackendError(LlmparamsError):
 
 class UnwantedStop(LlmparamsError):
     exit_code = ExitCode.UNWANTED_STOP
+
+
+class OutputError(LlmparamsError):
+    exit_code = ExitCode.OUTPUT

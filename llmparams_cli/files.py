@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -79,12 +80,19 @@ def write_whole(
     parents: bool = False,
     durable: bool = True,
 ) -> None:
-    """Write a file atomically (text as UTF-8): readers see the old content or the new.
+    """Write a file atomically (text as UTF-8): readers see the old content or the new. What is no
+    regular file, such as a pipe or a device, is written to as it is.
 
     `private` keeps it from other users. Without `replace`, an existing file raises
     FileExistsError. With `parents`, missing directories are made. A file that is not
     `durable` is written much faster, but may be lost or empty after a power cut.
     """
+    data = content.encode() if isinstance(content, str) else content
+    if replace and _is_special(path):
+        # By the path as it was given: what /dev/fd/63 links to has no path of its own.
+        with open(path, "wb") as stream:
+            stream.write(data)
+        return
     path = Path(os.path.realpath(path))  # what a link points to is written, not the link
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +100,7 @@ def write_whole(
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(data)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -116,6 +124,13 @@ def lock(handle: int) -> None:
     except ImportError:
         return
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:  # it does not exist
+        return False
 
 
 def _mode(path: Path, private: bool) -> int:

@@ -7,13 +7,15 @@ values, so that every error names the value, its origin and what is allowed.
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import typer
 
 from llmparams_cli.env import Environment
-from llmparams_cli.params.kinds import Switch
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.kinds import Choice, Number, Switch
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 
@@ -66,7 +68,7 @@ def _environment(ctx: typer.Context) -> Environment:
 # Options that several commands share, beside the parameters.
 PromptArgument = Annotated[
     str | None,
-    typer.Argument(metavar="PROMPT", help="The prompt; - or a pipe reads standard input."),
+    typer.Argument(metavar="PROMPT", help="The prompt; - reads standard input."),
 ]
 ModelOption = Annotated[str | None, model_option("[the default]")]
 PresetOption = Annotated[
@@ -74,7 +76,8 @@ PresetOption = Annotated[
     typer.Option("--preset", "-p", metavar="NAME", help="Preset, by name or path; repeats."),
 ]
 FileOption = Annotated[
-    str | None, typer.Option("--file", "-f", metavar="PATH", help="Read the prompt here.")
+    list[str] | None,
+    typer.Option("--file", "-f", metavar="PATH", help="Read the prompt here; repeats."),
 ]
 VarOption = Annotated[
     list[str] | None,
@@ -163,12 +166,34 @@ def _option(param: Param) -> inspect.Parameter:
     )
 
 
+def _loses_text(option: Any) -> bool:
+    """Would a second value of this option take the place of the first without a trace?"""
+    if option.param_type_name != "option" or option.multiple or option.is_flag:
+        return False
+    param = PARAMS.get(option.name)
+    return param is None or not isinstance(param.kind, (Number, Choice))
+
+
 def _help(param: Param) -> str:
     default = param.kind.show(param.default)
     return f"{param.summary} [{default or 'none'}]"
 
 
-class HelpInSections(typer.core.TyperCommand):
+class Command(typer.core.TyperCommand):
+    """A command that refuses a text or file given twice, of which one would be lost. Of numbers
+    and choices the last one counts, as everywhere.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option, count in Counter(given).items():
+            if count > 1 and _loses_text(option):
+                name = max(option.opts, key=len)
+                raise UsageError(f"{name} is given {count} times", "it takes one value")
+        return super().parse_args(ctx, args)
+
+
+class HelpInSections(Command):
     """Plain-text help with options under their groups' headings (Typer's own needs rich)."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -221,7 +221,7 @@ class Backend(Protocol):
         """How many tokens the prompt of these messages has; None: unknown."""
 
     def encode(self, text: str) -> tuple[int, ...] | None:
-        """The token ids of a text; None: unknown."""
+        """The token ids of a text that goes on after another, as after a prompt; None: unknown."""
 
     def context(self, settings: Settings) -> int:
         """How many tokens prompt and answer may have together."""

@@ -22,7 +22,7 @@ CHAT_TEMPLATE = (
 )
 CONTROL_TOKENS = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 MERGES = ("t h", "th e", "Ġ the", "i n", "a n", "an d", "Ġ and", "Ġ a", "o n", "e r")
-NORMAL, CONTROL = 1, 3
+NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
 
 # Where the float16 scales lie in a block of the types that `gguf` cannot quantise to.
 SCALE_OFFSETS = {
@@ -227,6 +227,31 @@ def _tokenizer(size: int) -> dict[str, Any]:
         "tokenizer.ggml.merges": list(MERGES),
         "tokenizer.ggml.eos_token_id": 0,
         "tokenizer.ggml.add_bos_token": False,
+    }
+
+
+def sentencepiece(words: Sequence[str] = ("the", "fox", "cat")) -> dict[str, Any]:
+    """The metadata of a SentencePiece vocabulary, which puts a space before a text: control tokens,
+    bytes, letters, and `words` with and without a space before them, as merges letter by letter.
+    """
+    grown = [word[:end] for word in words for end in range(2, len(word) + 1)]
+    letters = [chr(code) for code in range(0x21, 0x7F)]
+    pieces = list(dict.fromkeys(["▁", *letters, *grown, *(f"▁{w}" for w in [*letters, *grown])]))
+    control = ["<unk>", "<s>", "</s>", *CONTROL_TOKENS]
+    tokens = [*control, *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
+    kinds = [UNKNOWN, *[CONTROL] * (len(control) - 1), *[BYTE] * 256, *[NORMAL] * len(pieces)]
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.pre": "default",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [float(len(token)) for token in tokens],
+        "tokenizer.ggml.token_type": kinds,
+        "tokenizer.ggml.merges": None,
+        "tokenizer.ggml.unknown_token_id": 0,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.add_bos_token": True,
+        "tokenizer.ggml.add_space_prefix": True,
     }
 
 

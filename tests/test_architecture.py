@@ -12,9 +12,10 @@ from llmparams_cli.backends.llama.machine import library
 
 ROOT = Path(llmparams_cli.__file__).parent
 FLOORS = {  # a room may import from itself and from lower floors; the longest name counts
-    "__init__": 0,
-    "errors": 0,
+    "__init__": -1,
+    "errors": -1,
     "files": 0,
+    "streams": 0,
     "text": 0,
     "env": 1,
     "ending": 1,

@@ -151,7 +151,7 @@ def test_a_closed_pipe_is_no_error_of_the_version_or_the_help(
     done = program.shell(f"set -o pipefail; llmparams {arguments} | sleep 0; echo $?")
     assert (done.text, done.stderr) == ("0\n", "")
     done = program.shell(f"llmparams {arguments} > /dev/full")
-    assert done.code == ExitCode.INTERNAL and "cannot be written" in done.stderr
+    assert done.code == ExitCode.OUTPUT and "cannot be written" in done.stderr
     assert program.shell(f"llmparams {arguments} >&-").stderr == ""
 
 

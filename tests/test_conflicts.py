@@ -225,6 +225,6 @@ def test_every_command_refuses_a_preset_that_contradicts_itself(
     write(program.place, {"presets/both.yaml": preset})
     assert program.call(*command.split()).complaint(ExitCode.USAGE) == (
         'grammar root ::= "a" (preset presets/both.yaml:1) excludes '
-        "json_schema {} (preset presets/both.yaml:1) (both rule the form of the output; empty "
-        "one of them, as in --json-schema '')"
+        "json_schema {} (preset presets/both.yaml:1) (both rule the form of the output; take "
+        "one back, as in --json-schema none)"
     )

@@ -1,5 +1,6 @@
 """A fault inside the library ends in one line and a documented exit code."""
 
+import shutil
 import subprocess
 import sys
 
@@ -84,3 +85,29 @@ def test_a_fault_in_a_thread_of_the_library_is_caught_too():
     )
     assert done.returncode == ExitCode.BACKEND
     assert "SIGSEGV" in done.stderr
+
+
+@pytest.mark.parametrize("vocabulary", ["tekken", "gpt-4o", "deepseek-llm", "llama4", "gpt-2"])
+def test_a_long_run_of_one_character_is_a_prompt_like_any_other(tmp_path, program, vocabulary):
+    path = write_llama(tmp_path / "m.gguf", metadata={"tokenizer.ggml.pre": vocabulary})
+    for size in (40_000, 200_000):
+        done = program.pipe("generate", "--raw", "-c", "64", "-m", str(path), stdin=b"a" * size)
+        assert f"prompt has {size} tokens" in done.complaint(ExitCode.CONTEXT)
+
+
+def test_a_text_that_no_stack_is_deep_enough_for_is_refused(program):
+    for text in (b"a" * 9_000_000, b" " * 9_000_000):
+        line = program.pipe("generate", stdin=text).complaint(ExitCode.USAGE)
+        assert "9,000,000 bytes in a row" in line
+
+
+def test_a_full_stack_is_told_too(tmp_path):
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("a library that fills the stack takes Linux and a C compiler")
+    source, target = tmp_path / "deep.c", tmp_path / "deep.so"
+    source.write_text("int deep(volatile int *p) { volatile int x = 0; return deep(&x) + *p; }")
+    subprocess.run([compiler, "-O0", "-shared", "-fPIC", "-o", target, source], check=True)
+    done = crash(f"ctypes.CDLL({str(target)!r}).deep(None)")
+    assert done.returncode == ExitCode.BACKEND
+    assert "SIGSEGV" in done.stderr and done.stderr.count("\n") == 1

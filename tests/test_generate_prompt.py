@@ -47,6 +47,7 @@ def test_every_source_alone_and_together_in_order(program: Program) -> None:
     assert seen(program, "argument", stdin=b"piped") == "argument\n\npiped"
     assert seen(program, *file, stdin=b"piped") == "file\n\npiped"
     assert seen(program, "argument", *file, stdin=b"piped") == "argument\n\nfile\n\npiped"
+    assert seen(program, *file, *file) == "file\n\nfile"
 
 
 def test_a_dash_is_standard_input_once(program: Program) -> None:

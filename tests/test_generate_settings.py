@@ -341,3 +341,20 @@ def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program)
     assert logprobs("--lora", f"{path}:1.0") == pytest.approx(full, abs=1e-4)
     done = program.call("generate", "hi", "--lora", path)
     assert path in done.complaint(ExitCode.MODEL)  # made for another model
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize("value", ["1e-29", "1e-38", "1e-44", "1e-300"])
+def test_the_smallest_temperatures_are_the_greedy_one(program: Program, value: str) -> None:
+    greedy, small = (
+        program.call("explain", "Once", "-n", "6", "--seed", "3", "--temperature", each, "--json")
+        for each in ("0", value)
+    )
+    assert small.json["text"] == greedy.json["text"]
+    assert "NaN" not in small.text and "Warning" not in small.stderr
+
+
+@pytest.mark.real_model
+def test_the_smallest_repeat_penalty_gives_numbers(program: Program) -> None:
+    done = program.call("explain", "Once", "-n", "6", "--repeat-penalty", "1e-6", "--json")
+    assert "NaN" not in done.text and "Infinity" not in done.text

@@ -32,7 +32,9 @@ class Words:
         self.trained_context = trained_context
         self._pieces: dict[int, bytes] = {}
 
-    def tokenize(self, text: str, *, special: bool = False, begin: bool = False) -> list[int]:
+    def tokenize(
+        self, text: str, *, special: bool = False, begin: bool = False, goes_on: bool = False
+    ) -> list[int]:
         """The ids of a text; with `special`, the names of control tokens are read as such."""
         if not special:
             return [self._id(piece) for piece in PIECES.findall(text.encode())]

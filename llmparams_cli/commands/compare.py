@@ -118,7 +118,7 @@ def command(
     if len(found) * samples == 1:
         raise UsageError("there is only one answer", "--grid temperature=0.2,1.2, or --preset")
     texts = job.prompts_of(env, many) if many else [_prompt(env, prompt, file, found)]
-    note_model(env, found[0].prepared, texts[0], argument=None if many else prompt, file=file)
+    note_model(env, found[0].prepared, texts[0], argument=None if many else prompt, files=file)
     # In the order in which `run` numbers the answers to one prompt.
     names = [each.variant.name for each in found for _ in range(samples)]
     with ProgressBar(env) as progress, watching(env, names, len(texts), progress) as watch:
@@ -151,7 +151,9 @@ def _plot(variants: list[Variant]) -> Sheet:
     return metrics(variants)
 
 
-def _prompt(env: Environment, prompt: str | None, file: str | None, found: list[job.Setup]) -> str:
+def _prompt(
+    env: Environment, prompt: str | None, file: list[str] | None, found: list[job.Setup]
+) -> str:
     required = any(each.prepared.needs_input for each in found)
     return prompts.read(env, prompt, file, required=required)
 

@@ -9,9 +9,10 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.options import Command
 from llmparams_cli.protocol import Check
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

@@ -130,8 +130,8 @@ def command(
         raise UsageError("--step needs a terminal", "--at N shows one draw anywhere")
     if go_on and not others:
         raise UsageError("--continue has nothing to continue", "name it with --what-if")
-    text = prompts.read(env, prompt, file, required=prepared.needs_input)
-    note_model(env, prepared, text, argument=prompt, file=file)
+    text = prompts.read(env, prompt, file, required=prepared.needs_input, target=target)
+    note_model(env, prepared, text, argument=prompt, files=file)
     request = prepared.request(text, raw=raw, overflow=overflow)
     with ProgressBar(env) as progress:
         if target is not None:

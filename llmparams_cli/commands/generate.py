@@ -114,7 +114,7 @@ def command(
         show_resolution(env, prepared, color, as_json=output != "auto")
         return
     text = prompts.read(env, prompt, file, required=prepared.needs_input)
-    note_model(env, prepared, text, argument=prompt, file=file)
+    note_model(env, prepared, text, argument=prompt, files=file)
     # Colours need the probabilities of the tokens themselves, but no alternatives.
     logprobs_wanted = 0 if color_by and alternatives is None else alternatives
     request = prepared.request(text, raw=raw, logprobs=logprobs_wanted, overflow=overflow)

@@ -8,9 +8,10 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.options import Command
 from llmparams_cli.params.kinds import Number
 
-HELP = typer.core.TyperCommand
+HELP = Command
 COUNT = Number(integer=True, low=1)
 SHOW, CLEAR = "show", "clear"
 

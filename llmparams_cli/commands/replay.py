@@ -8,9 +8,9 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
-from llmparams_cli.options import model_option
+from llmparams_cli.options import Command, model_option
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

@@ -66,7 +66,7 @@ def loss_text(loss: Loss) -> str:
 def _text(env: Environment, file: str) -> tuple[str, str]:
     if file == STDIN:
         try:
-            return decode(env.stdin.buffer.read()), "standard input"
+            return decode(env.read_stdin()), "standard input"
         except ValueError as error:
             raise PresetError(f"standard input is {error}") from error
     path = resolve_path(file, env.directory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from llmparams_cli import APP
 from llmparams_cli.env import Environment
@@ -23,10 +24,10 @@ def note_model(
     text: str = "",
     *,
     argument: str | None = None,
-    file: str | None = None,
+    files: Sequence[str] | None = None,
 ) -> None:
-    """Print at most one line about the model. `text` is the whole prompt; `argument` and `file` are
-    what the command line says of it.
+    """Print at most one line about the model. `text` is the whole prompt; `argument` and `files`
+    are what the command line says of it.
     """
     origin = prepared.model_origin
     is_unnamed = origin.source in (Source.DEFAULT, Source.CONFIG)
@@ -35,7 +36,7 @@ def note_model(
             name = prepared.model.known_as or prepared.model.name
             env.note(f"no --model given: using {name} ({origin.place})")
         return
-    warns = is_document(argument, file, text) or _is_task(prepared, text)
+    warns = is_document(argument, files, text) or _is_task(prepared, text)
     if is_unnamed:
         reason, cure = _reason(env)
         limit = ", which is not to be trusted with documents" if warns else ""

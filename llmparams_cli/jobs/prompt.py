@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
@@ -10,22 +11,39 @@ from llmparams_cli.files import decode, resolve_path
 
 STDIN = "-"
 DOCUMENT = 300  # characters from a pipe: a question is shorter
+PATIENCE = 1.0  # seconds in which a pipe that was meant for us has something to say
+LEAVE_OUT = "</dev/null leaves it out"
 
 
-def read(env: Environment, argument: str | None, file: str | None, *, required: bool = True) -> str:
+def read(
+    env: Environment,
+    argument: str | None,
+    files: Sequence[str] | None,
+    *,
+    required: bool = True,
+    target: str | None = None,
+) -> str:
     """Join what is given with blank lines; empty if nothing is given and none is required.
 
-    Standard input is read when it is not a terminal, or when `-` asks for it. Only an argument may
-    be an empty prompt: from a file or a pipe it is more likely that a command before us failed.
+    Standard input is read when `-` asks for it or nothing else is given. Beside an argument or a
+    file it is added, with a note, if it is a pipe or a file that nobody else is reading. Only an
+    argument may be an empty prompt: from a file or a pipe it is more likely that a command before
+    us failed. A `target` of `-` takes standard input for itself.
     """
-    asked = STDIN in (argument, file)
+    named = [argument, *(files or ())]
+    alone = named == [None]
+    if target == STDIN and (STDIN in named or (required and alone)):
+        raise UsageError("standard input cannot be both the prompt and the --target")
     parts = []
     if argument is not None and argument != STDIN:
         parts.append(argument)
-    if file is not None and file != STDIN:
-        parts.append(_read(f"--file {file}", resolve_path(file, env.directory).read_bytes))
-    if asked or not env.stdin_is_tty:
-        parts.append(_read("standard input", env.stdin.buffer.read))
+    for file in files or ():
+        if file != STDIN:
+            parts.append(_read(f"--file {file}", resolve_path(file, env.directory).read_bytes))
+    if STDIN in named or (required and alone and not env.stdin_is_tty):
+        parts.append(_read("standard input", env.read_stdin))
+    elif target != STDIN and not (required and alone) and not _is_read_by_others(env):
+        parts.append(_beside(env))
     if required and argument in (None, STDIN) and not any(parts):
         raise UsageError(
             "the prompt is empty" if parts else "there is no prompt",
@@ -34,16 +52,38 @@ def read(env: Environment, argument: str | None, file: str | None, *, required: 
     return "\n\n".join(filter(None, parts))
 
 
-def is_document(argument: str | None, file: str | None, text: str) -> bool:
+def is_document(argument: str | None, files: Sequence[str] | None, text: str) -> bool:
     """Does the prompt `text` come with a document: from a file, or from a pipe and long?"""
     piped = len(text) - len(argument or "")
-    return file not in (None, STDIN) or piped >= DOCUMENT
+    return any(file != STDIN for file in files or ()) or piped >= DOCUMENT
+
+
+def _beside(env: Environment) -> str:
+    """Standard input that nobody asked for, and of which the user is told."""
+    if not env.stdin_has_data(PATIENCE):
+        env.note(f"waiting for standard input, which is added to the prompt ({LEAVE_OUT})")
+    text = _read("standard input", env.read_stdin)
+    if text:
+        env.note(f"standard input is added to the prompt: {len(text):,} characters ({LEAVE_OUT})")
+    return text
+
+
+def _is_read_by_others(env: Environment) -> bool:
+    """Is standard input a terminal, or a file of which a part has been read? The latter is what a
+    loop such as `while read line; do …; done < FILE` leaves to the commands in it.
+    """
+    if env.stdin_is_tty:
+        return True
+    try:
+        return os.lseek(env.stdin.fileno(), 0, os.SEEK_CUR) > 0
+    except (OSError, ValueError):  # a pipe; or a stream without a file, in tests
+        return False
 
 
 def read_target(env: Environment, file: str) -> str:
     """The text of --target; - is standard input."""
     if file == STDIN:
-        text = _read("standard input", env.stdin.buffer.read)
+        text = _read("standard input", env.read_stdin)
     else:
         text = _read(f"--target {file}", resolve_path(file, env.directory).read_bytes)
     if not text:

@@ -233,7 +233,7 @@ CONTRADICTIONS: tuple[tuple[str, str, Callable[[Settings], bool], str], ...] = (
         "grammar",
         "json_schema",
         lambda s: s["grammar"] != "" and s["json_schema"] is not None,
-        "both rule the form of the output; empty one of them, as in --json-schema ''",
+        "both rule the form of the output; take one back, as in --json-schema none",
     ),
     (
         "flash_attention",

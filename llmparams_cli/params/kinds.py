@@ -15,6 +15,7 @@ from typing import Any
 
 LARGEST = sys.float_info.max
 INT32_MAX = 2**31 - 1  # llama.cpp keeps counts in 32 bits; not worth mentioning to users
+NONE = "none"  # on the command line: no grammar, no schema
 YAML_WORDS = {True: "on", False: "off"}  # YAML 1.1 reads a bare `on` or `off` as a boolean
 
 
@@ -59,7 +60,8 @@ class Number(Kind):
     """A float or an integer in an interval, or one of a few named words.
 
     `low_open` and `high_open` exclude the bound itself. `special` values are allowed
-    although they lie outside the interval (-1 for 'no limit').
+    although they lie outside the interval (-1 for 'no limit'). Positive numbers under `zero_below`
+    are 0: what is divided by them is beyond llama.cpp's floats.
     """
 
     integer: bool = False
@@ -69,6 +71,7 @@ class Number(Kind):
     high_open: bool = False
     special: tuple[float, ...] = ()
     words: tuple[str, ...] = ()
+    zero_below: float = 0.0
 
     @property
     def noun(self) -> str:  # type: ignore[override]
@@ -99,6 +102,8 @@ class Number(Kind):
             raise ValueError(f"{value} is not {self._expected()}")
         if value not in self.special and not self._inside(value):
             raise ValueError(f"{self.show(value)} is out of range: {self.interval()}")
+        if 0 < value < self.zero_below:
+            value = 0
         return int(value) if self.integer else float(value)
 
     def show(self, value: Any) -> str:
@@ -215,6 +220,18 @@ class Text(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string"}
+
+
+class Grammar(Text):
+    """A grammar in GBNF; the word `none` on the command line takes back that of a lower layer."""
+
+    metavar = "GBNF|@FILE"
+
+    def parse(self, text: str) -> str:
+        return "" if text == NONE else self.check(_not_blank(text))
+
+    def arguments(self, value: Any) -> list[str]:
+        return [value or NONE]
 
 
 class Texts(Kind):
@@ -384,7 +401,9 @@ class Biases(Kind):
 
 
 class JsonSchema(Kind):
-    """A JSON Schema: a mapping in a file; inline JSON or `@FILE` on the command line."""
+    """A JSON Schema: a mapping in a file; inline JSON or `@FILE` on the command line, where the
+    word `none` takes back that of a lower layer.
+    """
 
     noun = "JSON Schema"
     metavar = "JSON|@FILE"
@@ -392,10 +411,10 @@ class JsonSchema(Kind):
     def parse(self, text: str) -> Any:
         import json
 
-        if not text:  # --json-schema '' takes back the schema of a lower layer
+        if text == NONE:
             return None
         try:
-            value = json.loads(text)
+            value = json.loads(_not_blank(text))
         except json.JSONDecodeError as error:
             raise ValueError(
                 f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
@@ -418,11 +437,21 @@ class JsonSchema(Kind):
 
         return "" if value is None else json.dumps(value, ensure_ascii=False)
 
+    def arguments(self, value: Any) -> list[str]:
+        return [NONE if value is None else self.show(value)]
+
     def allowed(self) -> str:
         return "object, or JSON text"
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["object", "boolean", "null"]}
+
+
+def _not_blank(text: str) -> str:
+    """The text; an empty one is more likely a file that went missing than a wish."""
+    if not text.strip():
+        raise ValueError(f"it is empty; `{NONE}` switches it off")
+    return text
 
 
 def did_you_mean(word: object, words: Any) -> str:

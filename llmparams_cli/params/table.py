@@ -13,10 +13,10 @@ from llmparams_cli.params.kinds import (
     Biases,
     Choice,
     Floats,
+    Grammar,
     JsonSchema,
     Number,
     Switch,
-    Text,
     Texts,
     Words,
 )
@@ -66,7 +66,7 @@ PENALTY = Number(low=-10, high=10)
 _ROWS = (
     Param(
         name="temperature",
-        kind=Number(low=0, high=10),
+        kind=Number(low=0, high=10, zero_below=1e-30),
         default=0.8,
         neutral=1.0,
         group=Group.INFERENCE,
@@ -377,7 +377,7 @@ _ROWS = (
     ),
     Param(
         name="repeat_penalty",
-        kind=Number(low=0, high=10, low_open=True),
+        kind=Number(low=1e-6, high=10),
         default=1.0,
         neutral=1.0,
         group=Group.QUALITY,
@@ -812,7 +812,7 @@ _ROWS = (
     ),
     Param(
         name="grammar",
-        kind=Text(),
+        kind=Grammar(),
         default="",
         neutral="",
         group=Group.QUALITY,

@@ -224,7 +224,10 @@ def _system(text: str, origin: Origin, env: Environment) -> Placed:
         return Placed(text, origin)
     path = resolve_path(text[1:], env.directory)
     try:
-        return Placed(read_text(path).rstrip("\n"), origin)
+        read = read_text(path).rstrip("\n")
+        if not read:
+            raise ValueError("it is empty; --system '' goes without a system text")
+        return Placed(read, origin)
     except ValueError as error:
         raise UsageError(
             f"{origin.place}: {path}: {error}", "after @ stands the path of a text file"

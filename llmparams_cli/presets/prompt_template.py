@@ -28,8 +28,12 @@ def names(template: str) -> set[str]:
 
 def render(template: str, values: Mapping[str, str]) -> str:
     """Fill in a template; raises ValueError with what is missing or fails."""
+    from llmparams_cli.text import jinja
+
     try:
-        return str(_environment().from_string(template).render(values))
+        with jinja.bounded():  # Jinja computes constants while it compiles
+            compiled = _environment().from_string(template)
+        return jinja.render(compiled, values)
     except Exception as error:  # whatever a template's code runs into
         raise ValueError(str(error) or type(error).__name__) from error
 
@@ -95,7 +99,7 @@ def from_preset(
 
 def _environment() -> Any:
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    # A preset may come from a stranger: the sandbox keeps its template from Python's internals.
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False)
+    from llmparams_cli.text.jinja import Sandbox
+
+    return Sandbox(undefined=StrictUndefined, keep_trailing_newline=False)

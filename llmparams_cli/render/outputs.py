@@ -10,6 +10,7 @@ from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.text.safe import encodable
 
 STDOUT = "-"
+NAMES_OF_STDOUT = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 IN_A_BROWSER = ": open it in a browser"
 
 
@@ -18,17 +19,20 @@ def check_outputs(env: Environment, files: Mapping[str, str | None], *, taken: b
 
     `files` maps flags to their files; `taken`: does another output go to stdout already?
     """
-    there = [flag for flag, file in files.items() if file == STDOUT]
+    there = [flag for flag, file in files.items() if file in NAMES_OF_STDOUT]
     if len(there) + taken > 1:
         raise UsageError(f"{there[0]} -: standard output takes one thing", "name a file")
     for flag, file in files.items():
-        if file not in (None, STDOUT) and not resolve_path(file, env.directory).parent.is_dir():
+        if (
+            file not in (None, *NAMES_OF_STDOUT)
+            and not resolve_path(file, env.directory).parent.is_dir()
+        ):
             raise UsageError(f"{flag} {file}: there is no such folder", "make it first")
 
 
 def put(env: Environment, flag: str, file: str, content: str | bytes, tip: str = "") -> None:
     """Write the output of `flag` (completely or not at all), and print a note with the tip."""
-    if file == STDOUT:
+    if file in NAMES_OF_STDOUT:
         if isinstance(content, str):
             env.stdout.write(encodable(content, env.stdout))
         else:

@@ -41,7 +41,7 @@ def fitting(
             + "; --overflow truncate-start or truncate-middle shortens the prompt",
         )
     target = size - (answer or min(size // ROOM, max_tokens if max_tokens > 0 else size))
-    message, count = model.tokenize(messages[-1].content), len(tokens)
+    message, count = model.tokenize(messages[-1].content, goes_on=True), len(tokens)
     dropped = 0
     # The shortened text may tokenise into more tokens than were kept of it: cut until it fits.
     while len(tokens) > target:

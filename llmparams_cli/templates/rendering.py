@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 from llmparams_cli.errors import ModelError
 from llmparams_cli.protocol import Message
 from llmparams_cli.templates.vocabulary import Vocabulary
+from llmparams_cli.text.shorten import brief
 
 
 def prompt_tokens(
@@ -55,17 +57,17 @@ def render(
 
 def _compile(template: str) -> Any:
     from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from llmparams_cli.text import jinja
 
     # Set up as in transformers, for which templates are written.
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
+    environment = jinja.Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = _tojson
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = _strftime_now
     try:
-        return environment.from_string(template)
+        with jinja.bounded():  # Jinja computes constants while it compiles
+            return environment.from_string(template)
     except Exception as error:  # TemplateError, RecursionError, …
         raise ModelError(
             f"the model's chat template is not valid Jinja: {error}",
@@ -74,19 +76,23 @@ def _compile(template: str) -> Any:
 
 
 def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
+    from llmparams_cli.text import jinja
+
     try:
-        return str(
-            template.render(
-                messages=[{"role": m.role, "content": m.content} for m in messages],
-                add_generation_prompt=True,
-                bos_token=model.special_text("bos"),
-                eos_token=model.special_text("eos"),
-                tools=None,
-            )
+        return jinja.render(
+            template,
+            {
+                "messages": [{"role": m.role, "content": m.content} for m in messages],
+                "add_generation_prompt": True,
+                "bos_token": model.special_text("bos"),
+                "eos_token": model.special_text("eos"),
+                "tools": None,
+            },
         )
     except Exception as error:  # whatever the template's code runs into
         raise ModelError(
-            f"the model's chat template fails: {error}", "--raw generates without the template"
+            f"the model's chat template fails: {brief(str(error))}",
+            "--raw generates without the template",
         ) from error
 
 
@@ -127,13 +133,23 @@ class _Marker:
 
     def tokenize(self, text: str) -> list[int]:
         """Tokenise the template's output: its control tokens as such, the marked ones as text."""
-        tokens: list[int] = []
-        for index, part in enumerate(self._split(text)):
-            if index % 2:
-                tokens += self._model.tokenize(self._texts[int(part)])
-            elif part:
-                tokens += self._model.tokenize(part, special=True)
+        first, *rest = self._split(text)
+        tokens = self._model.tokenize(first, special=True)
+        for number, part in zip(rest[::2], rest[1::2], strict=True):
+            after = self._model.tokenize(part, special=True, goes_on=True)
+            # The mark's text and the plain text on both sides are one text for the tokenizer.
+            before = self._plain(reversed(tokens))[::-1]
+            behind = self._plain(after)
+            around = [b"".join(map(self._model.piece, side)) for side in (before, behind)]
+            plain = self._texts[int(number)].join(side.decode(errors="replace") for side in around)
+            tokens = tokens[: len(tokens) - len(before)]
+            tokens += self._model.tokenize(plain, goes_on=bool(before))
+            tokens += after[len(behind) :]
         return tokens
+
+    def _plain(self, tokens: Iterable[int]) -> list[int]:
+        """The tokens before the first control token."""
+        return list(takewhile(lambda token: not self._model.is_control(token), tokens))
 
     def unmark(self, text: str) -> str:
         parts = self._split(text)

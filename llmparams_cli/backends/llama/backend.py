@@ -100,7 +100,7 @@ class LlamaBackend:
         return len(self._prompts.encode(messages, raw=raw)[0])
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._model.tokenize(text))
+        return tuple(self._model.tokenize(text, goes_on=True))
 
     def context(self, settings: Settings) -> int:
         wanted = settings.of_scope(Scope.CONTEXT)

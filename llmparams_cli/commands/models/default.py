@@ -9,12 +9,12 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.models import default as job
-from llmparams_cli.options import QuietOption, named_model
+from llmparams_cli.options import Command, QuietOption, named_model
 from llmparams_cli.params.settings import Source
 from llmparams_cli.presets.files import shown
 from llmparams_cli.text.safe import encodable, one_line
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

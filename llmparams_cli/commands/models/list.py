@@ -8,10 +8,10 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.models.listing import listed
-from llmparams_cli.options import QuietOption
+from llmparams_cli.options import Command, QuietOption
 from llmparams_cli.render import models as view
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

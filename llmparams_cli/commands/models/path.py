@@ -9,9 +9,9 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.models.resolve import locate
-from llmparams_cli.options import named_model
+from llmparams_cli.options import Command, named_model
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

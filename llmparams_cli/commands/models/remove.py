@@ -9,12 +9,12 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.models import default, removal
-from llmparams_cli.options import QuietOption, pulled_model
+from llmparams_cli.options import Command, QuietOption, pulled_model
 from llmparams_cli.params.settings import Source
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.units import size_text
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

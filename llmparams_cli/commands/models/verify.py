@@ -9,11 +9,11 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.jobs.models import verify as job
-from llmparams_cli.options import named_model
+from llmparams_cli.options import Command, named_model
 from llmparams_cli.render import models as view
 from llmparams_cli.render.progress import ProgressBar
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

@@ -8,11 +8,12 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.options import Command
 from llmparams_cli.presets.checking import check
 from llmparams_cli.presets.find import Found, available, find, places
 from llmparams_cli.render import presets as view
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

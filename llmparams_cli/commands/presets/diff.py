@@ -8,10 +8,10 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs import preset_diff
-from llmparams_cli.options import model_option
+from llmparams_cli.options import Command, model_option
 from llmparams_cli.render import presets as view
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

@@ -9,10 +9,11 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.jobs import preset_files
+from llmparams_cli.options import Command
 from llmparams_cli.presets.checking import check
 from llmparams_cli.render import presets as view
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

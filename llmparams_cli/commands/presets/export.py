@@ -11,9 +11,10 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs.exchange import exported
+from llmparams_cli.options import Command
 from llmparams_cli.text.safe import encodable
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

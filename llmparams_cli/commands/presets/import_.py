@@ -11,8 +11,9 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import preset_files
 from llmparams_cli.jobs.exchange import imported
+from llmparams_cli.options import Command
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from llmparams_cli.options import Command
 from llmparams_cli.presets.catalog import listed
 from llmparams_cli.render import presets as view
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from llmparams_cli.options import Command
 from llmparams_cli.presets.schema import preset_schema
 from llmparams_cli.render.json_output import write_json
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(ctx: typer.Context) -> None:

@@ -9,12 +9,13 @@ import typer
 from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.resolution import resolution
+from llmparams_cli.options import Command
 from llmparams_cli.presets.catalog import flattened
 from llmparams_cli.render import presets as view
 from llmparams_cli.render import settings_view
 from llmparams_cli.text.safe import encodable
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

@@ -11,13 +11,13 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs import preset_tests
-from llmparams_cli.options import model_option
+from llmparams_cli.options import Command, model_option
 from llmparams_cli.presets.catalog import listed
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.render import preset_tests as view
 from llmparams_cli.render.progress import ProgressBar
 
-HELP = typer.core.TyperCommand
+HELP = Command
 
 
 def command(

@@ -46,7 +46,7 @@ class Prompts:
         self, request: Request, size: int, text: str
     ) -> tuple[list[int], str, list[int]]:
         """The prompt, its text, and the tokens of a given answer, which fits behind it."""
-        target = self._model.tokenize(text)
+        target = self._model.tokenize(text, goes_on=True)
         # No shorter prompt helps a target that fills the context by itself.
         if request.overflow == "refuse" or len(target) >= size:
             tokens, shown = self.encode(request.messages, raw=request.raw)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from llmparams_cli.errors import BackendError
 
 
 class Recording:
@@ -20,11 +23,14 @@ class Recording:
         self.drawn: list[int] = []
         self._bytes = n_vocab * ctypes.sizeof(ctypes.c_float)
         self._rows = 0
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
+        with _told():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
 
     def add(self, logits: Any) -> None:
         """Keep a row (pointer to n_vocab floats), before its draw."""
-        self._file.write(ctypes.string_at(logits, self._bytes))
+        with _told():
+            self._file.write(ctypes.string_at(logits, self._bytes))
+            self._file.flush()  # a full disk is told here, and not when a row is read
         self._rows += 1
 
     def __len__(self) -> int:
@@ -49,6 +55,17 @@ class Recording:
 
     def close(self) -> None:
         self._file.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackendError(
+            f"the logits of this run cannot be kept: {error.strerror or error}",
+            "make room for temporary files, or name another directory for them in TMPDIR",
+        ) from error
 
 
 def pointer(logits: Any) -> Any:

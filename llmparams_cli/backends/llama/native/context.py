@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ class Context:
         lib = llama()
         for path, _ in adapters:
             with during(f"loading {path}", ExitCode.MODEL):
-                adapter = lib.llama_adapter_lora_init(self.model.handle, str(path).encode())
+                adapter = lib.llama_adapter_lora_init(self.model.handle, os.fsencode(path))
             if not adapter:
                 raise ModelError(f"{path}: not an adapter for this model: {log.complaint()}")
             self._adapters.append(adapter)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from llmparams_cli.backends.llama.native.library import ggml, log
 from llmparams_cli.errors import ExitCode
@@ -27,6 +29,28 @@ CAUSES = {
     "SIGILL": "the library was built for another processor",
     "SIGBUS": "the model file changed or its disk failed while it was read",
 }
+
+
+_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
+SA_ONSTACK = 0x08000000  # signal.h of Linux, as the two structures
+HANDLER_STACK = 1 << 18  # bytes; the handler is Python
+
+
+class _SigAction(ctypes.Structure):
+    """struct sigaction"""
+
+    _fields_ = (
+        ("handler", _HANDLER),
+        ("mask", ctypes.c_ubyte * 128),
+        ("flags", ctypes.c_int),
+        ("restorer", ctypes.c_void_p),
+    )
+
+
+class _SigStack(ctypes.Structure):
+    """stack_t"""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 
 
 @dataclass
@@ -69,15 +93,35 @@ def guard() -> None:
     thrown = ctypes.CFUNCTYPE(None)(_uncaught)
     with suppress(OSError, AttributeError):  # another C++ library: its own message stays
         ctypes.CDLL("libstdc++.so.6")[SET_TERMINATE](thrown)
-    # Not signal.signal: Python's own handler returns to the instruction that faulted, which
-    # faults again, for ever.
-    libc = ctypes.CDLL(None)
-    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(_die)
-    libc.signal.argtypes = [ctypes.c_int, ctypes.CFUNCTYPE(None, ctypes.c_int)]
-    libc.signal.restype = ctypes.c_void_p
+    handler = _HANDLER(_die)
     for name in SIGNALS:
-        libc.signal(getattr(signal, name), handler)
-    _handlers.extend([handler, told, thrown])
+        _install(getattr(signal, name), handler)
+    _handlers.extend([handler, told, thrown, other_stack()])
+
+
+def _install(number: int, handler: Any) -> None:
+    """Not by signal.signal: Python's own handler returns to the instruction that faulted, which
+    faults again, for ever.
+    """
+    libc = ctypes.CDLL(None)
+    if sys.platform == "linux":
+        action = _SigAction(handler=handler, flags=SA_ONSTACK)
+        libc.sigaction(number, ctypes.byref(action), None)
+    else:
+        libc.signal.argtypes = [ctypes.c_int, _HANDLER]
+        libc.signal.restype = ctypes.c_void_p
+        libc.signal(number, handler)
+
+
+def other_stack() -> object:
+    """Let the handlers run on a stack of their own in this thread: the thread's may be full. Its
+    memory is returned, to be kept as long as the thread.
+    """
+    memory = ctypes.create_string_buffer(HANDLER_STACK)
+    if sys.platform == "linux":
+        stack = _SigStack(ctypes.addressof(memory), 0, HANDLER_STACK)
+        ctypes.CDLL(None).sigaltstack(ctypes.byref(stack), None)
+    return memory
 
 
 def _uncaught() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from llmparams_cli.backends.llama.native.crash import during
 from llmparams_cli.backends.llama.native.library import llama, log
-from llmparams_cli.errors import BackendError, ExitCode, ModelError
+from llmparams_cli.backends.llama.native.tokenizing import tokenize
+from llmparams_cli.errors import ExitCode, ModelError
 from llmparams_cli.text.safe import spelled
 from llmparams_cli.text.utf8 import escaped
 
 # LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
 ATTR_SPECIAL = 1 << 0 | 1 << 3
+# Texts of which one at least makes no token together with whatever follows.
+BEFORE = ("\n", "!", "a", "0")
 
 
 class Model:
@@ -25,7 +29,7 @@ class Model:
         self.path = path
         log.lines.clear()  # so that a complaint is about this call
         with during(f"loading {path}", ExitCode.MODEL):
-            self.handle = lib.llama_model_load_from_file(str(path).encode(), params)
+            self.handle = lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
             raise ModelError(f"{path}: llama.cpp cannot load it: {log.complaint()}")
         self.vocab = lib.llama_model_get_vocab(self.handle)
@@ -36,17 +40,33 @@ class Model:
     def trained_context(self) -> int:
         return int(llama().llama_model_n_ctx_train(self.handle))
 
-    def tokenize(self, text: str, *, special: bool = False, begin: bool = False) -> list[int]:
+    def tokenize(
+        self, text: str, *, special: bool = False, begin: bool = False, goes_on: bool = False
+    ) -> list[int]:
         """Token ids of `text`. `special` reads the names of control tokens as such; `begin` adds
         BOS and EOS where the vocabulary asks for them.
+
+        A text that `goes_on` continues another one. Many SentencePiece vocabularies put a space
+        before every text, which is wrong in the middle of one.
         """
-        data = text.encode("utf-8", "surrogatepass")
-        size = len(data) + 2
-        buffer = (ctypes.c_int32 * size)()
-        count = llama().llama_tokenize(self.vocab, data, len(data), buffer, size, begin, special)
-        if count < 0:
-            raise BackendError(f"llama_tokenize failed on {len(data)} bytes of text")
-        return buffer[:count]
+        if not goes_on or not text or not self._puts_space:
+            return self._tokenize(text, special, begin)
+        # llama.cpp cannot be told. Behind another text it puts no space; what that text came to is
+        # cut off again, which is right where no token spans both.
+        for before in BEFORE:
+            first = self._tokenize(before, special, False)
+            both = self._tokenize(before + text, special, False)
+            if both[: len(first)] == first:
+                return both[len(first) :]
+        return self._tokenize(text, special, begin)
+
+    @cached_property
+    def _puts_space(self) -> bool:
+        first = self._tokenize("a", False, False)[:1]
+        return bool(first) and self.piece(first[0]).startswith(b" ")
+
+    def _tokenize(self, text: str, special: bool, begin: bool) -> list[int]:
+        return tokenize(self.vocab, text, special=special, begin=begin)
 
     def piece(self, token: int) -> bytes:
         """The bytes that `token` stands for in an answer (detokenised); none for control tokens."""

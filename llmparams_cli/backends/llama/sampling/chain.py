@@ -370,7 +370,7 @@ class _Builder:
     def _tokens_of(self, key: str) -> list[int]:
         """The key of a bias is a token id, or a text that stands for all of its tokens."""
         if not key.isdecimal():
-            return self._model.tokenize(key)
+            return self._model.tokenize(key, goes_on=True)
         if int(key) >= self._model.n_vocab:
             raise UsageError(
                 f"logit_bias ({self._set.setting('logit_bias').origin}): "
