@@ -51,17 +51,18 @@ class Environment:
 
     def read_stdin(self) -> bytes:
         """All of standard input; b"" where it is not open for reading, as under nohup."""
-        chunks = []
+        data = b""
         try:
-            while (chunk := self.stdin.buffer.read(1 << 20)) != b"":
-                if chunk:
-                    chunks.append(chunk)
-                else:  # a pipe that does not block, and whose writer is slow
-                    self.stdin_has_data(None)
+            # Until the end. From a pipe that does not block it is what is there (None: nothing).
+            while (chunk := self.stdin.buffer.read()) != b"":
+                data += chunk or b""
+                if _blocks(self.stdin):
+                    break  # on a terminal, asking again would want a second Ctrl-D
+                self.stdin_has_data(None)
         except OSError as error:
             if error.errno != EBADF:
                 raise
-        return b"".join(chunks)
+        return data
 
     def stdin_has_data(self, patience: float | None) -> bool:
         """Wait so many seconds (None: for ever) until there is something to read, or its end."""
@@ -132,6 +133,13 @@ class Environment:
         except RuntimeError:  # a user without an entry in the system's list, and without HOME
             self.note("there is no home directory: no log and no caches are kept (HOME names one)")
             return NOWHERE
+
+
+def _blocks(stream: TextIO) -> bool:
+    try:
+        return os.get_blocking(stream.fileno())
+    except (OSError, ValueError, AttributeError):  # a test's stream; an older Windows
+        return True
 
 
 def discard(stream: TextIO) -> None:
