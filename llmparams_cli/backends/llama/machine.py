@@ -7,13 +7,35 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
+from llmparams_cli.backends.llama.host.estimate import HOST, Estimate, Share
+from llmparams_cli.backends.llama.host.memory import (
+    estimate,
+    estimates,
+    free_memory,
+    layers_on_gpus,
+)
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.native import library
 from llmparams_cli.env import Environment
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
 
-__all__ = ["buffers", "devices", "facts", "hardware", "library", "lora_adapters", "probe"]
+__all__ = [
+    "HOST",
+    "Estimate",
+    "Share",
+    "buffers",
+    "devices",
+    "estimate",
+    "estimates",
+    "facts",
+    "free_memory",
+    "hardware",
+    "layers_on_gpus",
+    "library",
+    "lora_adapters",
+    "probe",
+]
 
 
 def facts(env: Environment, header: Header, settings: Settings, context: int) -> Mapping[str, Any]:

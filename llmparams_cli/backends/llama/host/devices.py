@@ -1,57 +1,13 @@
-"""Layers on the GPU: which the library has, and how much of a model fits."""
+"""What can compute: the CPU and the GPUs that the library found, each with its memory."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llmparams_cli.backends.llama.host.hardware import MEMORY_SHARE
-from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry, llama
-from llmparams_cli.env import Environment
-from llmparams_cli.params.settings import Settings
+from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry
 
-SETTINGS = ("gpu_layers", "main_gpu", "split_mode", "tensor_split")
 DEVICE_GPU = (1, 2)  # enum ggml_backend_dev_type: GPU, integrated GPU
-ALL_LAYERS = -1
-
-
-def layers(env: Environment, settings: Settings, needed: int, count: int) -> int:
-    """How many layers go to the GPU (llama.cpp's n_gpu_layers; -1 for all), of a model with `count`
-    layers that needs so many bytes, its KV cache included.
-    """
-    asked = settings["gpu_layers"]
-    if not llama().llama_supports_gpu_offload():
-        unheard = ", ".join(_wishes(settings))
-        if unheard:
-            env.note(f"{unheard}: this library has no GPU backend, so the CPU does all the work")
-        return 0
-    if asked == "all":
-        return ALL_LAYERS
-    if asked != "auto":
-        return int(asked)
-    return layers_that_fit(free_memory(), needed, count)
-
-
-def _wishes(settings: Settings) -> Iterator[str]:
-    """What the user asked of a GPU, with its origin."""
-    for setting in map(settings.setting, SETTINGS):
-        if setting.value not in (setting.param.default, 0):
-            shown = setting.param.kind.show(setting.value)
-            yield f"{setting.param.name} {shown} ({setting.origin})"
-
-
-def layers_that_fit(free: int, needed: int, layers: int) -> int:
-    """How many layers fit into `free` bytes, with `needed` bytes spread evenly over all of them."""
-    usable = free * MEMORY_SHARE
-    if needed <= usable:
-        return ALL_LAYERS
-    return int(usable / (needed / (layers + 1)))  # + 1: the output counts as a layer
-
-
-def free_memory() -> int:
-    """Free bytes on all GPUs together."""
-    return sum(device.free for device in devices() if device.is_gpu)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
-MEMORY_SHARE = 0.9  # of free memory that may be planned with; compute buffers take the rest
 
 
 def usable_cpus() -> int:

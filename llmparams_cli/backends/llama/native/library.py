@@ -13,7 +13,8 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -54,6 +55,15 @@ class Log:
         if self.sink:
             for line in lines:
                 self.sink(printable(line) + "\n")
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Keep lines for complaints, but pass none on."""
+        sink, self.sink = self.sink, None
+        try:
+            yield
+        finally:
+            self.sink = sink
 
     def complaint(self) -> str:
         """The most telling of the last lines: what went wrong, without function names."""
