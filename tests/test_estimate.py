@@ -129,7 +129,7 @@ def resident():
 
 def answer(model):
     with Control() as control, opened(env, find_model(model, env), settings(), control) as backend:
-        ends(backend, [raw(LONG * 5)])
+        ends(backend, [raw(LONG * 2)])
         return resident()
 
 env = Environment()

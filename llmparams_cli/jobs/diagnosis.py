@@ -74,7 +74,7 @@ def _processor() -> Iterator[Check]:
     yield Check("machine", "instructions", " ".join(known) or "unknown")
     yield Check("machine", "CPUs", f"{hardware.usable_cpus()} usable of {os.cpu_count()}")
     free = hardware.available_memory()
-    yield Check("machine", "memory", f"{size_text(free)} free" if free else "unknown")
+    yield Check("machine", "memory", "unknown" if free is None else f"{size_text(free)} free")
 
 
 def _broken_library(env: Environment) -> Check | None:

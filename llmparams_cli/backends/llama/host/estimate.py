@@ -8,13 +8,11 @@ hundredths of a second.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmparams_cli.backends.llama.host import placement
 from llmparams_cli.backends.llama.native import crash
-from llmparams_cli.backends.llama.native.breakdown import Buffer, buffer_of, buffers
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.model import Model
@@ -33,8 +31,7 @@ BYTES_PER_CANDIDATE = 12  # llama_token_data
 KV_STRING, KV_INTEGER = 3, 0  # enum llama_model_kv_override_type
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """Bytes in one kind of buffer. `device` is where they lie: "CPU" (the computer's own memory)
     or a GPU by its name, such as "Vulkan0"; `buffer` is llama.cpp's name for the kind, such as
     "CPU_REPACK" or "Vulkan_Host".
@@ -51,8 +48,7 @@ class Share:
         return self.weights + self.cache + self.compute
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What a model with one context takes. Sizes are in bytes.
 
     `layers` of the model's `all_layers` are on GPUs; the output counts as a layer.
@@ -123,6 +119,8 @@ class Simulation:
         self, settings: Settings, context: int, sequences: int = 1, *, shared: bool = True
     ) -> Estimate:
         """The memory for a context of so many cells; the settings of scope 'load' are ignored."""
+        from llmparams_cli.backends.llama.native.breakdown import buffers  # most runs need none
+
         params = placement.context_params(settings, context, sequences, shared=shared)
         with log.hidden():
             made = Context(self._model, params, context)
@@ -140,7 +138,7 @@ class Simulation:
     def close(self) -> None:
         self._model.close()
 
-    def _shares(self, found: Iterable[Buffer]) -> Iterator[Share]:
+    def _shares(self, found: Iterable[tuple[str, str | None, int, int, int]]) -> Iterator[Share]:
         for name, device, weights, cache, compute in found:
             # Plain weights are not copied, but used where the file is mapped.
             if weights and self._mmap and device is None and _is_plain(name):
@@ -159,6 +157,8 @@ class Simulation:
         return size
 
     def _is_mapped(self, tensor: Tensor) -> bool:
+        from llmparams_cli.backends.llama.native.breakdown import buffer_of
+
         # The embedding of tokens may be there twice; its rows are always looked up in the file.
         if tensor.name == "token_embd.weight":
             return True

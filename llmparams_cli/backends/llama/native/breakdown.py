@@ -30,26 +30,22 @@ class Buffer(NamedTuple):
     compute: int
 
 
-class _GccMap(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in ("order", "colour", "root", "a", "b", "count")]
+class _Layout(NamedTuple):
+    """Which words of a std::map and of its nodes hold what."""
+
+    root: int
+    length: int
+    left: int
+    right: int
 
 
-class _GccNode(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in ("colour", "parent", "left", "right", "type", "weights", "cache", "compute")
-    ]
+GCC = _Layout(root=2, length=5, left=2, right=3)
+LLVM = _Layout(root=1, length=2, left=0, right=1)
+VALUE = 4  # in both, the first word of a node's value: buffer type, weights, cache, compute
 
 
-class _LlvmMap(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in ("first", "root", "count")]
-
-
-class _LlvmNode(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in ("left", "right", "parent", "colour", "type", "weights", "cache", "compute")
-    ]
+class _Map(ctypes.Structure):
+    _fields_ = [("words", ctypes.c_size_t * 6)]  # the larger one, GCC's
 
 
 def buffers(context: int) -> list[Buffer] | None:
@@ -57,13 +53,12 @@ def buffers(context: int) -> list[Buffer] | None:
     library = llama()._lib
     if not hasattr(library, BREAKDOWN):
         return None
-    by_gcc = hasattr(library, BUILT_BY_GCC)
-    result = _GccMap if by_gcc else _LlvmMap
+    layout = GCC if hasattr(library, BUILT_BY_GCC) else LLVM
     # The map's nodes are never freed: a hundred bytes for each buffer type.
-    found = function(library[BREAKDOWN], result, ctypes.c_void_p)(context)
-    if found.count > MOST_BUFFERS:
+    found = function(library[BREAKDOWN], _Map, ctypes.c_void_p)(context).words
+    if found[layout.length] > MOST_BUFFERS:
         return None
-    return [_buffer(node) for node in _nodes(found.root, _GccNode if by_gcc else _LlvmNode)]
+    return [_buffer(*node[VALUE:]) for node in _nodes(found[layout.root], layout)]
 
 
 def buffer_of(model: int, tensor: str) -> str:
@@ -80,16 +75,16 @@ def buffer_of(model: int, tensor: str) -> str:
     return _name(type_of(buffer))
 
 
-def _nodes(address: int, kind: Any) -> Iterator[Any]:
+def _nodes(address: int, layout: _Layout) -> Iterator[Any]:
     if address:
-        node = kind.from_address(address)
-        yield from _nodes(node.left, kind)
+        node = (ctypes.c_size_t * 8).from_address(address)
+        yield from _nodes(node[layout.left], layout)
         yield node
-        yield from _nodes(node.right, kind)
+        yield from _nodes(node[layout.right], layout)
 
 
-def _buffer(node: Any) -> Buffer:
-    return Buffer(_name(node.type), _device(node.type), node.weights, node.cache, node.compute)
+def _buffer(type: int, weights: int, cache: int, compute: int) -> Buffer:
+    return Buffer(_name(type), _device(type), weights, cache, compute)
 
 
 def _name(type: int) -> str:
