@@ -161,7 +161,8 @@ class LlamaBackend:
 
     def facts(self) -> Mapping[str, Any]:
         limit = self.context(self._settings)
-        return machine.facts(self._env, self._resolved.header, self._settings, limit)
+        header = self._resolved.header
+        return machine.facts(self._env, self._model, header, self._settings, limit)
 
     def close(self) -> None:
         self._close_context()

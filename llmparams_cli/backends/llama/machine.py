@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from llmparams_cli.backends.llama.host.memory import (
 )
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.native import library
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.env import Environment
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
@@ -38,12 +40,12 @@ __all__ = [
 ]
 
 
-def facts(env: Environment, header: Header, settings: Settings, context: int) -> Mapping[str, Any]:
+def facts(
+    env: Environment, model: Model, header: Header, settings: Settings, context: int
+) -> Mapping[str, Any]:
     """Everything besides the model and the settings that decides how sums are rounded."""
     lib = library.llama()
     features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
-    on_gpu = lib.llama_supports_gpu_offload()
-    gpus = [each.description for each in devices.devices() if on_gpu and each.is_gpu]
     threads = settings["threads"] or hardware.usable_cpus()
     batch_size = min(settings["batch_size"], context)  # as `placement.context_params` does
     return {
@@ -54,7 +56,7 @@ def facts(env: Environment, header: Header, settings: Settings, context: int) ->
         },
         "device": {
             "processor": hardware.processor().model,
-            "gpus": gpus,
+            "gpus": _gpus(model, header),
             "threads": threads,
             "threads_batch": settings["threads_batch"] or threads,
             "weights": _weights(env, header),
@@ -65,6 +67,21 @@ def facts(env: Environment, header: Header, settings: Settings, context: int) ->
             "sequences": 1,
         },
     }
+
+
+def _gpus(model: Model, header: Header) -> list[str]:
+    """The GPUs that layers of the model are on, each with their number."""
+    from llmparams_cli.backends.llama.native.breakdown import place_of
+
+    last = {
+        tensor.name.split(".")[1]: tensor.name
+        for tensor in header.tensors
+        if tensor.name.startswith("blk.")
+    }
+    places = [place_of(model.handle, name)[1] for name in (*last.values(), "output_norm.weight")]
+    counts = Counter(place for place in places if place)
+    names = {device.name: device.description for device in devices.devices()}
+    return [f"{names.get(name, name)}: {n} of {len(places)} layers" for name, n in counts.items()]
 
 
 def _weights(env: Environment, header: Header) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from typing import Any
 
 from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry
 
-DEVICE_GPU = (1, 2)  # enum ggml_backend_dev_type: GPU, integrated GPU
+GPU, INTEGRATED_GPU = 1, 2  # enum ggml_backend_dev_type
+_NO_DEVICES = (ctypes.c_void_p * 1)()  # a list that ends at once
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Device:
     name: str
     description: str
     is_gpu: bool
+    is_integrated: bool
     free: int
     total: int
 
@@ -27,6 +30,22 @@ def devices() -> list[Device]:
     count = function(registry.ggml_backend_dev_count, ctypes.c_size_t)
     get = function(registry.ggml_backend_dev_get, ctypes.c_void_p, ctypes.c_size_t)
     return [_device(get(index)) for index in range(count())]
+
+
+def gpus() -> list[Device]:
+    """The GPUs that models are put on, as main_gpu and tensor_split count them: integrated ones
+    only where there are no others (llama_prepare_model_devices).
+    """
+    found = [device for device in devices() if device.is_gpu]
+    return [device for device in found if not device.is_integrated] or found
+
+
+def use_none(params: Any) -> None:
+    """Keep a model that is loaded with `params` (llama_model_params) away from all GPUs. Without
+    layers there, they would still compute long prompts, and weights would lie where no extra buffer
+    type of the CPU can hold them.
+    """
+    params.devices = ctypes.addressof(_NO_DEVICES)
 
 
 def backends() -> list[str]:
@@ -47,4 +66,11 @@ def _device(handle: int) -> Device:
     name = function(base.ggml_backend_dev_name, text, ctypes.c_void_p)(handle)
     description = function(base.ggml_backend_dev_description, text, ctypes.c_void_p)(handle)
     kind = function(base.ggml_backend_dev_type, ctypes.c_int, ctypes.c_void_p)(handle)
-    return Device(name.decode(), description.decode(), kind in DEVICE_GPU, free.value, total.value)
+    return Device(
+        name.decode(),
+        description.decode(),
+        kind in (GPU, INTEGRATED_GPU),
+        kind == INTEGRATED_GPU,
+        free.value,
+        total.value,
+    )

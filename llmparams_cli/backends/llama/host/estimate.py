@@ -157,12 +157,12 @@ class Simulation:
         return size
 
     def _is_mapped(self, tensor: Tensor) -> bool:
-        from llmparams_cli.backends.llama.native.breakdown import buffer_of
+        from llmparams_cli.backends.llama.native.breakdown import place_of
 
         # The embedding of tokens may be there twice; its rows are always looked up in the file.
         if tensor.name == "token_embd.weight":
             return True
-        return _is_plain(buffer_of(self._model.handle, tensor.name))
+        return _is_plain(place_of(self._model.handle, tensor.name)[0])
 
 
 def bound(header: Header, settings: Settings, context: int, sequences: int) -> Estimate:

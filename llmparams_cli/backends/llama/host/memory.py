@@ -27,7 +27,7 @@ SMALLER_CONTEXT = "a smaller --context, or --cache-type-k q8_0 --cache-type-v q8
 
 def free_memory() -> dict[str, int]:
     """Free bytes by device: "CPU" is the computer's own memory. What is unknown is left out."""
-    free = {each.name: each.free for each in devices.devices() if each.is_gpu}
+    free = {each.name: each.free for each in devices.gpus()}
     own = hardware.available_memory()
     return free if own is None else {HOST: own, **free}
 
@@ -71,7 +71,7 @@ def layers_on_gpus(env: Environment, model: GgufModel, settings: Settings) -> in
     if asked == 0:
         return 0
     gpus = {name: free for name, free in free_memory().items() if name != HOST}
-    _check_main_gpu(settings, list(gpus))
+    _check_gpus(settings, list(gpus))
     if _fits_easily(model.header, settings, min(gpus.values())):
         return ALL_LAYERS if asked in ("auto", "all") else int(asked)
     if asked == "auto":
@@ -89,12 +89,19 @@ def _wishes(settings: Settings) -> Iterator[str]:
             yield f"{setting.param.name} {shown} ({setting.origin})"
 
 
-def _check_main_gpu(settings: Settings, gpus: list[str]) -> None:
-    main = settings.setting("main_gpu")
+def _check_gpus(settings: Settings, gpus: list[str]) -> None:
+    """Are there as many as the settings say?"""
+    there = f"there {'is' if len(gpus) == 1 else 'are'} {len(gpus)}: {', '.join(gpus)}"
+    main, split = settings.setting("main_gpu"), settings.setting("tensor_split")
     if settings["split_mode"] == "none" and main.value >= len(gpus):
         raise UsageError(
             f"main_gpu {main.value} ({main.origin}): there is no such GPU",
-            f"there are {len(gpus)}, counted from 0: {', '.join(gpus)}",
+            f"they are counted from 0, and {there}",
+        )
+    if len(split.value) > len(gpus):
+        raise UsageError(
+            f"tensor_split ({split.origin}) has {len(split.value)} shares",
+            f"one for each GPU, and {there}",
         )
 
 

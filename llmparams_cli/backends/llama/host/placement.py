@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.backends.llama.host import buffers, hardware, probe
+from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.errors import ModelError
 from llmparams_cli.interrupt import called_from_c
 from llmparams_cli.models.ggml_types import TENSOR_TYPES
 from llmparams_cli.models.gguf import Header
@@ -37,7 +37,9 @@ def model_params(
     lib = llama()
     params = lib.llama_model_default_params()
     params.n_gpu_layers = layers
-    if layers:  # without a GPU, some split modes are errors
+    if not layers:
+        devices.use_none(params)
+    else:  # without a GPU, some split modes are errors
         params.split_mode = SPLIT_MODES.index(settings["split_mode"])
         params.main_gpu = settings["main_gpu"]
         _set_tensor_split(params, settings)
@@ -52,16 +54,9 @@ def model_params(
 
 def _set_tensor_split(params: Any, settings: Settings) -> None:
     shares: list[float] = settings["tensor_split"]
-    if not shares:
-        return
-    devices = int(llama().llama_max_devices())
-    if len(shares) > devices:
-        raise UsageError(
-            f"tensor_split ({settings.setting('tensor_split').origin}) has {len(shares)} shares",
-            f"one for each of {devices} device(s) at most",
-        )
-    array = (ctypes.c_float * devices)(*shares)
-    params.tensor_split = array
+    if shares:
+        # llama.cpp reads as many as it could have devices, however many there are.
+        params.tensor_split = (ctypes.c_float * int(llama().llama_max_devices()))(*shares)
 
 
 def context_params(

@@ -61,18 +61,21 @@ def buffers(context: int) -> list[Buffer] | None:
     return [_buffer(*node[VALUE:]) for node in _nodes(found[layout.root], layout)]
 
 
-def buffer_of(model: int, tensor: str) -> str:
-    """The name of the buffer type that holds a tensor of a llama_model; empty: unknown."""
+def place_of(model: int, tensor: str) -> tuple[str, str | None]:
+    """The buffer type that holds a tensor of a llama_model, and its device (None: the computer's
+    own memory). The type is empty where the library does not tell.
+    """
     library = llama()._lib
     if not hasattr(library, GET_TENSOR):
-        return ""
+        return "", None
     get = function(library[GET_TENSOR], ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
     found = get(model, tensor.encode())
     buffer = ctypes.c_void_p.from_address(found + TENSOR_BUFFER).value if found else None
     if not buffer:
-        return ""
+        return "", None
     type_of = function(ggml().ggml_backend_buffer_get_type, ctypes.c_void_p, ctypes.c_void_p)
-    return _name(type_of(buffer))
+    type = type_of(buffer)
+    return _name(type), _device(type)
 
 
 def _nodes(address: int, layout: _Layout) -> Iterator[Any]:
