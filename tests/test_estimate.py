@@ -16,7 +16,7 @@ from asked import settings
 from models import write_llama, write_mamba
 from shapes import write_experts, write_hybrid, write_windowed
 
-from llmparams_cli.backends.llama.host import memory, placement
+from llmparams_cli.backends.llama.host import placement, plan
 from llmparams_cli.backends.llama.host.estimate import PROCESS, Estimate, Simulation
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import log
@@ -163,5 +163,5 @@ def test_a_process_grows_by_what_was_foretold(env, cache, tmp_path):
         text=True,
         check=True,
     )
-    found = memory.estimate(env, find_model(str(path), env), settings())
+    found = plan.estimate(env, find_model(str(path), env), settings())
     assert found.total == pytest.approx(int(child.stdout), rel=0.05)

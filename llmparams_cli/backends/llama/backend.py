@@ -17,7 +17,7 @@ from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
-from llmparams_cli.backends.llama.host import memory, placement
+from llmparams_cli.backends.llama.host import memory, placement, plan
 from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
@@ -173,7 +173,7 @@ class LlamaBackend:
 
     def _load(self, resolved: GgufModel, settings: Settings) -> Model:
         env, header = self._env, resolved.header
-        self._layers = memory.layers_on_gpus(env, resolved, settings)
+        self._layers = plan.layers_on_gpus(env, resolved, settings)
         memory.refuse_too_large(env, resolved, settings, self._layers)
         params = placement.model_params(env, settings, header, self._layers, self._loading)
         try:

@@ -9,13 +9,9 @@ from typing import Any
 
 from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
 from llmparams_cli.backends.llama.host.estimate import HOST, Estimate, Share
-from llmparams_cli.backends.llama.host.memory import (
-    estimate,
-    estimates,
-    free_memory,
-    layers_on_gpus,
-)
+from llmparams_cli.backends.llama.host.memory import free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
+from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
 from llmparams_cli.backends.llama.native import library
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.env import Environment

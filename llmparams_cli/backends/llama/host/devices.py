@@ -6,9 +6,11 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any
 
+from llmparams_cli import APP
 from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry
 
 GPU, INTEGRATED_GPU = 1, 2  # enum ggml_backend_dev_type
+TYPE_F32 = 0  # enum ggml_type
 _NO_DEVICES = (ctypes.c_void_p * 1)()  # a list that ends at once
 
 
@@ -40,12 +42,55 @@ def gpus() -> list[Device]:
     return [device for device in found if not device.is_integrated] or found
 
 
+def why_none() -> str:
+    """The reason why `gpus` is empty, in words."""
+    if backends() == ["CPU"]:
+        return "this library has no GPU backend"
+    return f"this library finds no GPU ({APP} doctor tells more)"
+
+
 def use_none(params: Any) -> None:
     """Keep a model that is loaded with `params` (llama_model_params) away from all GPUs. Without
     layers there, they would still compute long prompts, and weights would lie where no extra buffer
     type of the CPU can hold them.
     """
     params.devices = ctypes.addressof(_NO_DEVICES)
+
+
+def divides_rows(name: str) -> bool:
+    """Does a device's backend have split_mode row?"""
+    base, pointer, text = ggml(), ctypes.c_void_p, ctypes.c_char_p
+    device = function(ggml_registry().ggml_backend_dev_by_name, pointer, text)(name.encode())
+    backend = function(base.ggml_backend_dev_backend_reg, pointer, pointer)(device)
+    address = function(base.ggml_backend_reg_get_proc_address, pointer, pointer, text)
+    return bool(address(backend, b"ggml_backend_split_buffer_type"))
+
+
+def holds_tensor(name: str, size: int) -> bool:
+    """Can a device work on a tensor of so many bytes? Some have a limit, far below their memory;
+    on a larger one in its memory llama.cpp aborts.
+    """
+    base, pointer = ggml(), ctypes.c_void_p
+    device = function(ggml_registry().ggml_backend_dev_by_name, pointer, ctypes.c_char_p)
+    can = function(base.ggml_backend_dev_supports_op, ctypes.c_bool, pointer, pointer)
+    start = function(base.ggml_init, pointer, _Workspace)
+    tensor = function(base.ggml_new_tensor_1d, pointer, pointer, ctypes.c_int, ctypes.c_int64)
+    end = function(base.ggml_free, None, pointer)
+    workspace = start(_Workspace(1024, None, True))
+    try:
+        return bool(can(device(name.encode()), tensor(workspace, TYPE_F32, -(-size // 4))))
+    finally:
+        end(workspace)
+
+
+class _Workspace(ctypes.Structure):
+    """ggml_init_params: a place for tensors, here without their data."""
+
+    _fields_ = [
+        ("mem_size", ctypes.c_size_t),
+        ("mem_buffer", ctypes.c_void_p),
+        ("no_alloc", ctypes.c_bool),
+    ]
 
 
 def backends() -> list[str]:

@@ -7,11 +7,11 @@ hundredths of a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from llmparams_cli.backends.llama.host import placement
+from llmparams_cli.backends.llama.host import devices, placement
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
@@ -109,6 +109,8 @@ class Simulation:
         self._header = model.header
         self._mmap = bool(settings["mmap"])
         self._layers = layers
+        self._gpus = [gpu.name for gpu in devices.gpus()] if layers else []
+        self._split: list[float] = settings["tensor_split"]
         params = placement.model_params(env, settings, model.header, layers, lambda _: True)
         params.no_alloc, params.load_mode = True, NO_LOADING
         params.kv_overrides = _without_vocabulary(model.header)
@@ -145,7 +147,8 @@ class Simulation:
                 yield Share(HOST, MAPPED, weights=self._mapped() or weights)
                 weights = 0
             if weights or cache or compute:
-                yield Share(device or HOST, name, weights, cache, compute)
+                share = Share(device or HOST, name, weights, cache, compute)
+                yield from divided(share, self._gpus, self._split)
 
     def _mapped(self) -> int:
         """Bytes of the file from the first to the last tensor that is used where it lies."""
@@ -163,6 +166,19 @@ class Simulation:
         if tensor.name == "token_embd.weight":
             return True
         return _is_plain(place_of(self._model.handle, tensor.name)[0])
+
+
+def divided(share: Share, gpus: Sequence[str], split: Sequence[float]) -> Iterator[Share]:
+    """What each GPU gets of a buffer that split_mode row or tensor spreads over all of them: equal
+    parts, or in proportion to `split`. Intermediate results are needed everywhere.
+    """
+    if share.device in (HOST, *gpus) and not share.buffer.endswith("_Split"):
+        yield share
+        return
+    parts = [*split, *[0.0] * len(gpus)][: len(gpus)] if any(split) else [1.0] * len(gpus)
+    for gpu, part in zip(gpus, parts, strict=True):
+        weights, cache = (int(size * part / sum(parts)) for size in (share.weights, share.cache))
+        yield Share(gpu, share.buffer, weights, cache, share.compute)
 
 
 def bound(header: Header, settings: Settings, context: int, sequences: int) -> Estimate:

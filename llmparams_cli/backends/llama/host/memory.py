@@ -1,26 +1,24 @@
-"""Decisions about memory: how many layers go to GPUs, and how large a context may be.
+"""What memory is free, and what of a model's context fits into it.
 
-They go by estimates; where a rough upper bound fits easily, as it mostly does, none is made.
+Decisions go by estimates; where a rough upper bound fits easily, as it mostly does, none is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 
 from llmparams_cli.backends.llama.host import devices, hardware, placement
 from llmparams_cli.backends.llama.host.estimate import HOST, Estimate, Simulation, bound
-from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import BackendError, UsageError
+from llmparams_cli.errors import BackendError
+from llmparams_cli.models.ggml_types import TENSOR_TYPES_BY_NAME
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.models.resolve import GgufModel
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.text.units import size_text
 
 USABLE = 0.9  # of free memory; the rest is for the program, and for what drivers keep to themselves
-SETTINGS = ("gpu_layers", "main_gpu", "split_mode", "tensor_split")
-ALL_LAYERS = -1  # llama.cpp's n_gpu_layers
 SMALLER_MODEL = "a smaller or more quantised model"
 SMALLER_CONTEXT = "a smaller --context, or --cache-type-k q8_0 --cache-type-v q8_0"
 
@@ -32,98 +30,31 @@ def free_memory() -> dict[str, int]:
     return free if own is None else {HOST: own, **free}
 
 
-def estimate(
-    env: Environment, model: GgufModel, settings: Settings, sequences: int = 1
-) -> Estimate:
-    """The memory that a run with these settings takes, with so many sequences of full length.
-
-    Raises UsageError, ModelError and BackendError for what the run itself would refuse.
-    """
-    return estimates(env, model, [settings], sequences)[0]
-
-
-def estimates(
-    env: Environment, model: GgufModel, variants: Iterable[Settings], sequences: int = 1
-) -> list[Estimate]:
-    """The same for several settings, which must not differ but in scope 'context'."""
-    first, *others = variants
-    layers = layers_on_gpus(env, model, first)
-    with closing(Simulation(env, model, first, layers)) as simulation:
-        return [
-            simulation.estimate(
-                each,
-                placement.wanted_context(each, model.header) * sequences,
-                sequences,
-                shared=sequences == 1,
-            )
-            for each in (first, *others)
-        ]
+def lack(found: Estimate, free: Mapping[str, int], *, weights: bool = True) -> str:
+    """What a device would have to have, and has not, in words; empty if everything fits."""
+    for device, left in free.items():
+        needed = found.held(device, weights=weights)
+        if needed > left * USABLE:
+            there = "of memory are free" if device == HOST else f"are free on {device}"
+            return f"{size_text(needed)}, and {size_text(left)} {there}"
+    return ""
 
 
-def layers_on_gpus(env: Environment, model: GgufModel, settings: Settings) -> int:
-    """How many layers go to GPUs, as asked or as many as fit (llama.cpp's n_gpu_layers)."""
-    asked = settings["gpu_layers"]
-    if not llama().llama_supports_gpu_offload():
-        unheard = ", ".join(_wishes(settings))
-        if unheard:
-            env.note(f"{unheard}: this library has no GPU backend, so the CPU does all the work")
-        return 0
-    if asked == 0:
-        return 0
-    gpus = {name: free for name, free in free_memory().items() if name != HOST}
-    _check_gpus(settings, list(gpus))
-    if _fits_easily(model.header, settings, min(gpus.values())):
-        return ALL_LAYERS if asked in ("auto", "all") else int(asked)
-    if asked == "auto":
-        return _most_layers(env, model, settings, gpus)
-    layers = ALL_LAYERS if asked == "all" else int(asked)
-    _refuse_layers(env, model, settings, layers, gpus)
-    return layers
+def too_long(header: Header, settings: Settings, context: int, gpus: Iterable[str]) -> str:
+    """Why a GPU cannot hold the cache of a layer for so many tokens, in words; empty if all can."""
+    lengths = {"cache_type_k": header.key_length, "cache_type_v": header.value_length}
+    sizes = [
+        TENSOR_TYPES_BY_NAME[settings[name].upper()].bytes_for(length * header.head_count_kv)
+        for name, length in lengths.items()
+    ]
+    size = context * max(sizes)
+    unable = next((gpu for gpu in gpus if not devices.holds_tensor(gpu, size)), "")
+    return f"{size_text(size)} in one piece for a layer's cache, too long for {unable}" * bool(
+        unable
+    )
 
 
-def _wishes(settings: Settings) -> Iterator[str]:
-    """What the user asked of a GPU, with its origin."""
-    for setting in map(settings.setting, SETTINGS):
-        if setting.value not in (setting.param.default, 0):
-            shown = setting.param.kind.show(setting.value)
-            yield f"{setting.param.name} {shown} ({setting.origin})"
-
-
-def _check_gpus(settings: Settings, gpus: list[str]) -> None:
-    """Are there as many as the settings say?"""
-    there = f"there {'is' if len(gpus) == 1 else 'are'} {len(gpus)}: {', '.join(gpus)}"
-    main, split = settings.setting("main_gpu"), settings.setting("tensor_split")
-    if settings["split_mode"] == "none" and main.value >= len(gpus):
-        raise UsageError(
-            f"main_gpu {main.value} ({main.origin}): there is no such GPU",
-            f"they are counted from 0, and {there}",
-        )
-    if len(split.value) > len(gpus):
-        raise UsageError(
-            f"tensor_split ({split.origin}) has {len(split.value)} shares",
-            f"one for each GPU, and {there}",
-        )
-
-
-def _fits_easily(header: Header, settings: Settings, free: int) -> bool:
-    whole = bound(header, settings, placement.wanted_context(settings, header), 1)
-    return whole.total <= free * USABLE
-
-
-def _most_layers(
-    env: Environment, model: GgufModel, settings: Settings, gpus: Mapping[str, int]
-) -> int:
-    """As many layers as all GPUs have memory for, the context included."""
-
-    def fits(layers: int) -> bool:
-        return not _lack(_with_layers(env, model, settings, layers), gpus)
-
-    count = model.header.block_count + 1
-    found = _largest(count, fits)
-    return ALL_LAYERS if found == count else found
-
-
-def _largest(limit: int, fits: Callable[[int], bool]) -> int:
+def largest(limit: int, fits: Callable[[int], bool]) -> int:
     """The largest number from 0 to `limit` that fits, where 0 always does."""
     if fits(limit):
         return limit
@@ -135,35 +66,6 @@ def _largest(limit: int, fits: Callable[[int], bool]) -> int:
         else:
             too_many = middle
     return fit
-
-
-def _refuse_layers(
-    env: Environment, model: GgufModel, settings: Settings, layers: int, gpus: Mapping[str, int]
-) -> None:
-    lack = _lack(_with_layers(env, model, settings, layers), gpus)
-    if lack:
-        setting = settings.setting("gpu_layers")
-        fit = _most_layers(env, model, settings, gpus)
-        raise BackendError(
-            f"gpu_layers {setting.value} ({setting.origin}) needs {lack}",
-            f"{fit} fit with this context; --gpu-layers auto finds that out",
-        )
-
-
-def _with_layers(env: Environment, model: GgufModel, settings: Settings, layers: int) -> Estimate:
-    context = placement.wanted_context(settings, model.header)
-    with closing(Simulation(env, model, settings, layers)) as simulation:
-        return simulation.estimate(settings, context)
-
-
-def _lack(found: Estimate, free: Mapping[str, int], *, weights: bool = True) -> str:
-    """What a device would have to have, and has not, in words; empty if everything fits."""
-    for device, left in free.items():
-        needed = found.held(device, weights=weights)
-        if needed > left * USABLE:
-            there = "of memory are free" if device == HOST else f"are free on {device}"
-            return f"{size_text(needed)}, and {size_text(left)} {there}"
-    return ""
 
 
 def refuse_too_large(env: Environment, model: GgufModel, settings: Settings, layers: int) -> None:
@@ -190,22 +92,25 @@ class Left:
         self._env, self._model, self._settings, self._layers = env, model, settings, layers
         self._simulation: Simulation | None = None
         self._free = free_memory() if layers else _own_memory()
+        self._gpus = [name for name in self._free if name != HOST]
 
     def lack(self, size: int, sequences: int = 1, *, shared: bool = True) -> str:
         """What a context of so many cells needs and does not find, in words; empty if it fits."""
         if not self._free:
             return ""
+        if long := too_long(self._model.header, self._settings, size, self._gpus):
+            return long
         rough = bound(self._model.header, self._settings, size, sequences)
         if rough.cache + rough.compute <= min(self._free.values()) * USABLE:
             return ""
         if self._simulation is None:
             self._simulation = Simulation(self._env, self._model, self._settings, self._layers)
         found = self._simulation.estimate(self._settings, size, sequences, shared=shared)
-        return _lack(found, self._free, weights=False)
+        return lack(found, self._free, weights=False)
 
     def largest(self, limit: int) -> int:
         """The most tokens, up to `limit`, for which there is memory."""
-        return _largest(limit, lambda size: not self.lack(size))
+        return largest(limit, lambda size: not self.lack(size))
 
     def close(self) -> None:
         if self._simulation:

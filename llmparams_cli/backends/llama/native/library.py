@@ -68,9 +68,8 @@ class Log:
     def complaint(self) -> str:
         """The most telling of the last lines: what went wrong, without function names."""
         # The first complaint names the cause, later ones its consequences.
-        telling = [line for line in self.lines if "error" in line or "fail" in line]
-        line = (telling or [*self.lines, ""])[0 if telling else -1]
-        return line.split(": ", 1)[-1].strip()
+        telling = (line for line in self.lines if "error" in line or "fail" in line)
+        return next(telling, "").split(": ", 1)[-1].strip()
 
 
 log = Log()
