@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from allocated import allocated, assert_foretold
 from asked import settings
 from models import write_llama, write_mamba
 from shapes import write_experts, write_hybrid, write_windowed
 
 from llmparams_cli.backends.llama.host import placement, plan
-from llmparams_cli.backends.llama.host.estimate import PROCESS, Estimate, Simulation
-from llmparams_cli.backends.llama.native.context import Context
-from llmparams_cli.backends.llama.native.library import log
-from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.host.estimate import Simulation
 from llmparams_cli.env import Environment
 from llmparams_cli.models import builtin
 from llmparams_cli.models.resolve import GgufModel, find_model
 
-MEGABYTE = 1 << 20
-SIZE = re.compile(r": +(\S+) +(model|KV|RS|compute) buffer size = +([\d.]+) MiB")
 SHAPES: dict[str, Callable[[Path], Path]] = {
     "built-in": lambda _: builtin.PATH,
     "llama": lambda path: write_llama(path, layers=3, heads=2, context=4096),
@@ -77,41 +71,8 @@ def test_every_buffer_has_the_size_that_was_foretold(
     size = placement.wanted_context(given, model.header) * (1 if shared else sequences)
     with closing(Simulation(env, model, given, 0)) as simulation:
         foretold = simulation.estimate(given, size, sequences, shared=shared)
-    allocated = really_allocated(env, model, given, size, sequences, shared)
-    assert sizes(foretold).keys() == allocated.keys()
-    for kind, amount in allocated.items():
-        assert sizes(foretold)[kind] == pytest.approx(amount, rel=0.05, abs=0.01 * MEGABYTE), kind
-
-
-def sizes(found: Estimate) -> dict[tuple[str, str], int]:
-    """By buffer and use, without what is no buffer of the library's."""
-    return {
-        (share.buffer, use): amount
-        for share in found.shares
-        if share.buffer != PROCESS
-        for use in ("weights", "cache", "compute")
-        if (amount := getattr(share, use)) >= 0.005 * MEGABYTE  # else the log says 0.00 MiB
-    }
-
-
-def really_allocated(env, model, given, size, sequences, shared) -> dict[tuple[str, str], float]:
-    """The same of a real load, from the lines that the library logs."""
-    lines: list[str] = []
-    log.sink = lines.append
-    try:
-        loaded = Model(
-            model.path, placement.model_params(env, given, model.header, 0, lambda _: True)
-        )
-        params = placement.context_params(given, size, sequences, shared=shared)
-        Context(loaded, params, size).close()
-        loaded.close()
-    finally:
-        log.sink = None
-    use = {"model": "weights", "KV": "cache", "RS": "cache", "compute": "compute"}
-    found: Counter[tuple[str, str]] = Counter()
-    for buffer, what, amount in SIZE.findall("".join(lines)):
-        found[buffer, use[what]] += float(amount) * MEGABYTE
-    return {kind: amount for kind, amount in found.items() if amount}
+    real = allocated(env, model, given, size, sequences, shared=shared)
+    assert_foretold(foretold, real)
 
 
 # How much the process takes in all, before and after a model of 70 million weights has answered.
