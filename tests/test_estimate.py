@@ -16,7 +16,7 @@ from models import write_llama, write_mamba
 from shapes import write_experts, write_hybrid, write_windowed
 
 from llmparams_cli.backends.llama.host import placement, plan
-from llmparams_cli.backends.llama.host.estimate import Simulation
+from llmparams_cli.backends.llama.host.estimate import Simulation, bound
 from llmparams_cli.env import Environment
 from llmparams_cli.models import builtin
 from llmparams_cli.models.resolve import GgufModel, find_model
@@ -73,6 +73,7 @@ def test_every_buffer_has_the_size_that_was_foretold(
         foretold = simulation.estimate(given, size, sequences, shared=shared)
     real = allocated(env, model, given, size, sequences, shared=shared)
     assert_foretold(foretold, real)
+    assert bound(model.header, given, size, sequences).total >= foretold.total
 
 
 # How much the process takes in all, before and after a model of 70 million weights has answered.

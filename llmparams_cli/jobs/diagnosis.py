@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmparams_cli import APP, PREFIX, __version__
-from llmparams_cli.backends.llama.machine import buffers, devices, hardware, library, probe
+from llmparams_cli.backends.llama.machine import buffers, hardware, library, probe
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
+from llmparams_cli.jobs import gpu_checks
 from llmparams_cli.models import builtin
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.conflicts import refuse_contradictions
@@ -38,8 +39,6 @@ INSTRUCTIONS = {
     "i8mm": "MATMUL_INT8",
     "sve": "SVE",
 }
-# Device files of GPU drivers, and the option that builds llama.cpp for them.
-GPU_DRIVERS = {"/dev/nvidiactl": ("NVIDIA", "GGML_CUDA"), "/dev/kfd": ("AMD", "GGML_HIP")}
 PATHS_AND_NAMES = {*cascade.OTHER_VARIABLES} - {"LLMPARAMS_SYSTEM"}
 
 
@@ -51,7 +50,7 @@ def diagnose(env: Environment, *, refresh: bool = False) -> Iterator[Check]:
     if (broken := _broken_library(env)) is None:
         yield from _library()
         yield from _weights(env, refresh)
-        yield from _devices()
+        yield from gpu_checks.checks()
     else:
         yield broken
     yield from _model(env, broken is None)
@@ -143,26 +142,6 @@ def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
     for complaint, types in complaints.items():
         cure = library.install_command(again=True)
         yield _warning("weights", "fast path", f"{' '.join(types)}: {complaint}", cure)
-
-
-def _devices() -> Iterator[Check]:
-    yield Check("gpu", "backends", " ".join(devices.backends()))
-    gpus = [device for device in devices.devices() if device.is_gpu]
-    for device in gpus:
-        memory = f"{size_text(device.free)} free of {size_text(device.total)}"
-        yield Check("gpu", device.name, f"{device.description}, {memory}")
-    if gpus:
-        return
-    for file, (maker, option) in GPU_DRIVERS.items():
-        if Path(file).exists():
-            yield _warning(
-                "gpu",
-                maker,
-                "there is a driver, but this library has no GPU backend",
-                library.install_command(f"-D{option}=ON", again=True),
-            )
-            return
-    yield Check("gpu", "devices", "none: the CPU does all the work")
 
 
 def _model(env: Environment, has_library: bool) -> Iterator[Check]:

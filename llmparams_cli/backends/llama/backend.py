@@ -169,11 +169,12 @@ class LlamaBackend:
         self._model.close()
 
     def _left(self, settings: Settings) -> closing[Left]:
-        return closing(Left(self._env, self._resolved, settings, self._layers))
+        return closing(Left(self._env, self._resolved, settings, self._layers, self._gpus))
 
     def _load(self, resolved: GgufModel, settings: Settings) -> Model:
         env, header = self._env, resolved.header
         self._layers = plan.layers_on_gpus(env, resolved, settings)
+        self._gpus = memory.free_on_gpus() if self._layers else {}
         memory.refuse_too_large(env, resolved, settings, self._layers)
         params = placement.model_params(env, settings, header, self._layers, self._loading)
         try:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from llmparams_cli.backends.llama.host.placement import CELLS
 from llmparams_cli.errors import BackendError
 
 AT_ONCE = 32  # answers in one batch; the others wait for a slot
-CELLS = 256  # where each sequence has its own, a multiple of this (llama_context::llama_context)
 
 
 @dataclass(frozen=True)

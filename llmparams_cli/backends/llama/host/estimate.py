@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from llmparams_cli.backends.llama.host import devices, placement
+from llmparams_cli.backends.llama.host.placement import CELLS
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
@@ -185,9 +186,12 @@ def bound(header: Header, settings: Settings, context: int, sequences: int) -> E
     """A rough upper bound, from the header alone: all in the computer's own memory."""
     per_token = header.kv_bytes_per_token(settings["cache_type_k"], settings["cache_type_v"])
     piece = min(settings["ubatch_size"], context)
+    context = -(-context // CELLS) * CELLS
     # The largest intermediate results: attention without its fast form, a layer, the logits.
     attention = 2 * header.head_count * context
-    layer = 8 * header.embedding_length + 4 * header.hyperparameter("feed_forward_length")
+    layer = 8 * (header.embedding_length + header.hyperparameter("ssm.inner_size"))
+    experts = max(1, header.hyperparameter("expert_used_count"))
+    layer += 4 * experts * header.hyperparameter("feed_forward_length")
     compute = 4 * (piece * (attention + layer) + sequences * header.vocabulary_size)
     cache = context * per_token + sequences * header.block_count * _state_bytes(header)
     share = Share(HOST, HOST, 2 * header.size, cache, compute)

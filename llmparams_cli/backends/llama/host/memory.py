@@ -25,9 +25,17 @@ SMALLER_CONTEXT = "a smaller --context, or --cache-type-k q8_0 --cache-type-v q8
 
 def free_memory() -> dict[str, int]:
     """Free bytes by device: "CPU" is the computer's own memory. What is unknown is left out."""
-    free = {each.name: each.free for each in devices.gpus()}
+    return {**_own_memory(), **free_on_gpus()}
+
+
+def free_on_gpus() -> dict[str, int]:
+    """The same of the GPUs alone."""
+    return {gpu.name: gpu.free for gpu in devices.gpus()}
+
+
+def _own_memory() -> dict[str, int]:
     own = hardware.available_memory()
-    return free if own is None else {HOST: own, **free}
+    return {} if own is None else {HOST: own}
 
 
 def lack(found: Estimate, free: Mapping[str, int], *, weights: bool = True) -> str:
@@ -48,10 +56,10 @@ def too_long(header: Header, settings: Settings, context: int, gpus: Iterable[st
         for name, length in lengths.items()
     ]
     size = context * max(sizes)
-    unable = next((gpu for gpu in gpus if not devices.holds_tensor(gpu, size)), "")
-    return f"{size_text(size)} in one piece for a layer's cache, too long for {unable}" * bool(
-        unable
-    )
+    for gpu in gpus:
+        if not devices.holds_tensor(gpu, size):
+            return f"{size_text(size)} in one piece for a layer's cache, too long for {gpu}"
+    return ""
 
 
 def largest(limit: int, fits: Callable[[int], bool]) -> int:
@@ -86,27 +94,40 @@ def refuse_too_large(env: Environment, model: GgufModel, settings: Settings, lay
 
 
 class Left:
-    """What memory is left for contexts of a model that is in memory already. Close it."""
+    """What memory is left for contexts of a model that is in memory already. Close it.
 
-    def __init__(self, env: Environment, model: GgufModel, settings: Settings, layers: int) -> None:
+    `gpus` is what was free on each GPU before the model was loaded, if it has layers there: not
+    every driver tells what is free now.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        model: GgufModel,
+        settings: Settings,
+        layers: int,
+        gpus: Mapping[str, int],
+    ) -> None:
         self._env, self._model, self._settings, self._layers = env, model, settings, layers
         self._simulation: Simulation | None = None
-        self._free = free_memory() if layers else _own_memory()
-        self._gpus = [name for name in self._free if name != HOST]
+        self._gpus, self._own = gpus, _own_memory()
 
     def lack(self, size: int, sequences: int = 1, *, shared: bool = True) -> str:
         """What a context of so many cells needs and does not find, in words; empty if it fits."""
-        if not self._free:
-            return ""
         if long := too_long(self._model.header, self._settings, size, self._gpus):
             return long
-        rough = bound(self._model.header, self._settings, size, sequences)
-        if rough.cache + rough.compute <= min(self._free.values()) * USABLE:
+        if self._fits_easily(size, sequences):
             return ""
         if self._simulation is None:
             self._simulation = Simulation(self._env, self._model, self._settings, self._layers)
         found = self._simulation.estimate(self._settings, size, sequences, shared=shared)
-        return lack(found, self._free, weights=False)
+        return lack(found, self._gpus) or lack(found, self._own, weights=False)
+
+    def _fits_easily(self, size: int, sequences: int) -> bool:
+        rough = bound(self._model.header, self._settings, size, sequences)
+        return all(rough.total <= free * USABLE for free in self._gpus.values()) and all(
+            rough.cache + rough.compute <= free * USABLE for free in self._own.values()
+        )
 
     def largest(self, limit: int) -> int:
         """The most tokens, up to `limit`, for which there is memory."""
@@ -115,11 +136,6 @@ class Left:
     def close(self) -> None:
         if self._simulation:
             self._simulation.close()
-
-
-def _own_memory() -> dict[str, int]:
-    own = hardware.available_memory()
-    return {} if own is None else {HOST: own}
 
 
 def context_size(env: Environment, model: GgufModel, settings: Settings, left: Left) -> int:

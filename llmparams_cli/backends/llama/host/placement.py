@@ -19,6 +19,7 @@ from llmparams_cli.models.ggml_types import TENSOR_TYPES
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
 
+CELLS = 256  # a sequence's cells are a multiple of this (llama_context::llama_context)
 DEFAULT_CONTEXT = 8192  # enough for most prompts; larger caches only when asked for
 SPLIT_MODES = ("none", "layer", "row", "tensor")  # enum llama_split_mode
 FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}  # enum llama_flash_attn_type

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from llmparams_cli.backends.llama.host import devices, placement
 from llmparams_cli.backends.llama.host.estimate import Estimate, Simulation, bound
-from llmparams_cli.backends.llama.host.memory import USABLE, lack, largest, too_long
+from llmparams_cli.backends.llama.host.memory import USABLE, free_on_gpus, lack, largest, too_long
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, UsageError
 from llmparams_cli.models.resolve import GgufModel
@@ -47,7 +47,7 @@ def estimates(
 
 def layers_on_gpus(env: Environment, model: GgufModel, settings: Settings) -> int:
     """How many layers go to GPUs, as asked or as many as fit (llama.cpp's n_gpu_layers)."""
-    gpus = {gpu.name: gpu.free for gpu in devices.gpus()}
+    gpus = free_on_gpus()
     if not gpus:
         unheard = ", ".join(_wishes(settings))
         if unheard:
