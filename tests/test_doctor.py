@@ -269,8 +269,8 @@ def test_the_json_has_the_worst_health_and_all_sections():
 
 
 def test_a_library_that_finds_no_gpu_is_told_why(monkeypatch):
-    for variable, _ in gpu_checks.GPU_BACKENDS.values():
-        monkeypatch.delenv(variable, raising=False)
+    for backend in gpu_checks.BACKENDS.values():
+        monkeypatch.delenv(backend.variable, raising=False)
     assert gpu_checks._missing_gpu(["BLAS", "CPU"]) is None
     vulkan = gpu_checks._missing_gpu(["Vulkan", "CPU"])
     assert (vulkan.health, vulkan.value) == (Health.WARN, "none: Vulkan finds no GPU")

@@ -99,7 +99,7 @@ def _library() -> Iterator[Check]:
             "library",
             "llama-cpp-python",
             f"{binding}, and {library.VERSION} is the version that {APP} is written for",
-            library.install_command(again=True),
+            gpu_checks.rebuild_command(),
         )
     # Older releases, which this check is also for, have no such function.
     if hasattr(lib, "llama_version"):
@@ -114,7 +114,7 @@ def _library() -> Iterator[Check]:
             "library",
             "built for",
             f"{built_for}; it does not use this processor's {' '.join(unused)}",
-            library.install_command(again=True),
+            gpu_checks.rebuild_command(),
         )
     else:
         yield Check("library", "built for", built_for)
@@ -140,7 +140,7 @@ def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
         if finding.failures:
             complaints.setdefault(probe.complaint(finding), []).append(type)
     for complaint, types in complaints.items():
-        cure = library.install_command(again=True)
+        cure = gpu_checks.rebuild_command()
         yield _warning("weights", "fast path", f"{' '.join(types)}: {complaint}", cure)
 
 

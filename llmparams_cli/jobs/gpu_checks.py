@@ -5,19 +5,37 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from llmparams_cli.backends.llama.machine import devices, library
 from llmparams_cli.protocol import Check, Health
 from llmparams_cli.text.units import size_text
 
-# Device files of GPU drivers, and the option that builds llama.cpp for them.
-GPU_DRIVERS = {"/dev/nvidiactl": ("NVIDIA", "GGML_CUDA"), "/dev/kfd": ("AMD", "GGML_HIP")}
-# Backends: the variable that chooses among a system's GPUs, and the tool that lists them.
-GPU_BACKENDS = {
-    "CUDA": ("CUDA_VISIBLE_DEVICES", "nvidia-smi"),
-    "ROCm": ("HIP_VISIBLE_DEVICES", "rocminfo"),
-    "Vulkan": ("GGML_VK_VISIBLE_DEVICES", "vulkaninfo --summary"),
+
+class Backend(NamedTuple):
+    """A backend for GPUs: the option that builds llama.cpp with it, the variable that chooses among
+    a system's GPUs, and the tool that lists them.
+    """
+
+    option: str
+    variable: str
+    tool: str
+
+
+BACKENDS = {
+    "CUDA": Backend("-DGGML_CUDA=ON", "CUDA_VISIBLE_DEVICES", "nvidia-smi"),
+    "ROCm": Backend("-DGGML_HIP=ON", "HIP_VISIBLE_DEVICES", "rocminfo"),
+    "Vulkan": Backend("-DGGML_VULKAN=ON", "GGML_VK_VISIBLE_DEVICES", "vulkaninfo --summary"),
 }
+# Device files of drivers: whose GPUs they are for, and the backend.
+DRIVERS = {"/dev/nvidiactl": ("NVIDIA", "CUDA"), "/dev/kfd": ("AMD", "ROCm")}
+
+
+def rebuild_command() -> str:
+    """The command that builds the library again, for the GPUs that this one is built for."""
+    there = devices.backends()
+    options = [backend.option for name, backend in BACKENDS.items() if name in there]
+    return library.install_command(*options, again=True)
 
 
 def checks() -> Iterator[Check]:
@@ -37,27 +55,27 @@ def checks() -> Iterator[Check]:
 
 def _unused_driver() -> Check | None:
     """A GPU that this library was not built for."""
-    for file, (maker, option) in GPU_DRIVERS.items():
+    for file, (maker, backend) in DRIVERS.items():
         if Path(file).exists():
             return _warning(
                 maker,
                 "there is a driver, but this library has no GPU backend",
-                library.install_command(f"-D{option}=ON", again=True),
+                library.install_command(BACKENDS[backend].option, again=True),
             )
     return None
 
 
 def _missing_gpu(backends: list[str]) -> Check | None:
     """A library that was built for a GPU and finds none."""
-    for backend, (variable, tool) in GPU_BACKENDS.items():
-        if backend not in backends:
+    for name, (_, variable, tool) in BACKENDS.items():
+        if name not in backends:
             continue
-        found = f"none: {backend} finds no GPU"
+        found = f"none: {name} finds no GPU"
         if (value := os.environ.get(variable)) is not None:
             return _warning("devices", f"{found} with {variable}={value}", f"unset {variable}")
         software = f"; a CPU as a device (lavapipe) must be named: {variable}=0"
         cure = f"`{tool}` shows what the system has"
-        return _warning("devices", found, cure + software * (backend == "Vulkan"))
+        return _warning("devices", found, cure + software * (name == "Vulkan"))
     return None
 
 
