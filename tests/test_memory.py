@@ -78,6 +78,19 @@ def test_a_smaller_cache_makes_room(env, model, free):
     assert sizes == sorted(set(sizes))
 
 
+def test_weights_that_are_in_memory_already_are_not_counted_again(env, tmp_path, free):
+    path = write_llama(tmp_path / "wide.gguf", width=256, heads=1, kv_heads=1, context=4096)
+    wide = find_model(str(path), env)
+    assert wide.header.size > 1_500_000
+    free(10 * MEGABYTE)
+    sizes = []
+    for mmap in (True, False):
+        given, left = left_for(env, wide, mmap=mmap)
+        with closing(left):
+            sizes.append(memory.context_size(env, wide, given, left))
+    assert 0 < sizes[0] == sizes[1] < 4096
+
+
 def test_where_even_the_smallest_context_does_not_fit_the_model_is_too_large(env, model, free):
     free(100_000)
     given, left = left_for(env, model)
