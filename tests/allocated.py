@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from llmparams_cli.backends.llama.host import placement
-from llmparams_cli.backends.llama.host.estimate import PROCESS, Estimate
+from llmparams_cli.backends.llama.host.shares import PROCESS, Estimate
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import log
 from llmparams_cli.backends.llama.native.model import Model

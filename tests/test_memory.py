@@ -11,8 +11,8 @@ from asked import settings
 from models import write_llama
 
 from llmparams_cli.backends.llama.host import hardware, memory
-from llmparams_cli.backends.llama.host.estimate import HOST, MAPPED, Estimate, Share, divided
 from llmparams_cli.backends.llama.host.memory import Left, largest
+from llmparams_cli.backends.llama.host.shares import HOST, MAPPED, Estimate, Share, divided
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError
 from llmparams_cli.models.resolve import find_model

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -69,7 +68,7 @@ def assert_same(one, other):
         if here.id != there.id:
             first, second = sorted((each.logprob for each in here.top), reverse=True)[:2]
             assert first - second < NEAR_TIE, (here, there)
-            warnings.warn(f"a near tie: {here} and {there}", stacklevel=2)
+            print(f"a near tie: {here} and {there}")  # pytest -rP shows it
             return
 
 

@@ -162,7 +162,7 @@ class LlamaBackend:
     def facts(self) -> Mapping[str, Any]:
         limit = self.context(self._settings)
         header = self._resolved.header
-        return machine.facts(self._env, self._model, header, self._settings, limit)
+        return machine.facts(self._model, header, self._settings, limit)
 
     def close(self) -> None:
         self._close_context()

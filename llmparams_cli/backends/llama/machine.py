@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
-from llmparams_cli.backends.llama.host.estimate import HOST, Estimate, Share
 from llmparams_cli.backends.llama.host.memory import free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
+from llmparams_cli.backends.llama.host.shares import HOST, Estimate, Share
 from llmparams_cli.backends.llama.native import library
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.env import Environment
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
 
@@ -36,9 +35,7 @@ __all__ = [
 ]
 
 
-def facts(
-    env: Environment, model: Model, header: Header, settings: Settings, context: int
-) -> Mapping[str, Any]:
+def facts(model: Model, header: Header, settings: Settings, context: int) -> Mapping[str, Any]:
     """Everything besides the model and the settings that decides how sums are rounded."""
     lib = library.llama()
     features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
@@ -55,7 +52,7 @@ def facts(
             "gpus": _gpus(model, header),
             "threads": threads,
             "threads_batch": settings["threads_batch"] or threads,
-            "weights": _weights(env, header),
+            "weights": _weights(model, header),
         },
         "batch": {
             "batch_size": batch_size,
@@ -67,30 +64,26 @@ def facts(
 
 def _gpus(model: Model, header: Header) -> list[str]:
     """The GPUs that layers of the model are on, each with their number."""
-    from llmparams_cli.backends.llama.native.breakdown import place_of
+    from llmparams_cli.backends.llama.native.breakdown import place_of  # few runs need it
 
-    last = {
+    names = {gpu.name: gpu.description for gpu in devices.gpus()}
+    if not names:
+        return []
+    layers = {
         tensor.name.split(".")[1]: tensor.name
         for tensor in header.tensors
         if tensor.name.startswith("blk.")
     }
-    places = [place_of(model.handle, name)[1] for name in (*last.values(), "output_norm.weight")]
-    counts = Counter(place for place in places if place)
-    names = {device.name: device.description for device in devices.devices()}
-    return [f"{names.get(name, name)}: {n} of {len(places)} layers" for name, n in counts.items()]
+    tensors = [*layers.values(), "output_norm.weight"]  # one of each; the output is a layer, too
+    counts = Counter(device for name in tensors if (device := place_of(model.handle, name)[1]))
+    return [f"{names.get(name, name)}: {n} of {len(tensors)} layers" for name, n in counts.items()]
 
 
-def _weights(env: Environment, header: Header) -> str:
-    """Where quantised weights are kept: names of buffer types; empty for plain memory."""
+def _weights(model: Model, header: Header) -> str:
+    """The buffer types that hold rearranged weights; empty where all are as in the file."""
+    from llmparams_cli.backends.llama.native.breakdown import place_of
+
     types = probe.with_fast_path(header.tensor_types())
-    if not types:
-        return ""
-    memory = probe.Memory(env.cache_dir)
-    # Only remembered: the run that this is about has asked `probe.choose` already.
-    found = [memory.recall(type) for type in types]
-    modes = {finding.mode if finding else buffers.WeightMode.PLAIN for finding in found}
-    if buffers.WeightMode.PLAIN in modes:
-        return ""
-    if buffers.WeightMode.REPACK in modes:
-        return buffers.REPACK
-    return " ".join(buffers.extra_buffers())
+    quantised = (tensor.name for tensor in header.tensors if tensor.type.name in types)
+    used = {place_of(model.handle, name)[0] for name in quantised}
+    return " ".join(name for name in buffers.extra_buffers() if name in used)

@@ -7,96 +7,31 @@ hundredths of a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from llmparams_cli.backends.llama.host import devices, placement
 from llmparams_cli.backends.llama.host.placement import CELLS
+from llmparams_cli.backends.llama.host.shares import HOST, MAPPED, PROCESS, Estimate, Share, divided
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.env import Environment
+from llmparams_cli.errors import BackendError
 from llmparams_cli.models.cursor import Array
+from llmparams_cli.models.ggml_types import TENSOR_TYPES_BY_NAME
 from llmparams_cli.models.gguf import Header, Tensor
 from llmparams_cli.models.resolve import GgufModel
 from llmparams_cli.params.settings import Settings
+from llmparams_cli.text.units import size_text
 
-HOST = "CPU"  # the computer's own memory, as llama.cpp calls that device
-MAPPED = "CPU_Mapped"  # the part of the model file that the system reads and drops as it likes
-PROCESS = "process"  # vocabulary, output rows and candidates: no buffers of llama.cpp's
 NO_LOADING = 0  # enum llama_load_mode: neither mapped nor locked
 BYTES_PER_TOKEN, BYTES_PER_MERGE = 110, 180  # of a vocabulary in memory, measured
 BYTES_PER_CANDIDATE = 12  # llama_token_data
+SMALLER_CONTEXT = "a smaller --context, or --cache-type-k q8_0 --cache-type-v q8_0"
 KV_STRING, KV_INTEGER = 3, 0  # enum llama_model_kv_override_type
-
-
-class Share(NamedTuple):
-    """Bytes in one kind of buffer. `device` is where they lie: "CPU" (the computer's own memory)
-    or a GPU by its name, such as "Vulkan0"; `buffer` is llama.cpp's name for the kind, such as
-    "CPU_REPACK" or "Vulkan_Host".
-    """
-
-    device: str
-    buffer: str
-    weights: int = 0
-    cache: int = 0
-    compute: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.weights + self.cache + self.compute
-
-
-class Estimate(NamedTuple):
-    """What a model with one context takes. Sizes are in bytes.
-
-    `layers` of the model's `all_layers` are on GPUs; the output counts as a layer.
-    """
-
-    shares: tuple[Share, ...]
-    context: int
-    layers: int
-    all_layers: int
-
-    @property
-    def weights(self) -> int:
-        return sum(share.weights for share in self.shares)
-
-    @property
-    def cache(self) -> int:
-        return sum(share.cache for share in self.shares)
-
-    @property
-    def compute(self) -> int:
-        return sum(share.compute for share in self.shares)
-
-    @property
-    def total(self) -> int:
-        return self.weights + self.cache + self.compute
-
-    @property
-    def mapped(self) -> int:
-        """Bytes of the file that are mapped: where memory is short, the system drops them and
-        reads them again, which is slow.
-        """
-        return sum(share.weights for share in self.shares if share.buffer == MAPPED)
-
-    def on(self, device: str) -> int:
-        """All bytes on a device, with what is mapped."""
-        return sum(share.total for share in self.shares if share.device == device)
-
-    def held(self, device: str, *, weights: bool = True) -> int:
-        """The bytes on a device that must stay there; without `weights` only the context's."""
-        mine = [share for share in self.shares if share.device == device]
-        kept = sum(share.weights for share in mine if weights and share.buffer != MAPPED)
-        return kept + sum(share.cache + share.compute for share in mine)
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The names of the devices in use, the computer's own memory first."""
-        return tuple(dict.fromkeys([HOST, *(share.device for share in self.shares)]))
 
 
 class Simulation:
@@ -124,6 +59,8 @@ class Simulation:
         """The memory for a context of so many cells; the settings of scope 'load' are ignored."""
         from llmparams_cli.backends.llama.native.breakdown import buffers  # most runs need none
 
+        if long := too_long(self._header, settings, context, self._gpus):
+            raise BackendError(f"context {context} needs {long}", SMALLER_CONTEXT)
         params = placement.context_params(settings, context, sequences, shared=shared)
         with log.hidden():
             made = Context(self._model, params, context)
@@ -169,17 +106,18 @@ class Simulation:
         return _is_plain(place_of(self._model.handle, tensor.name)[0])
 
 
-def divided(share: Share, gpus: Sequence[str], split: Sequence[float]) -> Iterator[Share]:
-    """What each GPU gets of a buffer that split_mode row or tensor spreads over all of them: equal
-    parts, or in proportion to `split`. Intermediate results are needed everywhere.
-    """
-    if share.device in (HOST, *gpus) and not share.buffer.endswith("_Split"):
-        yield share
-        return
-    parts = [*split, *[0.0] * len(gpus)][: len(gpus)] if any(split) else [1.0] * len(gpus)
-    for gpu, part in zip(gpus, parts, strict=True):
-        weights, cache = (int(size * part / sum(parts)) for size in (share.weights, share.cache))
-        yield Share(gpu, share.buffer, weights, cache, share.compute)
+def too_long(header: Header, settings: Settings, context: int, gpus: Iterable[str]) -> str:
+    """Why a GPU cannot hold the cache of a layer for so many tokens, in words; empty if all can."""
+    lengths = {"cache_type_k": header.key_length, "cache_type_v": header.value_length}
+    sizes = [
+        TENSOR_TYPES_BY_NAME[settings[name].upper()].bytes_for(length * header.head_count_kv)
+        for name, length in lengths.items()
+    ]
+    size = context * max(sizes)
+    for gpu in gpus:
+        if not devices.holds_tensor(gpu, size):
+            return f"{size_text(size)} in one piece for a layer's cache, too long for {gpu}"
+    return ""
 
 
 def bound(header: Header, settings: Settings, context: int, sequences: int) -> Estimate:

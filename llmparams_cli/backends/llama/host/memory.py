@@ -5,22 +5,20 @@ Decisions go by estimates; where a rough upper bound fits easily, as it mostly d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 
 from llmparams_cli.backends.llama.host import devices, hardware, placement
-from llmparams_cli.backends.llama.host.estimate import HOST, Estimate, Simulation, bound
+from llmparams_cli.backends.llama.host.estimate import SMALLER_CONTEXT, Simulation, bound, too_long
+from llmparams_cli.backends.llama.host.shares import HOST, Estimate
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError
-from llmparams_cli.models.ggml_types import TENSOR_TYPES_BY_NAME
-from llmparams_cli.models.gguf import Header
 from llmparams_cli.models.resolve import GgufModel
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.text.units import size_text
 
 USABLE = 0.9  # of free memory; the rest is for the program, and for what drivers keep to themselves
 SMALLER_MODEL = "a smaller or more quantised model"
-SMALLER_CONTEXT = "a smaller --context, or --cache-type-k q8_0 --cache-type-v q8_0"
 
 
 def free_memory() -> dict[str, int]:
@@ -45,20 +43,6 @@ def lack(found: Estimate, free: Mapping[str, int], *, weights: bool = True) -> s
         if needed > left * USABLE:
             there = "of memory are free" if device == HOST else f"are free on {device}"
             return f"{size_text(needed)}, and {size_text(left)} {there}"
-    return ""
-
-
-def too_long(header: Header, settings: Settings, context: int, gpus: Iterable[str]) -> str:
-    """Why a GPU cannot hold the cache of a layer for so many tokens, in words; empty if all can."""
-    lengths = {"cache_type_k": header.key_length, "cache_type_v": header.value_length}
-    sizes = [
-        TENSOR_TYPES_BY_NAME[settings[name].upper()].bytes_for(length * header.head_count_kv)
-        for name, length in lengths.items()
-    ]
-    size = context * max(sizes)
-    for gpu in gpus:
-        if not devices.holds_tensor(gpu, size):
-            return f"{size_text(size)} in one piece for a layer's cache, too long for {gpu}"
     return ""
 
 
@@ -147,8 +131,8 @@ def context_size(env: Environment, model: GgufModel, settings: Settings, left: L
                 f"context {asked} is beyond the {trained} tokens the model was trained on; "
                 "expect worse text past that point"
             )
-        if lack := left.lack(asked):
-            raise BackendError(f"context {asked} needs {lack}", SMALLER_CONTEXT)
+        if missing := left.lack(asked):
+            raise BackendError(f"context {asked} needs {missing}", SMALLER_CONTEXT)
         return asked
     wanted = placement.wanted_context(settings, model.header)
     size = left.largest(wanted)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
 from llmparams_cli.backends.llama.host import devices, placement
-from llmparams_cli.backends.llama.host.estimate import Estimate, Simulation, bound
-from llmparams_cli.backends.llama.host.memory import USABLE, free_on_gpus, lack, largest, too_long
+from llmparams_cli.backends.llama.host.estimate import Simulation, bound, too_long
+from llmparams_cli.backends.llama.host.memory import USABLE, free_on_gpus, lack, largest
+from llmparams_cli.backends.llama.host.shares import Estimate
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, UsageError
 from llmparams_cli.models.resolve import GgufModel
