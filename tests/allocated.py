@@ -50,9 +50,15 @@ def allocated(
     return {kind: amount for kind, amount in found.items() if amount}
 
 
-def assert_foretold(foretold: Estimate, real: dict[tuple[str, str], float]) -> None:
-    """Every buffer within 5 %."""
+def assert_foretold(
+    foretold: Estimate, real: dict[tuple[str, str], float], *, pipelined: bool = False
+) -> None:
+    """Every buffer within 5 %. Where several GPUs work as a pipeline, llama.cpp's own figure for the
+    intermediate results of the last one is up to a quarter too large.
+    """
     found = _sizes(foretold)
     assert found.keys() == real.keys()
-    for kind, amount in real.items():
-        assert found[kind] == pytest.approx(amount, rel=0.05, abs=0.01 * MEGABYTE), kind
+    for (buffer, use), amount in real.items():
+        close = pytest.approx(amount, rel=0.05, abs=0.01 * MEGABYTE)
+        enough = pipelined and use == "compute" and amount < found[buffer, use] < 1.25 * amount
+        assert enough or found[buffer, use] == close, (buffer, use)

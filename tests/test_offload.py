@@ -25,7 +25,10 @@ from llmparams_cli.errors import ExitCode
 from llmparams_cli.models.resolve import GgufModel, find_model
 
 GPUS = devices.gpus()
+NAMES = [f"{gpu.name} {gpu.description}" for gpu in GPUS]
 pytestmark = pytest.mark.skipif(not GPUS, reason="this library has no GPU")
+
+several = pytest.mark.skipif(len(GPUS) != 2, reason="about two GPUs")
 
 NEAR_TIE = 0.1  # between the log-probabilities of two tokens that another rounding may swap
 ALL = plan.ALL_LAYERS
@@ -159,7 +162,7 @@ def test_a_receipt_names_the_gpu_with_its_layers_and_is_replayed(program):
     receipt = json.loads((program.place / "r.json").read_text())
     layers = find_model(None, Environment(variables={})).header.block_count + 1
     gpus = receipt["device"]["gpus"]
-    assert [gpu.rpartition(":")[0] for gpu in gpus] == [gpu.description for gpu in GPUS]
+    assert [gpu.rpartition(":")[0] for gpu in gpus] == NAMES
     assert sum(int(re.search(r": (\d+) of", gpu)[1]) for gpu in gpus) == layers
     assert program.call("replay", "r.json").code == 0
     program.call("generate", SHORT, *GREEDY, "--receipt", "0.json", "--gpu-layers", "0")
@@ -177,7 +180,8 @@ def test_every_buffer_has_the_size_that_was_foretold(env, model, layers, values)
     given = settings(**values)
     with closing(Simulation(env, model, given, layers)) as simulation:
         foretold = simulation.estimate(given, 1024)
-    assert_foretold(foretold, allocated(env, model, given, 1024, layers=layers))
+    real = allocated(env, model, given, 1024, layers=layers)
+    assert_foretold(foretold, real, pipelined=len(GPUS) > 1 and layers == ALL)
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +207,53 @@ def test_as_many_layers_as_fit_are_chosen_and_one_more_is_refused(env, deep, pro
     assert f"gpu_layers {chosen + 1} (flag --gpu-layers) needs " in line
     assert f"are free on {GPUS[0].name}" in line
     assert f"with this context {chosen} fit" in line
+
+
+@several
+@pytest.mark.parametrize("values", ({}, {"tensor_split": [3.0, 1.0]}, {"tensor_split": [0.0, 1.0]}))
+def test_each_of_several_gpus_holds_what_was_foretold_for_it(env, model, values):
+    given = settings(**values)
+    with closing(Simulation(env, model, given, ALL)) as simulation:
+        foretold = simulation.estimate(given, 1024)
+    assert_foretold(foretold, allocated(env, model, given, 1024, layers=ALL), pipelined=True)
+
+
+@several
+def test_the_gpu_with_the_larger_share_decides_how_many_layers_fit(env, deep):
+    context = int(GPUS[0].free * 1.3 / 48 / 512)
+    even = plan.layers_on_gpus(env, deep, settings(context=context, tensor_split=[1.0, 1.0]))
+    uneven = plan.layers_on_gpus(env, deep, settings(context=context, tensor_split=[1.0, 9.0]))
+    alone = plan.layers_on_gpus(env, deep, settings(context=context, split_mode="none", main_gpu=1))
+    assert even in (48, ALL)  # all layers work as a pipeline, which takes more memory
+    assert 0 < alone <= uneven < 48
+
+
+# Several GPUs
+
+
+@several
+def test_a_split_over_several_gpus_changes_no_text(opener, model):
+    alone = greedy(opener, str(model.path), gpu_layers=0)
+    for values in (
+        {"tensor_split": [3.0, 1.0]},
+        {"split_mode": "none", "main_gpu": 1},
+        {"gpu_layers": 2, "tensor_split": [1.0, 1.0]},
+    ):
+        assert_same(alone, greedy(opener, str(model.path), **{"gpu_layers": "all"} | values))
+
+
+@several
+def test_a_receipt_tells_the_layers_of_each_gpu(program):
+    def gpus(*flags):
+        done = program.call("generate", SHORT, "-n", "1", *flags, "--receipt", "r.json")
+        assert done.code == 0, done.stderr
+        return json.loads((program.place / "r.json").read_text())["device"]["gpus"]
+
+    first, second = gpus("--gpu-layers", "4", "--tensor-split", "3,1")
+    assert (first, second) == (f"{NAMES[0]}: 3 of 7 layers", f"{NAMES[1]}: 1 of 7 layers")
+    assert gpus("--split-mode", "none", "--main-gpu", "1") == [f"{NAMES[1]}: 7 of 7 layers"]
+    divided = gpus("--split-mode", "tensor")
+    assert divided == [f"{name}: a part of 7 layers" for name in NAMES]
 
 
 # What a device refuses

@@ -66,8 +66,8 @@ def _gpus(model: Model, header: Header) -> list[str]:
     """The GPUs that layers of the model are on, each with their number."""
     from llmparams_cli.backends.llama.native.breakdown import place_of  # few runs need it
 
-    names = {gpu.name: gpu.description for gpu in devices.gpus()}
-    if not names:
+    gpus = {gpu.name: f"{gpu.name} {gpu.description}" for gpu in devices.gpus()}
+    if not gpus:
         return []
     layers = {
         tensor.name.split(".")[1]: tensor.name
@@ -76,7 +76,9 @@ def _gpus(model: Model, header: Header) -> list[str]:
     }
     tensors = [*layers.values(), "output_norm.weight"]  # one of each; the output is a layer, too
     counts = Counter(device for name in tensors if (device := place_of(model.handle, name)[1]))
-    return [f"{names.get(name, name)}: {n} of {len(tensors)} layers" for name, n in counts.items()]
+    if any(device not in gpus for device in counts):  # one made up of all, by split_mode tensor
+        return [f"{gpu}: a part of {len(tensors)} layers" for gpu in gpus.values()]
+    return [f"{gpus[name]}: {count} of {len(tensors)} layers" for name, count in counts.items()]
 
 
 def _weights(model: Model, header: Header) -> str:
