@@ -181,7 +181,14 @@ def test_every_buffer_has_the_size_that_was_foretold(env, model, layers, values)
     with closing(Simulation(env, model, given, layers)) as simulation:
         foretold = simulation.estimate(given, 1024)
     real = allocated(env, model, given, 1024, layers=layers)
-    assert_foretold(foretold, real, pipelined=len(GPUS) > 1 and layers == ALL)
+    assert_foretold(foretold, real, more=_copies(model) if layers == ALL else 0)
+
+
+def _copies(model: GgufModel) -> int:
+    """Bytes of a layer's output for 512 tokens, four times: llama.cpp counts that in, and does not
+    take it, where several GPUs work as a pipeline.
+    """
+    return 4 * 512 * model.header.embedding_length * 4 if len(GPUS) > 1 else 0
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +222,8 @@ def test_each_of_several_gpus_holds_what_was_foretold_for_it(env, model, values)
     given = settings(**values)
     with closing(Simulation(env, model, given, ALL)) as simulation:
         foretold = simulation.estimate(given, 1024)
-    assert_foretold(foretold, allocated(env, model, given, 1024, layers=ALL), pipelined=True)
+    real = allocated(env, model, given, 1024, layers=ALL)
+    assert_foretold(foretold, real, more=_copies(model))
 
 
 @several

@@ -37,9 +37,9 @@ KV_STRING, KV_INTEGER = 3, 0  # enum llama_model_kv_override_type
 class Simulation:
     """A model that llama.cpp has opened without allocating, with so many layers on GPUs.
 
-    Raises ModelError and BackendError for what a real run would refuse. Close it. Of several GPUs
-    that have all layers and work as a pipeline, llama.cpp takes the last one's intermediate results
-    for up to a quarter larger than they are.
+    Raises ModelError and BackendError for what a real run would refuse. Close it. Where several
+    GPUs have all layers and work as a pipeline, llama.cpp counts some copies of a layer's output that
+    it does not make in the end: megabytes.
     """
 
     def __init__(self, env: Environment, model: GgufModel, settings: Settings, layers: int) -> None:
