@@ -58,5 +58,5 @@ def assert_foretold(
     assert found.keys() == real.keys()
     for (buffer, use), amount in real.items():
         above = more if use == "compute" and found[buffer, use] > amount else 0
-        close = pytest.approx(amount, rel=0.05, abs=max(above, 0.01 * MEGABYTE))
+        close = pytest.approx(amount, rel=0.05, abs=above + 0.01 * MEGABYTE)
         assert found[buffer, use] == close, (buffer, use)

@@ -38,8 +38,8 @@ class Simulation:
     """A model that llama.cpp has opened without allocating, with so many layers on GPUs.
 
     Raises ModelError and BackendError for what a real run would refuse. Close it. Where several
-    GPUs have all layers and work as a pipeline, llama.cpp counts some copies of a layer's output that
-    it does not make in the end: megabytes.
+    GPUs have all layers and work as a pipeline, llama.cpp counts four copies of a layer's output
+    that it does not make in the end: megabytes.
     """
 
     def __init__(self, env: Environment, model: GgufModel, settings: Settings, layers: int) -> None:
