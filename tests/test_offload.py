@@ -19,16 +19,11 @@ from models import write_gguf, write_llama, write_mamba
 from shapes import write_experts, write_hybrid, write_windowed
 
 from llmparams_cli.backends.llama.host import devices, memory, plan
+from llmparams_cli.backends.llama.host.devices import Device
 from llmparams_cli.backends.llama.host.estimate import Simulation
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models.resolve import GgufModel, find_model
-
-GPUS = devices.gpus()
-NAMES = [f"{gpu.name} {gpu.description}" for gpu in GPUS]
-pytestmark = pytest.mark.skipif(not GPUS, reason="this library has no GPU")
-
-several = pytest.mark.skipif(len(GPUS) != 2, reason="about two GPUs")
 
 NEAR_TIE = 0.1  # between the log-probabilities of two tokens that another rounding may swap
 ALL = plan.ALL_LAYERS
@@ -43,6 +38,24 @@ SHAPES: dict[str, Callable[[Path], Path]] = {
     "recurrent": write_mamba,
     "hybrid": write_hybrid,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gpus() -> list[Device]:
+    """Those of the library, which is loaded only now."""
+    return devices.gpus() or pytest.skip("this library has no GPU")
+
+
+@pytest.fixture
+def two(gpus) -> list[str]:
+    """What receipts call them."""
+    if len(gpus) != 2:
+        pytest.skip("about two GPUs")
+    return names(gpus)
+
+
+def names(gpus):
+    return [f"{gpu.name} {gpu.description}" for gpu in gpus]
 
 
 @pytest.fixture(scope="module")
@@ -156,14 +169,14 @@ def test_chat_explain_and_tests_of_presets_run_on_a_gpu(program):
     assert tested.code == 0, tested.text + tested.stderr
 
 
-def test_a_receipt_names_the_gpu_with_its_layers_and_is_replayed(program):
+def test_a_receipt_names_the_gpu_with_its_layers_and_is_replayed(gpus, program):
     done = program.call("generate", SHORT, *GREEDY, "--receipt", "r.json", "--gpu-layers", "all")
     assert done.code == 0, done.stderr
     receipt = json.loads((program.place / "r.json").read_text())
     layers = find_model(None, Environment(variables={})).header.block_count + 1
-    gpus = receipt["device"]["gpus"]
-    assert [gpu.rpartition(":")[0] for gpu in gpus] == NAMES
-    assert sum(int(re.search(r": (\d+) of", gpu)[1]) for gpu in gpus) == layers
+    told = receipt["device"]["gpus"]
+    assert [gpu.rpartition(":")[0] for gpu in told] == names(gpus)
+    assert sum(int(re.search(r": (\d+) of", gpu)[1]) for gpu in told) == layers
     assert program.call("replay", "r.json").code == 0
     program.call("generate", SHORT, *GREEDY, "--receipt", "0.json", "--gpu-layers", "0")
     assert json.loads((program.place / "0.json").read_text())["device"]["gpus"] == []
@@ -176,19 +189,19 @@ def test_a_receipt_names_the_gpu_with_its_layers_and_is_replayed(program):
 @pytest.mark.parametrize(
     "values", ({}, {"flash_attention": "off"}, {"mmap": False, "cache_type_k": "q8_0"}), ids=str
 )
-def test_every_buffer_has_the_size_that_was_foretold(env, model, layers, values):
+def test_every_buffer_has_the_size_that_was_foretold(gpus, env, model, layers, values):
     given = settings(**values)
     with closing(Simulation(env, model, given, layers)) as simulation:
         foretold = simulation.estimate(given, 1024)
     real = allocated(env, model, given, 1024, layers=layers)
-    assert_foretold(foretold, real, more=_copies(model) if layers == ALL else 0)
+    assert_foretold(foretold, real, more=_copies(gpus, model) if layers == ALL else 0)
 
 
-def _copies(model: GgufModel) -> int:
+def _copies(gpus: list[Device], model: GgufModel) -> int:
     """Bytes of a layer's output for 512 tokens, four times: llama.cpp counts that in, and does not
     take it, where several GPUs work as a pipeline.
     """
-    return 4 * 512 * model.header.embedding_length * 4 if len(GPUS) > 1 else 0
+    return 4 * 512 * model.header.embedding_length * 4 if len(gpus) > 1 else 0
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +212,8 @@ def deep(tmp_path_factory, env) -> GgufModel:
     return find_model(str(path), env)
 
 
-def test_as_many_layers_as_fit_are_chosen_and_one_more_is_refused(env, deep, program):
-    least = min(gpu.free for gpu in GPUS) * len(GPUS)
+def test_as_many_layers_as_fit_are_chosen_and_one_more_is_refused(gpus, env, deep, program):
+    least = min(gpu.free for gpu in gpus) * len(gpus)
     context = int(least * 1.3 / 48 / 512)
     given = settings(context=context)
     chosen = plan.layers_on_gpus(env, deep, given)
@@ -212,23 +225,21 @@ def test_as_many_layers_as_fit_are_chosen_and_one_more_is_refused(env, deep, pro
     flags = ("-m", str(deep.path), "--context", str(context), "--gpu-layers", str(chosen + 1))
     line = program.call("generate", "hi", *flags).complaint(ExitCode.BACKEND)
     assert f"gpu_layers {chosen + 1} (flag --gpu-layers) needs " in line
-    assert f"are free on {GPUS[0].name}" in line
+    assert f"are free on {gpus[0].name}" in line
     assert f"with this context {chosen} fit" in line
 
 
-@several
 @pytest.mark.parametrize("values", ({}, {"tensor_split": [3.0, 1.0]}, {"tensor_split": [0.0, 1.0]}))
-def test_each_of_several_gpus_holds_what_was_foretold_for_it(env, model, values):
+def test_each_of_several_gpus_holds_what_was_foretold_for_it(two, gpus, env, model, values):
     given = settings(**values)
     with closing(Simulation(env, model, given, ALL)) as simulation:
         foretold = simulation.estimate(given, 1024)
     real = allocated(env, model, given, 1024, layers=ALL)
-    assert_foretold(foretold, real, more=_copies(model))
+    assert_foretold(foretold, real, more=_copies(gpus, model))
 
 
-@several
-def test_the_gpu_with_the_larger_share_decides_how_many_layers_fit(env, deep):
-    context = int(GPUS[0].free * 1.3 / 48 / 512)
+def test_the_gpu_with_the_larger_share_decides_how_many_layers_fit(two, gpus, env, deep):
+    context = int(gpus[0].free * 1.3 / 48 / 512)
     even = plan.layers_on_gpus(env, deep, settings(context=context, tensor_split=[1.0, 1.0]))
     uneven = plan.layers_on_gpus(env, deep, settings(context=context, tensor_split=[1.0, 9.0]))
     alone = plan.layers_on_gpus(env, deep, settings(context=context, split_mode="none", main_gpu=1))
@@ -239,8 +250,7 @@ def test_the_gpu_with_the_larger_share_decides_how_many_layers_fit(env, deep):
 # Several GPUs
 
 
-@several
-def test_a_split_over_several_gpus_changes_no_text(opener, model):
+def test_a_split_over_several_gpus_changes_no_text(two, opener, model):
     alone = greedy(opener, str(model.path), gpu_layers=0)
     for values in (
         {"tensor_split": [3.0, 1.0]},
@@ -250,55 +260,52 @@ def test_a_split_over_several_gpus_changes_no_text(opener, model):
         assert_same(alone, greedy(opener, str(model.path), **{"gpu_layers": "all"} | values))
 
 
-@several
-def test_a_receipt_tells_the_layers_of_each_gpu(program):
+def test_a_receipt_tells_the_layers_of_each_gpu(two, program):
     def gpus(*flags):
         done = program.call("generate", SHORT, "-n", "1", *flags, "--receipt", "r.json")
         assert done.code == 0, done.stderr
         return json.loads((program.place / "r.json").read_text())["device"]["gpus"]
 
     first, second = gpus("--gpu-layers", "4", "--tensor-split", "3,1")
-    assert (first, second) == (f"{NAMES[0]}: 3 of 7 layers", f"{NAMES[1]}: 1 of 7 layers")
-    assert gpus("--split-mode", "none", "--main-gpu", "1") == [f"{NAMES[1]}: 7 of 7 layers"]
+    assert (first, second) == (f"{two[0]}: 3 of 7 layers", f"{two[1]}: 1 of 7 layers")
+    assert gpus("--split-mode", "none", "--main-gpu", "1") == [f"{two[1]}: 7 of 7 layers"]
     divided = gpus("--split-mode", "tensor")
-    assert divided == [f"{name}: a part of 7 layers" for name in NAMES]
+    assert divided == [f"{name}: a part of 7 layers" for name in two]
 
 
 # What a device refuses
 
 
-def test_a_gpu_that_is_not_there_is_named(program):
-    number = str(len(GPUS))
+def test_a_gpu_that_is_not_there_is_named(gpus, program):
+    number = str(len(gpus))
     flags = ("--split-mode", "none", "--main-gpu", number)
     line = program.call("generate", "hi", *flags).complaint(ExitCode.USAGE)
     assert f"main_gpu {number} (flag --main-gpu): there is no such GPU" in line
-    shares = ",".join("1" * (len(GPUS) + 1))
+    shares = ",".join("1" * (len(gpus) + 1))
     line = program.call("generate", "hi", "--tensor-split", shares).complaint(ExitCode.USAGE)
-    assert f"tensor_split (flag --tensor-split) has {len(GPUS) + 1} shares" in line
-    assert GPUS[0].name in line
+    assert f"tensor_split (flag --tensor-split) has {len(gpus) + 1} shares" in line
+    assert gpus[0].name in line
 
 
-@pytest.mark.skipif(
-    all(devices.divides_rows(gpu.name) for gpu in GPUS), reason="these GPUs divide rows"
-)
-def test_a_split_that_a_device_does_not_have_is_named(program):
+def test_a_split_that_a_device_does_not_have_is_named(gpus, program):
+    if all(devices.divides_rows(gpu.name) for gpu in gpus):
+        pytest.skip("these GPUs divide rows")
     line = program.call("generate", "hi", "--split-mode", "row").complaint(ExitCode.USAGE)
     assert "split_mode row (flag --split-mode): " in line
 
 
-@pytest.mark.skipif(
-    all(devices.holds_tensor(gpu.name, gpu.total) for gpu in GPUS), reason="no limit for tensors"
-)
-def test_a_cache_in_pieces_that_are_too_long_for_a_gpu_stays_in_memory(opener, program):
-    low, high = 1, GPUS[0].total // 512  # 512 bytes a token in each layer of the built-in model
+def test_a_cache_in_pieces_that_are_too_long_for_a_gpu_stays_in_memory(gpus, program):
+    if devices.holds_tensor(gpus[0].name, gpus[0].total):
+        pytest.skip("no limit for tensors")
+    low, high = 1, gpus[0].total // 512  # 512 bytes a token in each layer of the built-in model
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (
-            (middle, high) if devices.holds_tensor(GPUS[0].name, middle * 512) else (low, middle)
+            (middle, high) if devices.holds_tensor(gpus[0].name, middle * 512) else (low, middle)
         )
     long = ("generate", SHORT, *GREEDY, "--context", str(high))
     line = program.call(*long, "--gpu-layers", "all").complaint(ExitCode.BACKEND)
-    assert f"too long for {GPUS[0].name}" in line
+    assert f"too long for {gpus[0].name}" in line
     automatic = program.call(*long)
     assert automatic.code == 0, automatic.stderr
     assert automatic.text == program.call("generate", SHORT, *GREEDY, "--gpu-layers", "0").text
@@ -307,9 +314,9 @@ def test_a_cache_in_pieces_that_are_too_long_for_a_gpu_stays_in_memory(opener, p
 # What is told
 
 
-def test_doctor_lists_every_gpu_with_its_memory(program):
+def test_doctor_lists_every_gpu_with_its_memory(gpus, program):
     checks = {check["name"]: check for check in program.call("doctor", "--json").json["gpu"]}
-    for gpu in GPUS:
+    for gpu in gpus:
         assert re.fullmatch(
             rf"{re.escape(gpu.description)}, [\d.]+ [kMGT]B free of [\d.]+ [kMGT]B",
             checks[gpu.name]["value"],
