@@ -9,7 +9,7 @@ from asked import LONG, SHORT, calls, conversation, ends, ids, raw, settings
 from models import write_llama, write_mamba
 
 from llmparams_cli.backends.llama.decoding import room
-from llmparams_cli.backends.llama.host import placement
+from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import ContextOverflow, ModelError, UsageError
@@ -303,7 +303,9 @@ def memory(monkeypatch):
     """Says for how many tokens memory is left."""
 
     def left(tokens):
-        monkeypatch.setattr(placement, "tokens_in_memory", lambda _settings, _header: tokens)
+        monkeypatch.setattr(
+            Left, "lack", lambda _self, size, *_, **_shared: "" if size <= tokens else "too much"
+        )
 
     return left
 

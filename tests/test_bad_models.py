@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +144,31 @@ def test_a_model_beyond_memory_is_refused_unless_it_is_mapped(program, monkeypat
         f"the model takes {size_text(read_model(builtin.PATH).size)} and 1.0 MB of memory are free"
         in done.complaint(6)
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_where_memory_ends_while_loading_the_model_is_not_blamed(tmp_path: Path) -> None:
+    path = write_llama(tmp_path / "m.gguf", width=512, feed_forward=4096, vocabulary=10_000)
+    load = f"""
+import resource, sys
+import subprocess
+import sys
+from pathlib import Path
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.errors import BackendError
+params = llama().llama_model_default_params()
+params.load_mode = 0
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + {path.stat().st_size // 2}
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    Model(Path({str(path)!r}), params)
+except BackendError as error:
+    sys.exit(error.message)
+"""
+    done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True)
+    assert done.stderr.startswith(f"no memory for {path}: "), done.stderr
 
 
 def test_a_model_without_numbers_is_refused_by_every_command(program: Program) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from models import write_gguf, write_llama
+from shapes import write_hybrid
 
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models.check import check
@@ -163,3 +164,12 @@ def test_files_that_are_no_language_models_are_refused_by_name(
     tensors = {"a": (ONES, None)}
     path = write_gguf(tmp_path / "other.gguf", architecture, metadata, tensors)
     assert phrase in refusal(path)
+
+
+def test_a_state_space_of_another_width_is_refused(tmp_path: Path) -> None:
+    path = write_hybrid(tmp_path / "m.gguf")
+    check(read_model(path))
+    data, key = path.read_bytes(), b"jamba.ssm.inner_size"
+    place = data.index(key) + len(key) + 4  # behind the number of its type
+    path.write_bytes(data[:place] + (64).to_bytes(4, "little") + data[place + 4 :])
+    assert "jamba.ssm.inner_size is 64, expected 128 to 128" in refusal(path)

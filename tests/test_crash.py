@@ -48,6 +48,11 @@ def test_a_failed_assertion_tells_its_reason():
     assert "GGML_ASSERT(rows > 0) failed" in done.stderr
 
 
+def test_so_does_an_abort_whose_text_names_no_failure():
+    done = crash("library.ggml().ggml_abort(b'/src/ggml.c', 7, b'a tensor in the wrong place')")
+    assert done.stderr.endswith("while running the model: a tensor in the wrong place\n")
+
+
 def test_an_uncaught_exception_of_cpp_prints_nothing_of_its_own(tmp_path):
     words = [f"t{number}" for number in range(297)]
     path = write_llama(  # without byte tokens: tokenising throws

@@ -15,6 +15,7 @@ from rendering import Pipe, Terminal
 from llmparams_cli import __version__
 from llmparams_cli.backends.llama.machine import hardware, library
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.jobs import gpu_checks
 from llmparams_cli.models import builtin
 from llmparams_cli.protocol import Check, Health
 from llmparams_cli.render.doctor import show, show_json, without_home
@@ -265,3 +266,17 @@ def test_the_json_has_the_worst_health_and_all_sections():
     assert report["model"] == [
         {"name": "built-in", "health": "fail", "value": "is missing", "cure": "a cure"}
     ]
+
+
+def test_a_library_that_finds_no_gpu_is_told_why(monkeypatch):
+    for backend in gpu_checks.BACKENDS.values():
+        monkeypatch.delenv(backend.variable, raising=False)
+    assert gpu_checks._missing_gpu(["BLAS", "CPU"]) is None
+    vulkan = gpu_checks._missing_gpu(["Vulkan", "CPU"])
+    assert (vulkan.health, vulkan.value) == (Health.WARN, "none: Vulkan finds no GPU")
+    assert "GGML_VK_VISIBLE_DEVICES=0" in vulkan.cure
+    assert gpu_checks._missing_gpu(["CUDA", "CPU"]).cure == "`nvidia-smi` shows what the system has"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    hidden = gpu_checks._missing_gpu(["CUDA", "CPU"])
+    assert hidden.value.endswith("with CUDA_VISIBLE_DEVICES=-1")
+    assert hidden.cure == "unset CUDA_VISIBLE_DEVICES"

@@ -21,8 +21,10 @@ def little_memory(monkeypatch):
     """Let the cache have room for so many tokens."""
 
     def fits(tokens):
-        place = "llmparams_cli.backends.llama.host.placement.tokens_in_memory"
-        monkeypatch.setattr(place, lambda _settings, _header: tokens)
+        place = "llmparams_cli.backends.llama.host.memory.Left.lack"
+        monkeypatch.setattr(
+            place, lambda _self, size, *_, **_shared: "" if size <= tokens else "too much"
+        )
 
     return fits
 

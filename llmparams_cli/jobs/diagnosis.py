@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmparams_cli import APP, PREFIX, __version__
-from llmparams_cli.backends.llama.machine import buffers, devices, hardware, library, probe
+from llmparams_cli.backends.llama.machine import buffers, hardware, library, probe
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
+from llmparams_cli.jobs import gpu_checks
 from llmparams_cli.jobs.models.listing import kept_models
 from llmparams_cli.models import builtin
 from llmparams_cli.models.resolve import find_model, unnamed
@@ -41,8 +42,6 @@ INSTRUCTIONS = {
     "i8mm": "MATMUL_INT8",
     "sve": "SVE",
 }
-# Device files of GPU drivers, and the option that builds llama.cpp for them.
-GPU_DRIVERS = {"/dev/nvidiactl": ("NVIDIA", "GGML_CUDA"), "/dev/kfd": ("AMD", "GGML_HIP")}
 PATHS_AND_NAMES = {*cascade.OTHER_VARIABLES} - {"LLMPARAMS_SYSTEM"}
 
 
@@ -54,7 +53,7 @@ def diagnose(env: Environment, *, refresh: bool = False) -> Iterator[Check]:
     if (broken := _broken_library(env)) is None:
         yield from _library()
         yield from _weights(env, refresh)
-        yield from _devices()
+        yield from gpu_checks.checks()
     else:
         yield broken
     yield from _model(env, broken is None)
@@ -78,7 +77,7 @@ def _processor() -> Iterator[Check]:
     yield Check("machine", "instructions", " ".join(known) or "unknown")
     yield Check("machine", "CPUs", f"{hardware.usable_cpus()} usable of {os.cpu_count()}")
     free = hardware.available_memory()
-    yield Check("machine", "memory", f"{size_text(free)} free" if free else "unknown")
+    yield Check("machine", "memory", "unknown" if free is None else f"{size_text(free)} free")
 
 
 def _broken_library(env: Environment) -> Check | None:
@@ -104,7 +103,7 @@ def _library() -> Iterator[Check]:
             "library",
             "llama-cpp-python",
             f"{binding}, and {library.VERSION} is the version that {APP} is written for",
-            library.install_command(again=True),
+            gpu_checks.rebuild_command(),
         )
     # Older releases, which this check is also for, have no such function.
     if hasattr(lib, "llama_version"):
@@ -119,7 +118,7 @@ def _library() -> Iterator[Check]:
             "library",
             "built for",
             f"{built_for}; it does not use this processor's {' '.join(unused)}",
-            library.install_command(again=True),
+            gpu_checks.rebuild_command(),
         )
     else:
         yield Check("library", "built for", built_for)
@@ -145,28 +144,8 @@ def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
         if finding.failures:
             complaints.setdefault(probe.complaint(finding), []).append(type)
     for complaint, types in complaints.items():
-        cure = library.install_command(again=True)
+        cure = gpu_checks.rebuild_command()
         yield _warning("weights", "fast path", f"{' '.join(types)}: {complaint}", cure)
-
-
-def _devices() -> Iterator[Check]:
-    yield Check("gpu", "backends", " ".join(devices.backends()))
-    gpus = [device for device in devices.devices() if device.is_gpu]
-    for device in gpus:
-        memory = f"{size_text(device.free)} free of {size_text(device.total)}"
-        yield Check("gpu", device.name, f"{device.description}, {memory}")
-    if gpus:
-        return
-    for file, (maker, option) in GPU_DRIVERS.items():
-        if Path(file).exists():
-            yield _warning(
-                "gpu",
-                maker,
-                "there is a driver, but this library has no GPU backend",
-                library.install_command(f"-D{option}=ON", again=True),
-            )
-            return
-    yield Check("gpu", "devices", "none: the CPU does all the work")
 
 
 def _model(env: Environment, has_library: bool) -> Iterator[Check]:

@@ -20,6 +20,8 @@ MAX_EXPERTS = 1024
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 # ggml-impl.h: tensors are used where they lie in the mapped file, so this must hold there
 TENSOR_ALIGNMENT = 32
+# jamba.cpp, granite-hybrid.cpp: whose state space must have twice the width of the model
+TWICE_AS_WIDE = ("jamba", "granitehybrid")
 # Elements in one head; real ones have 64 to 576. Products of absurd numbers wrap around in C.
 MAX_HEAD_LENGTH = 1 << 16
 # Types for activations and indices: there is no multiplication by a matrix of these.
@@ -78,6 +80,11 @@ def _check_dimensions(header: Header) -> None:
     _check_range(header, "embedding_length", header.embedding_length, 1)
     extra_layers = header.hyperparameter("nextn_predict_layers")
     _check_range(header, "nextn_predict_layers", extra_layers, 0, header.block_count)
+    if header.architecture in TWICE_AS_WIDE:
+        width = 2 * header.embedding_length
+        _check_range(
+            header, "ssm.inner_size", header.hyperparameter("ssm.inner_size"), width, width
+        )
     # Recurrent models such as Mamba have no attention heads.
     if any(".attn_q" in tensor.name for tensor in header.tensors):
         _check_heads(header)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from typing import Any
 
@@ -16,7 +17,8 @@ from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
-from llmparams_cli.backends.llama.host import placement
+from llmparams_cli.backends.llama.host import memory, placement, plan
+from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
@@ -67,7 +69,7 @@ class LlamaBackend:
         crash.guard()
         log.sink = env.aside if env.verbose else None
         self._env = env
-        self._header = resolved.header
+        self._resolved = resolved
         self._control = control
         self._progress = progress
         self._slots: Slots | None = None  # None: no context is open
@@ -107,7 +109,8 @@ class LlamaBackend:
         # Worked out once for these settings: with a context in memory, less would be free.
         if self._limit is None or self._limit[0] != wanted:
             self._close_context()  # its memory counts as free for the next one
-            size = placement.context_size(self._env, settings, self._header)
+            with self._left(settings) as left:
+                size = memory.context_size(self._env, self._resolved, settings, left)
             self._limit = wanted, size
         return self._limit[1]
 
@@ -158,14 +161,22 @@ class LlamaBackend:
 
     def facts(self) -> Mapping[str, Any]:
         limit = self.context(self._settings)
-        return machine.facts(self._env, self._header, self._settings, limit)
+        header = self._resolved.header
+        return machine.facts(self._model, header, self._settings, limit)
 
     def close(self) -> None:
         self._close_context()
         self._model.close()
 
+    def _left(self, settings: Settings) -> closing[Left]:
+        return closing(Left(self._env, self._resolved, settings, self._layers, self._gpus))
+
     def _load(self, resolved: GgufModel, settings: Settings) -> Model:
-        params = placement.model_params(self._env, settings, resolved.header, self._loading)
+        env, header = self._env, resolved.header
+        self._layers = plan.layers_on_gpus(env, resolved, settings)
+        self._gpus = memory.free_on_gpus() if self._layers else {}
+        memory.refuse_too_large(env, resolved, settings, self._layers)
+        params = placement.model_params(env, settings, header, self._layers, self._loading)
         try:
             return Model(resolved.path, params)
         except ModelError:
@@ -196,14 +207,18 @@ class LlamaBackend:
         encoded: Mapping[int, tuple[list[int], str]],
         limit: int,
     ) -> Room:
-        fits = placement.tokens_in_memory(settings, self._header)
         prompts = [tokens for tokens, _ in encoded.values()]
-        if prompts:
-            answers = max(each.longest_answer for each in requests)
-            return rooms.for_many(prompts, answers, limit, fits)
-        if requests or self.capabilities.slots == 1:
+        if not prompts and (requests or self.capabilities.slots == 1):
             return rooms.for_one(limit)
-        return rooms.for_stream(self.capabilities.slots, limit, fits)
+        with self._left(settings) as left:
+
+            def lack(room: Room) -> str:
+                return left.lack(room.size, room.slots, shared=room.shared)
+
+            if prompts:
+                answers = max(each.longest_answer for each in requests)
+                return rooms.for_many(prompts, answers, limit, lack)
+            return rooms.for_stream(self.capabilities.slots, limit, lack)
 
     def _open(self, settings: Settings, room: Room, outputs: int = 0) -> Slots:
         """The slots of a context as these settings want it; the one place that makes contexts.
@@ -212,9 +227,9 @@ class LlamaBackend:
         made_for = (settings.of_scope(Scope.CONTEXT), room, outputs)
         if self._slots is None or self._made_for != made_for:
             self._close_context()
-            params = placement.context_params(settings, room.size, room.slots)
-            params.kv_unified = room.shared
-            params.n_outputs_max = max(room.slots, outputs)  # more in a call: an assertion fails
+            params = placement.context_params(
+                settings, room.size, room.slots, shared=room.shared, outputs=outputs
+            )
             params.abort_callback, params.abort_callback_data = self._control.callback(
                 llama().ggml_abort_callback
             )

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
+from llmparams_cli.backends.llama.host.memory import free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
+from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
+from llmparams_cli.backends.llama.host.shares import HOST, Estimate, Share
 from llmparams_cli.backends.llama.native import library
-from llmparams_cli.env import Environment
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
 
-__all__ = ["buffers", "devices", "facts", "hardware", "library", "lora_adapters", "probe"]
+__all__ = [
+    "HOST",
+    "Estimate",
+    "Share",
+    "buffers",
+    "devices",
+    "estimate",
+    "estimates",
+    "facts",
+    "free_memory",
+    "hardware",
+    "layers_on_gpus",
+    "library",
+    "lora_adapters",
+    "probe",
+]
 
 
-def facts(env: Environment, header: Header, settings: Settings, context: int) -> Mapping[str, Any]:
+def facts(model: Model, header: Header, settings: Settings, context: int) -> Mapping[str, Any]:
     """Everything besides the model and the settings that decides how sums are rounded."""
     lib = library.llama()
     features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
-    on_gpu = lib.llama_supports_gpu_offload()
-    gpus = [each.description for each in devices.devices() if on_gpu and each.is_gpu]
     threads = settings["threads"] or hardware.usable_cpus()
     batch_size = min(settings["batch_size"], context)  # as `placement.context_params` does
     return {
@@ -32,10 +49,10 @@ def facts(env: Environment, header: Header, settings: Settings, context: int) ->
         },
         "device": {
             "processor": hardware.processor().model,
-            "gpus": gpus,
+            "gpus": _gpus(model, header),
             "threads": threads,
             "threads_batch": settings["threads_batch"] or threads,
-            "weights": _weights(env, header),
+            "weights": _weights(model, header),
         },
         "batch": {
             "batch_size": batch_size,
@@ -45,17 +62,30 @@ def facts(env: Environment, header: Header, settings: Settings, context: int) ->
     }
 
 
-def _weights(env: Environment, header: Header) -> str:
-    """Where quantised weights are kept: names of buffer types; empty for plain memory."""
+def _gpus(model: Model, header: Header) -> list[str]:
+    """The GPUs that layers of the model are on, each with their number."""
+    from llmparams_cli.backends.llama.native.breakdown import place_of  # few runs need it
+
+    gpus = {gpu.name: f"{gpu.name} {gpu.description}" for gpu in devices.gpus()}
+    if not gpus:
+        return []
+    layers = {
+        tensor.name.split(".")[1]: tensor.name
+        for tensor in header.tensors
+        if tensor.name.startswith("blk.")
+    }
+    tensors = [*layers.values(), "output_norm.weight"]  # one of each; the output is a layer, too
+    counts = Counter(device for name in tensors if (device := place_of(model.handle, name)[1]))
+    if any(device not in gpus for device in counts):  # one made up of all, by split_mode tensor
+        return [f"{gpu}: a part of {len(tensors)} layers" for gpu in gpus.values()]
+    return [f"{gpus[name]}: {count} of {len(tensors)} layers" for name, count in counts.items()]
+
+
+def _weights(model: Model, header: Header) -> str:
+    """The buffer types that hold rearranged weights; empty where all are as in the file."""
+    from llmparams_cli.backends.llama.native.breakdown import place_of
+
     types = probe.with_fast_path(header.tensor_types())
-    if not types:
-        return ""
-    memory = probe.Memory(env.cache_dir)
-    # Only remembered: the run that this is about has asked `probe.choose` already.
-    found = [memory.recall(type) for type in types]
-    modes = {finding.mode if finding else buffers.WeightMode.PLAIN for finding in found}
-    if buffers.WeightMode.PLAIN in modes:
-        return ""
-    if buffers.WeightMode.REPACK in modes:
-        return buffers.REPACK
-    return " ".join(buffers.extra_buffers())
+    quantised = (tensor.name for tensor in header.tensors if tensor.type.name in types)
+    used = {place_of(model.handle, name)[0] for name in quantised}
+    return " ".join(name for name in buffers.extra_buffers() if name in used)

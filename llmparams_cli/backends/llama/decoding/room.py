@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llmparams_cli.backends.llama.host import hardware
+from llmparams_cli.backends.llama.host.placement import CELLS
 from llmparams_cli.errors import BackendError
-from llmparams_cli.text.units import size_text
 
 AT_ONCE = 32  # answers in one batch; the others wait for a slot
-CELLS = 256  # where each sequence has its own, a multiple of this (llama_context::llama_context)
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,12 @@ def for_one(limit: int) -> Room:
     return Room(1, limit, shared=True)
 
 
-def for_many(prompts: Sequence[Sequence[int]], answers: int, limit: int, fits: int | None) -> Room:
+def for_many(
+    prompts: Sequence[Sequence[int]], answers: int, limit: int, lack: Callable[[Room], str]
+) -> Room:
     """For these prompts, whose answers may have so many tokens: AT_ONCE slots, or as many as fit
-    into memory (`fits` tokens; None: unknown). With cells of their own, or else with shared ones.
+    into memory (`lack` says what is missing, or nothing). With cells of their own, or else with
+    shared ones.
 
     A sequence with cells of its own gets the same bits beside others as alone, and is the faster,
     the longer it gets: attention looks at every cell that it can reach, if only to skip it. With
@@ -42,23 +43,25 @@ def for_many(prompts: Sequence[Sequence[int]], answers: int, limit: int, fits: i
     own = min(limit - min(map(len, prompts)), answers) + 1
     slots = min(AT_ONCE, len(prompts))
     each = math.ceil((longest + own) / CELLS) * CELLS
-    if fits is None or slots * each <= fits:
-        return Room(slots, slots * each, shared=False)
+    room = Room(slots, slots * each, shared=False)
+    if not lack(room):
+        return room
     if len(set(map(tuple, prompts))) > 1:  # in the worst case, as many prompts as answers at once
         own += longest
-    slots = min(slots, (fits - longest) // own)
-    if slots < 1:
-        free = size_text(hardware.available_memory() or 0)
-        raise BackendError(
-            f"an answer needs a context of {longest + own} tokens; memory is left for "
-            f"{max(0, fits)} ({free} are free)",
-            "a smaller --max-tokens",
-        )
-    return Room(slots, longest + slots * own, shared=True)
+    for count in range(slots, 0, -1):
+        room = Room(count, longest + count * own, shared=True)
+        missing = lack(room)
+        if not missing:
+            return room
+    raise BackendError(
+        f"an answer needs a context of {room.size} tokens, which takes {missing}",
+        "a smaller --max-tokens",
+    )
 
 
-def for_stream(slots: int, limit: int, fits: int | None) -> Room:
+def for_stream(slots: int, limit: int, lack: Callable[[Room], str]) -> Room:
     """For a stream of unknown requests: each may fill the limit, as long as memory lasts."""
     each = math.ceil(limit / CELLS) * CELLS
-    slots = slots if fits is None else max(1, min(slots, fits // each))
+    while slots > 1 and lack(Room(slots, slots * each, shared=False)):
+        slots -= 1
     return Room(slots, slots * each, shared=slots == 1)

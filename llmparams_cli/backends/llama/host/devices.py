@@ -1,57 +1,17 @@
-"""Layers on the GPU: which the library has, and how much of a model fits."""
+"""What can compute: the CPU and the GPUs that the library found, each with its memory."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from llmparams_cli.backends.llama.host.hardware import MEMORY_SHARE
-from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry, llama
-from llmparams_cli.env import Environment
-from llmparams_cli.params.settings import Settings
+from llmparams_cli import APP
+from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry
 
-SETTINGS = ("gpu_layers", "main_gpu", "split_mode", "tensor_split")
-DEVICE_GPU = (1, 2)  # enum ggml_backend_dev_type: GPU, integrated GPU
-ALL_LAYERS = -1
-
-
-def layers(env: Environment, settings: Settings, needed: int, count: int) -> int:
-    """How many layers go to the GPU (llama.cpp's n_gpu_layers; -1 for all), of a model with `count`
-    layers that needs so many bytes, its KV cache included.
-    """
-    asked = settings["gpu_layers"]
-    if not llama().llama_supports_gpu_offload():
-        unheard = ", ".join(_wishes(settings))
-        if unheard:
-            env.note(f"{unheard}: this library has no GPU backend, so the CPU does all the work")
-        return 0
-    if asked == "all":
-        return ALL_LAYERS
-    if asked != "auto":
-        return int(asked)
-    return layers_that_fit(free_memory(), needed, count)
-
-
-def _wishes(settings: Settings) -> Iterator[str]:
-    """What the user asked of a GPU, with its origin."""
-    for setting in map(settings.setting, SETTINGS):
-        if setting.value not in (setting.param.default, 0):
-            shown = setting.param.kind.show(setting.value)
-            yield f"{setting.param.name} {shown} ({setting.origin})"
-
-
-def layers_that_fit(free: int, needed: int, layers: int) -> int:
-    """How many layers fit into `free` bytes, with `needed` bytes spread evenly over all of them."""
-    usable = free * MEMORY_SHARE
-    if needed <= usable:
-        return ALL_LAYERS
-    return int(usable / (needed / (layers + 1)))  # + 1: the output counts as a layer
-
-
-def free_memory() -> int:
-    """Free bytes on all GPUs together."""
-    return sum(device.free for device in devices() if device.is_gpu)
+GPU, INTEGRATED_GPU = 1, 2  # enum ggml_backend_dev_type
+TYPE_F32 = 0  # enum ggml_type
+_NO_DEVICES = (ctypes.c_void_p * 1)()  # a list that ends at once
 
 
 @dataclass(frozen=True)
@@ -61,6 +21,7 @@ class Device:
     name: str
     description: str
     is_gpu: bool
+    is_integrated: bool
     free: int
     total: int
 
@@ -71,6 +32,65 @@ def devices() -> list[Device]:
     count = function(registry.ggml_backend_dev_count, ctypes.c_size_t)
     get = function(registry.ggml_backend_dev_get, ctypes.c_void_p, ctypes.c_size_t)
     return [_device(get(index)) for index in range(count())]
+
+
+def gpus() -> list[Device]:
+    """The GPUs that models are put on, as main_gpu and tensor_split count them: integrated ones
+    only where there are no others (llama_prepare_model_devices).
+    """
+    found = [device for device in devices() if device.is_gpu]
+    return [device for device in found if not device.is_integrated] or found
+
+
+def why_none() -> str:
+    """The reason why `gpus` is empty, in words."""
+    if backends() == ["CPU"]:
+        return "this library has no GPU backend"
+    return f"this library finds no GPU ({APP} doctor tells more)"
+
+
+def use_none(params: Any) -> None:
+    """Keep a model that is loaded with `params` (llama_model_params) away from all GPUs. Without
+    layers there, they would still compute long prompts, and weights would lie where no extra buffer
+    type of the CPU can hold them.
+    """
+    params.devices = ctypes.addressof(_NO_DEVICES)
+
+
+def divides_rows(name: str) -> bool:
+    """Does a device's backend have split_mode row?"""
+    base, pointer, text = ggml(), ctypes.c_void_p, ctypes.c_char_p
+    device = function(ggml_registry().ggml_backend_dev_by_name, pointer, text)(name.encode())
+    backend = function(base.ggml_backend_dev_backend_reg, pointer, pointer)(device)
+    address = function(base.ggml_backend_reg_get_proc_address, pointer, pointer, text)
+    return bool(address(backend, b"ggml_backend_split_buffer_type"))
+
+
+def holds_tensor(name: str, size: int) -> bool:
+    """Can a device work on a tensor of so many bytes? Some have a limit, far below their memory;
+    on a larger one in its memory llama.cpp aborts.
+    """
+    base, pointer = ggml(), ctypes.c_void_p
+    device = function(ggml_registry().ggml_backend_dev_by_name, pointer, ctypes.c_char_p)
+    can = function(base.ggml_backend_dev_supports_op, ctypes.c_bool, pointer, pointer)
+    start = function(base.ggml_init, pointer, _Workspace)
+    tensor = function(base.ggml_new_tensor_1d, pointer, pointer, ctypes.c_int, ctypes.c_int64)
+    end = function(base.ggml_free, None, pointer)
+    workspace = start(_Workspace(1024, None, True))
+    try:
+        return bool(can(device(name.encode()), tensor(workspace, TYPE_F32, -(-size // 4))))
+    finally:
+        end(workspace)
+
+
+class _Workspace(ctypes.Structure):
+    """ggml_init_params: a place for tensors, here without their data."""
+
+    _fields_ = [
+        ("mem_size", ctypes.c_size_t),
+        ("mem_buffer", ctypes.c_void_p),
+        ("no_alloc", ctypes.c_bool),
+    ]
 
 
 def backends() -> list[str]:
@@ -91,4 +111,11 @@ def _device(handle: int) -> Device:
     name = function(base.ggml_backend_dev_name, text, ctypes.c_void_p)(handle)
     description = function(base.ggml_backend_dev_description, text, ctypes.c_void_p)(handle)
     kind = function(base.ggml_backend_dev_type, ctypes.c_int, ctypes.c_void_p)(handle)
-    return Device(name.decode(), description.decode(), kind in DEVICE_GPU, free.value, total.value)
+    return Device(
+        name.decode(),
+        description.decode(),
+        kind in (GPU, INTEGRATED_GPU),
+        kind == INTEGRATED_GPU,
+        free.value,
+        total.value,
+    )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
-MEMORY_SHARE = 0.9  # of free memory that may be planned with; compute buffers take the rest
+OWN_GROUPS = Path("/proc/self/cgroup")
+MEMORY_FILES = (  # limit and use of a control group, in version 2 and in version 1
+    ("memory.max", "memory.current"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 
 
 def usable_cpus() -> int:
@@ -24,8 +29,9 @@ def usable_cpus() -> int:
 
 def available_memory() -> int | None:
     """Bytes that can be allocated without swapping, within the cgroup's limit."""
-    amounts = [amount for amount in (_meminfo_available(), _cgroup_memory_left()) if amount]
-    return min(amounts) if amounts else _sysctl_memory()
+    amounts = [_meminfo_available(), _cgroup_memory_left()]
+    known = [amount for amount in amounts if amount is not None]
+    return min(known) if known else _sysctl_memory()
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,39 @@ def _meminfo_available() -> int | None:
 
 
 def _cgroup_memory_left() -> int | None:
-    try:
-        limit = int(_read(CGROUP / "memory.max"))
-        return max(0, limit - int(_read(CGROUP / "memory.current")))
-    except ValueError:
-        return None
+    """What the strictest of the groups that this process is in leaves, file pages included: the
+    system drops those as soon as memory is needed.
+    """
+    found = [left for group in _memory_groups() if (left := _left_in(group)) is not None]
+    return min(found, default=None)
+
+
+def _memory_groups() -> Iterator[Path]:
+    """The directories of the process's control groups, and of those that they are in."""
+    for line in _read(OWN_GROUPS).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        # No controllers: version 2, which has all of them in one tree.
+        root = CGROUP / "memory" if controllers else CGROUP
+        below = PurePosixPath(path.lstrip("/"))
+        if ".." not in below.parts:  # else the group is outside what can be seen
+            yield from (root / part for part in (below, *below.parents))
+
+
+def _left_in(group: Path) -> int | None:
+    """None: no limit, or no such group."""
+    for limit, used in MEMORY_FILES:
+        try:
+            left = int(_read(group / limit)) - int(_read(group / used))
+        except ValueError:  # "max", or the other version's file
+            continue
+        counts = dict(line.split()[:2] for line in _read(group / "memory.stat").splitlines())
+        for name in ("inactive_file", "active_file"):
+            # Version 1 counts the groups within apart.
+            left += int(counts.get(f"total_{name}", counts.get(name, 0)))
+        return max(0, left)
+    return None
 
 
 def _sysctl_memory() -> int | None:

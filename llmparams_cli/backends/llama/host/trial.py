@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.backends.llama.host import buffers, hardware
+from llmparams_cli.backends.llama.host import buffers, devices, hardware
 from llmparams_cli.backends.llama.host.buffers import WeightMode
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
@@ -90,6 +90,7 @@ def distance(expected: Sequence[float], got: Sequence[float]) -> float:
 def _model_params(mode: WeightMode) -> Any:
     params = llama().llama_model_default_params()
     params.n_gpu_layers = 0
+    devices.use_none(params)
     buffers.apply(mode, params)
     return params
 

@@ -87,7 +87,7 @@ def guard() -> None:
     _stderr = os.dup(2)
     # A failed assertion hands its text to this function, and aborts after it.
     told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(
-        called_from_c(lambda text: log.add(0, text + b"\n", None))
+        called_from_c(lambda text: log.add(0, b"error: " + _without_place(text) + b"\n", None))
     )
     ggml().ggml_set_abort_callback(told)
     thrown = ctypes.CFUNCTYPE(None)(_uncaught)
@@ -122,6 +122,11 @@ def other_stack() -> object:
         stack = _SigStack(ctypes.addressof(memory), 0, HANDLER_STACK)
         ctypes.CDLL(None).sigaltstack(ctypes.byref(stack), None)
     return memory
+
+
+def _without_place(text: bytes) -> bytes:
+    """Without the source file and line that ggml_abort puts in front."""
+    return text.split(b": ", 1)[-1]
 
 
 def _uncaught() -> None:

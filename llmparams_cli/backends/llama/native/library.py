@@ -13,7 +13,8 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -55,12 +56,20 @@ class Log:
             for line in lines:
                 self.sink(printable(line) + "\n")
 
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Keep lines for complaints, but pass none on."""
+        sink, self.sink = self.sink, None
+        try:
+            yield
+        finally:
+            self.sink = sink
+
     def complaint(self) -> str:
         """The most telling of the last lines: what went wrong, without function names."""
         # The first complaint names the cause, later ones its consequences.
-        telling = [line for line in self.lines if "error" in line or "fail" in line]
-        line = (telling or [*self.lines, ""])[0 if telling else -1]
-        return line.split(": ", 1)[-1].strip()
+        telling = (line for line in self.lines if "error" in line or "fail" in line)
+        return next(telling, "").split(": ", 1)[-1].strip()
 
 
 log = Log()

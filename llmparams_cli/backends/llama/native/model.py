@@ -11,7 +11,7 @@ from typing import Any
 from llmparams_cli.backends.llama.native.crash import during
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.tokenizing import tokenize
-from llmparams_cli.errors import ExitCode, ModelError
+from llmparams_cli.errors import BackendError, ExitCode, LlmparamsError, ModelError
 from llmparams_cli.text.safe import spelled
 from llmparams_cli.text.utf8 import escaped
 
@@ -31,7 +31,7 @@ class Model:
         with during(f"loading {path}", ExitCode.MODEL):
             self.handle = lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
-            raise ModelError(f"{path}: llama.cpp cannot load it: {log.complaint()}")
+            raise _refusal(path, log.complaint())
         self.vocab = lib.llama_model_get_vocab(self.handle)
         self.n_vocab: int = lib.llama_vocab_n_tokens(self.vocab)
         self._pieces: dict[int, bytes] = {}  # each is asked for again and again
@@ -128,3 +128,12 @@ class Model:
         if self.handle:
             llama().llama_model_free(self.handle)
             self.handle = None
+
+
+def _refusal(path: Path, complaint: str) -> LlmparamsError:
+    if "allocate" in complaint:
+        return BackendError(
+            f"no memory for {path}: {complaint}",
+            "a smaller or more quantised model, or fewer --gpu-layers",
+        )
+    return ModelError(f"{path}: llama.cpp cannot load it: {complaint}")
