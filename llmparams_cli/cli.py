@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": "Show what every sampler stage and setting did to an answer.",
     "presets": "List, show, compare, check, test, import and export presets.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",
+    "inspect": "A model from the inside: weights, biases, memory, tokenizer, chat template.",
     "doctor": "Check what this machine and this installation can do.",
     "replay": "Run a receipt again: is the answer the same, and if not, where and why?",
     "log": "List, search and show the last runs.",

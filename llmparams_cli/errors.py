@@ -38,6 +38,7 @@ class ExitCode(IntEnum):
     UNWANTED_STOP = 7, "stopped for a reason named in --fail-on"
     DIFFERENT = 8, "a replay differs from its receipt"
     TEST_FAILED = 9, "a preset's test failed"
+    NO_MEMORY = 10, "inspect --estimate-only: it does not fit into memory"
     INTERRUPTED = 130, "interrupted"
 
 

@@ -33,10 +33,15 @@ def read(env: Environment, argument: str | None, file: str | None, *, required: 
     return "\n\n".join(filter(None, parts))
 
 
+def text_or_stdin(env: Environment, text: str) -> str:
+    """The text itself; for - what standard input has."""
+    return _read("standard input", env.stdin.buffer.read) if text == STDIN else text
+
+
 def read_target(env: Environment, file: str) -> str:
     """The text of --target; - is standard input."""
     if file == STDIN:
-        text = _read("standard input", env.stdin.buffer.read)
+        text = text_or_stdin(env, file)
     else:
         text = _read(f"--target {file}", resolve_path(file, env.directory).read_bytes)
     if not text:

@@ -66,17 +66,26 @@ def find_model(reference: str | None, env: Environment) -> ResolvedModel:
     """
     if reference is not None and reference.startswith(SCRIPTED):
         return _scripted(reference, env.directory)
-    path = _builtin() if reference is None else _find(reference, env.directory)
-    header = read_model(path)
+    header = read_model(model_file(reference, env))
+    return language_model(header, is_builtin=reference is None)
+
+
+def model_file(reference: str | None, env: Environment) -> Path:
+    """The file that a reference means, whatever is in it; None is the built-in model."""
+    return _builtin() if reference is None else _find(reference, env.directory)
+
+
+def language_model(header: Header, *, is_builtin: bool = False) -> GgufModel:
+    """The model with this header; raises ModelError if no text can be generated with it."""
     check(header)
     return GgufModel(
-        reference=str(path),
+        reference=str(header.path),
         name=header.name,
         files=header.paths,
         has_template=bool(header.chat_template),
         recommended=header.metadata,
-        is_builtin=reference is None,
-        path=path,
+        is_builtin=is_builtin,
+        path=header.path,
         header=header,
     )
 

@@ -1,0 +1,100 @@
+"""The memory that a model takes, and whether there is as much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmparams_cli.analysis.memory import Fit, Need
+from llmparams_cli.env import Environment
+from llmparams_cli.render.inspect.words import count
+from llmparams_cli.render.styles import BOLD, DIM, GREEN, RED, YELLOW
+from llmparams_cli.render.view import View
+from llmparams_cli.text.safe import one_line
+from llmparams_cli.text.units import size_text
+
+COLUMN = 8  # of a size: 999.9 MB
+OWN = "CPU"  # the computer's own memory, as llama.cpp calls that device
+
+
+def show(env: Environment, fit: Fit, *, color: str) -> None:
+    """A row for each context, with the cache in each of its types, and what fits where."""
+    view = View(env, color)
+    _heading(view, f"weights {size_text(fit.own.weights)}   free: {_free(fit.own)}")
+    _table(view, fit.usual)
+    _verdict(view, fit)
+
+
+def show_own(env: Environment, fit: Fit, *, color: str) -> None:
+    """A run as it is set: what it takes, and whether that fits."""
+    view, own = View(env, color), fit.own
+    view.line(f"weights  {size_text(own.weights):>10}", "")
+    view.line(
+        f"cache    {size_text(own.cache):>10}  {count(own.context)} tokens in {own.cache_type}"
+    )
+    view.line(f"compute  {size_text(own.compute):>10}")
+    for name, size in own.on.items():
+        free = f" of {size_text(own.free[name])} that can be used" if name in own.free else ""
+        view.line(f"{_device(name):<8} {size_text(size):>10}{free}")
+    _verdict(view, fit)
+
+
+def show_problem(env: Environment, problem: str, *, color: str) -> None:
+    """Why it is not known how much memory the model takes."""
+    view = View(env, color)
+    _heading(view, "unknown")
+    view.line(f"  {one_line(problem)}", YELLOW)
+
+
+def _heading(view: View, rest: str) -> None:
+    view.line()
+    view.spans([("memory", BOLD), (f"  {rest}", "")])
+
+
+def _verdict(view: View, fit: Fit) -> None:
+    """Whether a run as it is set fits, in a line or two."""
+    need = fit.own
+    style, answer = _answer(need)
+    what = f"context {count(need.context)}, cache in {need.cache_type}: {size_text(need.total)}, "
+    view.spans([(what, ""), (answer, style)])
+    some = {name: fitting for name, fitting in fit.fitting.items() if fitting < fit.layers}
+    if some or len(fit.fitting) > 1:
+        parts = (f"{_device(name)} {fitting}" for name, fitting in fit.fitting.items())
+        view.line(f"of {fit.layers} layers (with the output) fit: {', '.join(parts)}")
+    if need.gpu_layers:
+        view.line(f"{need.gpu_layers} of {fit.layers} layers go to GPUs")
+
+
+def _answer(need: Need) -> tuple[str, str]:
+    if need.fits:
+        return GREEN, "fits"
+    names = " and ".join(map(_device, need.lacking))
+    if need.runs:
+        return YELLOW, f"too much for {names}: slow, as the file is read over and over"
+    return RED, f"does not fit into {names}"
+
+
+def _table(view: View, needs: Sequence[Need]) -> None:
+    types = list(dict.fromkeys(need.cache_type for need in needs))
+    heads = (*types, *types)
+    left = f"{'context':>9} {'compute':>{COLUMN}} "
+    across = len(types) * (COLUMN + 1)
+    view.line(
+        f"{'':{len(left)}}{'cache':>{COLUMN + 1}}{'':{across - COLUMN - 1}}{'total':>{COLUMN + 1}}",
+        DIM,
+    )
+    view.line(left + "".join(f"{head:>{COLUMN + 1}}" for head in heads), DIM)
+    for context in dict.fromkeys(need.context for need in needs):
+        row = [need for need in needs if need.context == context]
+        spans = [(f"{count(context):>9} {size_text(row[0].compute):>{COLUMN}} ", "")]
+        spans += [(f"{size_text(need.cache):>{COLUMN + 1}}", "") for need in row]
+        spans += [(f"{size_text(need.total):>{COLUMN + 1}}", _answer(need)[0]) for need in row]
+        view.spans(spans)
+
+
+def _free(need: Need) -> str:
+    parts = [f"{_device(name)} {size_text(size)}" for name, size in need.free.items()]
+    return ", ".join(parts) or "unknown"
+
+
+def _device(name: str) -> str:
+    return "RAM" if name == OWN else name
