@@ -30,10 +30,10 @@ MOST_BASES = 16
 def provenance(metadata: Mapping[str, Any]) -> dict[str, str | list[str]]:
     """The facts that the file has, by name; `base_model` lists what the model was made from."""
     facts: dict[str, str | list[str]] = {}
-    value: str | list[str] | None
     for name, keys in FACTS.items():
-        if value := next(filter(None, (_texts(metadata.get(key)) for key in keys)), None):
-            facts[name] = value
+        for key in keys:
+            if name not in facts and (value := _texts(metadata.get(key))):
+                facts[name] = value
     if bases := list(filter(None, (_base(metadata, number) for number in range(MOST_BASES)))):
         facts["base_model"] = bases
     return facts

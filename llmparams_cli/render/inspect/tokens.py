@@ -10,11 +10,11 @@ from llmparams_cli.render.inspect.words import count
 from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
-from llmparams_cli.text.shorten import beginning
+from llmparams_cli.text.shorten import ELLIPSIS, beginning
 
 MOST_ROWS = 200  # on a terminal; a pipe gets them all
 BOUNDARY = "│"
-LONGEST_PIECE, LONGEST_BYTES = 24, 24  # characters, bytes
+LONGEST_PIECE, MOST_BYTES = 30, 10  # characters, bytes
 COLORS = (f"{BOLD}", f"{CYAN}")
 
 
@@ -33,9 +33,11 @@ def show(env: Environment, split: Split, *, color: str) -> None:
     view.line()
     _text(view, shown)
     view.line()
-    view.line(f"{'':>6} {'id':>8}  {'bytes':<{3 * 8 - 1}}  piece", DIM)
-    for place, piece in enumerate(shown, 1):
-        _row(view, place, piece)
+    codes = [_codes(piece.bytes) for piece in shown]
+    width = max(len("bytes"), *map(len, codes))
+    view.line(f"{'':>6} {'id':>8}  {'bytes':<{width}}  piece", DIM)
+    for place, (piece, code) in enumerate(zip(shown, codes, strict=True), 1):
+        _row(view, place, piece, f"{code:<{width}}")
     if len(shown) < len(split.pieces):
         view.line(f"… {count(len(split.pieces) - len(shown))} more: a pipe or --json gets all", DIM)
     env.stdout.flush()
@@ -54,12 +56,13 @@ def _text(view: View, pieces: Sequence[Piece]) -> None:
     view.spans(spans)
 
 
-def _row(view: View, place: int, piece: Piece) -> None:
-    data = piece.bytes
-    codes = data[:LONGEST_BYTES].hex(" ") + (" …" if len(data) > LONGEST_BYTES else "")
+def _codes(data: bytes) -> str:
+    """Bytes in hexadecimal; of many, the first."""
+    return data[:MOST_BYTES].hex(" ") + (f" {ELLIPSIS}" if len(data) > MOST_BYTES else "")
+
+
+def _row(view: View, place: int, piece: Piece, codes: str) -> None:
     text = beginning(f'"{one_line(piece.text)}"', LONGEST_PIECE + 2, '…"')
     kind = "special, added" if piece.is_added else "special" if piece.is_special else ""
     style = YELLOW if piece.is_special else ""
-    view.spans(
-        [(f"{place:>6} {piece.id:>8}  {codes:<23}  ", ""), (text, style), (f"  {kind}", DIM)]
-    )
+    view.spans([(f"{place:>6} {piece.id:>8}  {codes}  ", ""), (text, style), (f"  {kind}", DIM)])

@@ -8,7 +8,7 @@ from llmparams_cli.analysis.inside import Described, Norm
 from llmparams_cli.analysis.weights import OUTLIER
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar, spark
-from llmparams_cli.render.inspect.words import count, measure
+from llmparams_cli.render.inspect.words import by_layer, count, measure
 from llmparams_cli.render.styles import BOLD, CYAN, DIM
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
@@ -83,13 +83,7 @@ def _histogram(view: View, tensor: Described) -> None:
 def show_layers(env: Environment, norms: Sequence[Norm], *, color: str) -> None:
     """A line of cells for each kind of tensor, a cell for each layer; then the others as bars."""
     view = View(env, color)
-    groups: dict[str, list[Norm]] = {}
-    others = []
-    for norm in norms:
-        if norm.layer is None:
-            others.append(norm)
-        else:
-            groups.setdefault(_group(norm), []).append(norm)
+    groups, others = by_layer(norms)
     if groups:
         _cells(view, groups)
     if others:
@@ -97,18 +91,11 @@ def show_layers(env: Environment, norms: Sequence[Norm], *, color: str) -> None:
     env.stdout.flush()
 
 
-def _group(norm: Norm) -> str:
-    """A tensor's name without its layer, so that the same of every layer stand together."""
-    _, _, rest = norm.name.partition("blk.")
-    return ".".join(filter(None, (norm.tower, rest.partition(".")[2])))
-
-
 def _cells(view: View, groups: dict[str, list[Norm]]) -> None:
     names = [cut(one_line(name), LONGEST_NAME, view.env.stdout) for name in groups]
     width = max(map(len, names))
     rows = []
     for norms in groups.values():
-        norms = sorted(norms, key=lambda norm: norm.layer or 0)
         low, high = (pick(norms, key=lambda norm: norm.norm) for pick in (min, max))
         rows.append(
             (norms, f"{measure(low.norm)} ({low.layer})", f"{measure(high.norm)} ({high.layer})")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from llmparams_cli.analysis.inside import Norm
+from llmparams_cli.models.anatomy import ORDER
+
 MOST_RANGES = 6
 
 
@@ -45,3 +48,15 @@ def ranges(numbers: Sequence[int]) -> str:
 def measure(value: float) -> str:
     """A value of a weight, or of a norm: four significant digits."""
     return f"{value:.4g}"
+
+
+def by_layer(norms: Sequence[Norm]) -> tuple[dict[str, list[Norm]], list[Norm]]:
+    """The norms inside the layers by tensor (its name without the layer), in the order in which
+    kinds are shown, layers in a row; and those outside of the layers.
+    """
+    groups: dict[str, list[Norm]] = {}
+    inside = [norm for norm in norms if norm.layer is not None]
+    for norm in sorted(inside, key=lambda norm: (ORDER[norm.kind], norm.is_bias, norm.layer)):
+        name = norm.name.partition("blk.")[2].partition(".")[2]
+        groups.setdefault(f"{norm.tower}.{name}" if norm.tower else name, []).append(norm)
+    return groups, [norm for norm in norms if norm.layer is None]
