@@ -49,11 +49,12 @@ class Need:
 class Fit:
     """The memory for a run as it is set, and beside it for usual contexts and types of cache.
 
-    Of the model's `layers`, the output counted as one, so many fit on each device alone, beside the
-    context that is set.
+    `refused` are types of cache that do not go with the model. Of its `layers`, the output counted
+    as one, so many fit on each device alone, beside the context that is set.
     """
 
     own: Need
     usual: tuple[Need, ...]
     layers: int
     fitting: Mapping[str, int]
+    refused: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from llmparams_cli.models.cursor import Array
@@ -14,7 +15,7 @@ from llmparams_cli.models.gguf import Header, Tensor
 # What tensors are for, by their names without layer and suffix, in the order in which they are
 # shown; the first that matches counts. A norm is a norm, whatever it belongs to.
 KINDS = (
-    ("embeddings", r"(token|position|per_layer_token|patch)_embd|token_types"),
+    ("embeddings", r"(.*\.)?(token|position|per_layer_token|patch|class)_embd(\.\d)?|token_types"),
     ("attention q", r"attn_q(_[ab])?"),
     ("attention k", r"attn_k(_b)?"),
     ("attention v", r"attn_v(_b)?"),
@@ -35,6 +36,7 @@ KINDS = (
     ("convolution", r".*conv.*"),
     ("norms", r""),
     ("output", r"output|cls.*"),
+    ("projector", r"mm\..*|resampler\..*"),
     ("rope factors", r"rope_(freqs|factors_.*)"),
     ("other", r".*"),
 )
@@ -188,7 +190,8 @@ def _layers(placed: Iterable[tuple[Place, Tensor]]) -> tuple[Layers, ...]:
 
 
 def architecture(header: Header) -> dict[str, Any]:
-    """The numbers of the architecture by their usual names, without those that the file lacks.
+    """The numbers of the architecture by their usual names, without those that the file lacks, and
+    a few others by their keys.
 
     A number that differs from layer to layer is a list.
     """
@@ -197,13 +200,18 @@ def architecture(header: Header) -> dict[str, Any]:
     found = {name: _number(metadata.get(own + key)) for name, key in HYPERPARAMETERS.items()}
     names = {tensor.name for tensor in header.tensors}
     heads = header.head_count
+    others = {
+        key.removeprefix(own): _number(value)
+        for key, value in metadata.items()
+        if key.startswith((own, "adapter.")) and key.removeprefix(own) not in _NAMED
+    }
     derived = {
         "heads_kv": found["heads_kv"] or heads,
         "head_size": header.key_length,
         "vocabulary": header.vocabulary_size or _rows(header, "token_embd.weight"),
         "tied_embeddings": "output.weight" not in names if "token_embd.weight" in names else None,
     }
-    numbers = {**found, **derived}
+    numbers = {**found, **derived, **dict(islice(others.items(), MOST_OTHERS))}
     return {name: value for name, value in numbers.items() if value not in (None, 0, [], "")}
 
 
@@ -220,6 +228,7 @@ def _rows(header: Header, name: str) -> int:
     return next((shape[1] for shape in shapes if len(shape) > 1), 0)
 
 
+MOST_OTHERS = 12  # hyperparameters that have no name here
 # By name here, the key under the architecture's prefix.
 HYPERPARAMETERS = {
     "layers": "block_count",
@@ -256,3 +265,4 @@ HYPERPARAMETERS = {
     "recurrent_head_size": "wkv.head_size",
     "predicted_ahead": "nextn_predict_layers",
 }
+_NAMED = frozenset(HYPERPARAMETERS.values())

@@ -71,7 +71,9 @@ def find_model(reference: str | None, env: Environment) -> ResolvedModel:
 
 
 def model_file(reference: str | None, env: Environment) -> Path:
-    """The file that a reference means, whatever is in it; None is the built-in model."""
+    """The GGUF file that a reference means, whatever is in it; None is the built-in model."""
+    if reference is not None and reference.startswith(SCRIPTED):
+        raise ModelError(f"{reference} is a script: there are no weights in it", GIVE_A_FILE)
     return _builtin() if reference is None else _find(reference, env.directory)
 
 

@@ -59,5 +59,5 @@ def subject(env: Environment, reference: str | None) -> Subject:
     try:
         return Subject(header, language_model(header, is_builtin=reference is None))
     except ModelError as error:
-        refusal = error.message.removeprefix(f"{header.path} ").removeprefix(f"{header.path}: ")
-        return Subject(header, None, refusal)
+        refusal = error.message.removeprefix(f"{header.path}: ")
+        return Subject(header, None, refusal.replace(str(header.path), "it", 1))

@@ -21,6 +21,7 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
+from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import resolve
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.presets.cascade import gather
@@ -117,10 +118,14 @@ def _command(
     _check_pictures(view, {"--html": html, "--png": png, "--svg": svg})
     check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json)
     gathered = gather(env, [], {**flags, "model": model})
+    settings = resolve(gathered.assignments)
+    refuse_contradictions(settings)
+    for note in gathered.notes:
+        env.note(note)
     request = Request(
         env,
         text_of(gathered.model),
-        resolve(gathered.assignments),
+        settings,
         color,
         as_json,
         html,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from llmparams_cli.analysis.memory import Fit, Need
 from llmparams_cli.backends.llama.machine import USABLE, Estimate, estimates, free_memory
@@ -25,20 +26,29 @@ def own_fit(env: Environment, model: GgufModel, settings: Settings) -> Fit:
 
 def fit(env: Environment, model: GgufModel, settings: Settings) -> Fit:
     """The memory for these settings, and for usual contexts and types of cache."""
-    variants = [settings, *_variants(model.header, settings)]
+    types = list(CACHE_TYPES)
     try:
-        found = estimates(env, model, variants)
+        variants = [settings, *_variants(model.header, settings, types)]
+        return _fit(model.header, variants, estimates(env, model, variants))
     except LlmparamsError:
         # A type of cache that does not go with this model must not hide what does.
-        own = settings["cache_type_k"]
-        variants = [each for each in variants if each["cache_type_k"] == own]
-        found = estimates(env, model, variants)
-    return _fit(model.header, variants, found)
+        types = [each for each in types if _goes(env, model, settings, each)]
+    variants = [settings, *_variants(model.header, settings, types)]
+    found = _fit(model.header, variants, estimates(env, model, variants))
+    return replace(found, refused=tuple(each for each in CACHE_TYPES if each not in types))
 
 
-def _variants(header: Header, settings: Settings) -> Iterator[Settings]:
+def _goes(env: Environment, model: GgufModel, settings: Settings, cache_type: str) -> bool:
+    try:
+        estimates(env, model, [_but(settings, cache_type_k=cache_type, cache_type_v=cache_type)])
+    except LlmparamsError:
+        return False
+    return True
+
+
+def _variants(header: Header, settings: Settings, types: list[str]) -> Iterator[Settings]:
     for context in _contexts(header, settings):
-        for cache_type in CACHE_TYPES:
+        for cache_type in types:
             yield _but(settings, context=context, cache_type_k=cache_type, cache_type_v=cache_type)
 
 

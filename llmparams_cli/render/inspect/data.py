@@ -70,6 +70,7 @@ def memory(fit: Fit) -> dict[str, Any]:
         "usable": dict(fit.own.free),
         "layers": fit.layers,
         "fitting": dict(fit.fitting),
+        "refused_cache_types": list(fit.refused),
         "own": need(fit.own),
         "usual": [need(each) for each in fit.usual],
     }

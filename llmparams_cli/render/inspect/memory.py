@@ -19,8 +19,10 @@ OWN = "CPU"  # the computer's own memory, as llama.cpp calls that device
 def show(env: Environment, fit: Fit, *, color: str) -> None:
     """A row for each context, with the cache in each of its types, and what fits where."""
     view = View(env, color)
-    _heading(view, f"weights {size_text(fit.own.weights)}   free: {_free(fit.own)}")
+    _heading(view, f"weights {size_text(fit.own.weights)}   usable: {_free(fit.own)}")
     _table(view, fit.usual)
+    if fit.refused:
+        view.line(f"a cache in {' or '.join(fit.refused)} does not go with this model", DIM)
     _verdict(view, fit)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -32,10 +33,10 @@ def show(env: Environment, subject: Subject, *, color: str) -> None:
     _architecture(view, subject)
     _parameters(view, subject)
     _types(view, subject)
-    if subject.tokenizer.size or subject.tokenizer.model:
+    if subject.tokenizer.model:
         _tokenizer(view, subject.tokenizer)
-    _template(view, subject)
-    _sampling(view, subject)
+        _template(view, subject)
+        _sampling(view, subject)
     env.stdout.flush()  # something to read while the memory is worked out
 
 
@@ -49,7 +50,9 @@ def _title(view: View, subject: Subject) -> None:
     ]
     view.spans([(_line(header.name), BOLD), (f"  {', '.join(filter(None, what))}", "")])
     if subject.refusal:
-        view.line(f"{INDENT}generate refuses it: {_line(subject.refusal, 200)}", YELLOW)
+        view.line(
+            f"{INDENT}no text can be generated with it: {_line(subject.refusal, 200)}", YELLOW
+        )
     facts = subject.provenance
     _items(view, (_origin(name, facts[name]) for name in ORIGINS if name in facts), GAP, DIM)
 
@@ -101,7 +104,7 @@ def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         used = f", {_value(left.pop('experts_used'))} used" if "experts_used" in left else ""
         yield "experts", _value(left.pop("experts")) + used
     for name, value in left.items():
-        yield name.replace("_", " "), _value(value)
+        yield _line(re.sub("[._]", " ", name), 40), _value(value)
 
 
 def _value(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from llmparams_cli.analysis.inside import Described, Norm
 from llmparams_cli.analysis.weights import OUTLIER
@@ -16,6 +17,7 @@ from llmparams_cli.text.shorten import beginning
 from llmparams_cli.text.units import percent
 from llmparams_cli.text.width import cut, pad
 
+MOST_ROWS = 80  # of norms
 ROWS = 20  # of a histogram
 NUMBER = 11  # columns of a value
 LONGEST_BAR = 50
@@ -85,9 +87,12 @@ def show_layers(env: Environment, norms: Sequence[Norm], *, color: str) -> None:
     view = View(env, color)
     groups, others = by_layer(norms)
     if groups:
-        _cells(view, groups)
+        _cells(view, dict(islice(groups.items(), MOST_ROWS)))
     if others:
-        _bars(view, others)
+        _bars(view, others[:MOST_ROWS])
+    left_out = max(0, len(groups) - MOST_ROWS) + max(0, len(others) - MOST_ROWS)
+    if left_out:
+        view.line(f"… {count(left_out)} more rows: --json has all", DIM)
     env.stdout.flush()
 
 

@@ -11,6 +11,7 @@ from llmparams_cli.render.inspect.words import by_layer, count, measure
 from llmparams_cli.render.plots.sheet import (
     DEEP,
     FAINT,
+    LINE,
     MARGIN,
     PALE,
     SIZE,
@@ -58,7 +59,7 @@ def norms(model: str, found: Sequence[Norm]) -> Sheet:
     names = [shortened(name, NAME) for name in groups][:MOST_ROWS]
     left = MARGIN + max((inches(name, SIZE) for name in names), default=1.0) + 0.1
     width = max(WIDTH, left + 4)
-    height = HEAD + ROW * len(names) + (0.5 if names else 0) + ROW * len(others[:MOST_ROWS]) + 0.6
+    height = HEAD + ROW * len(names) + (0.8 if names else 0.2) + ROW * len(others[:MOST_ROWS]) + 0.4
     sheet = Sheet(width, height, "Norm of each tensor, from 0 to the largest of its row", model)
     if names:
         axes = sheet.axes(left, HEAD, width - left - MARGIN, ROW * len(names))
@@ -69,8 +70,9 @@ def norms(model: str, found: Sequence[Norm]) -> Sheet:
         axes.set_xlabel("layer")
         axes.tick_params(length=0)
     if others:
-        top = HEAD + ROW * len(names) + (0.6 if names else 0)
+        top = HEAD + ROW * len(names) + (0.8 if names else 0.2)
         shown = [(each.name, each.root_mean_square) for each in others[:MOST_ROWS]]
+        sheet.text(left, top - LINE, "outside the layers: root mean square", color=FAINT)
         _bars(sheet, left, top, width - left - MARGIN, shown)
     return sheet
 
