@@ -212,7 +212,7 @@ def architecture(header: Header) -> dict[str, Any]:
         "tied_embeddings": "output.weight" not in names if "token_embd.weight" in names else None,
     }
     numbers = {**found, **derived, **dict(islice(others.items(), MOST_OTHERS))}
-    return {name: value for name, value in numbers.items() if value not in (None, 0, [], "")}
+    return {name: value for name, value in numbers.items() if value or value is False}
 
 
 def _number(value: Any) -> Any:
