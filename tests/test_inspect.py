@@ -431,6 +431,9 @@ def test_what_does_not_fit_has_its_exit_code(program: Program, tmp_path: Path) -
     assert done.code == 10
     assert done.text.splitlines()[-2].endswith("does not fit into RAM")
     assert done.text.splitlines()[-1].startswith("of 17 layers (with the output) fit: RAM ")
+    table = program.call("inspect", path, "--no-mmap", "--color", "never").text
+    assert "TB!" in table
+    assert "! does not fit into memory" in table
     mapped = program.call("inspect", path, "--estimate-only", "-ub", "8", "--json")
     assert mapped.code == 10
     assert (mapped.json["own"]["fits"], mapped.json["own"]["runs"]) == (False, True)

@@ -12,6 +12,7 @@ from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.units import size_text
 
+NO_ROOM = "!"
 COLUMN = 8  # of a size: 999.9 MB
 OWN = "CPU"  # the computer's own memory, as llama.cpp calls that device
 
@@ -77,20 +78,27 @@ def _answer(need: Need) -> tuple[str, str]:
 
 def _table(view: View, needs: Sequence[Need]) -> None:
     types = list(dict.fromkeys(need.cache_type for need in needs))
-    heads = (*types, *types)
-    left = f"{'context':>9} {'compute':>{COLUMN}} "
-    across = len(types) * (COLUMN + 1)
-    view.line(
-        f"{'':{len(left)}}{'cache':>{COLUMN + 1}}{'':{across - COLUMN - 1}}{'total':>{COLUMN + 1}}",
-        DIM,
-    )
-    view.line(left + "".join(f"{head:>{COLUMN + 1}}" for head in heads), DIM)
+    groups = [("compute", types[:1]), ("cache", types), ("total", types)]
+    above, heads = f"{'':9}", f"{'context':>9}"
+    for group, columns in groups:
+        gap = " " * (group == "total")  # for the marks
+        above += f"{group:>{COLUMN + 1}}" + " " * (COLUMN + 1) * (len(columns) - 1)
+        heads += "".join(f"{type:>{COLUMN + 1}}{gap}" for type in columns)
+    view.line(above, DIM)
+    view.line(heads, DIM)
     for context in dict.fromkeys(need.context for need in needs):
         row = [need for need in needs if need.context == context]
-        spans = [(f"{count(context):>9} {size_text(row[0].compute):>{COLUMN}} ", "")]
+        spans = [(f"{count(context):>9} {size_text(row[0].compute):>{COLUMN}}", "")]
         spans += [(f"{size_text(need.cache):>{COLUMN + 1}}", "") for need in row]
-        spans += [(f"{size_text(need.total):>{COLUMN + 1}}", _answer(need)[0]) for need in row]
+        spans += [(_total(need), _answer(need)[0]) for need in row]
         view.spans(spans)
+    if not all(need.fits for need in needs):
+        view.line(f"{NO_ROOM} does not fit into memory, or would be slow (yellow)", DIM)
+
+
+def _total(need: Need) -> str:
+    """The sum, with a mark where it does not fit, for those who see no colours."""
+    return f"{size_text(need.total):>{COLUMN + 1}}{' ' if need.fits else NO_ROOM}"
 
 
 def _free(need: Need) -> str:
