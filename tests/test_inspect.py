@@ -14,6 +14,7 @@ from gguf import GGMLQuantizationType as Type
 from models import CHAT_TEMPLATE, encode, text, write_gguf, write_llama, write_mamba
 from program import Program
 
+from llmparams_cli.analysis.memory import Need
 from llmparams_cli.models.anatomy import anatomy, architecture, place
 from llmparams_cli.models.builtin import PATH as BUILTIN
 from llmparams_cli.models.gguf import read_header
@@ -102,7 +103,7 @@ def test_the_figures_are_those_of_the_reference_reader() -> None:
     assert facts["rope_base"] == fields["llama.rope.freq_base"]
     assert facts["vocabulary"] == len(fields["tokenizer.ggml.tokens"])
     words = tokenizer(header)
-    assert words.types["control"] == fields["tokenizer.ggml.token_type"].count(3)
+    assert words.types == {"control": fields["tokenizer.ggml.token_type"].count(3)}
     assert words.merges == len(fields["tokenizer.ggml.merges"])
     special = {token.role: token.text for token in words.special}
     ids = {"bos": "bos_token_id", "eos": "eos_token_id", "padding": "padding_token_id"}
@@ -332,6 +333,8 @@ def test_hostile_metadata_is_clean_and_short(program: Program, tmp_path: Path) -
             assert max(map(len, done.text.splitlines())) <= 200
     assert len(program.call("inspect", str(path), "--layers").text.splitlines()) < 200
     assert program.call("inspect", str(path), "--weights", "x").complaint(2)
+    name = program.call("inspect", str(path), "--metadata", "general.name").text
+    assert name.startswith("<1b>[31m<202e>red\n") and "\x1b" not in name
 
 
 # How long it takes
@@ -381,6 +384,11 @@ def test_one_view_at_a_time(program: Program) -> None:
     assert "--png is for" in program.call("inspect", "--keys", "--png", "x.png").complaint(2)
 
 
+def test_only_what_shapes_the_memory_is_an_option(program: Program) -> None:
+    assert "--temperature" in program.call("inspect", "--temperature", "1").complaint(2)
+    assert "--temperature" not in program.call("inspect", "--help").text
+
+
 def test_the_default_model_is_the_configured_one(program: Program, tmp_path: Path) -> None:
     path = write_llama(tmp_path / "mine.gguf", metadata={"general.name": "mine"})
     done = program.call("inspect", LLMPARAMS_MODEL=str(path))
@@ -388,6 +396,19 @@ def test_the_default_model_is_the_configured_one(program: Program, tmp_path: Pat
 
 
 # Memory
+
+
+@pytest.mark.parametrize(
+    ("on", "held", "fits", "runs"),
+    [(100, 90, True, True), (101, 100, False, True), (150, 101, False, False)],
+)
+def test_what_fits_and_what_runs(on: int, held: int, fits: bool, runs: bool) -> None:
+    need = Need(
+        context=1, cache_type="f16", weights=on, cache=0, compute=0, on={"CPU": on, "GPU": 5},
+        held={"CPU": held, "GPU": 5}, free={"CPU": 100}, gpu_layers=0,
+    )  # fmt: skip
+    assert (need.fits, need.runs) == (fits, runs)
+    assert need.lacking == ([] if fits else ["CPU"])
 
 
 def test_will_it_fit(program: Program, tmp_path: Path) -> None:

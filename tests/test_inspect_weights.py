@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as arrays
 from models import write_gguf, write_llama
 from program import Program
 
+from llmparams_cli.analysis.inside import Described
 from llmparams_cli.analysis.weights import distance, norm, statistics
 from llmparams_cli.backends.llama.native import dequantise
 from llmparams_cli.backends.llama.weights import values
@@ -150,6 +151,14 @@ def test_distances_from_nothing() -> None:
     assert distance([zeros], [ones]).cosine is None
 
 
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_a_place_has_its_indices(shape: list[int]) -> None:
+    nothing = statistics(lambda: [np.zeros(1, np.float32)])
+    tensor = Described("t", "other", "F32", tuple(shape), nothing)
+    for place in range(math.prod(shape)):
+        assert tensor.index(place) == np.unravel_index(place, shape)
+
+
 # The commands
 
 
@@ -271,6 +280,13 @@ def test_a_model_and_itself(program: Program, tmp_path: Path) -> None:
         assert program.call("inspect", path, "--compare", path, "--json").json["identical"] is True
 
 
+def test_two_models_of_one_shape(program: Program, tmp_path: Path) -> None:
+    paths = [str(write_llama(tmp_path / f"{seed}.gguf", seed=seed)) for seed in range(2)]
+    found = program.call("inspect", paths[0], "--compare", paths[1], "--json").json
+    assert (found["identical"], found["metadata"]) == (False, {})
+    assert sum(not tensor["same"] for tensor in found["tensors"]) == 16  # all but the norms
+
+
 def test_two_models_that_have_little_in_common(program: Program, tmp_path: Path) -> None:
     first = str(write_llama(tmp_path / "a.gguf", layers=1))
     gate = np.ones((4, 96), np.float32)
@@ -289,6 +305,7 @@ def test_two_models_that_have_little_in_common(program: Program, tmp_path: Path)
     shapes = {tensor["name"]: tensor["shapes"] for tensor in found["tensors"]}
     assert shapes["token_embd.weight"] == [[300, 64], [2000, 96]]
     assert all(tensor["distance"] is None for tensor in found["tensors"])
+    assert not any(tensor["same"] for tensor in found["tensors"])
     assert found["metadata"]["llama.embedding_length"] == [64, 96]
     assert found["metadata"]["tokenizer.ggml.tokens"][1] == {"items": 2000}
     text = program.call("inspect", first, "--compare", second).text
