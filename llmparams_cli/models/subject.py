@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models import anatomy as bodies
 from llmparams_cli.models.anatomy import Anatomy
-from llmparams_cli.models.gguf import Header, read_model
+from llmparams_cli.models.gguf import Header
 from llmparams_cli.models.provenance import provenance
-from llmparams_cli.models.resolve import GgufModel, language_model, model_file
+from llmparams_cli.models.resolve import GgufModel, language_model
 from llmparams_cli.models.tokenizer import Tokenizer, tokenizer
 from llmparams_cli.templates.abilities import Abilities, abilities
 
@@ -49,15 +48,12 @@ class Subject:
         return provenance(self.header.metadata)
 
 
-def subject(env: Environment, reference: str | None) -> Subject:
-    """Find the file that is meant (None: the built-in model) and read its header.
-
-    Unlike other commands, this one takes what no text can be generated with. Raises ModelError for
-    what is not there, or not a sound GGUF file.
+def subject(header: Header) -> Subject:
+    """All about the model with this header. Unlike for other commands, it need not be one that text
+    can be generated with.
     """
-    header = read_model(model_file(reference, env))
     try:
-        return Subject(header, language_model(header, is_builtin=reference is None))
+        return Subject(header, language_model(header))
     except ModelError as error:
         refusal = error.message.removeprefix(f"{header.path}: ")
         return Subject(header, None, refusal.replace(str(header.path), "it", 1))

@@ -30,8 +30,6 @@ from llmparams_cli.render.outputs import check_outputs
 from llmparams_cli.render.plots import plot_files
 
 HELP = HelpInSections
-VIEWS = ("estimate_only", "weights", "layers", "tokens", "compare", "keys", "tensors", "metadata")
-PICTURES = ("weights", "layers", "compare")  # the views that --html, --png and --svg can show
 
 
 def _command(
@@ -106,14 +104,16 @@ def _command(
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     asked = {
-        name: value
-        for name, value in zip(
-            VIEWS,
-            (estimate_only, weights, layers, tokens, compare, keys, tensors, metadata),
-            strict=True,
-        )
-        if value not in (None, False)
+        "estimate_only": estimate_only,
+        "weights": weights,
+        "layers": layers,
+        "tokens": tokens,
+        "compare": compare,
+        "keys": keys,
+        "tensors": tensors,
+        "metadata": metadata,
     }
+    asked = {name: value for name, value in asked.items() if value not in (None, False)}
     view = _one_view(asked)
     _check_pictures(view, {"--html": html, "--png": png, "--svg": svg})
     check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json)
@@ -131,27 +131,22 @@ def _command(
         html,
         plot_files(env, png, svg),
     )
-    if view is None:
-        views.overview(request)
-    elif view == "estimate_only":
-        raise typer.Exit(views.estimate(request))
-    else:
-        views.SHOW[view](request, asked[view])
+    raise typer.Exit(views.show(request, view, asked.get(view)))
 
 
 command = with_parameters(_command, (Scope.LOAD, Scope.CONTEXT))
 
 
-def _one_view(asked: Mapping[str, Any]) -> str | None:
+def _one_view(asked: Mapping[str, Any]) -> str:
     if len(asked) > 1:
         first, second = (f"--{name.replace('_', '-')}" for name in list(asked)[:2])
         raise UsageError(f"{first} and {second} are two views", "ask for one at a time")
-    return next(iter(asked), None)
+    return next(iter(asked), views.OVERVIEW)
 
 
-def _check_pictures(view: str | None, files: Mapping[str, str | None]) -> None:
+def _check_pictures(view: str, files: Mapping[str, str | None]) -> None:
     for flag, file in files.items():
-        if file is not None and view not in PICTURES:
+        if file is not None and view not in views.WHOLE:
             raise UsageError(
                 f"{flag} is for --weights, --layers and --compare", "--json has all of the others"
             )

@@ -9,13 +9,13 @@ from typing import Any
 from llmparams_cli.analysis.memory import Fit
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
+from llmparams_cli.jobs.inspect.source import source
 from llmparams_cli.models.gguf import Header, read_model
-from llmparams_cli.models.resolve import language_model, model_file
+from llmparams_cli.models.resolve import language_model
 from llmparams_cli.models.subject import Subject, subject
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.render.inspect import data, listing, memory
-from llmparams_cli.render.inspect import overview as overview_view
+from llmparams_cli.render.inspect import data, listing, memory, overview
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.outputs import IN_A_BROWSER, put
 from llmparams_cli.render.plots import Plots
@@ -36,25 +36,26 @@ class Request:
     plots: Plots
 
     @property
-    def header(self) -> Header:
-        """Of the model that is meant, whatever it is."""
-        return read_model(model_file(self.model, self.env))
-
-    @property
     def prints(self) -> bool:
         """Is the view for the terminal wanted? Not beside JSON, a page or a picture."""
         return not self.as_json and self.html is None and not self.plots
 
 
-def overview(request: Request) -> None:
+def show(request: Request, view: str, value: Any) -> ExitCode:
+    """Show one view; `value` is what its flag was given."""
+    with source(request.env, request.model, whole=view in WHOLE) as path:
+        return VIEWS[view](request, read_model(path), value) or ExitCode.SUCCESS
+
+
+def _overview(request: Request, header: Header, _: None) -> None:
     """What the header says, then the memory."""
     env = request.env
-    found = subject(env, request.model)
+    found = subject(header)
     if request.as_json:
         fit, problem = _memory(request, found)
         write_json(env, data.overview(found, fit, problem), indent=_indent(env))
         return
-    overview_view.show(env, found, color=request.color)
+    overview.show(env, found, color=request.color)
     if found.model:
         fit, problem = _memory(request, found)
         if fit:
@@ -75,12 +76,11 @@ def _memory(request: Request, found: Subject) -> tuple[Fit | None, str]:
         return None, f"{error.message} ({error.hint})" if error.hint else error.message
 
 
-def estimate(request: Request) -> ExitCode:
+def _estimate(request: Request, header: Header, _: bool) -> ExitCode:
     """The memory for the settings as they are; the exit code says whether there is as much."""
     from llmparams_cli.jobs.inspect.fit import own_fit
 
-    model = language_model(request.header)
-    fit = own_fit(request.env, model, request.settings)
+    fit = own_fit(request.env, language_model(header), request.settings)
     if request.as_json:
         write_json(request.env, data.memory(fit), indent=_indent(request.env))
     else:
@@ -88,14 +88,14 @@ def estimate(request: Request) -> ExitCode:
     return ExitCode.SUCCESS if fit.own.fits else ExitCode.NO_MEMORY
 
 
-def _weights(request: Request, pattern: str) -> None:
+def _weights(request: Request, header: Header, pattern: str) -> None:
     from llmparams_cli.jobs.inspect.numbers import describe, wanted
     from llmparams_cli.render.html import inspect as pages
     from llmparams_cli.render.inspect import weights
     from llmparams_cli.render.plots import inside as plots
 
     env = request.env
-    chosen = wanted(request.header, pattern)
+    chosen = wanted(header, pattern)
     with ProgressBar(env) as progress:
         found = describe(chosen, progress)
     name = str(chosen[0].path)
@@ -111,14 +111,13 @@ def _weights(request: Request, pattern: str) -> None:
     )
 
 
-def _layers(request: Request, _: bool) -> None:
+def _layers(request: Request, header: Header, _: bool) -> None:
     from llmparams_cli.jobs.inspect.numbers import norms
     from llmparams_cli.render.html import inspect as pages
     from llmparams_cli.render.inspect import weights
     from llmparams_cli.render.plots import inside as plots
 
     env = request.env
-    header = request.header
     with ProgressBar(env) as progress:
         found = norms(header, progress)
     name = str(header.path)
@@ -128,17 +127,15 @@ def _layers(request: Request, _: bool) -> None:
     )
 
 
-def _compare(request: Request, other: str) -> None:
+def _compare(request: Request, header: Header, other: str) -> None:
     from llmparams_cli.jobs.inspect.numbers import compare
     from llmparams_cli.render.html import inspect as pages
     from llmparams_cli.render.inspect import difference
     from llmparams_cli.render.plots import inside as plots
 
     env = request.env
-    first = request.header
-    second = read_model(model_file(other, env))
-    with ProgressBar(env) as progress:
-        found = compare(first, second, progress)
+    with source(env, other, whole=True) as path, ProgressBar(env) as progress:
+        found = compare(header, read_model(path), progress)
     _draw(request, lambda: pages.compare(found), lambda: plots.differences(found))
     _deliver(
         request,
@@ -147,36 +144,36 @@ def _compare(request: Request, other: str) -> None:
     )
 
 
-def _tokens(request: Request, text: str) -> None:
+def _tokens(request: Request, header: Header, text: str) -> None:
     from llmparams_cli.jobs.inspect.tokens import split
     from llmparams_cli.jobs.prompt import text_or_stdin
     from llmparams_cli.render.inspect import tokens
 
     env = request.env
-    header = request.header
     found = split(header, text_or_stdin(env, text))
     _deliver(request, data.split(found), lambda: tokens.show(env, found, color=request.color))
 
 
-def _keys(request: Request, _: bool) -> None:
-    header = request.header
+def _keys(request: Request, header: Header, _: bool) -> None:
     _deliver(request, data.keys(header), lambda: listing.show_keys(request.env, header))
 
 
-def _tensors(request: Request, _: bool) -> None:
-    header = request.header
+def _tensors(request: Request, header: Header, _: bool) -> None:
     _deliver(request, data.tensors(header), lambda: listing.show_tensors(request.env, header))
 
 
-def _metadata(request: Request, key: str) -> None:
-    header = request.header
+def _metadata(request: Request, header: Header, key: str) -> None:
     if key not in header.metadata:
         guess = did_you_mean(key, header.metadata)
         raise UsageError(f"--metadata {key}: {header.path} has no such key{guess}", "see --keys")
     listing.show_value(request.env, header, key, as_json=request.as_json)
 
 
-SHOW: Mapping[str, Callable[[Request, Any], None]] = {
+OVERVIEW = "overview"
+# By the name of the flag. Each is given what the flag was given.
+VIEWS: Mapping[str, Callable[[Request, Header, Any], ExitCode | None]] = {
+    OVERVIEW: _overview,
+    "estimate_only": _estimate,
     "weights": _weights,
     "layers": _layers,
     "tokens": _tokens,
@@ -185,6 +182,7 @@ SHOW: Mapping[str, Callable[[Request, Any], None]] = {
     "tensors": _tensors,
     "metadata": _metadata,
 }
+WHOLE = ("weights", "layers", "compare")  # the views that need more than the header
 
 
 def _deliver(request: Request, document: Any, show: Callable[[], None]) -> None:
