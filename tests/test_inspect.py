@@ -15,7 +15,8 @@ from models import CHAT_TEMPLATE, encode, text, write_gguf, write_llama, write_m
 from program import Program
 
 from llmparams_cli.analysis.memory import Need
-from llmparams_cli.models.anatomy import anatomy, architecture, place
+from llmparams_cli.models.anatomy import anatomy, place
+from llmparams_cli.models.architecture import architecture
 from llmparams_cli.models.builtin import PATH as BUILTIN
 from llmparams_cli.models.gguf import read_header
 from llmparams_cli.models.tokenizer import tokenizer

@@ -8,6 +8,7 @@ from typing import Any
 
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models import anatomy as bodies
+from llmparams_cli.models import architecture as numbers
 from llmparams_cli.models.anatomy import Anatomy
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.models.provenance import provenance
@@ -32,7 +33,7 @@ class Subject:
 
     @cached_property
     def architecture(self) -> dict[str, Any]:
-        return bodies.architecture(self.header)
+        return numbers.architecture(self.header)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

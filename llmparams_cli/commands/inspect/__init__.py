@@ -22,7 +22,7 @@ from llmparams_cli.options import (
     with_parameters,
 )
 from llmparams_cli.params.conflicts import refuse_contradictions
-from llmparams_cli.params.settings import resolve
+from llmparams_cli.params.settings import Settings, resolve
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.presets.cascade import gather
 from llmparams_cli.presets.document import text_of
@@ -115,22 +115,11 @@ def _command(
     }
     asked = {name: value for name, value in asked.items() if value not in (None, False)}
     view = _one_view(asked)
-    _check_pictures(view, {"--html": html, "--png": png, "--svg": svg})
-    check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json)
-    gathered = gather(env, [], {**flags, "model": model})
-    settings = resolve(gathered.assignments)
-    refuse_contradictions(settings)
-    for note in gathered.notes:
-        env.note(note)
-    request = Request(
-        env,
-        text_of(gathered.model),
-        settings,
-        color,
-        as_json,
-        html,
-        plot_files(env, png, svg),
-    )
+    files = {"--html": html, "--png": png, "--svg": svg}
+    _check_pictures(view, files)
+    check_outputs(env, files, taken=as_json)
+    name, settings = _gathered(env, {**flags, "model": model})
+    request = Request(env, name, settings, color, as_json, html, plot_files(env, png, svg))
     raise typer.Exit(views.show(request, view, asked.get(view)))
 
 
@@ -150,3 +139,13 @@ def _check_pictures(view: str, files: Mapping[str, str | None]) -> None:
             raise UsageError(
                 f"{flag} is for --weights, --layers and --compare", "--json has all of the others"
             )
+
+
+def _gathered(env: Environment, flags: Mapping[str, Any]) -> tuple[str | None, Settings]:
+    """The model that is meant and the settings that a run would have; prints notes."""
+    layers = gather(env, [], flags)
+    settings = resolve(layers.assignments)
+    refuse_contradictions(settings)
+    for note in layers.notes:
+        env.note(note)
+    return text_of(layers.model), settings
