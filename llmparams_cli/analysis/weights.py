@@ -105,16 +105,19 @@ class _Moments:
     def _keep_extremes(self, part: NDArray[float32], at: int) -> None:
         import numpy as np
 
-        sizes = np.where(np.isfinite(part), np.abs(part), -1)
-        kept = min(MOST_EXTREME, part.size)
-        places = np.argpartition(sizes, -kept)[-kept:]
-        found = [
-            Extreme(at + int(place), float(part[place])) for place in places if sizes[place] >= 0
-        ]
+        sizes = np.abs(part)
+        if not np.isfinite(sizes).all():
+            sizes[~np.isfinite(sizes)] = -1.0
+        if len(self.extremes) == MOST_EXTREME:
+            places = np.flatnonzero(sizes > abs(self.extremes[-1].value))  # mostly none
+        else:
+            kept = min(MOST_EXTREME, part.size)
+            places = np.flatnonzero(sizes >= np.partition(sizes, -kept)[-kept])
+        places = places[np.argsort(-sizes[places], kind="stable")[:MOST_EXTREME]]
+        found = [Extreme(at + int(i), float(part[i])) for i in places if sizes[i] >= 0]
         found += self.extremes
-        self.extremes = sorted(found, key=lambda each: (-abs(each.value), each.place))[
-            :MOST_EXTREME
-        ]
+        found.sort(key=lambda each: (-abs(each.value), each.place))
+        self.extremes = found[:MOST_EXTREME]
 
 
 def statistics(slices: Callable[[], Slices]) -> Statistics:
