@@ -392,8 +392,9 @@ def test_only_what_shapes_the_memory_is_an_option(program: Program) -> None:
 
 def test_the_default_model_is_the_configured_one(program: Program, tmp_path: Path) -> None:
     path = write_llama(tmp_path / "mine.gguf", metadata={"general.name": "mine"})
-    done = program.call("inspect", LLMPARAMS_MODEL=str(path))
+    done = program.call("inspect", LLMPARAMS_MODEL=str(path), LLMPARAMS_CONTXT="9")
     assert done.text.startswith("mine  llama")
+    assert "LLMPARAMS_CONTXT has no effect" in done.stderr
 
 
 # Memory
@@ -426,6 +427,15 @@ def test_will_it_fit(program: Program, tmp_path: Path) -> None:
     text = program.call("inspect", path).text
     assert "context 2,048, cache in f16: " in text
     assert text.rstrip().endswith("fits")
+
+
+def test_the_contexts_are_few_and_reach_the_longest(program: Program, tmp_path: Path) -> None:
+    path = str(write_llama(tmp_path / "m.gguf", width=256, context=1 << 20))
+    usual = program.call("inspect", path, "--json").json["memory"]["usual"]
+    contexts = dict.fromkeys(each["context"] for each in usual)
+    assert list(contexts) == [8192, 65536, 262144, 1048576]
+    usual = program.call("inspect", path, "-c", "1000", "--json").json["memory"]["usual"]
+    assert usual[0]["context"] >= 1000
 
 
 def test_a_type_of_cache_that_does_not_go_is_named(program: Program, tmp_path: Path) -> None:
@@ -516,6 +526,24 @@ def test_tokens_from_stdin_and_what_the_model_adds(program: Program, tmp_path: P
     assert done.json["bytes"] == 6
     wrong = program.call("inspect", path, "--tokens", "-", stdin=b"\xff").complaint(2)
     assert "standard input is not UTF-8" in wrong
+
+
+def test_what_stands_before_a_text_and_after_it_is_told_apart(
+    program: Program, tmp_path: Path
+) -> None:
+    extra = {
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.add_bos_token": True,
+        "tokenizer.ggml.add_eos_token": True,
+    }
+    path = str(write_llama(tmp_path / "m.gguf", metadata=extra))
+    for words, added in (("the and", [0, 3]), ("", [0, 1])):
+        pieces = program.call("inspect", path, "--tokens", words, "--json").json["pieces"]
+        assert [place for place, piece in enumerate(pieces) if piece["added"]] == added
+    del extra["tokenizer.ggml.add_eos_token"]
+    path = str(write_llama(tmp_path / "m.gguf", metadata=extra))
+    pieces = program.call("inspect", path, "--tokens", "the and", "--json").json["pieces"]
+    assert [piece["added"] for piece in pieces] == [True, False, False]
 
 
 def test_no_text_no_tokens(program: Program) -> None:

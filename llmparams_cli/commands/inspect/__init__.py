@@ -21,7 +21,6 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
-from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Settings, resolve
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.presets.cascade import gather
@@ -144,8 +143,6 @@ def _check_pictures(view: str, files: Mapping[str, str | None]) -> None:
 def _gathered(env: Environment, flags: Mapping[str, Any]) -> tuple[str | None, Settings]:
     """The model that is meant and the settings that a run would have; prints notes."""
     layers = gather(env, [], flags)
-    settings = resolve(layers.assignments)
-    refuse_contradictions(settings)
     for note in layers.notes:
         env.note(note)
-    return text_of(layers.model), settings
+    return text_of(layers.model), resolve(layers.assignments)
