@@ -14,11 +14,11 @@ from llmparams_cli.render.styles import BOLD, CYAN, DIM
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.shorten import beginning
-from llmparams_cli.text.width import cut, pad
+from llmparams_cli.text.width import cells, cut_middle, pad
 
 MOST_ROWS = 24  # of tensors, the most different first; --json has all
 MOST_KEYS = 40
-LONGEST_NAME = 36
+SHORTEST_NAME, LONGEST_NAME = 8, 36
 NONE = "-"
 
 
@@ -53,10 +53,11 @@ def _tensors(view: View, tensors: Sequence[Compared]) -> None:
         return
     ranked = sorted(tensors, key=_relative, reverse=True)[:MOST_ROWS]
     most = _relative(ranked[0])
-    names = [cut(_text(tensor.name, 200), LONGEST_NAME, view.env.stdout) for tensor in ranked]
-    width = max(map(len, names))
     types = [" → ".join(dict.fromkeys(tensor.types)) for tensor in ranked]
     type_width = max(map(len, types))
+    room = max(SHORTEST_NAME, min(LONGEST_NAME, view.width - type_width - 36))
+    names = [cut_middle(_text(tensor.name, 200), room, view.env.stdout) for tensor in ranked]
+    width = max(map(cells, names))
     length = max(0, min(16, view.width - width - type_width - 38))
     view.line()
     view.line("difference: its norm by the norm of the first, the largest, the cosine", BOLD)

@@ -13,6 +13,7 @@ from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.units import size_text
 
 NO_ROOM = "!"
+CONTEXT = 9  # columns of a number of tokens
 COLUMN = 8  # of a size: 999.9 MB
 OWN = "CPU"  # the computer's own memory, as llama.cpp calls that device
 
@@ -78,8 +79,10 @@ def _answer(need: Need) -> tuple[str, str]:
 
 def _table(view: View, needs: Sequence[Need]) -> None:
     types = list(dict.fromkeys(need.cache_type for need in needs))
+    fitting = (view.width - CONTEXT - COLUMN - 1) // (2 * COLUMN + 3)
+    types = types[: max(1, fitting)]  # a narrow terminal shows fewer
     groups = [("compute", types[:1]), ("cache", types), ("total", types)]
-    above, heads = f"{'':9}", f"{'context':>9}"
+    above, heads = " " * CONTEXT, f"{'context':>{CONTEXT}}"
     for group, columns in groups:
         gap = " " * (group == "total")  # for the marks
         above += f"{group:>{COLUMN + 1}}" + " " * (COLUMN + 1) * (len(columns) - 1)
@@ -87,8 +90,8 @@ def _table(view: View, needs: Sequence[Need]) -> None:
     view.line(above, DIM)
     view.line(heads, DIM)
     for context in dict.fromkeys(need.context for need in needs):
-        row = [need for need in needs if need.context == context]
-        spans = [(f"{count(context):>9} {size_text(row[0].compute):>{COLUMN}}", "")]
+        row = [need for need in needs if need.context == context and need.cache_type in types]
+        spans = [(f"{count(context):>{CONTEXT}} {size_text(row[0].compute):>{COLUMN}}", "")]
         spans += [(f"{size_text(need.cache):>{COLUMN + 1}}", "") for need in row]
         spans += [(_total(need), _answer(need)[0]) for need in row]
         view.spans(spans)

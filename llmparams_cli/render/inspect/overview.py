@@ -124,6 +124,7 @@ def _parameters(view: View, subject: Subject) -> None:
     rows = list(_rows(body.parts, body.parameters))
     widths = [max(len(row[place]) for row in (HEADS, *rows)) for place in range(len(HEADS))]
     room = view.width - sum(widths) - len(GAP) * len(widths) - len(INDENT)
+    rows = [(*row[:-1], beginning(row[-1], max(len("Q4_K"), widths[-1] + room))) for row in rows]
     length = min(LONGEST_BAR, room) if room >= SHORTEST_BAR else 0
     view.line(_row(HEADS, widths, " " * length), DIM)
     for part, row in zip(body.parts, rows, strict=True):
@@ -134,7 +135,7 @@ def _parameters(view: View, subject: Subject) -> None:
         view.line(INDENT + _layers_line(group, len(body.layers)))
 
 
-HEADS = ("", "weights", "biases", "share", "stored as")
+HEADS = ("", "weights", "biases", "share", "type")
 
 
 def _rows(parts: Sequence[Part], total: int) -> Iterator[tuple[str, ...]]:
@@ -180,11 +181,12 @@ def _types(view: View, subject: Subject) -> None:
     for name in sorted(shares, key=lambda name: -shares[name].bytes)[:MOST_KINDS]:
         share = shares[name]
         bits = share.bytes * 8 / elements[name] if elements[name] else 0.0
-        tensors = f"{count(share.tensors)} tensor{'s' if share.tensors > 1 else ' '}"
-        view.line(
-            f"{INDENT}{name:<8}{count(elements[name]):>15} in {tensors:<14}"
-            f"{size_text(share.bytes):>9}{bits:>7.2f} bits{percent(share.bytes / body.bytes):>8}"
+        line = (
+            f"{INDENT}{name:<8}{count(elements[name]):>14}{size_text(share.bytes):>10}"
+            f"{percent(share.bytes / body.bytes):>7}{bits:>6.2f} bits"
         )
+        tensors = f" in {count(share.tensors)} tensor{'s' if share.tensors > 1 else ''}"
+        view.line(line + tensors * (len(line + tensors) <= view.width))
 
 
 def _tokenizer(view: View, tokens: Tokenizer) -> None:

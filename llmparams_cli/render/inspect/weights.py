@@ -15,7 +15,7 @@ from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.shorten import beginning
 from llmparams_cli.text.units import percent
-from llmparams_cli.text.width import cut, pad
+from llmparams_cli.text.width import cells, cut, pad
 
 MOST_ROWS = 80  # of norms
 ROWS = 20  # of a histogram
@@ -98,7 +98,7 @@ def show_layers(env: Environment, norms: Sequence[Norm], *, color: str) -> None:
 
 def _cells(view: View, groups: dict[str, list[Norm]]) -> None:
     names = [cut(one_line(name), LONGEST_NAME, view.env.stdout) for name in groups]
-    width = max(map(len, names))
+    width = max(map(cells, names))
     rows = []
     for norms in groups.values():
         low, high = (pick(norms, key=lambda norm: norm.norm) for pick in (min, max))
@@ -107,10 +107,10 @@ def _cells(view: View, groups: dict[str, list[Norm]]) -> None:
         )
     lows, highs = (max(len(row[place]) for row in rows) for place in (1, 2))
     most = max(len(norms) for norms, _, _ in rows)
-    room = min(most, view.width - width - lows - highs - 8)
+    room = max(1, min(most, view.width - width - lows - highs - 8))
     view.line("norm of each tensor, layer by layer, from 0 to the largest of its line", BOLD)
     heads = pad("", width) + "  " + pad("layers", room)
-    view.line(f"  {heads}  {'least (layer)':<{lows}}  most (layer)", DIM)
+    view.line(f"  {heads}  {'least, where':<{lows}}  most", DIM)
     for name, (norms, least, greatest) in zip(names, rows, strict=True):
         picture = pad(spark([norm.norm for norm in norms], room, view.env.stdout), room)
         numbers = f"  {least:<{lows}}  {greatest}"
@@ -119,7 +119,7 @@ def _cells(view: View, groups: dict[str, list[Norm]]) -> None:
 
 def _bars(view: View, norms: Sequence[Norm]) -> None:
     names = [cut(one_line(norm.name), LONGEST_NAME, view.env.stdout) for norm in norms]
-    width = max(map(len, names))
+    width = max(map(cells, names))
     most = max(norm.root_mean_square for norm in norms)
     length = min(24, view.width - width - 30)
     view.line("outside the layers: norm, and root mean square drawn", BOLD)
