@@ -26,29 +26,31 @@ def own_fit(env: Environment, model: GgufModel, settings: Settings) -> Fit:
 
 def fit(env: Environment, model: GgufModel, settings: Settings) -> Fit:
     """The memory for these settings, and for usual contexts and types of cache."""
-    types = list(CACHE_TYPES)
+    variants = list(_variants(model.header, settings))
     try:
-        variants = [settings, *_variants(model.header, settings, types)]
-        return _fit(model.header, variants, estimates(env, model, variants))
+        return _fit(
+            model.header, [settings, *variants], estimates(env, model, [settings, *variants])
+        )
     except LlmparamsError:
-        # A type of cache that does not go with this model must not hide what does.
-        types = [each for each in types if _goes(env, model, settings, each)]
-    variants = [settings, *_variants(model.header, settings, types)]
-    found = _fit(model.header, variants, estimates(env, model, variants))
-    return replace(found, refused=tuple(each for each in CACHE_TYPES if each not in types))
+        # A type of cache that does not go with this model, or a context that is too long for a GPU,
+        # must not hide the others.
+        variants = [each for each in variants if _goes(env, model, each)]
+    found = _fit(model.header, [settings, *variants], estimates(env, model, [settings, *variants]))
+    going = {each["cache_type_k"] for each in variants}
+    return replace(found, refused=tuple(each for each in CACHE_TYPES if each not in going))
 
 
-def _goes(env: Environment, model: GgufModel, settings: Settings, cache_type: str) -> bool:
+def _goes(env: Environment, model: GgufModel, settings: Settings) -> bool:
     try:
-        estimates(env, model, [_but(settings, cache_type_k=cache_type, cache_type_v=cache_type)])
+        estimates(env, model, [settings])
     except LlmparamsError:
         return False
     return True
 
 
-def _variants(header: Header, settings: Settings, types: list[str]) -> Iterator[Settings]:
+def _variants(header: Header, settings: Settings) -> Iterator[Settings]:
     for context in _contexts(header, settings):
-        for cache_type in types:
+        for cache_type in CACHE_TYPES:
             yield _but(settings, context=context, cache_type_k=cache_type, cache_type_v=cache_type)
 
 

@@ -12,7 +12,7 @@ from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.units import size_text
 
-NO_ROOM = "!"
+NO_ROOM, NONE = "!", "-"
 CONTEXT = 9  # columns of a number of tokens
 COLUMN = 8  # of a size: 999.9 MB
 OWN = "CPU"  # the computer's own memory, as llama.cpp calls that device
@@ -90,18 +90,24 @@ def _table(view: View, needs: Sequence[Need]) -> None:
     view.line(above, DIM)
     view.line(heads, DIM)
     for context in dict.fromkeys(need.context for need in needs):
-        row = [need for need in needs if need.context == context and need.cache_type in types]
-        spans = [(f"{count(context):>{CONTEXT}} {size_text(row[0].compute):>{COLUMN}}", "")]
-        spans += [(f"{size_text(need.cache):>{COLUMN + 1}}", "") for need in row]
-        spans += [(_total(need), _answer(need)[0]) for need in row]
+        row = {need.cache_type: need for need in needs if need.context == context}
+        compute = next(iter(row.values())).compute
+        spans = [(f"{count(context):>{CONTEXT}} {size_text(compute):>{COLUMN}}", "")]
+        for type in types:
+            cache = size_text(row[type].cache) if type in row else NONE
+            spans.append((f"{cache:>{COLUMN + 1}}", ""))
+        spans += [_total(row.get(type)) for type in types]
         view.spans(spans)
     if not all(need.fits for need in needs):
         view.line(f"{NO_ROOM} does not fit into memory, or would be slow (yellow)", DIM)
 
 
-def _total(need: Need) -> str:
-    """The sum, with a mark where it does not fit, for those who see no colours."""
-    return f"{size_text(need.total):>{COLUMN + 1}}{' ' if need.fits else NO_ROOM}"
+def _total(need: Need | None) -> tuple[str, str]:
+    """The sum in its colour, with a mark where it does not fit, for those who see no colours."""
+    if need is None:
+        return f"{NONE:>{COLUMN + 1}} ", ""
+    mark = " " if need.fits else NO_ROOM
+    return f"{size_text(need.total):>{COLUMN + 1}}{mark}", _answer(need)[0]
 
 
 def _free(need: Need) -> str:
