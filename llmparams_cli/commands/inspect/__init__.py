@@ -18,7 +18,6 @@ from llmparams_cli.options import (
     PngOption,
     QuietOption,
     SvgOption,
-    VerboseOption,
     with_parameters,
 )
 from llmparams_cli.params.settings import Settings, resolve
@@ -79,7 +78,9 @@ def _command(
     png: PngOption = None,
     svg: SvgOption = None,
     color: ColorOption = "auto",
-    verbose: VerboseOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show where an internal error comes from.")
+    ] = False,
     quiet: QuietOption = False,
     *,
     flags: dict[str, Any],
