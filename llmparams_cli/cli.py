@@ -29,6 +29,7 @@ COMMANDS = {
     "presets": "List, show, compare, check, test, import and export presets.",
     "models": "Get, list, check and remove models.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",
+    "inspect": "A model from the inside: weights, biases, memory, tokenizer, chat template.",
     "doctor": "Check what this machine and this installation can do.",
     "replay": "Run a receipt again: is the answer the same, and if not, where and why?",
     "log": "List, search and show the last runs.",

@@ -7,7 +7,7 @@ LlmparamsError                 (never raised itself)
 ├── ContextOverflow     5      the prompt does not fit the context
 ├── BackendError        6      the inference library is missing, broken or gave up
 ├── UnwantedStop        7      generation ended for a reason named in --fail-on
-└── OutputError        10      the output cannot be written: the disk is full
+└── OutputError        11      the output cannot be written: the disk is full
 
 Raised anywhere, printed once: in `cli.main`.
 """
@@ -39,7 +39,8 @@ class ExitCode(IntEnum):
     UNWANTED_STOP = 7, "stopped for a reason named in --fail-on"
     DIFFERENT = 8, "a replay differs from its receipt"
     TEST_FAILED = 9, "a preset's test failed"
-    OUTPUT = 10, "the output cannot be written"
+    NO_MEMORY = 10, "inspect --estimate-only: it does not fit into memory"
+    OUTPUT = 11, "the output cannot be written"
     INTERRUPTED = 130, "interrupted"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
 import typer
@@ -16,7 +16,7 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import Choice, Number, Switch
-from llmparams_cli.params.spec import Param
+from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.params.table import PARAMS
 
 
@@ -117,8 +117,10 @@ VerboseOption = Annotated[
 ]
 
 
-def with_parameters(function: Callable[..., None]) -> Callable[..., None]:
-    """Add an option for every parameter to a command's signature.
+def with_parameters(
+    function: Callable[..., None], scopes: Collection[Scope] = tuple(Scope)
+) -> Callable[..., None]:
+    """Add an option for every parameter (of these scopes) to a command's signature.
 
     The function receives the given ones as `flags`: name → text, list of texts for options
     that repeat, or bool for switches.
@@ -129,15 +131,16 @@ def with_parameters(function: Callable[..., None]) -> Callable[..., None]:
         for p in inspect.signature(function, eval_str=True).parameters.values()
         if p.name != "flags"
     ]
+    params = {name: param for name, param in PARAMS.items() if param.scope in scopes}
 
     def command(**values: Any) -> None:
-        flags = {name: values.pop(name) for name in PARAMS}
+        flags = {name: values.pop(name) for name in params}
         function(**values, flags={k: v for k, v in flags.items() if v is not None and v != []})
 
     # Typer reads options from __signature__. functools.wraps will not do: it sets __wrapped__,
     # and Typer follows that to the function without the parameters.
     command.__doc__ = function.__doc__
-    parameters = [*own, *map(_option, PARAMS.values())]
+    parameters = [*own, *map(_option, params.values())]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 

@@ -134,6 +134,13 @@ def test_long_arrays_stay_in_the_file_until_asked_for(model: Path) -> None:
     assert header.array("tokenizer.ggml.tokens")[:2] == ["<|end|>", "<|system|>"]
     assert header.array("tokenizer.ggml.merges")[0] == "t h"
     assert header.array("no.such.key") == []
+    types = header.array("tokenizer.ggml.token_type")
+    assert header.small_numbers("tokenizer.ggml.token_type") == bytes(types)
+    places = (1999, 0, 7, 2000, -1)
+    tokens = header.array("tokenizer.ggml.tokens")
+    assert header.items("tokenizer.ggml.tokens", places) == {
+        place: tokens[place] for place in (0, 7, 1999)
+    }
 
 
 @pytest.mark.parametrize(

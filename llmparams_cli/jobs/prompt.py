@@ -80,10 +80,15 @@ def _is_read_by_others(env: Environment) -> bool:
         return False
 
 
+def text_or_stdin(env: Environment, text: str) -> str:
+    """The text itself; for - what standard input has."""
+    return _read("standard input", env.read_stdin) if text == STDIN else text
+
+
 def read_target(env: Environment, file: str) -> str:
     """The text of --target; - is standard input."""
     if file == STDIN:
-        text = _read("standard input", env.read_stdin)
+        text = text_or_stdin(env, file)
     else:
         text = _read(f"--target {file}", resolve_path(file, env.directory).read_bytes)
     if not text:

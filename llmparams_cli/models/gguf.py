@@ -10,13 +10,14 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from llmparams_cli.errors import ModelError
-from llmparams_cli.models.cursor import AGAIN, Array, Cursor, damaged, mapped
+from llmparams_cli.models.cursor import AGAIN, TEXT, Array, Cursor, damaged, mapped
 from llmparams_cli.models.ggml_types import (
     FILE_TYPES,
     TENSOR_TYPES,
@@ -194,6 +195,30 @@ class Header:
             cursor = Cursor(self.path, data, size)
             cursor.position = value.position
             return cursor.items(value.type, value.length)
+
+    def items(self, key: str, places: Collection[int]) -> dict[int, Any]:
+        """Some items of an array of texts that was skipped, by their places in it."""
+        array = self.metadata[key]
+        wanted = sorted(place for place in places if 0 <= place < len(array))
+        found, before = {}, 0
+        with mapped(self.path) as (data, size):
+            cursor = Cursor(self.path, data, size)
+            cursor.position = array.position
+            for place in wanted if array.type == TEXT else ():
+                cursor.skip_texts(place - before)
+                found[place] = cursor.text()
+                before = place + 1
+        return found
+
+    def small_numbers(self, key: str) -> bytes:
+        """An array of integers below 256 in full, read much faster than by `array`."""
+        value = self.metadata.get(key, [])
+        if not isinstance(value, Array):
+            return bytes(item for item in value if _is_count(item) and item < 256)
+        with mapped(self.path) as (data, size):
+            width = Cursor(self.path, data, size).scalar(value.type).size
+            # Numbers are little-endian: the first byte of each is all there is to a small one.
+            return data[value.position : value.position + value.length * width][::width]
 
     @property
     def _head_length(self) -> int:

@@ -34,6 +34,10 @@ PATH = "path"  # in place of a store: the model was given by its path
 ONLY_PULLED = "the only model that was pulled"
 
 
+class NotHere(ModelError):
+    """The model is not on this disk; `reference` has the form of a name on the Hub or on PyPI."""
+
+
 @dataclass(frozen=True)
 class ResolvedModel:
     """A model that exists, is complete and passed all checks.
@@ -81,17 +85,32 @@ def find_model(reference: str | None, env: Environment) -> ResolvedModel:
     if reference.startswith(SCRIPTED):
         return _scripted(reference, env.directory)
     kept = locate(reference, env)
-    path, header = kept.path, read_model(kept.path)
+    return language_model(read_model(kept.path), known_as(kept))
+
+
+def model_file(reference: str | None, env: Environment) -> Path:
+    """The GGUF file that a reference means, whatever is in it; None is what runs where none is
+    named.
+    """
+    if reference is None:
+        reference = unnamed(env).text
+    if reference.startswith(SCRIPTED):
+        raise ModelError(f"{reference} is a script: there are no weights in it", GIVE_A_FILE)
+    return locate(reference, env).path
+
+
+def language_model(header: Header, known_as: str = "") -> GgufModel:
+    """The model with this header; raises ModelError if no text can be generated with it."""
     check(header)
     return GgufModel(
-        reference=str(path),
+        reference=str(header.path),
         name=header.name,
-        known_as=known_as(kept),
+        known_as=known_as,
         files=header.paths,
         has_template=bool(header.chat_template),
         recommended=header.metadata,
-        is_builtin=path == builtin.PATH,
-        path=path,
+        is_builtin=header.path == builtin.PATH,
+        path=header.path,
         header=header,
     )
 
@@ -207,7 +226,7 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
         return ModelError(f"{path} does not exist{guess}", hint)
     if named := _pullable(reference):
         guess = did_you_mean(reference, names.known(env))
-        return ModelError(f"{reference} is not on this disk{guess}", f"{APP} models pull {named}")
+        return NotHere(f"{reference} is not on this disk{guess}", f"{APP} models pull {named}")
     guess = did_you_mean(reference, [*here, *names.known(env)])
     hint = "" if guess else _listed(path.parent) or LISTED
     return ModelError(f"there is no file and no model {reference!r}{guess}", hint)

@@ -9,11 +9,13 @@ settings_view   --show-params: every value, where it came from and what it overr
 chat            a conversation: answers, their cost, the state of the context
 explanation/    explain, in text and as JSON
 comparison/     compare, in text, as JSON and as CSV
-html/, plots/   pages and plots of both; outputs writes the files
+inspect/        a model's inside: overview, memory, weights, tokens, two models
+html/, plots/   pages and plots of these; outputs writes the files
 presets         the list of presets, one of them, differences, problems; preset_tests: results
 params          the list by group, one parameter in full
 log, replay     receipts: the last runs, one in full, one run again
 doctor          the checks, line by line or as JSON
 progress        a bar on stderr while a model loads or a prompt is read
+view            lines of a report: styled, wrapped, in what the stream can encode
 bars, styles    bars made of characters; colours and bold text
 """

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
-from llmparams_cli.backends.llama.host.memory import free_memory
+from llmparams_cli.backends.llama.host.memory import USABLE, free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
 from llmparams_cli.backends.llama.host.shares import HOST, Estimate, Share
@@ -19,6 +19,7 @@ from llmparams_cli.params.settings import Settings
 
 __all__ = [
     "HOST",
+    "USABLE",
     "Estimate",
     "Share",
     "buffers",

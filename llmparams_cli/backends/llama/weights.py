@@ -1,7 +1,9 @@
-"""Model files as tensors (quantising them, so far): a door of this room."""
+"""Model files as tensors and vocabularies, without a context: a door of this room."""
 
 from __future__ import annotations
 
+from llmparams_cli.backends.llama.native.dequantise import values
 from llmparams_cli.backends.llama.native.quantise import quantise
+from llmparams_cli.backends.llama.native.vocabulary import vocabulary
 
-__all__ = ["quantise"]
+__all__ = ["quantise", "values", "vocabulary"]

@@ -10,9 +10,10 @@ from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.bars import bar
-from llmparams_cli.render.explanation.view import REMOVED, View, quoted, share_text, token_name
+from llmparams_cli.render.explanation.view import REMOVED, quoted, share_text, token_name
 from llmparams_cli.render.styles import BOLD, DIM, GREEN
 from llmparams_cli.render.summary import fold
+from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.shorten import ending
 from llmparams_cli.text.width import cells, cut, pad

@@ -8,9 +8,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR
 from decimal import Context as Rounding
 
 from llmparams_cli.env import Environment
-from llmparams_cli.render.explanation.view import LONGEST_TOKEN, View, share_text, token_name
+from llmparams_cli.render.explanation.view import LONGEST_TOKEN, share_text, token_name
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import BOLD, YELLOW
+from llmparams_cli.render.view import View
 from llmparams_cli.text.width import pad
 from llmparams_cli.trace import Fit
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import spark
-from llmparams_cli.render.explanation.view import LONGEST_TOKEN, View, quoted, share_text
+from llmparams_cli.render.explanation.view import LONGEST_TOKEN, quoted, share_text
 from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.summary import effect_lines, stop_text
+from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.width import GAP, cut, pad
 from llmparams_cli.trace import Effect, TokenView, WhatIf

@@ -8,9 +8,10 @@
     answer.js           an answer, token by token
     draw.js             one draw: sliders, candidates, stages, penalties
     diff.js, plots.js   words that differ; metrics as pictures
+    inspect.js          pictures and tables of a model's inside; needs elements.js alone
     explain.js          fills the sections from the data; compare.js: the same
     draws.py            the data: an answer's draws in compact form
-    explain.py          the rest of an Explanation; compare.py: variants
+    explain.py          the rest of an Explanation; compare.py: variants; inspect.py: a model
 
 What a model wrote stays data: it is JSON in a block that is not executed, and is inserted
 as text. The page's content security policy allows its style and scripts by their hashes, and
@@ -34,8 +35,12 @@ from llmparams_cli.render.html import compare, explain
 from llmparams_cli.render.html.draws import Recorded
 from llmparams_cli.text.safe import printable, spelled
 
-SHARED = ("distribution", "elements", "answer", "draw")  # scripts, in their order
-OWN = {"explain": ("explain",), "compare": ("diff", "plots", "compare")}
+DRAWS = ("distribution", "elements", "answer", "draw")
+SCRIPTS = {  # of each page, in their order
+    "explain": (*DRAWS, "explain"),
+    "compare": (*DRAWS, "diff", "plots", "compare"),
+    "inspect": ("elements", "inspect"),
+}
 _PLACE = Path(__file__).parent
 # Characters that could end the JSON block early, or that old JavaScript takes for a line's end.
 _IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
@@ -54,10 +59,15 @@ def compare_page(
     return _page("compare", compare.document(variants, settings, model, recorded))
 
 
+def inspect_page(data: dict[str, Any]) -> str:
+    """A view of a model's inside, from `render.html.inspect`."""
+    return _page("inspect", data)
+
+
 def _page(name: str, data: dict[str, Any]) -> str:
     """Assemble the page of this name."""
     style = _file("style.css")
-    scripts = [_file(f"{each}.js") for each in (*SHARED, *OWN[name])]
+    scripts = [_file(f"{each}.js") for each in SCRIPTS[name]]
     hashes = " ".join(map(_hash, scripts))
     parts = {
         "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {hashes}; "

@@ -1,5 +1,6 @@
 // What the pages are built with. What a model wrote goes in as text nodes, never as markup.
 "use strict";
+globalThis.llmparams ??= {};
 llmparams.elements = (() => {
   const at = (id) => document.getElementById(id);
 

@@ -6,6 +6,7 @@
     metrics.py      compare: chooses lines or bars, depending on the variants
     lines.py        every metric against a parameter
     bars.py         every metric by variant
+    inside.py       inspect: histograms, norms by layer, two models
     measured.py     shared by lines and bars
 
 Nothing here loads matplotlib before a flag asks for it.
