@@ -18,6 +18,8 @@ from llmparams_cli.options import (
     PngOption,
     QuietOption,
     SvgOption,
+    model_names,
+    named_model,
     with_parameters,
 )
 from llmparams_cli.params.settings import Settings, resolve
@@ -34,7 +36,11 @@ def _command(
     ctx: typer.Context,
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="A GGUF file of any kind. [the default model]"),
+        named_model(
+            "MODEL",
+            "A GGUF file of any kind: its path, a model's name, or OWNER/REPO:QUANT of the Hub, of "
+            "which only the header is read. [the default model]",
+        ),
     ] = None,
     estimate_only: Annotated[
         bool,
@@ -63,7 +69,12 @@ def _command(
     ] = None,
     compare: Annotated[
         str | None,
-        typer.Option("--compare", metavar="OTHER", help="What differs in another model, how much."),
+        typer.Option(
+            "--compare",
+            metavar="OTHER",
+            help="What differs in another model, how much.",
+            autocompletion=model_names,
+        ),
     ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="List the metadata, a key a line.")] = False,
     tensors: Annotated[
@@ -99,6 +110,7 @@ def _command(
     llmparams inspect model.gguf --layers --png layers.png
     llmparams inspect model.gguf --tokens "How is this split?"
     llmparams inspect model-Q8_0.gguf --compare model-Q4_0.gguf
+    llmparams inspect owner/repo:Q4_K_M
     llmparams inspect model.gguf --metadata tokenizer.chat_template
     """
     env: Environment = ctx.obj
