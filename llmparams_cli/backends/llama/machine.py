@@ -65,11 +65,11 @@ def facts(model: Model, header: Header, settings: Settings, context: int) -> Map
 
 def _gpus(model: Model, header: Header) -> list[str]:
     """The GPUs that layers of the model are on, each with their number."""
-    from llmparams_cli.backends.llama.native.breakdown import place_of  # few runs need it
-
     gpus = {gpu.name: f"{gpu.name} {gpu.description}" for gpu in devices.gpus()}
     if not gpus:
         return []
+    from llmparams_cli.backends.llama.native.breakdown import place_of
+
     layers = {
         tensor.name.split(".")[1]: tensor.name
         for tensor in header.tensors
@@ -84,9 +84,11 @@ def _gpus(model: Model, header: Header) -> list[str]:
 
 def _weights(model: Model, header: Header) -> str:
     """The buffer types that hold rearranged weights; empty where all are as in the file."""
-    from llmparams_cli.backends.llama.native.breakdown import place_of
-
     types = probe.with_fast_path(header.tensor_types())
+    if not types:
+        return ""
+    from llmparams_cli.backends.llama.native.breakdown import place_of  # many runs do not need it
+
     quantised = (tensor.name for tensor in header.tensors if tensor.type.name in types)
     used = {place_of(model.handle, name)[0] for name in quantised}
     return " ".join(name for name in buffers.extra_buffers() if name in used)
