@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # as `write_whole` names them
+LEFT_AFTER = 60  # seconds; writing takes less than one
 MOST_SETTINGS = 1_000_000  # bytes of a preset, or of another file with values
 CHUNK = 1 << 20  # bytes that are read at a time
 
@@ -71,6 +75,15 @@ def display_path(path: Path, directory: Path) -> str:
     return str(path)
 
 
+def make_folder(path: Path, *, private: bool) -> None:
+    """Make a folder and those above it; `private` keeps all new ones from other users, whatever the
+    umask says.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True, mode=0o700 if private else 0o777)
+
+
 def write_whole(
     path: Path,
     content: str | bytes,
@@ -95,7 +108,9 @@ def write_whole(
         return
     path = Path(os.path.realpath(path))  # what a link points to is written, not the link
     if parents:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, private=private)
+        if private:  # a folder of our own
+            sweep(path.parent)
     # In the same directory, because a rename is atomic only within one file system.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -124,6 +139,14 @@ def lock(handle: int) -> None:
     except ImportError:
         return
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what a killed process left of `write_whole` in a folder of this program's own."""
+    for path in (folder / name for name in os.listdir(folder) if TEMPORARY.fullmatch(name)):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if path.stat().st_mtime < time.time() - LEFT_AFTER:
+                path.unlink()
 
 
 def _is_special(path: Path) -> bool:

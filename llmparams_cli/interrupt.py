@@ -11,14 +11,17 @@ import ctypes
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 from llmparams_cli.ending import Stop, StopReason
+from llmparams_cli.errors import ExitCode
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+PATIENCE = 3  # times that Ctrl-C is pressed
 _FROM_C: set[CodeType] = set()  # what C calls; `_pressed` must not raise inside these
 
 
@@ -32,7 +35,8 @@ class Control:
     """Tells running work to stop, and why; `stop` is None until then.
 
     Used as a context manager in the main thread, it listens for Ctrl-C. The second Ctrl-C raises
-    KeyboardInterrupt at once, unless C is waiting for one of our functions to return.
+    KeyboardInterrupt at once, unless C is waiting for one of our functions to return. The third
+    ends a process that a C call keeps from seeing any of this.
     """
 
     def __init__(self) -> None:
@@ -41,6 +45,8 @@ class Control:
         # replaced.
         self._flag = ctypes.create_string_buffer(2)
         self._presses = 0
+        self._seen = 0.0  # when the last one was
+        self._heard = 0  # by the listener, which hears them while C is busy
         self._restore: list[Any] = []
 
     def set(self, stop: Stop) -> None:
@@ -53,7 +59,7 @@ class Control:
         """Forget earlier requests to stop, before the next piece of work."""
         self.stop = None
         self._flag[0] = b"\0"
-        self._presses = 0
+        self._presses = self._heard = 0
         return self
 
     def check(self) -> None:
@@ -123,10 +129,21 @@ class Control:
         while data := os.read(reader, 1):
             if data[0] == signal.SIGINT:
                 self._request()
+                self._heard += 1
+                if self._heard >= PATIENCE and self._is_deaf():
+                    os.write(2, b"\n")  # the line that a bar or an answer began
+                    os._exit(ExitCode.INTERRUPTED)
         os.close(reader)
+
+    def _is_deaf(self) -> bool:
+        """Does Python not see what was pressed just now, because a C call does not return?"""
+        pressed = time.monotonic()
+        time.sleep(0.5)
+        return self._seen < pressed - 0.25  # it may have seen it a little before us
 
     def _pressed(self, _signal: int, frame: FrameType | None) -> None:
         self._presses += 1
+        self._seen = time.monotonic()
         self._request()
         # Called from C: return, so that C returns as well; the flag ends the work.
         while frame:

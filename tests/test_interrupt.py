@@ -3,6 +3,8 @@
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from threading import Event
@@ -105,3 +107,22 @@ def test_what_is_read_ahead_ends_in_the_middle_of_a_call(
             reading.wait()
             raise KeyboardInterrupt
     assert given_up
+
+
+def test_the_third_ctrl_c_ends_a_process_that_is_deaf_in_c():
+    code = (
+        "import ctypes, os, signal, threading, time\n"
+        "from llmparams_cli.interrupt import Control\n"
+        "def press():\n"
+        "    for _ in range(3):\n"
+        "        time.sleep(0.2)\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "with Control():\n"
+        "    threading.Thread(target=press).start()\n"
+        "    mutex = ctypes.create_string_buffer(64)\n"
+        "    libc = ctypes.CDLL(None)\n"
+        "    libc.pthread_mutex_lock(mutex)\n"
+        "    libc.pthread_mutex_lock(mutex)\n"  # never returns, and signals do not wake it up
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"\n")

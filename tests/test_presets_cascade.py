@@ -292,9 +292,9 @@ def test_a_json_schema_is_given_inline_or_as_a_file(text: str, tmp_path: Path) -
     assert assignment.value == {"type": "object"}
 
 
-def test_an_empty_json_schema_takes_back_the_presets(tmp_path: Path) -> None:
+def test_none_for_a_json_schema_takes_back_the_presets(tmp_path: Path) -> None:
     env = world(tmp_path, {"project/llmparams.yaml": preset(json_schema={"type": "object"})})
-    assert resolve(gather(env, [], {"json_schema": ""}).assignments)["json_schema"] is None
+    assert resolve(gather(env, [], {"json_schema": "none"}).assignments)["json_schema"] is None
 
 
 def test_a_grammar_is_given_inline_or_as_a_file(tmp_path: Path) -> None:

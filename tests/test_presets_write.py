@@ -21,7 +21,7 @@ SOME = st.one_of(TEXT, LINES.filter(bool))
 PARAMETERS = st.fixed_dictionaries(
     {},
     optional={
-        "temperature": st.floats(0, 10),
+        "temperature": st.just(0.0) | st.floats(1e-6, 10),
         "top_k": st.integers(0, 100),
         "stop": st.lists(TEXT, min_size=1),
         "grammar": SOME.filter(lambda text: text[0] != "@"),  # which would name a file

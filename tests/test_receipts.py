@@ -284,16 +284,6 @@ def test_the_run_just_written_stays_whatever_its_size_or_its_date(tmp_path, monk
     assert len(store.ids(env)) == 3
 
 
-def test_what_a_killed_process_left_goes_after_an_hour(tmp_path: Path) -> None:
-    old = tmp_path / ".20261124T000000000Z-000000.json.x1"
-    new = tmp_path / ".20261124T000000000Z-000001.json.x2"
-    for path in (old, new):
-        path.write_text("{")
-    os.utime(old, (1, 1))
-    store.prune(tmp_path, "")
-    assert os.listdir(tmp_path) == [new.name]
-
-
 def test_writers_at_the_same_time_lose_nothing_and_break_nothing(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(store, "MAX_RUNS", 40)
     env = log_at(tmp_path)

@@ -96,6 +96,9 @@ def _check_heads(header: Header) -> None:
     _check_range(header, "attention.head_count_kv", header.head_count_kv, 1, heads)
     _check_range(header, "attention.key_length", header.key_length, 1, MAX_HEAD_LENGTH)
     _check_range(header, "attention.value_length", header.value_length, 1, MAX_HEAD_LENGTH)
+    # With 0, some architectures ask for a cache of endless size (gemma), others fail (qwen2).
+    rope = header.hyperparameter("rope.dimension_count", header.key_length)
+    _check_range(header, "rope.dimension_count", rope, 1, MAX_HEAD_LENGTH)
 
 
 def _check_experts(header: Header) -> None:

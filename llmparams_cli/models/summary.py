@@ -121,4 +121,4 @@ def _remember(known: dict[str, Summary], env: Environment) -> None:
     entries = {key: asdict(summary) for key, summary in [*known.items()][-REMEMBERED:]}
     text = json.dumps(entries, ensure_ascii=True)
     with suppress(OSError):  # a cache that cannot be written costs time only
-        write_whole(env.cache_dir / CACHE, text, parents=True, durable=False)
+        write_whole(env.cache_dir / CACHE, text, parents=True, private=True, durable=False)

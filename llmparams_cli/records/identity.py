@@ -62,7 +62,7 @@ def remember(paths: Sequence[Path], sha256: str | None, cache_dir: Path) -> None
     entries.pop(_key(paths), None)  # so that it moves to the end: the oldest are dropped
     kept = dict([*entries.items(), (_key(paths), sha256)][-REMEMBERED:])
     with suppress(OSError):
-        write_whole(_cache(cache_dir), json.dumps(kept, indent=1), parents=True)
+        write_whole(_cache(cache_dir), json.dumps(kept, indent=1), parents=True, private=True)
 
 
 def _sha256(paths: Sequence[Path], size: int, progress: Progress | None = None) -> str:

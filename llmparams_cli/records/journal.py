@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from llmparams_cli.files import lock
+from llmparams_cli.files import lock, make_folder
 
 Read = Callable[[Iterator[bytes]], object]
 
@@ -29,7 +29,7 @@ class Journal:
         self.path = path
         self.torn = 0  # bytes of a line that was cut off
         self._length = 0
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent, private=True)
         flags = os.O_CREAT | os.O_RDWR | os.O_APPEND | (os.O_EXCL if new else 0)
         self._handle = os.open(path, flags, 0o600)
         try:

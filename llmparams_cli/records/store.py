@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from llmparams_cli import PREFIX
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import write_whole
+from llmparams_cli.files import make_folder, sweep, write_whole
 from llmparams_cli.params.kinds import Switch
 from llmparams_cli.records.document import to_json
 
@@ -27,7 +26,6 @@ MAX_RUNS = 1000
 MAX_BYTES = 64_000_000
 ID = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{6}")
 SUFFIX = ".json"
-ABANDONED = 3600  # seconds after which an incomplete file will not be completed any more
 
 
 def is_on(env: Environment) -> bool:
@@ -52,7 +50,8 @@ def path(env: Environment, id: str) -> Path:
 def add(env: Environment, receipt: dict[str, Any]) -> None:
     """Add a receipt, readable by its owner only; now and then delete the oldest."""
     place = directory(env)
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(place, private=True)
+    sweep(place)
     name = receipt["id"] + SUFFIX
     # An fsync would add as much to a short run as all the rest of its receipt, and after a
     # power cut nobody misses the last run.
@@ -106,13 +105,9 @@ def prune(place: Path, newest: str) -> None:
     runs, size = 0, 0
     for entry in sorted(os.scandir(place), key=lambda entry: entry.name, reverse=True):
         with suppress(FileNotFoundError):
-            if ID.match(entry.name.lstrip(".")) is None:
+            if ID.match(entry.name) is None:
                 continue  # somebody else's file
             status = entry.stat()
-            if entry.name.startswith("."):  # being written, or left by a process that died
-                if status.st_mtime < time.time() - ABANDONED:
-                    os.unlink(entry.path)
-                continue
             runs, size = runs + 1, size + status.st_size
             if (runs > MAX_RUNS or size > MAX_BYTES) and entry.name != newest:
                 os.unlink(entry.path)

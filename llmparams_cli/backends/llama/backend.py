@@ -178,11 +178,14 @@ class LlamaBackend:
         memory.refuse_too_large(env, resolved, settings, self._layers)
         params = placement.model_params(env, settings, header, self._layers, self._loading)
         try:
-            return Model(resolved.path, params)
+            model = Model(resolved.path, params)
         except ModelError:
             if self._control.stop:  # loading was given up: nothing is wrong with the model
                 raise KeyboardInterrupt from None
             raise
+        if settings["mlock"] and (refused := log.find("failed to mlock")):
+            env.note(f"mlock: the weights are not held in memory: {refused} (ulimit -l)")
+        return model
 
     def _loading(self, done: float) -> bool:
         self._progress("loading", done)

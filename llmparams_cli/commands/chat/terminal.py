@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.env import Environment
+from llmparams_cli.files import make_folder
 
 PROMPT = "> "
 CONTINUED = "\\"
@@ -95,7 +96,7 @@ def _history(path: Path | None) -> Any:
     if path is None:
         return InMemoryHistory()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent, private=True)
         # FileHistory would make it with the usual mode, readable by others.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError:

@@ -13,7 +13,7 @@ from typing import Any
 from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ModelError
+from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.interrupt import called_from_c
 from llmparams_cli.models.ggml_types import TENSOR_TYPES
 from llmparams_cli.models.gguf import Header
@@ -22,6 +22,7 @@ from llmparams_cli.params.settings import Settings
 CELLS = 256  # a sequence's cells are a multiple of this (llama_context::llama_context)
 DEFAULT_CONTEXT = 8192  # enough for most prompts; larger caches only when asked for
 SPLIT_MODES = ("none", "layer", "row", "tensor")  # enum llama_split_mode
+MOST_SCALE = 1000.0  # of an adapter; real ones are about 1
 FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}  # enum llama_flash_attn_type
 
 
@@ -100,15 +101,29 @@ def wanted_context(settings: Settings, header: Header) -> int:
 
 def lora_adapters(settings: Settings) -> list[tuple[Path, float]]:
     """(file, scale) of every adapter; written PATH or PATH:SCALE. Raises ModelError for a path that
-    is no file.
+    is no file, UsageError for a scale that is no number to multiply by.
     """
     adapters = [_adapter(text) for text in settings["lora"]]
-    for path, _ in adapters:
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "does not exist"
-            origin = settings.setting("lora").origin
+    origin = settings.setting("lora").origin
+    for path, scale in adapters:
+        if what := _no_file(path):
             raise ModelError(f"the adapter {path} {what} ({origin})", "give a LoRA in GGUF")
+        if not abs(scale) <= MOST_SCALE:  # so written that it catches NaN
+            raise UsageError(
+                f"the scale of the adapter {path} is {scale} ({origin})",
+                f"from -{MOST_SCALE:g} to {MOST_SCALE:g}",
+            )
     return adapters
+
+
+def _no_file(path: Path) -> str:
+    """Why there is no file; empty if there is one."""
+    try:
+        if path.is_file():
+            return ""
+        return "is not a file" if path.exists() else "does not exist"
+    except OSError as error:  # a name that is too long
+        return f"cannot be read: {error.strerror}"
 
 
 def _adapter(text: str) -> tuple[Path, float]:

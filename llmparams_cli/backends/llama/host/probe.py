@@ -154,7 +154,9 @@ class Memory:
         # The own entry is the last one, so the oldest of the others go.
         kept = dict([*self._others.items(), (self._key, own)][-ENTRIES:])
         with suppress(OSError):
-            write_whole(self._path, json.dumps(kept, indent=1), parents=True, durable=False)
+            write_whole(
+                self._path, json.dumps(kept, indent=1), parents=True, private=True, durable=False
+            )
 
 
 def _parse(entry: Any) -> tuple[dict[str, Finding], bool]:

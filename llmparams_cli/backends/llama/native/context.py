@@ -26,7 +26,7 @@ class Context:
     def __init__(self, model: Model, params: Any, size: int) -> None:
         lib = llama()
         self.model = model
-        log.lines.clear()  # so that a complaint is about this call
+        log.clear()
         with during(f"making a context of {params.n_ctx} tokens"):
             self.handle = lib.llama_init_from_model(model.handle, params)
         if not self.handle:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from llmparams_cli.backends.llama.native.library import ggml, log
+from llmparams_cli.backends.llama.native.library import LEVEL_ERROR, ggml, log
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.interrupt import called_from_c
 
@@ -87,7 +87,7 @@ def guard() -> None:
     _stderr = os.dup(2)
     # A failed assertion hands its text to this function, and aborts after it.
     told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(
-        called_from_c(lambda text: log.add(0, b"error: " + _without_place(text) + b"\n", None))
+        called_from_c(lambda text: log.add(LEVEL_ERROR, _without_place(text) + b"\n", None))
     )
     ggml().ggml_set_abort_callback(told)
     thrown = ctypes.CFUNCTYPE(None)(_uncaught)
@@ -131,7 +131,7 @@ def _without_place(text: bytes) -> bytes:
 
 def _uncaught() -> None:
     """Replace std::terminate, which prints lines of its own."""
-    log.add(0, b"an error of C++ that nothing caught; the file may be damaged\n", None)
+    log.add(LEVEL_ERROR, b"an error of C++ that nothing caught; the file may be damaged\n", None)
     os.abort()
 
 

@@ -29,14 +29,14 @@ PACKAGE = "llama_cpp"
 VERSION = "0.3.36"  # as pyproject.toml requires
 # How it is compiled; in the package, so that every installation can name it.
 BUILD = Path(llmparams_cli.__file__).with_name("llama.cmake")
-LEVEL_DEBUG, LEVEL_CONTINUED = 1, 5  # enum ggml_log_level
+LEVEL_DEBUG, LEVEL_ERROR, LEVEL_CONTINUED = 1, 4, 5  # enum ggml_log_level
 
 
 class Log:
     """The last lines that the library logged. They quote texts from model files: untrusted."""
 
     def __init__(self) -> None:
-        self.lines: deque[str] = deque(maxlen=200)
+        self._lines: deque[tuple[int, str]] = deque(maxlen=200)  # each with its level
         self.sink: Callable[[str], None] | None = None  # takes every line as it comes
         self.callback: Any = None  # the C side of `add`, which must stay alive
         self._partial = ""
@@ -51,7 +51,7 @@ class Log:
         self._partial += text.decode("utf-8", "replace")
         *lines, self._partial = self._partial.split("\n")
         # Rows of dots show progress and say nothing.
-        self.lines.extend(line for line in lines if line.strip(". "))
+        self._lines.extend((self._level, line) for line in lines if line.strip(". "))
         if self.sink:
             for line in lines:
                 self.sink(printable(line) + "\n")
@@ -68,8 +68,21 @@ class Log:
     def complaint(self) -> str:
         """The most telling of the last lines: what went wrong, without function names."""
         # The first complaint names the cause, later ones its consequences.
-        telling = (line for line in self.lines if "error" in line or "fail" in line)
+        telling = (
+            line
+            for level, line in self._lines
+            if level == LEVEL_ERROR or "error" in line or "fail" in line
+        )
         return next(telling, "").split(": ", 1)[-1].strip()
+
+    def find(self, part: str) -> str:
+        """The first of the last lines with this in it, without the function's name; or ""."""
+        found = (line for _, line in self._lines if part in line)
+        return next(found, "").split(": ", 1)[-1].strip()
+
+    def clear(self) -> None:
+        """Forget all lines, so that a complaint is about what is called next."""
+        self._lines.clear()
 
 
 log = Log()

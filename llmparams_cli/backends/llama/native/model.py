@@ -27,7 +27,7 @@ class Model:
     def __init__(self, path: Path, params: Any) -> None:
         lib = llama()
         self.path = path
-        log.lines.clear()  # so that a complaint is about this call
+        log.clear()
         with during(f"loading {path}", ExitCode.MODEL):
             self.handle = lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
