@@ -1,0 +1,42 @@
+"""llama.cpp's own test files, out of the source package that the installed library was made of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from llmparams_cli.backends.llama.machine import library
+
+PACKAGE = f"llama-cpp-python=={library.VERSION}"
+FOLDER = "/vendor/llama.cpp/models/"
+
+
+def models(directory: Path) -> Path:
+    """The folder `models` of llama.cpp (vocabularies, chat templates), unpacked into `directory`.
+
+    pip fetches 77 MB with its own configuration; skips the test where it cannot.
+    """
+    command = ["-m", "pip", "download", "--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
+    done = subprocess.run(
+        [sys.executable, *command, "--quiet", "--dest", str(directory), PACKAGE],
+        capture_output=True,
+        text=True,
+    )
+    found = sorted(directory.glob("llama_cpp_python-*.tar.gz"))
+    if not found:
+        pytest.skip(f"PyPI cannot be reached from here: {done.stderr.strip()[-200:]}")
+    with tarfile.open(found[0]) as archive:
+        for member in archive:
+            if member.isfile() and FOLDER in member.name:
+                name = member.name.partition(FOLDER)[2]
+                data = archive.extractfile(member)
+                assert data is not None
+                target = directory / "models" / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data.read())
+    found[0].unlink()
+    return directory / "models"
