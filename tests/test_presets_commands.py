@@ -223,7 +223,10 @@ def test_check_tells_every_problem_with_line_and_column(program: Program) -> Non
         ({"a.yaml": "extends: b", "b.yaml": "extends: a"}, "extends goes in a circle"),
         ({"a.yaml": "extends: nonsense"}, "a.yaml:1:1: extends: unknown preset 'nonsense'"),
         ({"a.yaml": "parameters: {grammar: 'root ::= \"a\"', json_schema: true}"}, "excludes"),
-        ({"a.yaml": "parameters: {temperature: 0, top_k: 5}"}, "top_k 5"),
+        (
+            {"a.yaml": "extends: nonsense\nparameters: {top_k: -3}"},
+            "a.yaml:1:1: extends: unknown preset 'nonsense'",
+        ),
     ],
 )
 def test_check_sees_parents_and_conflicts(
@@ -282,12 +285,12 @@ tests:
     expect:
       contains: ["\\x1b[31m"]
       json: true
-      entropy: {min: 99}
-      probability: {min: 1.5}
-      first: {text: Hi, max: -1}
+      entropy: {min: 30}
+      probability: {min: 1}
+      first: {text: Hi, min: 1}
       matches: 'q{9}'
       characters: {min: 9999}
-      distinct: {min: 3}
+      distinct: {max: 1}
 """
 
 
