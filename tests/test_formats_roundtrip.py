@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmparams_cli.formats import FORMATS, Exported, order, read, write
+from llmparams_cli.formats import WRITTEN, Exported, order, read, write
 from llmparams_cli.params.kinds import INT32_MAX, Choice, Number
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
 from llmparams_cli.presets import prompt_template
@@ -93,7 +93,7 @@ def there_and_back(format: str, parameters: dict):
     return imported, [*out, *imported.losses]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", WRITTEN)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_what_both_sides_know_comes_back(format, data):
@@ -103,7 +103,7 @@ def test_what_both_sides_know_comes_back(format, data):
         assert imported.parameters.get(name, PARAMS[name].default) == value, name
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", WRITTEN)
 @given(parameters=presets({*PARAMS}))
 @settings(max_examples=40, deadline=None)
 def test_nothing_is_lost_in_silence(format, parameters):

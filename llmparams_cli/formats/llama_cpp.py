@@ -104,6 +104,8 @@ def _preset(name: str, shared: Lines, own: Lines, place: str) -> Imported:
     options.take(draft, entries)
     draft.leave(entries)
     draft.counts_prompt()
+    draft.goes_on()
+    options.default_window(draft)
     return draft.finish(
         slug(name),
         section=name,
@@ -173,4 +175,11 @@ def _line(export: Export, lines: list[str], name: str, key: str, value: str) -> 
     return True
 
 
-FORMAT = Format("llama.cpp", PROGRAM, "ini", read, write, file_name=r"\.ini$")
+FORMAT = Format(
+    name="llama.cpp",
+    program=PROGRAM,
+    syntax="ini",
+    read=read,
+    write=write,
+    file_name=r"\.ini$",
+)

@@ -44,6 +44,13 @@ SPELLINGS = {
     },
 }
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\"}
+LOAD_MODES = {
+    (False, False): "none",
+    (True, False): "mmap",
+    (False, True): "mlock",
+    (True, True): "mmap+mlock",
+}
+DRY_WINDOW = 64  # of llama.cpp; here, the whole context
 WORDS = {"enabled": "true", "disabled": "false"}
 
 
@@ -56,6 +63,12 @@ def take(draft: Draft, entries: Entries) -> None:
             _switch(draft, key, entries.pop(key))
         elif key in SPELLINGS:
             _option(draft, key, entries.pop(key))
+
+
+def default_window(draft: Draft) -> None:
+    """Fill in DRY's window if it is on and the option is missing."""
+    if draft.penalises("dry_multiplier"):
+        draft.fill({"dry_last_n": DRY_WINDOW}, f"a missing option means this in {PROGRAM}")
 
 
 def text_of(node: Node) -> str:
@@ -89,11 +102,11 @@ def _switch(draft: Draft, key: str, node: Node) -> None:
 
 
 def _load_mode(draft: Draft, key: str, node: Node) -> None:
-    if (mode := text_of(node)) not in ("none", "mmap", "mlock"):
+    modes = {name: mode for mode, name in LOAD_MODES.items()}
+    if (mode := text_of(node)) in modes:
+        draft.values["mmap"], draft.values["mlock"] = modes[mode]
+    elif mode != "auto":
         draft.lose(key, f"{mode!r} is not known here")
-        return
-    draft.values["mmap"] = mode != "none"
-    draft.values["mlock"] = mode == "mlock"
 
 
 def _lora(draft: Draft, key: str, node: Node) -> None:
@@ -182,10 +195,14 @@ def written(export: Export, for_file: bool) -> Iterator[tuple[str, str, str | No
             for key, text in WRITERS[name](export, value, for_file):
                 yield name, key, text
         elif name in OPTIONS:
+            if (name, value) == ("context", 0):
+                export.report("changed", "context", f"0 is all that was trained in {PROGRAM}")
             yield name, OPTIONS[name], PARAMS[name].kind.show(value)
         elif not does_nothing(name, value):
             export.lose(name, f"{PROGRAM} has no such parameter")
     export.left.clear()
+    is_repeating = export.is_active("dry_multiplier")
+    export.own_values("max_tokens", *(["dry_last_n"] if is_repeating else []))
 
 
 def _write_order(export: Export, stages: list[str], for_file: bool) -> Iterator[Option]:
@@ -199,25 +216,19 @@ def _write_order(export: Export, stages: list[str], for_file: bool) -> Iterator[
         yield "samplers", ";".join(stages)
 
 
-def _write_mapping(export: Export, value: bool, for_file: bool) -> Iterator[Option]:
-    if for_file:
-        yield "mmap", PARAMS["mmap"].kind.show(value)
-    elif not value:
-        yield "no-mmap", None
+def _write_load_mode(export: Export, value: bool, for_file: bool) -> Iterator[Option]:
+    mmap, mlock = (export.chosen.get(name, PARAMS[name].default) for name in ("mmap", "mlock"))
+    yield "load-mode", LOAD_MODES[mmap, mlock]
 
 
 def _write_lock(export: Export, value: bool, for_file: bool) -> Iterator[Option]:
-    if for_file:
-        yield "mlock", PARAMS["mlock"].kind.show(value)
-    elif value:
-        yield "mlock", None
+    if value and "mmap" not in export.chosen:  # otherwise it is written already
+        yield from _write_load_mode(export, value, for_file)
 
 
 def _write_ignore_eos(export: Export, value: bool, for_file: bool) -> Iterator[Option]:
-    if for_file:
-        yield "ignore-eos", PARAMS["ignore_eos"].kind.show(value)
-    elif value:
-        yield "ignore-eos", None
+    if value:  # llama.cpp's file cannot switch it off
+        yield "ignore-eos", "true" if for_file else None
 
 
 def _write_lora(export: Export, adapters: list[str], for_file: bool) -> Iterator[Option]:
@@ -272,7 +283,7 @@ def _write_grammar(export: Export, grammar: str, for_file: bool) -> Iterator[Opt
 
 WRITERS: dict[str, Callable[[Export, Any, bool], Iterator[Option]]] = {
     "sampler_order": _write_order,
-    "mmap": _write_mapping,
+    "mmap": _write_load_mode,
     "mlock": _write_lock,
     "ignore_eos": _write_ignore_eos,
     "lora": _write_lora,

@@ -21,7 +21,7 @@ from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import BY_FLAG, PARAMS, named, plain
 from llmparams_cli.text.shorten import brief
 
-PATHS = ("lora",)  # parameters whose values are paths, made absolute here but not read
+PATHS = frozenset({"lora"})  # parameters whose values are paths, made absolute here but not read
 EQUALS = re.compile("=")
 EQUALS_OR_BLANK = re.compile(r"(?<=\S)\s*=\s*|\s+")  # between NAME and VALUE in a chat
 
