@@ -86,7 +86,7 @@ class Signature:
     keys: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
-    file_name: str = "$^"
+    file_name: str = "(?!)"
 
     def knows(self, given: Collection[str]) -> int:
         """How many of these keys are the program's; 0 if they do not tell its files."""
