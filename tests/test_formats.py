@@ -321,7 +321,7 @@ def test_what_is_given_twice_is_told():
     assert preset.parameters["stop"] == ["b"]
     assert preset.parameters["sampler_order"] == ["logit_bias", "top_k", "temperature"]
     assert {"lost r", "lost samplers"} <= told(preset.losses)
-    preset = one('FROM ./a.gguf\nPARAMETER seed 1\nPARAMETER seed 2\nSYSTEM b\nSYSTEM c', "ollama")
+    preset = one("FROM ./a.gguf\nPARAMETER seed 1\nPARAMETER seed 2\nSYSTEM b\nSYSTEM c", "ollama")
     assert (preset.parameters["seed"], preset.system) == (2, "c")
     assert {"lost SYSTEM", "lost seed"} <= told(preset.losses)
 

@@ -17,7 +17,6 @@ KEYS = {
     "max_tokens": "max_tokens",
     "stop": "stop_sequences",
 }
-OLDER = {"max_tokens": "max_tokens_to_sample"}
 INERT: dict[str, tuple[Any, ...]] = {
     "stream": (True, False),
     "anthropic_version": (),
@@ -33,7 +32,6 @@ def read(text: str, place: str) -> list[Imported]:
     model = draft.model("model", draft.text("model", entries.pop("model", None)))
     system, prompt = messages.take(draft, entries)
     draft.take_all(entries, KEYS)
-    draft.take_all(entries, OLDER)
     entries.pop("anthropic_version", None)  # of the API
     draft.inert(entries, INERT)
     draft.leave(entries)
@@ -51,7 +49,6 @@ FORMAT = Format(
         [
             "system",
             "stop_sequences",
-            "max_tokens_to_sample",
             "thinking",
             "anthropic_version",
             "mcp_servers",
@@ -59,6 +56,6 @@ FORMAT = Format(
             "output_config",
         ]
     ),
-    needs=frozenset({"messages", "prompt"}),
+    needs=frozenset({"messages"}),
     file_name=r"(?i)anthropic|claude",
 )

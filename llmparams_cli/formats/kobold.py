@@ -100,6 +100,8 @@ def read(text: str, place: str) -> list[Imported]:
         if draft.flag(key, entries.pop(key, None)):
             draft.values["ignore_eos"] = True
     draft.take_all(entries, SHARED | (SETTINGS if is_settings else REQUEST))
+    if not draft.penalises("repeat_penalty"):
+        entries.pop("rep_pen_slope", None)
     entries.pop("genkey", None)  # names the request
     draft.inert(entries, INERT)
     draft.leave(entries)

@@ -87,6 +87,7 @@ CHECKED = (
     "rope_freq_base",
     "rope_freq_scale",
 )
+UNCHECKED = {"max_tokens": 1000, "seed": -1}
 PROMPT_TEMPLATE = PREDICTION + "promptTemplate"
 
 OLDER_LOAD = {
@@ -317,8 +318,8 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
 def _written(name: str, value: Any) -> Any:
     if name not in CHECKED:
         return value
-    if name in ("max_tokens", "seed") and value == -1:
-        return {"checked": False, "value": 0}
+    if value == -1 and name in UNCHECKED:  # it checks a value without a tick too
+        return {"checked": False, "value": UNCHECKED[name]}
     return {"checked": True, "value": value}
 
 

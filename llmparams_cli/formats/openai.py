@@ -102,7 +102,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
         export.fields["stop"] = stops[:MOST_STOPS]
     for stop in stops[MOST_STOPS:]:
         export.lose("stop", f"{stop!r}: {PROGRAM} takes at most {MOST_STOPS}")
-    write_biases(export)
+    write_biases(export, whole=True)
     schema = export.left.pop("json_schema", None)
     if isinstance(schema, dict):
         name = re.sub(r"[^A-Za-z0-9_-]", "_", preset.name)[:64] or "answer"
@@ -132,8 +132,10 @@ def _written_messages(export: Export) -> list[dict[str, str]]:
     return written
 
 
-def write_biases(export: Export) -> None:
-    """Write the biases of token ids; a forbidden token gets -100, the lowest that is accepted."""
+def write_biases(export: Export, whole: bool = False) -> None:
+    """Write the biases of token ids, as `whole` numbers where the program has no others; a
+    forbidden token gets -100, the lowest that is accepted.
+    """
     kept: dict[str, float] = {}
     for token, bias in export.left.pop("logit_bias", {}).items():
         if not token.isdecimal():
@@ -142,6 +144,10 @@ def write_biases(export: Export) -> None:
         if bias == -math.inf:
             export.report("changed", f"logit_bias {token}", "forbidden here, -100 there")
         kept[token] = max(bias, -100.0)
+        if whole and kept[token] != round(kept[token]):
+            kept[token] = round(kept[token])
+            reason = f"{export.program} takes whole numbers: {kept[token]}"
+            export.report("changed", f"logit_bias {token}", reason)
     if kept:
         export.fields["logit_bias"] = kept
 

@@ -12,6 +12,8 @@ from llmparams_cli.formats.common import Entries, Format, Signature
 from llmparams_cli.formats.source import json_node, numbered, yaml_node
 from llmparams_cli.formats.unread import OWN, UNREAD, Foreign
 
+MANY_MARKS = 5
+
 
 def recognised(text: str, place: str, formats: Collection[Format]) -> Format:
     """The format of a file, by its content; its name decides only where formats match equally.
@@ -47,9 +49,13 @@ def _best(
         named = [each for each in best if re.search(each.file_name, file_name)]
         marked = [each for each in best if not each.marks.isdisjoint(keys)]
         best = named or marked or best
-    # A file whose keys are mostly unknown is another program's.
-    is_sure = 2 * most >= len(keys)
-    return best if is_sure or any(re.search(each.file_name, file_name) for each in best) else []
+    return [each for each in best if _is_sure(each, most, keys, file_name)]
+
+
+def _is_sure(found: Signature, known: int, keys: Collection[str], file_name: str) -> bool:
+    """A file with few marks whose keys are mostly unknown is another program's."""
+    is_known = 2 * known >= len(keys) or len(found.marks.intersection(keys)) >= MANY_MARKS
+    return is_known or bool(re.search(found.file_name, file_name))
 
 
 def _syntax(text: str, place: str) -> tuple[str, Entries | None]:
