@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmparams_cli.formats import messages
-from llmparams_cli.formats.common import Format, Imported, stem
+from llmparams_cli.formats.common import Format, Imported, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
 
@@ -45,16 +45,9 @@ FORMAT = Format(
     syntax="json",
     read=read,
     keys=frozenset({*KEYS.values(), *INERT, "model"}),
-    marks=frozenset(
-        [
-            "system",
-            "stop_sequences",
-            "thinking",
-            "anthropic_version",
-            "mcp_servers",
-            "context_management",
-            "output_config",
-        ]
+    marks=words(
+        """system stop_sequences thinking anthropic_version mcp_servers context_management
+        output_config"""
     ),
     needs=frozenset({"messages"}),
     file_name=r"(?i)anthropic|claude",

@@ -107,6 +107,11 @@ class Format(Signature):
     write: Callable[[Exported], tuple[str, list[Loss]]] | None = None
 
 
+def words(text: str) -> frozenset[str]:
+    """Names in a text, divided by blanks."""
+    return frozenset(text.split())
+
+
 def elsewhere(program: str) -> dict[str, str]:
     """Parameter name → its name in one of the programs that the parameter table covers."""
     names = {name: getattr(param.elsewhere, program) for name, param in PARAMS.items()}

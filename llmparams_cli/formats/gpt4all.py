@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmparams_cli.formats.common import Format, Imported, slug, stem
+from llmparams_cli.formats.common import Format, Imported, slug, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.presets.nodes import Node
@@ -21,34 +21,11 @@ KEYS = {
     "gpu_layers": "gpuLayers",
 }
 ALL_LAYERS = 100  # the value of a model whose layers nobody has counted
-ABOUT = [
-    "order",
-    "md5sum",
-    "filename",
-    "filesize",
-    "requires",
-    "removedIn",
-    "ramrequired",
-    "parameters",
-    "quant",
-    "type",
-    "description",
-    "url",
-    "disableGUI",
-    "embeddingModel",
-    "isDefault",
-    "isOnline",
-    "isDiscovered",
-    "installed",
-    "id",
-    "chatNamePrompt",
-    "suggestedFollowUpPrompt",
-    "quality",
-    "sizeInfo",
-    "likes",
-    "downloads",
-    "recency",
-]
+ABOUT = words(
+    """order md5sum filename filesize requires removedIn ramrequired parameters quant type
+        description url disableGUI embeddingModel isDefault isOnline isDiscovered installed
+        id chatNamePrompt suggestedFollowUpPrompt quality sizeInfo likes downloads recency"""
+)
 
 
 def read(text: str, place: str) -> list[Imported]:

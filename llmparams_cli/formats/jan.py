@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmparams_cli.formats import openai
-from llmparams_cli.formats.common import Format, Imported, slug, stem
+from llmparams_cli.formats.common import Format, Imported, slug, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.presets.nodes import Node
@@ -26,24 +26,10 @@ PARAMETERS = {
     **{name: name for name in ("mirostat", "mirostat_tau", "mirostat_eta", "dynatemp_range")},
     **{name: name for name in ("dynatemp_exponent", "context")},
 }
-ABOUT = [
-    "id",
-    "object",
-    "version",
-    "format",
-    "name",
-    "description",
-    "created",
-    "metadata",
-    "sources",
-    "source_url",
-    "engine",
-    "avatar",
-    "thread_location",
-    "created_at",
-    "file_ids",
-    "owned_by",
-]
+ABOUT = words(
+    """id object version format name description created metadata sources source_url engine
+        avatar thread_location created_at file_ids owned_by"""
+)
 INERT: dict[str, tuple[Any, ...]] = {
     "stream": (True, False),
     "tools": ([],),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmparams_cli.formats import messages, openai, order, webui
-from llmparams_cli.formats.common import Entries, Format, Imported, stem
+from llmparams_cli.formats.common import Entries, Format, Imported, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.presets.nodes import Node
@@ -139,18 +139,9 @@ FORMAT = Format(
         {"prompt", "dry_sequence_breakers", "logit_bias", "sampler_order", "ban_eos_token"}
         | {*SHARED.values(), *SETTINGS.values(), *REQUEST.values(), *INERT}
     ),
-    marks=frozenset(
-        [
-            "typical",
-            "sampler_seed",
-            "stop_sequence",
-            "max_context_length",
-            "use_default_badwordsids",
-            "streaming_kobold",
-            "genkey",
-            "custom_token_bans",
-            "grammar_retain_state",
-        ]
+    marks=words(
+        """typical sampler_seed stop_sequence max_context_length use_default_badwordsids
+        streaming_kobold genkey custom_token_bans grammar_retain_state"""
     ),
     file_name=r"(?i)kobold",
 )

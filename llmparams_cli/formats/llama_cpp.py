@@ -24,6 +24,7 @@ from llmparams_cli.formats.common import (
 )
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
+from llmparams_cli.formats.llama_cpp_written import written
 from llmparams_cli.formats.source import numbered
 from llmparams_cli.presets.nodes import Mark, Node
 from llmparams_cli.text.safe import one_line
@@ -141,7 +142,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
         _line(export, lines, "model", key, repository or preset.model)
     export.no_place_for("system", "prompt")
     given: set[str] = set()
-    for name, key, value in options.written(export, for_file=True):
+    for name, key, value in written(export, for_file=True):
         if key in given:
             export.lose(name, f"{value!r}: a section can say it only once")
         elif value is not None and _line(export, lines, name, key, value):
@@ -162,7 +163,7 @@ def command_line(preset: Exported, program: str = "llama-cli") -> tuple[str, lis
         words += ["-p", options.escaped(prompt)]
     elif preset.prompt:
         export.lose("prompt", "a template with variables; llama.cpp takes finished prompts")
-    for _, key, value in options.written(export, for_file=False):
+    for _, key, value in written(export, for_file=False):
         words += [f"--{key}"] if value is None else [f"--{key}", value]
     return shlex.join(words), export.losses
 

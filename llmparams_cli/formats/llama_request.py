@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmparams_cli.formats import llama_cpp_options, messages, openai, order
-from llmparams_cli.formats.common import Entries, Format, Imported, stem
+from llmparams_cli.formats.common import Entries, Format, Imported, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.params.table import PARAMS
@@ -89,27 +89,10 @@ FORMAT = Format(
     syntax="json",
     read=read,
     keys=frozenset({*KEYS.values(), *INERT, "model", "system", "logit_bias", "max_tokens"}),
-    marks=frozenset(
-        [
-            "n_predict",
-            "repeat_last_n",
-            "repeat_penalty",
-            "cache_prompt",
-            "n_keep",
-            "n_probs",
-            "id_slot",
-            "min_keep",
-            "samplers",
-            "tfs_z",
-            "t_max_predict_ms",
-            "dry_multiplier",
-            "xtc_probability",
-            "dynatemp_range",
-            "top_n_sigma",
-            "mirostat",
-            "typical_p",
-            "grammar",
-        ]
+    marks=words(
+        """n_predict repeat_last_n repeat_penalty cache_prompt n_keep n_probs id_slot min_keep
+        samplers tfs_z t_max_predict_ms dry_multiplier xtc_probability dynatemp_range
+        top_n_sigma mirostat typical_p grammar"""
     ),
     needs=frozenset({"prompt", "messages"}),
 )

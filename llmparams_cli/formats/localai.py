@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmparams_cli.formats.common import Format, Imported, slug, stem
+from llmparams_cli.formats.common import Format, Imported, slug, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import yaml_entries
 from llmparams_cli.presets.nodes import Node
@@ -36,16 +36,7 @@ PARAMETERS = {
     "batch_size": "batch",
 }
 DEFAULTS = {"temperature": 0.9, "min_p": 0.0}  # the others are as here
-ABOUT = [
-    "description",
-    "usage",
-    "license",
-    "urls",
-    "icon",
-    "tags",
-    "known_usecases",
-    "download_files",
-]
+ABOUT = words("""description usage license urls icon tags known_usecases download_files""")
 INERT: dict[str, tuple[Any, ...]] = {
     "f16": (True,),
     "debug": (True, False),
@@ -61,23 +52,10 @@ INERT: dict[str, tuple[Any, ...]] = {
     "echo": (False,),
     "n": (0, 1),
 }
-OTHER_MARKS = [
-    "backend",
-    "template",
-    "roles",
-    "function",
-    "feature_flags",
-    "options",
-    "overrides",
-    "mmproj",
-    "rope_scaling",
-    "prompt_cache_path",
-    "prompt_cache_all",
-    "reasoning",
-    "pipeline",
-    "diffusers",
-    "draft_model",
-]
+OTHER_MARKS = words(
+    """backend template roles function feature_flags options overrides mmproj rope_scaling
+        prompt_cache_path prompt_cache_all reasoning pipeline diffusers draft_model"""
+)
 
 
 def read(text: str, place: str) -> list[Imported]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmparams_cli.formats.common import Entries, Format, Imported, stem
+from llmparams_cli.formats.common import Entries, Format, Imported, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import yaml_entries
 
@@ -18,29 +18,11 @@ OLDER = {"max_tokens": "max-completion-tokens"}
 NO_CHOICE = ("temp", "topp", "topk")  # -1 leaves them to the model
 ELSEWHERE = ("file://", "http://", "https://")  # before the place of a role's text
 # What mods itself does with the text.
-ABOUT = [
-    "default-api",
-    "apis",
-    "format",
-    "format-text",
-    "format-as",
-    "raw",
-    "quiet",
-    "no-limit",
-    "max-input-chars",
-    "cache-path",
-    "no-cache",
-    "include-prompt",
-    "include-prompt-args",
-    "max-retries",
-    "word-wrap",
-    "fanciness",
-    "status-text",
-    "theme",
-    "http-proxy",
-    "mcp-servers",
-    "mcp-timeout",
-]
+ABOUT = words(
+    """default-api apis format format-text format-as raw quiet no-limit max-input-chars
+        cache-path no-cache include-prompt include-prompt-args max-retries word-wrap
+        fanciness status-text theme http-proxy mcp-servers mcp-timeout"""
+)
 
 
 def read(text: str, place: str) -> list[Imported]:

@@ -7,7 +7,16 @@ import re
 from typing import Any
 
 from llmparams_cli.formats import json_nodes, messages, prompts
-from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, elsewhere, stem
+from llmparams_cli.formats.common import (
+    Entries,
+    Exported,
+    Format,
+    Imported,
+    Loss,
+    elsewhere,
+    stem,
+    words,
+)
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
@@ -160,19 +169,9 @@ FORMAT = Format(
     read=read,
     write=write,
     keys=frozenset({*NAMES, "model", "prompt", "tools", "tool_choice"}),
-    marks=frozenset(
-        [
-            "messages",
-            "input",
-            "instructions",
-            "response_format",
-            "max_completion_tokens",
-            "max_output_tokens",
-            "parallel_tool_calls",
-            "reasoning_effort",
-            "service_tier",
-            "stream_options",
-        ]
+    marks=words(
+        """messages input instructions response_format max_completion_tokens max_output_tokens
+        parallel_tool_calls reasoning_effort service_tier stream_options"""
     ),
     file_name=r"(?i)openai|request|chat",
 )

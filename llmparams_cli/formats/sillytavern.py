@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from llmparams_cli.formats import json_nodes, order, webui
-from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, stem
+from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
@@ -224,22 +224,8 @@ FORMAT = Format(
     read=read,
     write=write,
     keys=frozenset({*KEYS.values(), *SEPARATE, *DYNAMIC, *ORDERS, *INERT}),
-    marks=frozenset(
-        [
-            "temp",
-            "rep_pen",
-            "freq_pen",
-            "presence_pen",
-            "mirostat_mode",
-            "nsigma",
-            "genamt",
-            "samplers",
-            "grammar_string",
-            "dynatemp",
-            "min_temp",
-            "max_temp",
-            "rep_pen_range",
-            "encoder_rep_pen",
-        ]
+    marks=words(
+        """temp rep_pen freq_pen presence_pen mirostat_mode nsigma genamt samplers
+        grammar_string dynatemp min_temp max_temp rep_pen_range encoder_rep_pen"""
     ),
 )

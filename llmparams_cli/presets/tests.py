@@ -33,34 +33,12 @@ from typing import Any
 from llmparams_cli.files import resolve_path
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.seeds import MAX_SEED
+from llmparams_cli.presets.interval import AMOUNT, AT_LEAST_ONE, PROBABILITY, Interval
 from llmparams_cli.presets.nodes import Mark, Node, Report
 from llmparams_cli.presets.prompt_template import text_of
 from llmparams_cli.protocol import StopReason
 
 MAX_SEEDS = 10_000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A closed interval; None is no bound. `text` is the token that `first` asks for."""
-
-    low: float | None = None
-    high: float | None = None
-    text: str = ""
-
-    def holds(self, value: float) -> bool:
-        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
-
-    def meets(self, other: Interval) -> bool:
-        """Is some value in both?"""
-        lows = [low for low in (self.low, other.low) if low is not None]
-        highs = [high for high in (self.high, other.high) if high is not None]
-        return not lows or not highs or max(lows) <= min(highs)
-
-    def __str__(self) -> str:
-        if self.low is None:
-            return f"at most {self.high:g}"
-        return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True)
@@ -251,12 +229,6 @@ TEXTS = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 COUNT = {"type": "integer", "minimum": 1, "maximum": MAX_SEEDS}
 SEED = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
 STOP = {"enum": [reason.value for reason in StopReason]}
-
-
-# What the figures of an answer can be.
-AMOUNT = Interval(0)
-PROBABILITY = Interval(0, 1)
-AT_LEAST_ONE = Interval(1)
 
 
 def _bounds(possible: Interval) -> dict[str, Any]:
