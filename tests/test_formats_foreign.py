@@ -94,6 +94,7 @@ def test_shared_keys_tell_no_program(document: dict[str, object]) -> None:
         ({"model": "a", "prompt": "b", "max_tokens": 5}, "openai"),
         ({"model": "a", "instructions": "b", "input": "c"}, "openai"),
         ({"model": "a", "messages": [], "max_tokens": 5, "system": "b"}, "anthropic"),
+        ({"prompt": "a", "max_tokens_to_sample": 5}, "anthropic"),
         ({"model": "a", "messages": [], "options": {}}, "ollama-request"),
         ({"model": "a", "prompt": "b", "system": "c", "stream": False}, "ollama-request"),
         ({"model": "a", "messages": [], "min_p": 0.1}, "vllm-request"),
@@ -181,6 +182,15 @@ def test_top_k_below_0_is_off_everywhere(format: str) -> None:
     if format != "openai":  # which has none
         assert values(text, format)["top_k"] == 0
         assert not any(loss.startswith("lost top_k") for loss in told(text, format))
+
+
+def test_texts_in_a_list_are_messages() -> None:
+    [preset] = read(json.dumps({"input": ["a", "b"], "temperature": 0.1}), "x", "openai")
+    assert preset.prompt == "a"
+    assert "lost message of user" in {f"{loss.kind} {loss.what}" for loss in preset.losses}
+    [preset] = read(json.dumps({"prompt": [1, 2], "n_predict": 4}), "x")
+    assert preset.prompt is None
+    assert "lost prompt" in {f"{loss.kind} {loss.what}" for loss in preset.losses}
 
 
 def test_names_of_ollamas_registry_are_no_names_of_the_hub() -> None:
@@ -298,4 +308,3 @@ def test_every_format_is_read_and_says_how_it_is_known() -> None:
     assert set(WRITTEN) < set(FORMATS)
     for format in FORMATS.values():
         assert format.marks or format.syntax in ("ini", "modelfile")
-        assert format.marks.isdisjoint(format.needs)

@@ -17,6 +17,7 @@ KEYS = {
     "max_tokens": "max_tokens",
     "stop": "stop_sequences",
 }
+OLDER = {"max_tokens": "max_tokens_to_sample"}  # of requests with a prompt
 INERT: dict[str, tuple[Any, ...]] = {
     "stream": (True, False),
     "anthropic_version": (),
@@ -32,6 +33,7 @@ def read(text: str, place: str) -> list[Imported]:
     model = draft.model("model", draft.text("model", entries.pop("model", None)))
     system, prompt = messages.take(draft, entries)
     draft.take_all(entries, KEYS)
+    draft.take_all(entries, OLDER)
     entries.pop("anthropic_version", None)  # of the API
     draft.inert(entries, INERT)
     draft.leave(entries)
@@ -46,9 +48,9 @@ FORMAT = Format(
     read=read,
     keys=frozenset({*KEYS.values(), *INERT, "model"}),
     marks=words(
-        """system stop_sequences thinking anthropic_version mcp_servers context_management
+        """system prompt stop_sequences thinking anthropic_version mcp_servers context_management
         output_config"""
     ),
-    needs=frozenset({"messages"}),
+    needs=frozenset({"messages", OLDER["max_tokens"]}),
     file_name=r"(?i)anthropic|claude",
 )

@@ -12,6 +12,7 @@ from llmparams_cli.presets.nodes import Node
 PROGRAM = "LocalAI"
 KEYS = {
     "context": "context_size",
+    "batch_size": "batch_size",
     "threads": "threads",
     "gpu_layers": "gpu_layers",
     "main_gpu": "main_gpu",
@@ -75,10 +76,9 @@ def read(text: str, place: str) -> list[Imported]:
         draft.lose("template", "the model file has its own template")
     if (node := fields.get("max_tokens")) and node.value == 0:
         fields["max_tokens"] = Node(node.mark, -1)
-    for key in ("gpu_layers", "repeat_penalty", "repeat_last_n"):  # 0 is not given
-        for group in (entries, fields):
-            if key != "gpu_layers" and (node := group.get(key)) and node.value == 0:
-                del group[key]
+    for key in ("repeat_penalty", "repeat_last_n"):
+        if (node := fields.get(key)) and node.value == 0:  # not given
+            del fields[key]
     draft.take_all(entries, KEYS)
     draft.take_all(fields, PARAMETERS)
     draft.inert(entries, INERT)

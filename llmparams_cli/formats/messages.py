@@ -23,9 +23,7 @@ def take(draft: Draft, entries: Entries) -> tuple[str | None, str | None]:
             prompt = prompt or node.value
             continue
         for message in draft.items(key, node) if node and node.value is not None else []:
-            fields = draft.mapping(key, message)
-            role = draft.text("role", fields.pop("role", None))
-            content = _content(draft, "content", fields.pop("content", None))
+            role, content = _message(draft, key, message)
             if role in SYSTEM_ROLES and system is None:
                 system = content
             elif role == "user" and prompt is None:
@@ -33,6 +31,15 @@ def take(draft: Draft, entries: Entries) -> tuple[str | None, str | None]:
             else:
                 draft.lose(f"message of {role}", "a preset has one system text and one prompt")
     return system, None if prompt is None else prompts.literal(prompt)
+
+
+def _message(draft: Draft, key: str, node: Node) -> tuple[str | None, str | None]:
+    """The role and the text of a message; a bare text is the user's."""
+    if isinstance(node.value, str):
+        return "user", node.value
+    fields = draft.mapping(key, node)
+    role = draft.text("role", fields.get("role"))
+    return role, _content(draft, "content", fields.get("content"))
 
 
 def _prompt(draft: Draft, node: Node | None) -> str | None:
