@@ -77,6 +77,7 @@ def test_texts_that_are_not_read_are_named(text: str, whose: str) -> None:
     "document",
     [
         {"name": "Slow River", "colour": 1, "mood": 2},
+        {"name": "a", "identifier": "b", "mood": 1},  # only names that others have too
         {"operation": {}, "a": 1, "b": 2, "c": 3},
         {"model": "a", "prompt": "b", "stream": False},  # Ollama's, or OpenAI's
         {"temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.1},  # transformers', or vLLM's
@@ -209,6 +210,12 @@ def test_koboldcpps_order_in_sillytaverns_file_is_that_of_its_requests() -> None
     for key, format in (("temp", "sillytavern"), ("temperature", "kobold")):
         parameters = values(json.dumps({key: 1, "sampler_order": numbers}), format)
         assert parameters["sampler_order"] == wanted.split()
+
+
+def test_xtc_is_last_in_koboldcpp_whatever_its_order_leaves_out() -> None:
+    parameters = values('{"temperature": 1, "sampler_order": [5]}', "kobold")
+    wanted = "logit_bias dry temperature top_n_sigma penalties top_k typical_p top_p min_p xtc"
+    assert parameters["sampler_order"] == wanted.split()
 
 
 @pytest.mark.parametrize(

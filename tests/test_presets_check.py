@@ -9,8 +9,10 @@ import pytest
 from presets_world import world, write
 from program import Program
 
+from llmparams_cli.errors import PresetError
 from llmparams_cli.params.settings import Source
 from llmparams_cli.presets.document import examine
+from llmparams_cli.presets.find import available, find
 from llmparams_cli.presets.parents import MOST_IN_A_ROW
 
 SAFE_NAME = "odd<1b>[7m"
@@ -41,6 +43,12 @@ def test_an_heir_may_switch_off_what_its_parent_sets(program: Program) -> None:
         "presets/heir.yaml": "extends: base\nparameters: {temperature: 0}",
     }
     assert checked(program, files) == []
+
+
+def test_an_heir_in_the_same_file_is_no_remark_either(program: Program) -> None:
+    text = "presets:\n  base: {parameters: {top_p: 0.7}}\n"
+    text += "  heir:\n    extends: base\n    parameters: {temperature: 0}\n"
+    assert checked(program, {"llmparams.yaml": text}) == []
 
 
 def test_a_pair_of_a_problem_and_a_remark_is_told_apart(program: Program) -> None:
@@ -201,8 +209,6 @@ def test_odd_names_do_not_reach_a_terminal(program: Program) -> None:
 
 
 def test_an_unlisted_name_is_found_as_it_is_listed(tmp_path: Path) -> None:
-    from llmparams_cli.presets.find import available, find
-
     env = world(
         tmp_path,
         {
@@ -214,6 +220,8 @@ def test_an_unlisted_name_is_found_as_it_is_listed(tmp_path: Path) -> None:
             "config/presets/two.yml": "system: x",
         },
     )
+    with pytest.raises(PresetError, match="unknown preset ''"):
+        find("", env)
     for name, files in available(env).items():
         found = find(name, env)
         assert [found.path, *(each.path for each in found.shadowed)] == [f.path for f in files]
