@@ -140,7 +140,7 @@ FORMAT = Format(
         | {*SHARED.values(), *SETTINGS.values(), *REQUEST.values(), *INERT}
     ),
     marks=words(
-        """typical sampler_seed stop_sequence max_context_length use_default_badwordsids
+        """typical sampler_seed max_context_length use_default_badwordsids
         streaming_kobold genkey custom_token_bans grammar_retain_state"""
     ),
     file_name=r"(?i)kobold",

@@ -225,7 +225,7 @@ FORMAT = Format(
     write=write,
     keys=frozenset({*KEYS.values(), *SEPARATE, *DYNAMIC, *ORDERS, *INERT}),
     marks=words(
-        """temp rep_pen freq_pen presence_pen mirostat_mode nsigma genamt samplers
+        """temp rep_pen freq_pen presence_pen mirostat_mode nsigma genamt
         grammar_string dynatemp min_temp max_temp rep_pen_range encoder_rep_pen"""
     ),
 )
