@@ -167,6 +167,24 @@ def test_a_pipe_among_the_presets_hangs_nothing(command: str, program: Program) 
     assert "a pipe, not a file" in program.pipe("presets", "show", "wait").complaint(3)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["extends: ./wait.yaml", "parameters: {grammar: '@wait.yaml'}", "extends: [wait@project]"],
+)
+def test_a_preset_that_leads_to_a_pipe_hangs_nothing(text: str, program: Program) -> None:
+    write(program.place, {"presets/a.yaml": text, "presets/wait.txt": ""})
+    os.mkfifo(program.place / "presets/wait.yaml")
+    done = program.pipe("presets", "check", "presets/a.yaml")
+    assert done.code == 3
+    assert "a pipe, not a file" in done.text
+
+
+def test_a_test_that_reads_a_pipe_hangs_nothing(program: Program) -> None:
+    write(program.place, {"presets/a.yaml": "tests: [{file: wait, expect: {json: true}}]"})
+    os.mkfifo(program.place / "presets/wait")
+    assert "presets/wait: a pipe, not a file" in program.pipe("presets", "test").complaint(2)
+
+
 @pytest.mark.parametrize("place", ["llmparams.yaml", "config/config.yaml"])
 def test_a_pipe_in_the_place_of_a_configuration_is_told(place: str, program: Program) -> None:
     path = program.place / place

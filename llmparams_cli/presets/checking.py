@@ -47,7 +47,7 @@ def check(found: Found, env: Environment, reader: Reader) -> list[FileProblem]:
     """
     is_config = found.path.name in CONFIG_FILES
     source = Source.PROJECT if is_config else Source.PRESET
-    read = reader.read(replace(found, entry=""), source)
+    read = reader.read(replace(found, entry=""), source, is_named=True)
     own = [
         FileProblem(found.path, read.document.place, each.mark, each.reason, each.hint)
         for each in read.problems

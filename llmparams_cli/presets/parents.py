@@ -44,7 +44,7 @@ class Reader:
         documents: dict[Identity, Document] = {}
 
         def visit(found: Found, trail: dict[Identity, Found]) -> None:
-            read = self.read(found, source)
+            read = self.read(found, source, is_named=len(trail) == 1)
             if read.problems and found.path != tolerated:
                 raise read.problems[0].error(read.document.place)
             for name in read.document.extends:
@@ -66,14 +66,17 @@ class Reader:
         visit(found, {self._identity(found): found})
         return list(documents.values())
 
-    def read(self, found: Found, source: Source) -> Read:
-        """The file alone, or one entry of it."""
+    def read(self, found: Found, source: Source, is_named: bool = False) -> Read:
+        """The file alone, or one entry of it.
+
+        A pipe that the user names is waited for; one that lies in a folder, or that a preset
+        extends, is not.
+        """
         key = (self._identity(found), source)
         if key not in self._known:
-            # A pipe that the user names may be waited for, one that lies in a folder may not.
-            is_named = source is Source.PRESET and not found.place
+            waits = is_named and source is Source.PRESET and not found.place
             self._known[key] = Read(
-                *examine(found.path, source, self._env.directory, found.entry, waits=is_named)
+                *examine(found.path, source, self._env.directory, found.entry, waits=waits)
             )
         return self._known[key]
 
