@@ -194,6 +194,31 @@ def test_texts_in_a_list_are_messages() -> None:
     assert "lost prompt" in {f"{loss.kind} {loss.what}" for loss in preset.losses}
 
 
+def test_what_a_client_adds_to_a_request_is_read_too() -> None:
+    request = {"model": "a", "messages": [], "extra_body": {"top_k": 20, "min_p": 0.1}}
+    parameters = values(json.dumps(request), "vllm-request")
+    assert (parameters["top_k"], parameters["min_p"]) == (20, 0.1)
+    assert detect(json.dumps(request), "x") == "vllm-request"
+
+
+def test_an_assistant_of_jan_has_instructions() -> None:
+    assistant = {
+        "id": "a",
+        "object": "assistant",
+        "name": "Mate",
+        "avatar": "b",
+        "instructions": "Be kind.",
+        "parameters": {"temperature": 0.3},
+        "tools": [],
+    }
+    [preset] = read(json.dumps(assistant), "x")
+    assert (preset.name, preset.system, preset.parameters) == (
+        "Mate",
+        "Be kind.",
+        {"temperature": 0.3},
+    )
+
+
 def test_names_of_ollamas_registry_are_no_names_of_the_hub() -> None:
     for name in ("crew/otter:1b", "crew/otter", "otter:1b"):
         [preset] = read(f"FROM {name}\nPARAMETER top_k 3", "x", "ollama")

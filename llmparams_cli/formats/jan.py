@@ -75,7 +75,7 @@ FORMAT = Format(
     program=PROGRAM,
     syntax="json",
     read=read,
-    keys=frozenset({*ABOUT, "model", "parameters", "tools"}),
+    keys=frozenset({*ABOUT, "model", "parameters", "instructions", "tools"}),
     marks=frozenset({"settings", "engine", "thread_location", "sources"}),
     file_name=r"^(model|assistant)\.json$",
 )

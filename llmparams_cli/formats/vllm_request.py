@@ -11,6 +11,7 @@ from llmparams_cli.formats.source import json_entries
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = vllm.PROGRAM
+EXTRA = "extra_body"  # where OpenAI's client in Python puts the further parameters
 GUIDED = {"json_schema": "guided_json", "grammar": "guided_grammar"}  # before structured_outputs
 INERT: dict[str, tuple[Any, ...]] = {
     "add_generation_prompt": (True,),
@@ -32,6 +33,8 @@ def read(text: str, place: str) -> list[Imported]:
     """The preset in a file."""
     entries = json_entries(text, place)
     draft = Draft(place, PROGRAM)
+    if (node := entries.pop(EXTRA, None)) and node.value is not None:
+        entries = draft.mapping(EXTRA, node) | entries
     model = draft.model("model", draft.text("model", entries.pop("model", None)))
     is_chat = "messages" in entries
     system, prompt = messages.take(draft, entries)
@@ -56,7 +59,7 @@ FORMAT = Format(
     read=read,
     keys=frozenset({*openai.NAMES, *vllm.FORMAT.keys, "model", "tools", "tool_choice"}),
     marks=frozenset(
-        {*vllm.MARKS, *GUIDED.values(), *INERT, "top_k", "min_p", "repetition_penalty"}
+        {*vllm.MARKS, *GUIDED.values(), *INERT, "top_k", "min_p", "repetition_penalty", EXTRA}
     ),
     needs=frozenset({"messages", "prompt"}),
     file_name=r"(?i)vllm",
