@@ -86,6 +86,9 @@ def test_a_models_name_on_the_hub_is_kept_and_a_librarys_is_not():
 
 def test_a_projector_is_not_the_model():
     assert presets("two_models.modelfile")[0].model == "./harbour-3b.Q4_K_M.gguf"
+    [preset] = read("FROM ./a.gguf\nADAPTER ./a.MMPROJ.gguf\nADAPTER ./b.gguf", "x")
+    assert preset.parameters["lora"] == ["./b.gguf"]
+    assert "lost ADAPTER" in map(told, preset.losses)
 
 
 def test_a_role_is_a_system_text_or_a_prompt_with_the_input():

@@ -46,6 +46,8 @@ INERT = {
 # Ollama's defaults, where they differ from this program's.
 DEFAULTS = {"top_p": 0.9, "min_p": 0.0}
 
+PROJECTOR = "mmproj"  # in the name of a file that lets a model see
+
 LOST = {
     "message": "a preset has no messages",
     "template": "the model file has its own template",
@@ -79,8 +81,10 @@ def read(text: str, place: str) -> list[Imported]:
             if system is not None:
                 draft.lose("SYSTEM", "it is given again below")
             system = value
-        elif instruction == "adapter":
+        elif instruction == "adapter" and PROJECTOR not in value.lower():
             adapters.append(value)
+        elif instruction == "adapter":
+            draft.lose("ADAPTER", f"{value!r}: a preset has no projector")
         else:
             draft.lose(instruction.upper(), LOST[instruction])
     if stops:
@@ -99,7 +103,7 @@ def read(text: str, place: str) -> list[Imported]:
 
 def _model(draft: Draft, names: list[str]) -> str | None:
     """The first model; a further FROM is a projector, or a part of the same model."""
-    chosen = next((name for name in names if "mmproj" not in name.lower()), None)
+    chosen = next((name for name in names if PROJECTOR not in name.lower()), None)
     chosen = chosen or next(iter(names), None)
     for name in names:
         if name != chosen:
