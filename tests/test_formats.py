@@ -154,7 +154,7 @@ def test_a_nul_character_is_no_text(format):
 
 @pytest.mark.parametrize("format", FORMATS)
 @given(text=st.text("[]{}\"'=:#;$\n aFROM1-!&*\\", max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_text_is_read_or_refused(format, text):
     for given_format in (format, None):
         try:
@@ -173,7 +173,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("format", [f.name for f in FORMATS.values() if f.marks])
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_value_of_a_key_is_read_or_refused(format, data):
     its = FORMATS[format]
     keys = st.sampled_from(sorted(its.keys | its.marks | its.needs))
