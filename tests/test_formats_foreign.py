@@ -125,6 +125,14 @@ def test_neighbours_in_yaml_are_told_apart(text: str, format: str) -> None:
     assert detect(text, "x") == format
 
 
+def test_a_markdown_file_without_values_may_be_a_role() -> None:
+    text = "Provide only code: no words.\n### INPUT:\nsleep\n### OUTPUT:\nsleep 1"
+    with pytest.raises(PresetError, match="not clear"):
+        read(text, "code.md")
+    [preset] = read(text, "code.md", "aichat")
+    assert (preset.name, preset.system) == ("code", "Provide only code: no words.")
+
+
 def test_a_preset_of_ours_without_parameters_is_told() -> None:
     text = "description: a\nsystem: b\nmodel: c\n"
     assert "a preset of this program already" in refusal(text)

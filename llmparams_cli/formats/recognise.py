@@ -74,5 +74,7 @@ def _syntax(text: str, place: str) -> tuple[str, Entries | None]:
         return "modelfile", None
     if parts := aichat.parts(text, place):
         return "markdown", parts[0]
+    if place.lower().endswith((".md", ".markdown")):
+        return "markdown", {}  # text, which anything can have written
     root = yaml_node(text, place).value
     return "yaml", root if isinstance(root, dict) else {}
