@@ -84,6 +84,45 @@ def test_a_models_name_on_the_hub_is_kept_and_a_librarys_is_not():
     assert presets("library.modelfile")[0].model is None
 
 
+def test_a_projector_is_not_the_model():
+    assert presets("two_models.modelfile")[0].model == "./harbour-3b.Q4_K_M.gguf"
+    [preset] = read("FROM ./a.gguf\nADAPTER ./a.MMPROJ.gguf\nADAPTER ./b.gguf", "x")
+    assert preset.parameters["lora"] == ["./b.gguf"]
+    assert "lost ADAPTER" in map(told, preset.losses)
+
+
+def test_a_role_is_a_system_text_or_a_prompt_with_the_input():
+    [shorter] = presets("boatswain.md")
+    assert shorter.system == "Shorten the log entry; keep {{__now__}} as it is."
+    [verse] = presets("rewrite.md")
+    assert prompt_template.render(verse.prompt, {"input": "a{b"}) == "Put {{this}} into verse: a{b!"
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "system", "prompt"),
+    [
+        ("kobold_call.json", None, None, "The lamp on the pier goes {{out}}."),
+        ("claude_call.json", None, "Weigh both sides.", "Which pier?"),
+        ("llama_call.json", None, None, "Knots:"),
+        ("vllm_call.json", None, None, "Name a knot."),
+        ("harbour_jan.json", "harbour-3b.Q4_K_M.gguf", None, None),
+        ("harbour_gpt4all.json", "harbour-3b.Q4_0.gguf", "Speak of ships.", None),
+        ("harbour_localai.yaml", "harbour-3b.Q4_K_M.gguf", "Speak of piers.", None),
+        ("mods.yml", None, "you know every pier\nyou answer in a line", None),
+        (
+            "ollama_chat.json",
+            "someone/Harbour-3B-GGUF:Q4_K_M",
+            "Answer as a harbour master.",
+            "May I moor here?",
+        ),
+    ],
+)
+def test_texts_and_models_of_other_programs(file, model, system, prompt):
+    [preset] = presets(file)
+    assert (preset.model, preset.system) == (model, system)
+    assert (preset.prompt and prompt_template.render(preset.prompt, {})) == prompt
+
+
 def test_a_request_gives_its_system_text_and_a_prompt_without_variables():
     [preset] = presets("chat_request.json")
     assert preset.system == "Summarise contracts in {one} sentence."

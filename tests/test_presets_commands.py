@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,9 +16,10 @@ from presets_world import write
 from program import Program
 
 from llmparams_cli.backends.llama.native.context import Context
-from llmparams_cli.formats import FORMATS
+from llmparams_cli.formats import FORMATS, WRITTEN
 from llmparams_cli.presets.schema import preset_schema
 
+WILD = Path(__file__).parent / "wild_presets"
 TERSE = """\
 description: Few words.
 extends: precise
@@ -223,7 +226,10 @@ def test_check_tells_every_problem_with_line_and_column(program: Program) -> Non
         ({"a.yaml": "extends: b", "b.yaml": "extends: a"}, "extends goes in a circle"),
         ({"a.yaml": "extends: nonsense"}, "a.yaml:1:1: extends: unknown preset 'nonsense'"),
         ({"a.yaml": "parameters: {grammar: 'root ::= \"a\"', json_schema: true}"}, "excludes"),
-        ({"a.yaml": "parameters: {temperature: 0, top_k: 5}"}, "top_k 5"),
+        (
+            {"a.yaml": "extends: nonsense\nparameters: {top_k: -3}"},
+            "a.yaml:1:1: extends: unknown preset 'nonsense'",
+        ),
     ],
 )
 def test_check_sees_parents_and_conflicts(
@@ -282,12 +288,12 @@ tests:
     expect:
       contains: ["\\x1b[31m"]
       json: true
-      entropy: {min: 99}
-      probability: {min: 1.5}
-      first: {text: Hi, max: -1}
+      entropy: {min: 30}
+      probability: {min: 1}
+      first: {text: Hi, min: 1}
       matches: 'q{9}'
       characters: {min: 9999}
-      distinct: {min: 3}
+      distinct: {max: 1}
 """
 
 
@@ -386,6 +392,70 @@ def test_import_writes_a_preset_and_tells_the_losses(program: Program) -> None:
     assert program.call("presets", "check", "brief").code == 0
 
 
+def test_paths_in_a_foreign_file_start_from_its_folder(program: Program) -> None:
+    """Wherever the preset is written, and from wherever it is used."""
+    write(
+        program.place,
+        {
+            "far/Modelfile": "FROM ./base.gguf\nADAPTER tuned/one.gguf\nADAPTER ~/two.gguf\n",
+            "far/a.ini": "[a]\nm = base.gguf\nlora-scaled = tuned/one.gguf:0.5,/three.gguf:1\n",
+        },
+    )
+    far = program.place / "far"
+    home = os.path.expanduser("~")
+    wanted = {
+        "Modelfile": [f"{far}/tuned/one.gguf", f"{home}/two.gguf"],
+        "a.ini": [f"{far}/tuned/one.gguf:0.5", "/three.gguf:1"],
+    }
+    for name, adapters in wanted.items():
+        done = program.call("presets", "import", f"far/{name}", "--name", "a", "--force")
+        assert done.code == 0, done.stderr
+        preset = program.call("presets", "show", "a", "--format", "json").json
+        assert preset["parameters"]["lora"] == adapters
+        assert preset["model"] == str(far / "base.gguf")
+
+
+SWITCHED_OFF = {
+    "temp": 0.9,
+    "typical_p": 0.8,
+    "dry_multiplier": 0,
+    "dry_base": 1.9,
+    "dry_allowed_length": 4,
+    "xtc_probability": 0,
+    "xtc_threshold": 0.2,
+    "mirostat_mode": 2,
+    "mirostat_tau": 6,
+    "dynatemp_exponent": 1.5,
+    "rep_pen": 1,
+    "rep_pen_range": 600,
+}
+
+
+def test_details_of_what_is_off_are_left_out(program: Program) -> None:
+    write(program.place, {"all.json": json.dumps(SWITCHED_OFF)})
+    assert program.call("presets", "import", "all.json").code == 0
+    values = program.call("presets", "show", "all", "--format", "json").json["parameters"]
+    assert {name: values[name] for name in ("typical_p", "mirostat", "mirostat_tau")} == {
+        "typical_p": 0.8,  # replaced by Mirostat, and so no detail of it
+        "mirostat": 2,
+        "mirostat_tau": 6,
+    }
+    off = {"dry_base", "dry_allowed_length", "xtc_threshold", "dynatemp_exponent", "repeat_last_n"}
+    assert off.isdisjoint(values)
+    off_themselves = ("dry_multiplier", "xtc_probability", "repeat_penalty")
+    assert [values[name] for name in off_themselves] == [0, 0, 1]
+    assert program.call("presets", "check", "all").code == 0
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in WILD.iterdir()))
+def test_what_import_writes_passes_the_check(file: str, program: Program) -> None:
+    if file == "expected.yaml":
+        return
+    assert program.call("presets", "import", str(WILD / file)).code == 0
+    checked = program.call("presets", "check")
+    assert checked.code == 0, checked.text
+
+
 def test_import_from_a_pipe_by_format_and_section(program: Program) -> None:
     ini = b"[*]\ntemp = 0.2\n[a]\ntop-k = 5\n[b]\ntop-k = 6\n"
     done = program.call("presets", "import", "-", "--section", "b", "--quiet", stdin=ini)
@@ -404,7 +474,7 @@ def test_import_refuses_what_is_no_preset(program: Program) -> None:
     assert not (program.place / "presets").exists()
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", WRITTEN)
 def test_show_writes_what_export_writes(format: str, project: Program) -> None:
     shown = project.call("presets", "show", "terse", "--format", format)
     assert shown.code == 0 and shown.stdout
@@ -415,10 +485,10 @@ def test_show_writes_what_export_writes(format: str, project: Program) -> None:
 def test_formats_are_completed(project: Program) -> None:
     words = {"COMP_WORDS": "llmparams presets show terse --format l", "COMP_CWORD": "5"}
     done = project.pipe(_LLMPARAMS_COMPLETE="complete_bash", **words)
-    assert done.text.split() == [name for name in FORMATS if name.startswith("l")]
+    assert done.text.split() == [name for name in WRITTEN if name.startswith("l")]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", WRITTEN)
 def test_what_is_exported_comes_back(format: str, project: Program) -> None:
     out = project.call("presets", "export", "terse", "--format", format, "-o", f"out.{format}")
     assert (out.code, out.stdout) == (0, b"")
@@ -429,12 +499,20 @@ def test_what_is_exported_comes_back(format: str, project: Program) -> None:
     assert preset["parameters"]["top_p"] == 0.9
 
 
+def test_a_format_that_is_only_read_is_not_written(project: Program) -> None:
+    (name, *_) = [name for name in FORMATS if name not in WRITTEN]
+    assert "is not a known format" in project.call(
+        "presets", "export", "terse", "--format", name
+    ).complaint(2)
+
+
 def test_an_unknown_format_is_told(project: Program) -> None:
     for command in (("show", "terse"), ("export", "terse"), ("import", "file")):
         done = project.call("presets", *command, "--format", "olama")
         line = done.complaint(2)
         assert "--format: 'olama' is not a known format; did you mean ollama?" in line
-        assert all(format in line for format in FORMATS)
+        formats = FORMATS if command[0] == "import" else WRITTEN
+        assert line.endswith(f", {', '.join([*formats][-3:])})")
 
 
 def test_a_finished_run_becomes_a_preset_that_gives_it_again(program: Program) -> None:

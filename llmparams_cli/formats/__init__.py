@@ -3,44 +3,62 @@
 | format | program | its files |
 |---|---|---|
 | llama.cpp | llama.cpp | INI: `[name]` sections with the options of its command line |
+| llama.cpp-request | llama.cpp | JSON: the body of a request to its server; read only |
 | ollama | Ollama | Modelfile |
+| ollama-request | Ollama | JSON: the body of a request; read only |
 | openai | OpenAI's API | JSON: the body of a chat request |
+| anthropic | Anthropic's API | JSON: the body of a request; read only |
 | hf | transformers | generation_config.json |
 | vllm | vLLM | JSON: SamplingParams |
+| vllm-request | vLLM | JSON: the body of a request to its server; read only |
 | webui | text-generation-webui | YAML |
 | llm | llm | YAML: a template |
 | lmstudio | LM Studio | JSON: a preset, in the form since 0.3 or before |
 | sillytavern | SillyTavern | JSON: text completion settings |
+| kobold | KoboldCpp | JSON: a request, or SillyTavern's settings for it; read only |
+| aichat | aichat | Markdown: a role; read only |
+| gpt4all | GPT4All | JSON: a model with its settings; read only |
+| jan | Jan | JSON: model.json, or an assistant; read only |
+| localai | LocalAI | YAML: a model's configuration; read only |
+| mods | mods | YAML: its settings; read only |
 
 One module per format. Files are untrusted: nothing in them is ever run.
 """
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePath
-
 from llmparams_cli.errors import PresetError
 from llmparams_cli.formats import (
+    aichat,
+    anthropic,
+    gpt4all,
     hf,
+    jan,
+    kobold,
     llama_cpp,
+    llama_request,
     llm,
     lmstudio,
+    localai,
+    mods,
     ollama,
+    ollama_request,
     openai,
     sillytavern,
     vllm,
+    vllm_request,
     webui,
 )
-from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, problem
+from llmparams_cli.formats.common import Exported, Format, Imported, Loss, problem
 from llmparams_cli.formats.llama_cpp import command_line
-from llmparams_cli.formats.source import json_node, numbered, yaml_node
+from llmparams_cli.formats.recognise import recognised
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.presets.nodes import Mark
 from llmparams_cli.text.shorten import brief
 
 __all__ = [
     "FORMATS",
+    "WRITTEN",
     "Exported",
     "Format",
     "Imported",
@@ -53,33 +71,21 @@ __all__ = [
 
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT
-    for module in (llama_cpp, ollama, webui, llm, lmstudio, hf, sillytavern, openai, vllm)
+    for module in (
+        *(llama_cpp, ollama, webui, llm, lmstudio, hf, sillytavern, openai, vllm),
+        *(kobold, llama_request, ollama_request, vllm_request, anthropic),
+        *(aichat, gpt4all, jan, localai, mods),
+    )
 }
+WRITTEN = {name: format.write for name, format in FORMATS.items() if format.write}
 
 
 def detect(text: str, file_name: str) -> str:
     """The format of a file, by its content; its name decides only where formats match equally.
 
-    Raises PresetError if it is not clear.
+    Raises PresetError if it is not clear, or a program's whose files are not read.
     """
-    syntax, entries = _syntax(text, file_name)
-    candidates = [format for format in FORMATS.values() if format.syntax == syntax]
-    if entries is None:  # only one format has this syntax
-        return candidates[0].name
-    # A preset of this program has `parameters`; a template of llm has `options`.
-    if "parameters" in entries and "options" not in entries and syntax == "yaml":
-        raise PresetError(f"{file_name}: this is a preset of this program already")
-    counts = {format.name: len(format.keys & entries.keys()) for format in candidates}
-    best = [name for name, count in counts.items() if count == max(counts.values())]
-    if len(best) > 1:
-        bare = PurePath(file_name).name
-        best = [name for name in best if re.search(FORMATS[name].file_name, bare)]
-    if len(best) != 1 or not counts[best[0]]:
-        raise PresetError(
-            f"{file_name}: it is not clear which program this is for",
-            f"name its format: {', '.join(FORMATS)}",
-        )
-    return best[0]
+    return recognised(text, file_name, FORMATS.values()).name
 
 
 def read(
@@ -93,6 +99,8 @@ def read(
         line = text.count("\n", 0, text.index("\0")) + 1
         raise problem(place, Mark(line, 1), "not a text file: it has a NUL character")
     presets = FORMATS[format or detect(text, place)].read(text, place)
+    if all(preset.is_empty for preset in presets):
+        raise PresetError(f"{place}: there is nothing in it that a preset can hold")
     if section is None:
         return presets
     chosen = [preset for preset in presets if section in (preset.name, preset.section)]
@@ -107,22 +115,4 @@ def read(
 
 def write(format: str, preset: Exported) -> tuple[str, list[Loss]]:
     """The text of the preset as a file of another program, and what does not fit there."""
-    return FORMATS[format].write(preset)
-
-
-def _syntax(text: str, file_name: str) -> tuple[str, Entries | None]:
-    """The text's syntax, and its top-level keys if it is JSON or YAML."""
-    lines = [line.strip() for _, line in numbered(text)]
-    lines = [line for line in lines if line and line[0] not in "#;"]
-    first = lines[0] if lines else ""
-    if first.startswith("{"):
-        root = json_node(text, file_name).value
-        return "json", root if isinstance(root, dict) else {}
-    if llama_cpp.HEADER.fullmatch(first) and any(map(llama_cpp.LINE.fullmatch, lines)):
-        return "ini", None
-    if llama_cpp.LINE.fullmatch(first):
-        return "ini", None
-    if ollama.INSTRUCTION.fullmatch(first):
-        return "modelfile", None
-    root = yaml_node(text, file_name).value
-    return "yaml", root if isinstance(root, dict) else {}
+    return WRITTEN[format](preset)

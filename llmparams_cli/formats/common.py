@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -53,6 +53,10 @@ class Imported:
     losses: list[Loss] = field(default_factory=list)
     section: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        return not any((self.parameters, self.model, self.system, self.prompt))
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -67,21 +71,45 @@ class Exported:
     variables: Mapping[str, str | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Format:
-    """How presets of one program are recognised, read and written.
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """How a program's files are recognised.
 
-    `keys` are the top-level names in its files. `file_name` is a pattern that decides between
-    formats with the same keys; by default, it matches nothing.
+    `keys` are the top-level names in them. `marks` are more of them, by which the program is
+    known, as hardly another one has them; a file without any must have no other names than
+    these. Of `needs`, if there are some, one must be there beside a mark. `file_name` is a
+    pattern that decides between programs with the same keys; by default, it matches nothing.
     """
 
-    name: str
     program: str
     syntax: str
-    read: Callable[[str, str], list[Imported]]
-    write: Callable[[Exported], tuple[str, list[Loss]]]
     keys: frozenset[str] = frozenset()
-    file_name: str = "$^"
+    marks: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    file_name: str = "(?!)"
+
+    def knows(self, given: Collection[str]) -> int:
+        """How many of these keys are the program's; 0 if they do not tell its files."""
+        known = len((self.keys | self.marks | self.needs).intersection(given))
+        if self.needs:
+            is_its = not self.needs.isdisjoint(given) and not self.marks.isdisjoint(given)
+        else:
+            is_its = known == len(given) or not self.marks.isdisjoint(given)
+        return known if is_its else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format(Signature):
+    """A program's files that are read, and perhaps written, here."""
+
+    name: str
+    read: Callable[[str, str], list[Imported]]
+    write: Callable[[Exported], tuple[str, list[Loss]]] | None = None
+
+
+def words(text: str) -> frozenset[str]:
+    """Names in a text, divided by blanks."""
+    return frozenset(text.split())
 
 
 def elsewhere(program: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -57,6 +58,8 @@ class Draft:
         value = node.plain()
         if isinstance(kind, Texts):
             value = self._no_empty_texts(key, value)
+        if name == "top_k" and re.fullmatch(r"-\d+", str(value)):
+            value = 0  # off in every program
         try:
             checked = kind.parse(value) if self._is_written(value) else kind.check(value)
         except RecursionError as error:  # JSON in a text
@@ -119,11 +122,16 @@ class Draft:
             raise self.error(node, f"{key}: not a list")
         return node.value
 
-    def model(self, key: str, name: str | None) -> str | None:
-        """The model, if it is a file or on the Hub; other programs' own names are a loss."""
+    def model(self, key: str, name: str | None, own_names: bool = False) -> str | None:
+        """The model, if it is a file or on the Hub; other programs' own names are a loss.
+
+        With `own_names`, user/name is the program's own, unless the Hub's address is before it.
+        """
         if not name:
             return None
         repository = hub_name(name)
+        if own_names and repository == name:
+            repository = ""
         if ":" in repository:
             return repository
         if repository and repository != name:
@@ -140,6 +148,10 @@ class Draft:
         if missing:
             shown = (f"{name} {PARAMS[name].kind.show(v)}" for name, v in missing.items())
             self.losses.append(Loss("filled", ", ".join(shown), why))
+
+    def goes_on(self) -> None:
+        """For programs that have no limit of length, unless they are given one."""
+        self.fill({"max_tokens": -1}, f"a missing length means no limit in {self.program}")
 
     def fill_neutral(self, known: Iterable[str], **others: Any) -> None:
         """Switch off the samplers whose keys are missing, for formats in which that means off.

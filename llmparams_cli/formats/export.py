@@ -15,7 +15,7 @@ from llmparams_cli.formats.common import (
     does_nothing,
     is_sampler,
 )
-from llmparams_cli.params.kinds import Number
+from llmparams_cli.params.kinds import Kind
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
 from llmparams_cli.text.shorten import brief
 
@@ -50,7 +50,7 @@ class Export:
             if name in self.left:
                 self.fields[key] = self.left.pop(name)
 
-    def limit(self, limits: Mapping[str, Number]) -> None:
+    def limit(self, limits: Mapping[str, Kind]) -> None:
         """Drop the values that the other program would refuse."""
         for name, kind in limits.items():
             try:

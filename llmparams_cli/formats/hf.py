@@ -6,16 +6,34 @@ import math
 from typing import Any
 
 from llmparams_cli.formats import json_nodes, order
-from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, elsewhere, stem
+from llmparams_cli.formats.common import (
+    Entries,
+    Exported,
+    Format,
+    Imported,
+    Loss,
+    does_nothing,
+    elsewhere,
+    stem,
+)
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
+from llmparams_cli.params.kinds import Number
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "transformers"
 # A bias has several keys of different forms: see `_biases`.
 KEYS = {k: v for k, v in elsewhere("hf").items() if k != "logit_bias"}
 DEFAULT_TOP_K = 50  # the only sampler that is on when its key is missing
+
+SAMPLERS = ("top_k", "top_p", "min_p", "typical_p")
+# What transformers accepts, where it is less than here.
+LIMITS = {
+    "top_p": Number(low=0, high=1, low_open=True),
+    "typical_p": Number(low=0, high=1, low_open=True),
+}
 
 OF_THE_MODEL = (
     "eos_token_id",
@@ -119,9 +137,16 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     export.counting(KEYS, prompt=True, window=False)
     export.fixed_order(order.HF)
     is_greedy = export.left.get("temperature") == 0
-    if is_greedy:  # transformers refuses a temperature of 0
+    if is_greedy:  # transformers refuses a temperature of 0, and samplers beside do_sample false
         del export.left["temperature"]
+        for name in SAMPLERS:
+            value = export.left.pop(name, PARAMS[name].neutral)
+            if not does_nothing(name, value):
+                export.lose(name, f"{PROGRAM} refuses it where it does not sample")
     export.fields["do_sample"] = not is_greedy
+    if export.left.get("time_limit") == 0:  # which would end the text at once there
+        del export.left["time_limit"]
+    export.limit(LIMITS)
     if export.left.get("max_tokens") == -1:
         del export.left["max_tokens"]
         export.lose("max_tokens", f"{PROGRAM} cannot go on without a limit")
@@ -152,14 +177,15 @@ def _written_biases(export: Export) -> None:
 
 
 FORMAT = Format(
-    "hf",
-    PROGRAM,
-    "json",
-    read,
-    write,
-    keys=frozenset(
-        {*KEYS.values(), *OF_THE_MODEL, *INERT}
-        | {"do_sample", "max_length", "sequence_bias", "suppress_tokens", "bad_words_ids"}
+    name="hf",
+    program=PROGRAM,
+    syntax="json",
+    read=read,
+    write=write,
+    keys=frozenset({*KEYS.values(), *OF_THE_MODEL, *INERT, "do_sample", "max_length"}),
+    marks=frozenset(
+        {*OF_THE_MODEL, "do_sample", "max_new_tokens", "transformers_version"}
+        | {"_from_model_config", "sequence_bias", "suppress_tokens", "bad_words_ids"}
     ),
     file_name=r"^generation_config",
 )

@@ -24,6 +24,7 @@ from llmparams_cli.formats.common import (
 )
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
+from llmparams_cli.formats.llama_cpp_written import written
 from llmparams_cli.formats.source import numbered
 from llmparams_cli.presets.nodes import Mark, Node
 from llmparams_cli.text.safe import one_line
@@ -104,6 +105,8 @@ def _preset(name: str, shared: Lines, own: Lines, place: str) -> Imported:
     options.take(draft, entries)
     draft.leave(entries)
     draft.counts_prompt()
+    draft.goes_on()
+    options.default_window(draft)
     return draft.finish(
         slug(name),
         section=name,
@@ -139,7 +142,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
         _line(export, lines, "model", key, repository or preset.model)
     export.no_place_for("system", "prompt")
     given: set[str] = set()
-    for name, key, value in options.written(export, for_file=True):
+    for name, key, value in written(export, for_file=True):
         if key in given:
             export.lose(name, f"{value!r}: a section can say it only once")
         elif value is not None and _line(export, lines, name, key, value):
@@ -160,7 +163,7 @@ def command_line(preset: Exported, program: str = "llama-cli") -> tuple[str, lis
         words += ["-p", options.escaped(prompt)]
     elif preset.prompt:
         export.lose("prompt", "a template with variables; llama.cpp takes finished prompts")
-    for _, key, value in options.written(export, for_file=False):
+    for _, key, value in written(export, for_file=False):
         words += [f"--{key}"] if value is None else [f"--{key}", value]
     return shlex.join(words), export.losses
 
@@ -173,4 +176,11 @@ def _line(export: Export, lines: list[str], name: str, key: str, value: str) -> 
     return True
 
 
-FORMAT = Format("llama.cpp", PROGRAM, "ini", read, write, file_name=r"\.ini$")
+FORMAT = Format(
+    name="llama.cpp",
+    program=PROGRAM,
+    syntax="ini",
+    read=read,
+    write=write,
+    file_name=r"\.ini$",
+)

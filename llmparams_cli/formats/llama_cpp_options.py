@@ -1,18 +1,12 @@
-"""llama.cpp's options and how their values are written, in its files and command lines."""
+"""llama.cpp's options, and what their values mean."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Callable, Iterator
-from decimal import Decimal
-from typing import Any
 
 from llmparams_cli.formats import order
-from llmparams_cli.formats.common import REPETITION, Entries, does_nothing, elsewhere
+from llmparams_cli.formats.common import Entries, elsewhere
 from llmparams_cli.formats.draft import Draft
-from llmparams_cli.formats.export import Export
 from llmparams_cli.params.seeds import DRAW_ONE
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.metadata import STAGE_LETTERS
@@ -44,6 +38,13 @@ SPELLINGS = {
     },
 }
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\"}
+LOAD_MODES = {
+    (False, False): "none",
+    (True, False): "mmap",
+    (False, True): "mlock",
+    (True, True): "mmap+mlock",
+}
+DRY_WINDOW = 64  # of llama.cpp; here, the whole context
 WORDS = {"enabled": "true", "disabled": "false"}
 
 
@@ -56,6 +57,12 @@ def take(draft: Draft, entries: Entries) -> None:
             _switch(draft, key, entries.pop(key))
         elif key in SPELLINGS:
             _option(draft, key, entries.pop(key))
+
+
+def default_window(draft: Draft) -> None:
+    """Fill in DRY's window if it is on and the option is missing."""
+    if draft.penalises("dry_multiplier"):
+        draft.fill({"dry_last_n": DRY_WINDOW}, f"a missing option means this in {PROGRAM}")
 
 
 def text_of(node: Node) -> str:
@@ -89,11 +96,11 @@ def _switch(draft: Draft, key: str, node: Node) -> None:
 
 
 def _load_mode(draft: Draft, key: str, node: Node) -> None:
-    if (mode := text_of(node)) not in ("none", "mmap", "mlock"):
+    modes = {name: mode for mode, name in LOAD_MODES.items()}
+    if (mode := text_of(node)) in modes:
+        draft.values["mmap"], draft.values["mlock"] = modes[mode]
+    elif mode != "auto":
         draft.lose(key, f"{mode!r} is not known here")
-        return
-    draft.values["mmap"] = mode != "none"
-    draft.values["mlock"] = mode == "mlock"
 
 
 def _lora(draft: Draft, key: str, node: Node) -> None:
@@ -169,117 +176,3 @@ def escaped(text: str, also: str = "") -> str:
         return f"\\x{ord(char):02x}" if char < " " or char in also else char
 
     return "".join(map(one, text))
-
-
-Option = tuple[str, str | None]  # name and value; None: a switch on a command line
-
-
-def written(export: Export, for_file: bool) -> Iterator[tuple[str, str, str | None]]:
-    """The parameters that are left: name, option and value."""
-    export.counting(REPETITION, prompt=True, window=True)
-    for name, value in list(export.left.items()):
-        if name in WRITERS:
-            for key, text in WRITERS[name](export, value, for_file):
-                yield name, key, text
-        elif name in OPTIONS:
-            yield name, OPTIONS[name], PARAMS[name].kind.show(value)
-        elif not does_nothing(name, value):
-            export.lose(name, f"{PROGRAM} has no such parameter")
-    export.left.clear()
-
-
-def _write_order(export: Export, stages: list[str], for_file: bool) -> Iterator[Option]:
-    if stages[:1] != ["logit_bias"] and export.chosen.get("logit_bias"):
-        export.report("reordered", "sampler_order", f"{PROGRAM} always adds the biases first")
-    stages = [stage for stage in stages if stage != "logit_bias"]
-    letters = {stage: letter for letter, stage in STAGE_LETTERS.items()}
-    if for_file:  # where a semicolon would begin a comment
-        yield "sampling-seq", "".join(letters[stage] for stage in stages)
-    else:
-        yield "samplers", ";".join(stages)
-
-
-def _write_mapping(export: Export, value: bool, for_file: bool) -> Iterator[Option]:
-    if for_file:
-        yield "mmap", PARAMS["mmap"].kind.show(value)
-    elif not value:
-        yield "no-mmap", None
-
-
-def _write_lock(export: Export, value: bool, for_file: bool) -> Iterator[Option]:
-    if for_file:
-        yield "mlock", PARAMS["mlock"].kind.show(value)
-    elif value:
-        yield "mlock", None
-
-
-def _write_ignore_eos(export: Export, value: bool, for_file: bool) -> Iterator[Option]:
-    if for_file:
-        yield "ignore-eos", PARAMS["ignore_eos"].kind.show(value)
-    elif value:
-        yield "ignore-eos", None
-
-
-def _write_lora(export: Export, adapters: list[str], for_file: bool) -> Iterator[Option]:
-    is_scaled = [bool(re.search(r":[0-9.]+$", adapter)) for adapter in adapters]
-    if any(is_scaled):
-        pairs = zip(adapters, is_scaled, strict=True)
-        yield "lora-scaled", ",".join(path if scaled else f"{path}:1" for path, scaled in pairs)
-    elif adapters:
-        yield "lora", ",".join(adapters)
-
-
-def _write_biases(export: Export, biases: dict[str, float], for_file: bool) -> Iterator[Option]:
-    for token, bias in biases.items():
-        if token.isdecimal():
-            yield "logit-bias", f"{token}{'-' if bias < 0 else '+'}{_plain(abs(bias))}"
-        else:
-            export.lose("logit_bias", f"{token!r}: {PROGRAM} takes token ids only")
-
-
-def _plain(number: float) -> str:
-    """The number without an exponent, whose sign could be mistaken for the bias's."""
-    return format(Decimal(repr(number)), "f") if number != math.inf else "inf"
-
-
-def _write_stops(export: Export, stops: list[str], for_file: bool) -> Iterator[Option]:
-    # ; and # would begin a comment in a file, and blanks at an end would be stripped.
-    for stop in stops:
-        yield "reverse-prompt", escaped(stop, ";#" if stop == stop.strip() else ";# ")
-
-
-def _write_breakers(export: Export, breakers: list[str], for_file: bool) -> Iterator[Option]:
-    if not breakers:
-        yield "dry-sequence-breaker", "none"
-    for text in breakers:
-        yield "dry-sequence-breaker", escaped(text, ";#" if text == text.strip() else ";# ")
-
-
-def _write_schema(export: Export, schema: object, for_file: bool) -> Iterator[Option]:
-    if schema is not None:  # ; and # as JSON escapes, for they begin comments in a file
-        yield "json-schema", json.dumps(schema).replace("#", "\\u0023").replace(";", "\\u003b")
-
-
-def _write_numbers(export: Export, numbers: list[float], for_file: bool) -> Iterator[Option]:
-    if numbers:
-        yield "tensor-split", PARAMS["tensor_split"].kind.show(numbers)
-
-
-def _write_grammar(export: Export, grammar: str, for_file: bool) -> Iterator[Option]:
-    if grammar:
-        yield "grammar", grammar
-
-
-WRITERS: dict[str, Callable[[Export, Any, bool], Iterator[Option]]] = {
-    "sampler_order": _write_order,
-    "mmap": _write_mapping,
-    "mlock": _write_lock,
-    "ignore_eos": _write_ignore_eos,
-    "lora": _write_lora,
-    "logit_bias": _write_biases,
-    "stop": _write_stops,
-    "dry_sequence_breakers": _write_breakers,
-    "json_schema": _write_schema,
-    "tensor_split": _write_numbers,
-    "grammar": _write_grammar,
-}

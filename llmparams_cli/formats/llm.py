@@ -210,12 +210,13 @@ def _written_prompt(export: Export, prompt: str) -> dict[str, Any]:
 
 
 FORMAT = Format(
-    "llm",
-    PROGRAM,
-    "yaml",
-    read,
-    write,
-    keys=frozenset(
-        {"model", "system", "prompt", "defaults", "options", "schema_object", "functions", *INERT}
+    name="llm",
+    program=PROGRAM,
+    syntax="yaml",
+    read=read,
+    write=write,
+    keys=frozenset({"model"}),
+    marks=frozenset(
+        {"system", "prompt", "defaults", "options", "schema_object", "functions", *INERT}
     ),
 )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from llmparams_cli.formats import json_nodes
+from llmparams_cli.formats import json_nodes, lmstudio_older
 from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, slug, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
-from llmparams_cli.params.table import PARAMS
+from llmparams_cli.params.kinds import Choice, Kind, Number
+from llmparams_cli.params.table import CACHE_TYPES, PARAMS
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "LM Studio"
@@ -33,11 +35,13 @@ OPERATION_KEYS = {
     "max_tokens": PREDICTION + "maxPredictedTokens",
     "stop": PREDICTION + "stopStrings",
     "threads": PREDICTION + "llama.cpuThreads",
+    "typical_p": PREDICTION + "llama.locallyTypicalSampling",
+    "seed": PREDICTION + "seed",
 }
 LOAD_KEYS = {
-    "seed": LOAD + "seed",
     "context": LOAD + "contextLength",
     "batch_size": LOAD + "llama.evalBatchSize",
+    "ubatch_size": LOAD + "llama.physicalBatchSize",
     "cache_type_k": LOAD + "llama.kCacheQuantizationType",
     "cache_type_v": LOAD + "llama.vCacheQuantizationType",
     "mmap": LOAD + "llama.tryMmap",
@@ -45,6 +49,27 @@ LOAD_KEYS = {
     "rope_freq_base": LOAD + "llama.ropeFrequencyBase",
     "rope_freq_scale": LOAD + "llama.ropeFrequencyScale",
 }
+# Further spellings of some of these.
+ALSO_KEYS = {"typical_p": PREDICTION + "llama.typicalSampling", "seed": LOAD + "seed"}
+MIROSTAT = PREDICTION + "llama.mirostatSampling"
+BIASES = (PREDICTION + "llama.logitBias", PREDICTION + "logitBias")
+MIROSTAT_KEYS = {
+    "mirostat": "version",
+    "mirostat_tau": "targetEntropy",
+    "mirostat_eta": "learningRate",
+}
+REPEAT_PENALTY = 1.1  # if the field is missing
+# What it accepts, where that is less than here.
+LIMITS: dict[str, Kind] = {
+    "top_k": Number(integer=True, low=0, high=500),
+    "threads": Number(integer=True, low=1),
+    "context": Number(integer=True, low=1),
+    **dict.fromkeys(
+        ("cache_type_k", "cache_type_v"),
+        Choice(tuple(word for word in CACHE_TYPES if word != "bf16")),
+    ),
+}
+SLIDER_END = 1  # of the temperature
 # Fields with a checkbox; unchecked, they have no effect.
 CHECKED = (
     "top_p",
@@ -55,70 +80,15 @@ CHECKED = (
     "frequency_penalty",
     "presence_penalty",
     "max_tokens",
+    "typical_p",
     "seed",
     "cache_type_k",
     "cache_type_v",
     "rope_freq_base",
     "rope_freq_scale",
 )
+UNCHECKED = {"max_tokens": 1000, "seed": -1}
 PROMPT_TEMPLATE = PREDICTION + "promptTemplate"
-
-OLDER_LOAD = {
-    "context": "n_ctx",
-    "batch_size": "n_batch",
-    "gpu_layers": "n_gpu_layers",
-    "main_gpu": "main_gpu",
-    "tensor_split": "tensor_split",
-    "mmap": "use_mmap",
-    "mlock": "use_mlock",
-    "rope_freq_base": "rope_freq_base",
-    "rope_freq_scale": "rope_freq_scale",
-    "seed": "seed",
-}
-OLDER_INFERENCE = {
-    **{
-        name: name
-        for name in (
-            "top_k",
-            "top_p",
-            "min_p",
-            "typical_p",
-            "repeat_penalty",
-            "repeat_last_n",
-            "frequency_penalty",
-            "presence_penalty",
-            "mirostat",
-            "mirostat_tau",
-            "mirostat_eta",
-            "grammar",
-            "seed",
-        )
-    },
-    "temperature": "temp",
-    "max_tokens": "n_predict",
-    "threads": "n_threads",
-    "stop": "antiprompt",
-}
-OLDER_INERT: dict[str, tuple[Any, ...]] = {
-    "tfs_z": (1,),
-    "n_keep": (0,),
-    "logit_bias": ({},),
-    "memory_f16": (True,),
-    "f16_kv": (True,),
-    "multiline_input": (False,),
-    "penalize_nl": (True, False),
-    "cache": (True, False),
-    "n_gqa": (0, 1),
-    "rms_norm_eps": (0,),
-    "n_parts": (-1,),
-    "vocab_only": (False,),
-    "logits_all": (False,),
-    "embedding": (False,),
-    "low_vram": (False,),
-    "num_experts_used": (0,),
-    "pre_prompt_prefix": ("",),
-    "pre_prompt_suffix": ("",),
-}
 
 
 def read(text: str, place: str) -> list[Imported]:
@@ -128,11 +98,16 @@ def read(text: str, place: str) -> list[Imported]:
     name = draft.text("name", entries.pop("name", None))
     for key in ("identifier", "changed", "$schema"):
         entries.pop(key, None)
+    is_complete = "operation" in entries or "inference_params" in entries
     if "load_params" in entries or "inference_params" in entries:
-        system = _older(draft, entries)
+        system = lmstudio_older.take(draft, entries)
     else:
         system = _fields(draft, entries)
     draft.leave(entries)
+    if is_complete:
+        missing = f"a missing field means this in {PROGRAM}"
+        draft.fill({"repeat_penalty": REPEAT_PENALTY}, missing)
+        draft.goes_on()
     draft.counts_prompt()
     return [draft.finish(slug(name) if name else stem(place), system=system or None)]
 
@@ -157,11 +132,34 @@ def _fields(draft: Draft, entries: Entries) -> str | None:
         draft.values["flash_attention"] = "on" if is_on else "off"
     if fields.pop(PROMPT_TEMPLATE, None):
         draft.lose("promptTemplate", "the model file has its own template")
-    for name, key in {**OPERATION_KEYS, **LOAD_KEYS}.items():
-        if key in fields:
-            draft.take(name, key, _ticked(draft, name, fields.pop(key)))
+    if MIROSTAT in fields:
+        _mirostat(draft, fields.pop(MIROSTAT))
+    for key in BIASES:
+        _biases(draft, key, fields.pop(key, None))
+    for keys in (ALSO_KEYS, OPERATION_KEYS, LOAD_KEYS):
+        for name, key in keys.items():
+            if key in fields:
+                draft.take(name, key, _ticked(draft, name, fields.pop(key)))
     draft.leave(fields)
     return system
+
+
+def _mirostat(draft: Draft, node: Node) -> None:
+    """Read all three values together, or the version alone."""
+    fields = node.value if isinstance(node.value, dict) else {}
+    if "version" not in fields:
+        draft.take("mirostat", "mirostatSampling", _ticked(draft, "mirostat", node))
+    draft.take_all(dict(fields), MIROSTAT_KEYS)
+
+
+def _biases(draft: Draft, key: str, node: Node | None) -> None:
+    """Read [[token, bias], …]; the text -inf forbids a token."""
+    for item in draft.items(key, node) if node and node.value is not None else []:
+        pair = draft.items(key, item)
+        if len(pair) != 2:
+            raise draft.error(item, f"{key}: not a list of [token, bias]")
+        bias = Node(pair[1].mark, False) if pair[1].value == "-inf" else pair[1]
+        draft.take_biases(key, [(str(pair[0].plain()), bias)])
 
 
 def _ticked(draft: Draft, name: str, node: Node) -> Node:
@@ -198,41 +196,24 @@ def _offload(draft: Draft, node: Node) -> None:
         draft.lose("offloadRatio", "the number of layers depends on the model")
 
 
-def _older(draft: Draft, entries: Entries) -> str | None:
-    system = None
-    for group, keys in (("load_params", OLDER_LOAD), ("inference_params", OLDER_INFERENCE)):
-        if (node := entries.pop(group, None)) is None or node.value is None:
-            continue
-        fields = draft.mapping(group, node)
-        system = draft.text("pre_prompt", fields.pop("pre_prompt", None)) or system
-        for key in ("input_prefix", "input_suffix"):
-            if fields.pop(key, None):
-                draft.lose(key, "the model file has its own template")
-        _older_sentinels(fields)
-        draft.take_all(fields, keys)
-        draft.inert(fields, OLDER_INERT)
-        draft.leave(fields)
-    return system
-
-
-def _older_sentinels(fields: Entries) -> None:
-    if (node := fields.get("n_gpu_layers")) and node.value == -1:
-        fields["n_gpu_layers"] = Node(node.mark, "all")
-    split = fields.get("tensor_split")  # a list of zeros leaves the split to llama.cpp
-    if split and isinstance(split.value, list) and not any(item.value for item in split.value):
-        del fields["tensor_split"]
-
-
 def write(preset: Exported) -> tuple[str, list[Loss]]:
     """The file, and what does not fit into it."""
     export = Export(preset, PROGRAM)
     export.counting(OPERATION_KEYS, prompt=True, window=True)
     export.no_order()
+    export.limit(LIMITS)
+    if export.left.get("temperature", 0) > SLIDER_END:
+        export.report("changed", "temperature", f"{PROGRAM}'s slider ends at {SLIDER_END}")
     load: dict[str, Any] = {}
     operation: dict[str, Any] = {} if preset.system is None else {SYSTEM: preset.system}
     for keys, fields in ((OPERATION_KEYS, operation), (LOAD_KEYS, load)):
         for name in [name for name in keys if name in export.left]:
             fields[keys[name]] = _written(name, export.left.pop(name))
+    if biases := _written_biases(export):
+        operation[BIASES[0]] = biases
+    if export.left.get("mirostat"):
+        values = {name: export.left.pop(name, PARAMS[name].default) for name in MIROSTAT_KEYS}
+        operation[MIROSTAT] = {key: values[name] for name, key in MIROSTAT_KEYS.items()}
     if structured := _written_structure(export):
         operation[STRUCTURED] = structured
     if export.left.get("gpu_layers") in (0, "all"):
@@ -241,6 +222,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
         load[FLASH] = export.left.pop("flash_attention") == "on"
     export.finish()
     export.no_place_for("description", "model", "prompt")
+    export.own_values("repeat_penalty", "max_tokens")
     body = {
         "identifier": f"@local:{preset.name}",
         "name": preset.name,
@@ -254,9 +236,19 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
 def _written(name: str, value: Any) -> Any:
     if name not in CHECKED:
         return value
-    if name in ("max_tokens", "seed") and value == -1:
-        return {"checked": False, "value": 0}
+    if value == -1 and name in UNCHECKED:  # it checks a value without a tick too
+        return {"checked": False, "value": UNCHECKED[name]}
     return {"checked": True, "value": value}
+
+
+def _written_biases(export: Export) -> list[list[Any]]:
+    pairs = []
+    for token, bias in export.left.pop("logit_bias", {}).items():
+        if token.isdecimal():
+            pairs.append([int(token), bias if bias != -math.inf else "-inf"])
+        else:
+            export.lose("logit_bias", f"{token!r}: {PROGRAM} takes token ids only")
+    return pairs
 
 
 def _written_structure(export: Export) -> dict[str, Any]:
@@ -273,13 +265,12 @@ def _listed(fields: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 FORMAT = Format(
-    "lmstudio",
-    PROGRAM,
-    "json",
-    read,
-    write,
-    keys=frozenset(
-        {"identifier", "name", "changed", "operation", "load", "load_params", "inference_params"}
-    ),
+    name="lmstudio",
+    program=PROGRAM,
+    syntax="json",
+    read=read,
+    write=write,
+    keys=frozenset({"identifier", "name", "changed", "load", "$schema"}),
+    marks=frozenset({"operation", "load_params", "inference_params"}),
     file_name=r"\.preset\.json$",
 )

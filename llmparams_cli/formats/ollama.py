@@ -30,7 +30,11 @@ INSTRUCTION = re.compile(rf"({'|'.join(INSTRUCTIONS + LATER)})[ \t]+(\S.*)", re.
 
 # `format` (JSON Schema) exists only in requests; an adapter has its own instruction.
 KEYS = {k: v for k, v in elsewhere("ollama").items() if k not in ("json_schema", "lora")}
-OLDER = {"mlock": "use_mlock"}
+OLDER = {
+    "mlock": "use_mlock",
+    "rope_freq_base": "rope_frequency_base",
+    "rope_freq_scale": "rope_frequency_scale",
+}
 INERT = {
     "tfs_z": ("1", "1.0"),
     "num_keep": ("0", "4"),
@@ -41,6 +45,8 @@ INERT = {
 }
 # Ollama's defaults, where they differ from this program's.
 DEFAULTS = {"top_p": 0.9, "min_p": 0.0}
+
+PROJECTOR = "mmproj"  # in the name of a file that lets a model see
 
 LOST = {
     "message": "a preset has no messages",
@@ -57,7 +63,8 @@ LOST = {
 def read(text: str, place: str) -> list[Imported]:
     """The preset in a file."""
     draft = Draft(place, PROGRAM, textual=True)
-    texts: dict[str, str] = {}
+    models: list[str] = []
+    system: str | None = None
     entries: dict[str, Node] = {}
     stops: list[Node] = []
     adapters: list[str] = []
@@ -68,12 +75,16 @@ def read(text: str, place: str) -> list[Imported]:
             if name in entries:
                 draft.lose(name, "it is given again below, and Ollama takes the last")
             entries[name] = Node(mark, value)
-        elif instruction in ("from", "system"):
-            if instruction in texts:
-                draft.lose(instruction.upper(), "it is given again below")
-            texts[instruction] = value
-        elif instruction == "adapter":
+        elif instruction == "from":
+            models.append(value)
+        elif instruction == "system":
+            if system is not None:
+                draft.lose("SYSTEM", "it is given again below")
+            system = value
+        elif instruction == "adapter" and PROJECTOR not in value.lower():
             adapters.append(value)
+        elif instruction == "adapter":
+            draft.lose("ADAPTER", f"{value!r}: a preset has no projector")
         else:
             draft.lose(instruction.upper(), LOST[instruction])
     if stops:
@@ -86,8 +97,18 @@ def read(text: str, place: str) -> list[Imported]:
     draft.leave(entries)
     draft.counts_prompt()
     draft.fill(DEFAULTS, "a missing PARAMETER means this in Ollama, unless the model sets it")
-    model = draft.model("FROM", texts.get("from"))
-    return [draft.finish(stem(place), model=model, system=texts.get("system"))]
+    draft.goes_on()
+    return [draft.finish(stem(place), model=_model(draft, models), system=system)]
+
+
+def _model(draft: Draft, names: list[str]) -> str | None:
+    """The first model; a further FROM is a projector, or a part of the same model."""
+    chosen = next((name for name in names if PROJECTOR not in name.lower()), None)
+    chosen = chosen or next(iter(names), None)
+    for name in names:
+        if name != chosen:
+            draft.lose("FROM", f"{name!r}: a preset has one model file, without a projector")
+    return draft.model("FROM", chosen, own_names=True)
 
 
 def sentinels(draft: Draft, entries: dict[str, Node]) -> None:
@@ -147,6 +168,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     write_layers(export)
     export.put(KEYS)
     export.finish()
+    export.own_values(*DEFAULTS, "max_tokens")
     names = {key: name for name, key in KEYS.items()}
     for key, value in export.fields.items():
         lines.append(f"PARAMETER {key} {PARAMS[names[key]].kind.show(value)}")
@@ -194,4 +216,11 @@ def _line(export: Export, lines: list[str], name: str, instruction: str, text: s
     lines.append(f"{instruction} {written}")
 
 
-FORMAT = Format("ollama", PROGRAM, "modelfile", read, write, file_name=r"(?i)modelfile")
+FORMAT = Format(
+    name="ollama",
+    program=PROGRAM,
+    syntax="modelfile",
+    read=read,
+    write=write,
+    file_name=r"(?i)modelfile",
+)

@@ -6,13 +6,21 @@ import math
 import re
 from typing import Any
 
-from llmparams_cli.formats import json_nodes, prompts
-from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, elsewhere, stem
+from llmparams_cli.formats import json_nodes, messages, prompts
+from llmparams_cli.formats.common import (
+    Entries,
+    Exported,
+    Format,
+    Imported,
+    Loss,
+    elsewhere,
+    stem,
+    words,
+)
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.params.kinds import Number
-from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "OpenAI"
 KEYS = {
@@ -28,7 +36,7 @@ INERT: dict[str, tuple[Any, ...]] = {
     "store": (False, True),
     "user": ("",),
 }
-SYSTEM_ROLES = ("system", "developer")
+COMPLETION_LENGTH = 16  # tokens, if a request with a prompt does not say it
 MOST_STOPS = 4
 # What the API accepts, where it is less than here.
 LIMITS = {
@@ -45,18 +53,21 @@ def read(text: str, place: str) -> list[Imported]:
     entries = json_entries(text, place)
     draft = Draft(place, PROGRAM)
     model = draft.model("model", draft.text("model", entries.pop("model", None)))
-    system, prompt = _messages(draft, entries)
+    is_completion = "prompt" in entries and "messages" not in entries
+    system, prompt = messages.take(draft, entries)
     for key in OLDER:
         if key in entries:
             draft.take("max_tokens", key, entries.pop(key))
     draft.take_all(entries, KEYS | {"stop": "stop"})
     biases(draft, entries)
-    if "response_format" in entries:
-        _response_format(draft, entries.pop("response_format"))
+    response_format(draft, entries)
     draft.inert(entries, INERT)
     draft.leave(entries)
     draft.counts_all()
     draft.fill_neutral(KEYS)
+    if is_completion:
+        draft.fill({"max_tokens": COMPLETION_LENGTH}, f"a missing key means this in {PROGRAM}")
+    draft.goes_on()
     return [draft.finish(stem(place), model=model, system=system, prompt=prompt)]
 
 
@@ -66,39 +77,10 @@ def biases(draft: Draft, entries: Entries) -> None:
         draft.take_biases("logit_bias", draft.mapping("logit_bias", node).items())
 
 
-def _messages(draft: Draft, entries: Entries) -> tuple[str | None, str | None]:
-    system = draft.text("instructions", entries.pop("instructions", None))
-    prompt = draft.text("prompt", entries.pop("prompt", None))
-    node = entries.pop("messages", None)
-    for message in draft.items("messages", node) if node and node.value is not None else []:
-        fields = draft.mapping("messages", message)
-        role = draft.text("role", fields.pop("role", None))
-        content = _content(draft, fields.pop("content", None))
-        if role in SYSTEM_ROLES and system is None:
-            system = content
-        elif role == "user" and prompt is None:
-            prompt = content
-        else:
-            draft.lose(f"message of {role}", "a preset has one system text and one prompt")
-    return system, None if prompt is None else prompts.literal(prompt)
-
-
-def _content(draft: Draft, node: Node | None) -> str | None:
-    """A message's text, which may be a list of parts."""
-    if node is None or not isinstance(node.value, list):
-        return draft.text("content", node)
-    texts = []
-    for part in node.value:
-        fields = draft.mapping("content", part)
-        if text := draft.text("text", fields.get("text")):
-            texts.append(text)
-        else:
-            draft.lose("content", "a prompt is text only")
-    return "".join(texts)
-
-
-def _response_format(draft: Draft, node: Node) -> None:
-    if node.value is None:
+def response_format(draft: Draft, entries: Entries) -> None:
+    """Read the form that the answer must have."""
+    node = entries.pop("response_format", None)
+    if node is None or node.value is None:
         return
     fields = draft.mapping("response_format", node)
     kind = draft.text("type", fields.get("type"))
@@ -129,7 +111,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
         export.fields["stop"] = stops[:MOST_STOPS]
     for stop in stops[MOST_STOPS:]:
         export.lose("stop", f"{stop!r}: {PROGRAM} takes at most {MOST_STOPS}")
-    write_biases(export)
+    write_biases(export, whole=True)
     schema = export.left.pop("json_schema", None)
     if isinstance(schema, dict):
         name = re.sub(r"[^A-Za-z0-9_-]", "_", preset.name)[:64] or "answer"
@@ -141,7 +123,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
         export.lose("json_schema", f"{PROGRAM} takes objects only")
     export.finish()
     export.no_place_for("description")
-    export.own_values("temperature", "top_p")
+    export.own_values("temperature", "top_p", "max_tokens")
     if not preset.model:
         export.report("filled", "model", "the preset has none: a request must name one")
     return json_nodes.dump(body | export.fields), export.losses
@@ -149,18 +131,20 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
 
 def _written_messages(export: Export) -> list[dict[str, str]]:
     preset = export.preset
-    messages = []
+    written = []
     if preset.system is not None:
-        messages.append({"role": "system", "content": preset.system})
+        written.append({"role": "system", "content": preset.system})
     if (prompt := prompts.finished(preset.prompt)) is not None:
-        messages.append({"role": "user", "content": prompt})
+        written.append({"role": "user", "content": prompt})
     elif preset.prompt:
         export.lose("prompt", "a template with variables; a request has finished messages")
-    return messages
+    return written
 
 
-def write_biases(export: Export) -> None:
-    """Write the biases of token ids; a forbidden token gets -100, the lowest that is accepted."""
+def write_biases(export: Export, whole: bool = False) -> None:
+    """Write the biases of token ids, as `whole` numbers where the program has no others; a
+    forbidden token gets -100, the lowest that is accepted.
+    """
     kept: dict[str, float] = {}
     for token, bias in export.left.pop("logit_bias", {}).items():
         if not token.isdecimal():
@@ -169,17 +153,25 @@ def write_biases(export: Export) -> None:
         if bias == -math.inf:
             export.report("changed", f"logit_bias {token}", "forbidden here, -100 there")
         kept[token] = max(bias, -100.0)
+        if whole and kept[token] != round(kept[token]):
+            kept[token] = round(kept[token])
+            reason = f"{export.program} takes whole numbers: {kept[token]}"
+            export.report("changed", f"logit_bias {token}", reason)
     if kept:
         export.fields["logit_bias"] = kept
 
 
 NAMES = {*KEYS.values(), *OLDER, *INERT, "stop", "logit_bias", "response_format"}
 FORMAT = Format(
-    "openai",
-    PROGRAM,
-    "json",
-    read,
-    write,
-    keys=frozenset({*NAMES, "model", "messages", "prompt", "instructions", "tools", "tool_choice"}),
+    name="openai",
+    program=PROGRAM,
+    syntax="json",
+    read=read,
+    write=write,
+    keys=frozenset({*NAMES, "model", "prompt", "tools", "tool_choice"}),
+    marks=words(
+        """messages input instructions response_format max_completion_tokens max_output_tokens
+        parallel_tool_calls reasoning_effort service_tier stream_options"""
+    ),
     file_name=r"(?i)openai|request|chat",
 )

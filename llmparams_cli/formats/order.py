@@ -23,6 +23,16 @@ WEBUI = (
     "xtc",
 )
 
+# KoboldCpp's numbers for its stages; 1 and 3 are top-a and tail-free sampling. Some of its
+# stages do more than one thing, DRY is always first, and XTC last.
+KOBOLD = {
+    0: ("top_k",),
+    2: ("top_p", "min_p"),
+    4: ("typical_p",),
+    5: ("temperature", "top_n_sigma"),
+    6: ("penalties",),
+}
+
 EARLY = ("logit_bias", "penalties", "dry")  # they need no probabilities, and come first
 
 # Other programs' names for this program's stages, llama.cpp's included.
@@ -54,6 +64,14 @@ def complete(stages: Iterable[str]) -> list[str]:
     early = [stage for stage in missing if stage in EARLY and stage not in first]
     late = [stage for stage in missing if stage not in EARLY]
     return [*first, *head, *early, *named[len(head) :], *late]
+
+
+def kobold(numbers: Iterable[float]) -> list[str]:
+    """The stages that KoboldCpp runs; those that it is not told come before XTC."""
+    named = [stage for number in numbers for stage in KOBOLD.get(int(number), ())]
+    stages = dict.fromkeys(["logit_bias", "dry", *named])
+    missing = [stage for stage in SAMPLER_STAGES if stage not in stages and stage != "xtc"]
+    return [*stages, *missing, "xtc"]
 
 
 def same(one: Iterable[str], other: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from llmparams_cli.formats import json_nodes, order, webui
-from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, stem
+from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
@@ -46,8 +46,6 @@ KEYS = {
 SEPARATE = ("json_schema", "logit_bias", "dry_sequence_breakers", "ban_eos_token", "do_sample")
 DYNAMIC = ("min_temp", "max_temp", "dynatemp")
 ORDERS = ("samplers", "sampler_priority", "sampler_order", "temperature_last")
-# KoboldCpp's numbers in `sampler_order`; 1 and 3 are top-a and tail-free sampling.
-KOBOLD = {0: "top_k", 2: "top_p", 4: "typical_p", 5: "temperature", 6: "penalties"}
 INERT: dict[str, tuple[Any, ...]] = {
     **{k: v for k, v in webui.INERT.items() if k != "auto_max_new_tokens"},
     "rep_pen_decay": (0,),
@@ -132,8 +130,7 @@ def _order(draft: Draft, entries: Entries) -> None:
         numbers = [
             draft.number("sampler_order", item) for item in draft.items("sampler_order", node)
         ]
-        stages = order.known(KOBOLD.get(int(number), "") for number in numbers)
-        draft.sampler_order(order.complete(stages), "as in `sampler_order`, the list for KoboldCpp")
+        draft.sampler_order(order.kobold(numbers), "as in `sampler_order`, the list for KoboldCpp")
 
 
 def _biases(draft: Draft, entries: Entries) -> None:
@@ -221,10 +218,14 @@ def _written_windows(export: Export) -> None:
 
 
 FORMAT = Format(
-    "sillytavern",
-    PROGRAM,
-    "json",
-    read,
-    write,
+    name="sillytavern",
+    program=PROGRAM,
+    syntax="json",
+    read=read,
+    write=write,
     keys=frozenset({*KEYS.values(), *SEPARATE, *DYNAMIC, *ORDERS, *INERT}),
+    marks=words(
+        """temp rep_pen freq_pen presence_pen mirostat_mode nsigma genamt
+        grammar_string dynatemp min_temp max_temp rep_pen_range encoder_rep_pen"""
+    ),
 )

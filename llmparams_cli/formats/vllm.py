@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from llmparams_cli.formats import json_nodes, openai, order
-from llmparams_cli.formats.common import Exported, Format, Imported, Loss, elsewhere, stem
+from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, elsewhere, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
@@ -40,7 +40,9 @@ INERT: dict[str, tuple[Any, ...]] = {
     "truncate_prompt_tokens": (),
     "extra_args": ({},),
 }
+LENGTH = 16  # tokens, if SamplingParams do not say it
 STRUCTURED = ("structured_outputs", "guided_decoding")  # the current name, and the older one
+MARKS = frozenset({*INERT, *STRUCTURED} - {"n", "logprobs", "skip_special_tokens"})
 LIMITS = {
     "top_p": Number(low=0, high=1, low_open=True),
     "frequency_penalty": Number(low=-2, high=2),
@@ -54,22 +56,31 @@ def read(text: str, place: str) -> list[Imported]:
     """The preset in a file."""
     entries = json_entries(text, place)
     draft = Draft(place, PROGRAM)
-    if (node := entries.get("top_k")) and node.value == -1:
-        entries["top_k"] = Node(node.mark, 0)
+    take(draft, entries)
+    draft.leave(entries)
+    settle(draft, LENGTH)
+    return [draft.finish(stem(place))]
+
+
+def take(draft: Draft, entries: Entries) -> None:
+    """Read the sampling parameters among `entries`."""
     if (node := entries.get("max_tokens")) and node.value is None:
         entries["max_tokens"] = Node(node.mark, -1)
     draft.take_all(entries, KEYS)
     openai.biases(draft, entries)
     for key in STRUCTURED:
         if (node := entries.pop(key, None)) and node.value is not None:
-            _structured(draft, key, node)
+            structured(draft, key, node)
     draft.inert(entries, INERT)
-    draft.leave(entries)
+
+
+def settle(draft: Draft, length: int) -> None:
+    """Set what vLLM means by leaving keys out."""
     _counting(draft)
     draft.counts_all()
     draft.fill_neutral(KEYS)
+    draft.fill({"max_tokens": length}, f"a missing key means this in {PROGRAM}")
     draft.sampler_order(order.complete(order.VLLM), "vLLM applies the temperature first")
-    return [draft.finish(stem(place))]
 
 
 def _counting(draft: Draft) -> None:
@@ -81,7 +92,8 @@ def _counting(draft: Draft) -> None:
             draft.report("changed", "frequency_penalty, presence_penalty", reason)
 
 
-def _structured(draft: Draft, key: str, node: Node) -> None:
+def structured(draft: Draft, key: str, node: Node) -> None:
+    """Read the form that the answer must have: `{form: value}`."""
     for form, value in draft.mapping(key, node).items():
         if value.value is None:
             continue
@@ -140,11 +152,12 @@ def _written_structure(export: Export) -> None:
 
 
 FORMAT = Format(
-    "vllm",
-    PROGRAM,
-    "json",
-    read,
-    write,
-    keys=frozenset({*KEYS.values(), *INERT, *STRUCTURED, "logit_bias"}),
+    name="vllm",
+    program=PROGRAM,
+    syntax="json",
+    read=read,
+    write=write,
+    keys=frozenset({*KEYS.values(), *INERT, "logit_bias"}),
+    marks=MARKS,
     file_name=r"(?i)vllm|sampling_?params",
 )

@@ -48,6 +48,7 @@ SETTINGS = {
     "context": "truncation_length",
     "ignore_eos": "ban_eos_token",
 }
+STOPS = "custom_stopping_strings"  # of the settings file too
 DEFAULT_RANGE = 1024  # tokens: the window of penalties if the key is missing
 INERT: dict[str, tuple[Any, ...]] = {
     "smoothing_factor": (0,),
@@ -85,6 +86,8 @@ def read(text: str, place: str) -> list[Imported]:
         _switched_off(draft, entries, key)
     whole_context(draft, entries, "repetition_penalty_range")
     breakers(draft, entries)
+    if stops := listed(draft, STOPS, entries.pop(STOPS, None)):
+        draft.take("stop", STOPS, stops)
     do_sample = draft.flag("do_sample", entries.pop("do_sample", None))
     low, high = (entries.pop(key, None) for key in DYNAMIC[:2])
     is_dynamic = draft.flag(DYNAMIC[2], entries.pop(DYNAMIC[2], None))
@@ -100,6 +103,9 @@ def read(text: str, place: str) -> list[Imported]:
     draft.counts_prompt()
     draft.fill_neutral([*KEYS, "dynatemp_range"])
     default_window(draft, DEFAULT_RANGE)
+    if draft.penalises("dry_multiplier"):  # DRY has no window of its own
+        size = draft.values.get("repeat_last_n", DEFAULT_RANGE)
+        draft.fill({"dry_last_n": size}, "its window is repetition_penalty_range there")
     stages = stages or list(order.WEBUI)
     stages = order.temperature_last(stages) if is_last else stages
     draft.sampler_order(order.complete(stages), "the order that the file means there")
@@ -136,19 +142,22 @@ def default_window(draft: Draft, size: int) -> None:
 
 
 def breakers(draft: Draft, entries: Entries) -> None:
-    """Read a list, its JSON, or that JSON without its brackets."""
+    """Take DRY's texts."""
     key = "dry_sequence_breakers"
-    node = entries.pop(key, None)
-    if node is None or node.value is None:
-        return
-    if isinstance(node.value, str):
-        written = node.value.strip()
-        try:
-            texts = json.loads(written if written.startswith("[") else f"[{written}]")
-        except (ValueError, RecursionError) as error:
-            raise draft.error(node, f"{key}: {node.value!r} is not a list of texts") from error
-        node = Node(node.mark, [Node(node.mark, text) for text in texts])
-    draft.take(key, key, node)
+    if node := listed(draft, key, entries.pop(key, None)):
+        draft.take(key, key, node)
+
+
+def listed(draft: Draft, key: str, node: Node | None) -> Node | None:
+    """A list of texts, which may be given as its JSON, or as that JSON without its brackets."""
+    if node is None or node.value is None or not isinstance(node.value, str):
+        return node
+    written = node.value.strip()
+    try:
+        texts = json.loads(written if written.startswith("[") else f"[{written}]")
+    except (ValueError, RecursionError) as error:
+        raise draft.error(node, f"{key}: {node.value!r} is not a list of texts") from error
+    return Node(node.mark, [Node(node.mark, text) for text in texts])
 
 
 def write(preset: Exported) -> tuple[str, list[Loss]]:
@@ -159,6 +168,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     if stages[0] != "logit_bias":
         export.report("reordered", "sampler_order", f"{PROGRAM} adds biases first")
     _written_range(export)
+    _written_dry_window(export)
     if export.left.get("repeat_last_n") == -1:
         export.left["repeat_last_n"] = 0
     if export.left.get("top_n_sigma") == -1:
@@ -187,6 +197,18 @@ def _written_range(export: Export) -> None:
                 export.report("changed", name, "off: repeat_last_n is 0, which means all there")
 
 
+def _written_dry_window(export: Export) -> None:
+    """Write DRY's window as that of the penalties, if they leave it free."""
+    if not export.is_active("dry_multiplier"):
+        return
+    size = export.left.pop("dry_last_n", PARAMS["dry_last_n"].default)
+    other = export.left.get("repeat_last_n", PARAMS["repeat_last_n"].default)
+    if not any(export.is_active(name) for name in PENALTIES) and size != 0:
+        export.left["repeat_last_n"] = size
+    elif size != other:
+        export.report("changed", "dry_last_n", "it has the window of the penalties there")
+
+
 def written_dynamic(export: Export, keys: tuple[str, str, str]) -> None:
     """Write a temperature and the range around it as the two ends and a switch."""
     if spread := export.left.pop("dynatemp_range", 0):
@@ -205,13 +227,15 @@ def _written_stages(stages: list[str]) -> dict[str, str]:
 
 
 FORMAT = Format(
-    "webui",
-    PROGRAM,
-    "yaml",
-    read,
-    write,
-    keys=frozenset(
-        {*KEYS.values(), *SETTINGS.values(), *INERT, *DYNAMIC}
+    name="webui",
+    program=PROGRAM,
+    syntax="yaml",
+    read=read,
+    write=write,
+    keys=frozenset({"temperature", "top_p", "top_k", "seed"}),
+    marks=frozenset(
+        {*KEYS.values(), *SETTINGS.values(), *INERT, *DYNAMIC, STOPS}
         | {"do_sample", "temperature_last", "sampler_priority", "dry_sequence_breakers"}
-    ),
+    )
+    - {"temperature", "top_p", "top_k", "seed"},
 )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError
 from llmparams_cli.files import MOST_SETTINGS, decode, read_text, resolve_path
 from llmparams_cli.formats import Exported, Imported, Loss, detect, read, write
+from llmparams_cli.params.conflicts import is_switched_off
+from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.catalog import flattened
 from llmparams_cli.presets.document import absolute_path
 from llmparams_cli.presets.files import shown
+from llmparams_cli.presets.values import PATHS
 from llmparams_cli.presets.write import Preset
 
 STDIN = "-"
@@ -78,14 +84,29 @@ def _text(env: Environment, file: str) -> tuple[str, str]:
 
 
 def _preset(read: Imported, format: str, base: Path) -> Preset:
-    """The preset as it is written here. A relative path of a model starts from the file's
-    directory.
-    """
+    """The preset as it is written here. Relative paths in it start from the file's directory."""
+    parameters = _effective(read.parameters)
+    for name in PATHS & parameters.keys():
+        parameters[name] = [str(resolve_path(path, base)) for path in parameters[name]]
     return Preset(
         description=read.description or f"Imported from {format}.",
         model=read.model and absolute_path(read.model, base),
         system=read.system,
         prompt=read.prompt,
         variables=read.variables,
-        parameters=read.parameters,
+        parameters=parameters,
     )
+
+
+def _effective(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without the details of what is off, such as DRY's base with a multiplier of 0.
+
+    Other programs write them all.
+    """
+    origin = Origin(Source.PRESET)
+    settings = resolve(Assignment(name, value, origin) for name, value in parameters.items())
+    return {
+        name: value
+        for name, value in parameters.items()
+        if value == PARAMS[name].neutral or not is_switched_off(PARAMS[name], settings)
+    }

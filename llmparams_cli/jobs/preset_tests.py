@@ -16,7 +16,7 @@ from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.presets.document import load
-from llmparams_cli.presets.files import shown
+from llmparams_cli.presets.files import shown, special
 from llmparams_cli.presets.find import find
 from llmparams_cli.presets.outcome import Result, judge
 from llmparams_cli.presets.tests import Case
@@ -89,6 +89,8 @@ def _input(env: Environment, case: Case, prepared: Prepared) -> str:
 
 
 def _read(path: Path, env: Environment) -> str:
+    if kind := special(path):  # which could be waited for for ever
+        raise UsageError(f"{shown(path, env.directory)}: {kind}, not a file")
     try:
         return read_text(path).removesuffix("\n")
     except ValueError as error:

@@ -21,6 +21,11 @@ def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
     the model file. `followed` are the parameters that the backend supports: the others have
     no effect, neither on the answer nor on other parameters.
     """
+    return [sentence for _, sentence in remarks(settings, followed)]
+
+
+def remarks(settings: Settings, followed: Collection[str] = PARAMS) -> list[tuple[Setting, str]]:
+    """The values without effect, as in `inert`, each with its sentence."""
     given = (Assignment(s.param.name, s.value, s.origin) for s in settings)
     effective = resolve(each for each in given if each.name in followed)
     reasons = (
@@ -30,12 +35,22 @@ def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
         for setting in settings
         if _is_wanted(setting)
     )
-    return [f"{_written(setting)} has no effect: {reason}" for setting, reason in reasons if reason]
+    return [
+        (setting, f"{_written(setting)} has no effect: {reason}")
+        for setting, reason in reasons
+        if reason
+    ]
 
 
 def is_inert(param: Param, settings: Settings) -> bool:
     """Is this parameter without effect, given the others' values?"""
     return bool(_why_inert(param, settings))
+
+
+def is_switched_off(param: Param, settings: Settings) -> bool:
+    """Is this a detail of something that is off, such as DRY's base with a multiplier of 0?"""
+    rules = (rule for rule in RULES if rule.is_switch and param.name in rule.names)
+    return any(rule.applies(param, settings) for rule in rules)
 
 
 def refuse_contradictions(settings: Settings) -> None:
@@ -75,12 +90,14 @@ def _why_inert(param: Param, settings: Settings) -> str:
 class Rule:
     """The parameters `names` have no effect where `applies` is true.
 
-    `{name}` in `reason` is filled in with that parameter's value.
+    `{name}` in `reason` is filled in with that parameter's value. `is_switch`: the parameters
+    are details of something that is off.
     """
 
     names: tuple[str, ...]
     applies: Callable[[Param, Settings], bool]
     reason: str
+    is_switch: bool = False
 
 
 def _named(wanted: Callable[[Param], bool]) -> tuple[str, ...]:
@@ -174,30 +191,48 @@ RULES = (
     ),
     Rule(STAGED, _left_out, "sampler_order leaves its stage out"),
     Rule(STAGED, _after_top_k_1, "top_k 1 leaves a single token"),
-    Rule(MIROSTAT, lambda p, s: s["mirostat"] == 0, "mirostat is 0, off"),
+    Rule(MIROSTAT, lambda p, s: s["mirostat"] == 0, "mirostat is 0, off", is_switch=True),
     Rule(
         ("adaptive_p_decay",),
         lambda p, s: s["adaptive_p_target"] < 0,
         "adaptive_p_target is -1, off",
+        is_switch=True,
     ),
-    Rule(("dynatemp_exponent",), lambda p, s: s["dynatemp_range"] == 0, "dynatemp_range is 0, off"),
-    Rule(("xtc_threshold",), lambda p, s: s["xtc_probability"] == 0, "xtc_probability is 0, off"),
+    Rule(
+        ("dynatemp_exponent",),
+        lambda p, s: s["dynatemp_range"] == 0,
+        "dynatemp_range is 0, off",
+        is_switch=True,
+    ),
+    Rule(
+        ("xtc_threshold",),
+        lambda p, s: s["xtc_probability"] == 0,
+        "xtc_probability is 0, off",
+        is_switch=True,
+    ),
     Rule(
         ("xtc_probability",),
         lambda p, s: s["xtc_threshold"] > 0.5,
         "two tokens can never both reach xtc_threshold, which is above 0.5",
     ),
-    Rule(_staged("dry"), lambda p, s: s["dry_multiplier"] == 0, "dry_multiplier is 0, off"),
+    Rule(
+        _staged("dry"),
+        lambda p, s: s["dry_multiplier"] == 0,
+        "dry_multiplier is 0, off",
+        is_switch=True,
+    ),
     Rule(_staged("dry"), lambda p, s: s["dry_last_n"] == 0, "dry_last_n is 0: no token counts"),
     Rule(
         ("repeat_penalty_growth",),
         lambda p, s: s["repeat_penalty"] == 1,
         "repeat_penalty is 1, off",
+        is_switch=True,
     ),
     Rule(
         ("repeat_last_n",),
         lambda p, s: _penalties_off(s),
         "the repetition, frequency and presence penalties are off",
+        is_switch=True,
     ),
     Rule(
         (*PENALTIES, "repeat_penalty_growth"),
@@ -208,6 +243,7 @@ RULES = (
         ("penalize_prompt",),
         lambda p, s: not _runs("penalties", s) and not _runs("dry", s),
         "neither the penalties nor DRY are on",
+        is_switch=True,
     ),
     Rule(
         ("ubatch_size",),

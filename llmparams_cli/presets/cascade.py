@@ -22,16 +22,17 @@ from typing import Any
 
 from llmparams_cli import PREFIX
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import PresetError, UsageError
+from llmparams_cli.errors import UsageError
 from llmparams_cli.files import read_text, resolve_path
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
-from llmparams_cli.presets.document import Document, Placed, load
-from llmparams_cli.presets.files import shown
+from llmparams_cli.presets.document import Document, Placed
+from llmparams_cli.presets.files import special
 from llmparams_cli.presets.find import PROJECT_FILE, Found, find, nearest
+from llmparams_cli.presets.parents import described, layer
 
 # Variables that belong to no parameter; any other LLMPARAMS_* is noted as having no effect.
 OTHER_VARIABLES = (
@@ -112,49 +113,6 @@ def configuration(env: Environment) -> list[tuple[Source, Path]]:
     return files
 
 
-def layer(found: Found, source: Source, env: Environment) -> list[Document]:
-    """The file and those it extends, parents first; one that is reached twice is read once."""
-    documents: dict[tuple[str, str], Document] = {}
-
-    def visit(found: Found, trail: list[Found]) -> None:
-        if _identity(found) in documents:
-            return
-        document = load(found.path, source, env.directory, found.entry)
-        for name in document.extends:
-            parent = _parent(name, found, env)
-            # `documents` cannot tell: a file enters it only after all its parents.
-            if _identity(parent) in map(_identity, trail):
-                circle = " → ".join(_shown(each, env) for each in (*trail, parent))
-                raise PresetError(f"{name.origin.place}: extends goes in a circle: {circle}")
-            visit(parent, [*trail, parent])
-        documents[_identity(found)] = document
-
-    visit(found, [found])
-    return list(documents.values())
-
-
-def _identity(found: Found) -> tuple[str, str]:
-    return os.path.realpath(found.path), found.entry
-
-
-def _shown(found: Found, env: Environment) -> str:
-    return shown(found.path, env.directory) + (f" ({found.entry})" if found.entry else "")
-
-
-def _parent(name: Placed, child: Found, env: Environment) -> Found:
-    """The preset that `child` extends. If that has the child's own name, the next one that the
-    child hides: a project's `balanced` may extend the shipped `balanced`.
-    """
-    try:
-        found = find(name.text, env, child.path.parent)
-    except PresetError as error:
-        raise PresetError(f"{name.origin.place}: extends: {error.message}", error.hint) from error
-    files = [found, *found.shadowed]
-    identities = [*map(_identity, files)]
-    own = _identity(child)
-    return files[identities.index(own) + 1] if own in identities[:-1] else found
-
-
 def _add_layer(
     gathered: Gathered, found: Found, source: Source, env: Environment
 ) -> list[Document]:
@@ -168,7 +126,7 @@ def _shadow_notes(name: str, found: Found, read: list[Document], env: Environmen
     """Notes on the files that the nearest one hides, unless they are read too or are equal."""
     used = {os.path.realpath(document.path) for document in read}
     return [
-        f"preset {name}: {_shown(found, env)} hides {_shown(hidden, env)}"
+        f"preset {name}: {described(found, env)} hides {described(hidden, env)}"
         f" ({name}@{hidden.place} is that one)"
         for hidden in found.shadowed
         if os.path.realpath(hidden.path) not in used and not _same(found.path, hidden.path)
@@ -177,6 +135,8 @@ def _shadow_notes(name: str, found: Found, read: list[Document], env: Environmen
 
 def _same(path: Path, other: Path) -> bool:
     """Are the files equal, as a checkout's presets and the installed ones may be?"""
+    if special(path) or special(other):
+        return False
     try:
         return path.read_bytes() == other.read_bytes()
     except OSError:

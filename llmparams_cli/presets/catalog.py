@@ -9,9 +9,10 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Setting, Settings, Source, resolve
-from llmparams_cli.presets.cascade import Gathered, layer
+from llmparams_cli.presets.cascade import Gathered
 from llmparams_cli.presets.document import Document, text_of
 from llmparams_cli.presets.find import Found, available, find
+from llmparams_cli.presets.parents import Reader, layer
 from llmparams_cli.presets.write import Preset
 
 
@@ -41,10 +42,11 @@ class Listed:
 def listed(env: Environment) -> list[Listed]:
     """All presets, sorted by name; of several with one name, the nearest."""
     items = []
+    reader = Reader(env)
     for name, (nearest, *shadowed) in sorted(available(env).items()):
         found = replace(nearest, shadowed=tuple(shadowed))
         try:
-            items.append(Listed(name, found, layer(found, Source.PRESET, env)))
+            items.append(Listed(name, found, reader.layer(found, Source.PRESET)))
         except PresetError as error:
             items.append(Listed(name, found, problem=error.message))
     return items

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError, PresetError
-from llmparams_cli.params.conflicts import inert, refuse_contradictions
+from llmparams_cli.params.conflicts import refuse_contradictions, remarks
 from llmparams_cli.params.settings import Source, resolve
-from llmparams_cli.presets.cascade import layer
 from llmparams_cli.presets.catalog import gathered
-from llmparams_cli.presets.document import Document, examine
+from llmparams_cli.presets.document import entries, name_of
 from llmparams_cli.presets.files import shown
 from llmparams_cli.presets.find import PROJECT_FILE, Found
 from llmparams_cli.presets.nodes import Mark
+from llmparams_cli.presets.parents import Reader
 
 CONFIG_FILES = ("config.yaml", PROJECT_FILE)  # unlike presets, they may be empty
 
 
 @dataclass(frozen=True)
 class FileProblem:
-    """A problem with its file; `place` is the file's path as shown to people."""
+    """A problem with its file; `place` is the file's path as shown to people.
+
+    A remark is no mistake: it tells of a value without effect.
+    """
 
     path: Path
     place: str
     mark: Mark | None
     reason: str
     hint: str = ""
+    is_remark: bool = False
 
     @property
     def where(self) -> str:
@@ -36,29 +40,43 @@ class FileProblem:
         return ":".join(map(str, [self.place, *(self.mark or ())]))
 
 
-def check(found: Found, env: Environment) -> list[FileProblem]:
-    """What is wrong with the file; if nothing is, with its parents or its values as a whole."""
-    source = Source.PROJECT if found.path.name in CONFIG_FILES else Source.PRESET
-    document, problems = examine(found.path, source, env.directory)
-    mine = [
-        FileProblem(found.path, document.place, each.mark, each.reason, each.hint)
-        for each in problems
+def check(found: Found, env: Environment, reader: Reader) -> list[FileProblem]:
+    """What is wrong with the file, with its parents, and with its values as a whole.
+
+    So for each of the presets in a llmparams.yaml, unless `found` is one of them.
+    """
+    is_config = found.path.name in CONFIG_FILES
+    source = Source.PROJECT if is_config else Source.PRESET
+    read = reader.read(replace(found, entry=""), source, is_named=True)
+    own = [
+        FileProblem(found.path, read.document.place, each.mark, each.reason, each.hint)
+        for each in read.problems
     ]
-    # A file with problems of its own cannot be loaded together with its parents.
-    return mine or list(_together(found, source, document, env))
+    presets = [(found, Source.PRESET if found.entry else source)]
+    if is_config and not found.entry:
+        names = entries(found.path)
+        presets += [(Found(found.path, name, found.place), Source.PRESET) for name in names]
+    together = (p for each, source in presets for p in _together(each, source, env, reader))
+    return sorted([*own, *together], key=lambda problem: problem.mark or Mark(0, 0))
 
 
 def _together(
-    found: Found, source: Source, document: Document, env: Environment
+    found: Found, source: Source, env: Environment, reader: Reader
 ) -> Iterator[FileProblem]:
+    """What is wrong with the parents, or with what they and the preset say together."""
     try:
-        settings = resolve(gathered(layer(found, source, env)).assignments)
+        settings = resolve(gathered(reader.layer(found, source, found.path)).assignments)
         refuse_contradictions(settings)
     except LlmparamsError as error:
         yield _placed(found.path, error, env)
         return
-    for sentence in inert(settings):
-        yield FileProblem(found.path, document.place, None, sentence)
+    place = shown(found.path, env.directory)
+    name = name_of(found.path, found.entry) if source is Source.PRESET else ""
+    for setting, sentence in remarks(settings):
+        # What the parents say may well be made ineffective: that is what extending is for.
+        if (setting.origin.file, setting.origin.name) == (place, name):
+            mark = Mark(setting.origin.line, 1)
+            yield FileProblem(found.path, place, mark, sentence, is_remark=True)
 
 
 def _placed(path: Path, error: LlmparamsError, env: Environment) -> FileProblem:

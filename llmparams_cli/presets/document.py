@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from llmparams_cli.errors import PresetError
@@ -27,7 +28,7 @@ from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import prompt_template, values
-from llmparams_cli.presets.files import shown
+from llmparams_cli.presets.files import shown, special
 from llmparams_cli.presets.nodes import Mark, Node, Unreadable, compose
 from llmparams_cli.presets.tests import Case, read_tests
 from llmparams_cli.text.shorten import brief
@@ -106,10 +107,13 @@ def load(path: Path, source: Source, directory: Path, entry: str = "") -> Docume
 
 
 def examine(
-    path: Path, source: Source, directory: Path, entry: str = ""
+    path: Path, source: Source, directory: Path, entry: str = "", waits: bool = False
 ) -> tuple[Document, list[Problem]]:
-    """Read a file; return its valid part, and all its problems from top to bottom."""
-    reader = _Reader(path, source, directory, entry)
+    """Read a file; return its valid part, and all its problems from top to bottom.
+
+    Only with `waits` may it be a pipe, whose writer is waited for.
+    """
+    reader = _Reader(path, source, directory, entry, waits)
     document = reader.document()
     return document, sorted(reader.problems, key=lambda problem: problem.mark or Mark(0, 0))
 
@@ -121,22 +125,38 @@ def name_of(path: Path, entry: str) -> str:
 
 def entries(path: Path) -> list[str]:
     """The names of the presets in a llmparams.yaml; none if it cannot be read."""
+    if special(path):
+        return []
     try:
-        root = compose(read_text(path, MOST_SETTINGS), lambda _mark, _reason: None)
-    except (Unreadable, ValueError):
+        root, _ = _tree(read_text(path, MOST_SETTINGS))
+    except ValueError:
         return []
     presets = root.value.get(PRESETS) if root and isinstance(root.value, dict) else None
     return list(presets.value) if presets and isinstance(presets.value, dict) else []
 
 
+@lru_cache(maxsize=2)  # every preset in a llmparams.yaml is read from the same text
+def _tree(text: str) -> tuple[Node | None, tuple[Problem, ...]]:
+    """The YAML document, and what is wrong with its syntax."""
+    problems: list[Problem] = []
+    try:
+        root = compose(text, lambda mark, reason: problems.append(Problem(mark, reason)))
+    except Unreadable as error:
+        return None, (*problems, Problem(error.mark, error.reason))
+    return root, tuple(problems)
+
+
 class _Reader:
     """Reads one file, collecting its problems instead of raising the first."""
 
-    def __init__(self, path: Path, source: Source, directory: Path, entry: str) -> None:
+    def __init__(
+        self, path: Path, source: Source, directory: Path, entry: str, waits: bool
+    ) -> None:
         self.path = path
         self.source = source
         self.place = shown(path, directory)
         self.entry = entry
+        self.waits = waits
         self.problems: list[Problem] = []
 
     def document(self) -> Document:
@@ -161,13 +181,17 @@ class _Reader:
         )
 
     def _root(self) -> Node | None:
+        if (kind := special(self.path)) and not self.waits:
+            self._problem(None, f"{kind}, not a file")
+            return None
         try:
-            return compose(read_text(self.path, MOST_SETTINGS), self._problem)
-        except Unreadable as error:
-            self._problem(error.mark, error.reason)
+            root, problems = _tree(read_text(self.path, MOST_SETTINGS))
         except ValueError as error:
             self._problem(None, str(error))
-        return None
+            return None
+        for problem in problems:
+            self._problem(problem.mark, problem.reason)
+        return root
 
     def _keys(self, root: Node | None) -> dict[str, Node]:
         """The file's own keys. The presets in a llmparams.yaml are checked here too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from llmparams_cli.files import display_path
@@ -20,3 +21,17 @@ def shown(path: Path, directory: Path) -> str:
     if path.parent == shipped_directory() != directory / "presets":
         return f"llmparams:{path.name}"
     return display_path(path, directory)
+
+
+def special(path: Path) -> str:
+    """What a path leads to if reading it could wait for ever: 'a pipe'. Empty for files."""
+    kinds = {
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    try:
+        return kinds.get(stat.S_IFMT(path.stat().st_mode), "")
+    except OSError:  # reading it tells the reason
+        return ""

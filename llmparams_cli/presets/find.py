@@ -54,17 +54,18 @@ def find(name: str, env: Environment, directory: Path | None = None) -> Found:
             hint = "a preset is named without its suffix, a file with its path"
             raise PresetError(f"{shown(path, env.directory)}: no such preset file", hint)
         return Found(path)
-    presets = available(env)
-    if name not in presets:
+    files = _located(name, env)
+    if not files:
+        presets = available(env)
         hint = f"the presets are {', '.join(sorted(presets))}" if presets else ""
         raise PresetError(f"unknown preset {name!r}{did_you_mean(name, presets)}", hint)
-    nearest, *shadowed = presets[name]
+    nearest, *shadowed = files
     return replace(nearest, shadowed=tuple(shadowed))
 
 
 def _find_at(name: str, place: str, env: Environment, directory: Path) -> Found:
     """The preset of this name in one place: a word for it, or a directory."""
-    files = available(env).get(name, [])
+    files = _located(name, env)
     for found in files:
         if found.place == place:
             return found
@@ -84,6 +85,18 @@ def available(env: Environment) -> dict[str, list[Found]]:
         for found in _presets_in(directory, place):
             presets.setdefault(name_of(found.path, found.entry), []).append(found)
     return presets
+
+
+def _located(name: str, env: Environment) -> list[Found]:
+    """The files of one name, the nearest first, without listing what else is there."""
+    files = []
+    for place, path in places(env):
+        if path.name == PROJECT_FILE:
+            files += [Found(path, name, place)] if name in entries(path) else []
+        elif name:  # a bare ".yaml" has no name
+            paths = (path / f"{name}{suffix}" for suffix in SUFFIXES)
+            files += [Found(file, "", place) for file in paths if os.path.lexists(file)]
+    return files
 
 
 def places(env: Environment) -> list[tuple[str, Path]]:

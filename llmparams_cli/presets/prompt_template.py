@@ -24,6 +24,8 @@ def names(template: str) -> set[str]:
         return meta.find_undeclared_variables(_environment().parse(template))
     except TemplateError as error:
         raise ValueError(f"not a Jinja template: {error}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def render(template: str, values: Mapping[str, str]) -> str:

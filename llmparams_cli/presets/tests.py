@@ -33,28 +33,12 @@ from typing import Any
 from llmparams_cli.files import resolve_path
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.params.seeds import MAX_SEED
+from llmparams_cli.presets.interval import AMOUNT, AT_LEAST_ONE, PROBABILITY, Interval
 from llmparams_cli.presets.nodes import Mark, Node, Report
 from llmparams_cli.presets.prompt_template import text_of
 from llmparams_cli.protocol import StopReason
 
 MAX_SEEDS = 10_000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A closed interval; None is no bound. `text` is the token that `first` asks for."""
-
-    low: float | None = None
-    high: float | None = None
-    text: str = ""
-
-    def holds(self, value: float) -> bool:
-        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
-
-    def __str__(self) -> str:
-        if self.low is None:
-            return f"at most {self.high:g}"
-        return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True)
@@ -117,11 +101,22 @@ class _Reader:
                 node.value["at_least"].mark,
                 f"tests: at_least is {read['at_least']}, and there are {len(seeds)} seed(s)",
             )
+        self._possible(node, read.get("expect", {}), len(seeds))
         if "expect" not in node.value:
             self._report(node.mark, f"tests: {read['name']} has no `expect:`")
         if "file" in read:
             read["file"] = resolve_path(read["file"], self._directory)
         return Case(mark=node.mark, **read)
+
+    def _possible(self, node: Node, expect: dict[str, Any], seeds: int) -> None:
+        """Report what can never hold of a test as a whole."""
+        mark = node.value["expect"].mark if expect and isinstance(node.value, dict) else node.mark
+        distinct = expect.get("distinct")
+        if distinct and not distinct.meets(Interval(high=seeds)):
+            self._report(mark, f"tests: distinct: {distinct} can never hold: {seeds} seed(s)")
+        for text in expect.get("lacks", ()):
+            if any(text in wanted for wanted in expect.get("contains", ())):
+                self._report(mark, f"tests: lacks: {text!r} is part of what it must contain")
 
     def _read(self, keys: dict[str, Key], key: str, item: Node, into: dict[str, Any]) -> None:
         if key not in keys:
@@ -178,7 +173,9 @@ def _seeds(value: Any) -> tuple[int, ...]:
 def _pattern(value: Any) -> re.Pattern[str]:
     try:
         return re.compile(_text(value), re.MULTILINE)
-    except re.error as error:
+    except RecursionError as error:
+        raise _Wrong("nested too deeply") from error
+    except (re.error, OverflowError) as error:
         raise _Wrong(f"not a regular expression: {error}") from error
 
 
@@ -196,7 +193,7 @@ def _stops(value: Any) -> tuple[str, ...]:
     return _texts(value)
 
 
-def _interval(value: Any, *more: str) -> Interval:
+def _interval(value: Any, possible: Interval, *more: str) -> Interval:
     if not isinstance(value, dict) or not value or set(value) - {"min", "max", *more}:
         keys = " ".join(f"{key}: …," for key in (*more, "min", "max")).rstrip(",")
         raise _Wrong(f"not an interval; write {{{keys}}}")
@@ -205,15 +202,23 @@ def _interval(value: Any, *more: str) -> Interval:
         raise _Wrong("min and max are numbers")
     if bounds == [None, None]:
         raise _Wrong("min or max is missing")
-    return Interval(bounds[0], bounds[1], value.get("text", ""))
+    interval = Interval(bounds[0], bounds[1], value.get("text", ""))
+    if not interval.meets(possible) or not interval.meets(interval):
+        raise _Wrong(f"{interval} can never hold: it is {possible}")
+    return interval
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
+def _measure(possible: Interval) -> Key:
+    """A key that takes an interval of a figure, which itself has the bounds `possible`."""
+    return Key(lambda value: _interval(value, possible), _object(_bounds(possible)))
 
 
 def _first(value: Any) -> Interval:
-    interval = _interval(value, "text")
+    interval = _interval(value, PROBABILITY, "text")
     if not interval.text:
         raise _Wrong("text is missing: the text of the first token")
     return Interval(interval.low, interval.high, _text(interval.text))
@@ -223,8 +228,16 @@ TEXT = {"type": "string"}
 TEXTS = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 COUNT = {"type": "integer", "minimum": 1, "maximum": MAX_SEEDS}
 SEED = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
-BOUNDS = {"min": {"type": "number"}, "max": {"type": "number"}}
 STOP = {"enum": [reason.value for reason in StopReason]}
+
+
+def _bounds(possible: Interval) -> dict[str, Any]:
+    """The JSON Schema of min and max: bounds that something can meet."""
+    highest = {} if possible.high is None else {"maximum": possible.high}
+    return {
+        "min": {"type": "number", **highest},
+        "max": {"type": "number", "minimum": possible.low},
+    }
 
 
 def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -238,12 +251,15 @@ ASSERTIONS = {
     "matches": Key(_pattern, {"type": "string", "format": "regex"}),
     "json": Key(_true, {"const": True}),
     "stop": Key(_stops, {"anyOf": [STOP, {"type": "array", "items": STOP, "minItems": 1}]}),
-    "tokens": Key(_interval, _object(BOUNDS)),
-    "characters": Key(_interval, _object(BOUNDS)),
-    "entropy": Key(_interval, _object(BOUNDS)),
-    "probability": Key(_interval, _object(BOUNDS)),
-    "first": Key(_first, _object({"text": TEXT, **BOUNDS}, required=["text"], minProperties=2)),
-    "distinct": Key(_interval, _object(BOUNDS)),
+    "tokens": _measure(AMOUNT),
+    "characters": _measure(AMOUNT),
+    "entropy": _measure(AMOUNT),
+    "probability": _measure(PROBABILITY),
+    "first": Key(
+        _first,
+        _object({"text": TEXT, **_bounds(PROBABILITY)}, required=["text"], minProperties=2),
+    ),
+    "distinct": _measure(AT_LEAST_ONE),
 }
 CASE = {
     "name": Key(_text, TEXT),

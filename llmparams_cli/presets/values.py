@@ -19,9 +19,10 @@ from llmparams_cli.params.kinds import JsonSchema, did_you_mean
 from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import BY_FLAG, PARAMS, named, plain
+from llmparams_cli.presets.files import special
 from llmparams_cli.text.shorten import brief
 
-PATHS = ("lora",)  # parameters whose values are paths, made absolute here but not read
+PATHS = frozenset({"lora"})  # parameters whose values are paths, made absolute here but not read
 EQUALS = re.compile("=")
 EQUALS_OR_BLANK = re.compile(r"(?<=\S)\s*=\s*|\s+")  # between NAME and VALUE in a chat
 
@@ -66,6 +67,8 @@ def from_text(param: Param, text: str, directory: Path) -> Any:
 def from_yaml(param: Param, value: Any, directory: Path) -> Any:
     """Check a value from a preset file; @FILE and paths are relative to the file's `directory`."""
     if path := _named_file(param, value, directory):
+        if kind := special(path):  # which could be waited for for ever
+            raise ValueError(f"{path}: {kind}, not a file")
         return _from_file(param, path)
     if value is None and param.default is not None:
         raise ValueError("no value is given")

@@ -28,11 +28,12 @@ def show_list(env: Environment, items: Sequence[Listed], *, as_json: bool) -> No
     elif env.stdout_is_tty:
         _write(env, _table(env, items))
     else:
-        width = max((len(item.name) for item in items), default=0)
+        width = max((len(one_line(item.name)) for item in items), default=0)
         for item in items:
             values = _values(item.changes)
-            line = f"{item.name:<{width}}  {_place(item, env)}: {_about(item)}"
-            _write(env, one_line(f"{line} ({values})" if values else line) + "\n")
+            line = f"{_place(item, env)}: {_about(item)}"
+            line = one_line(f"{line} ({values})" if values else line)
+            _write(env, f"{one_line(item.name):<{width}}  {line}\n")
 
 
 def write_preset(env: Environment, preset: Preset, format: str) -> None:
@@ -56,7 +57,8 @@ def show_diff(env: Environment, diff: PresetDiff, *, as_json: bool) -> None:
     if as_json:
         write_json(env, _diff_object(diff), indent=2 if env.stdout_is_tty else None)
         return
-    rows: list[tuple[str, str, str]] = [("", *diff.names)]
+    a, b = map(one_line, diff.names)
+    rows: list[tuple[str, str, str]] = [("", a, b)]
     rows += [(name, _short(one), _short(two)) for name, (one, two) in diff.texts.items()]
     rows += [(one.param.name, value_text(one), value_text(two)) for one, two in _differing(diff)]
     if len(rows) == 1:
@@ -84,7 +86,8 @@ def _short(text: str | None) -> str:
 def _effect(diff: PresetDiff) -> Iterator[str]:
     steps = diff.divergences
     mean = sum(step.variation for step in steps) / len(steps)
-    yield f"effect on the next token, over {len(steps)} tokens of an answer by {diff.names[0]}:"
+    name = one_line(diff.names[0])
+    yield f"effect on the next token, over {len(steps)} tokens of an answer by {name}:"
     yield f"  total variation distance {mean:.3f} on average (0: the same draws, 1: never the same)"
     number, most = max(enumerate(steps, 1), key=lambda item: item[1].variation)
     if most.variation > 0:
@@ -121,10 +124,17 @@ def show_problems(env: Environment, problems: Sequence[FileProblem], checked: in
     """Print one line per problem, in the form of compilers; on a terminal also the tally."""
     for problem in problems:
         hint = f" ({problem.hint})" if problem.hint else ""
-        _write(env, one_line(f"{problem.where}: {problem.reason}{hint}") + "\n")
+        kind = "remark: " if problem.is_remark else ""
+        _write(env, one_line(f"{problem.where}: {kind}{problem.reason}{hint}") + "\n")
     if env.stdout_is_tty or not problems:
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        env.note(f"{count} in {checked} file{'s' if checked != 1 else ''}")
+        remarks = sum(problem.is_remark for problem in problems)
+        found = _counted(len(problems) - remarks, "problem")
+        found += f" and {_counted(remarks, 'remark')}" if remarks else ""
+        env.note(f"{found} in {_counted(checked, 'file')}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def problems_json(env: Environment, problems: Sequence[FileProblem]) -> None:
@@ -138,6 +148,7 @@ def problems_json(env: Environment, problems: Sequence[FileProblem]) -> None:
                 "column": problem.mark.column if problem.mark else None,
                 "reason": problem.reason,
                 "hint": problem.hint or None,
+                "remark": problem.is_remark,
             }
             for problem in problems
         ],
@@ -169,7 +180,7 @@ def _place(item: Listed, env: Environment) -> str:
 
 
 def _table(env: Environment, items: Sequence[Listed]) -> str:
-    name = max((len(item.name) for item in items), default=0)
+    name = max((len(one_line(item.name)) for item in items), default=0)
     about = max(columns(env, env.stdout) - name - GAP, 20)
     return table(
         env,
@@ -181,7 +192,7 @@ def _table(env: Environment, items: Sequence[Listed]) -> str:
 
 def _rows(items: Sequence[Listed], env: Environment) -> Iterator[Row]:
     for item in items:
-        yield Row((item.name, one_line(_about(item))), "red" if item.problem else "")
+        yield Row((one_line(item.name), one_line(_about(item))), "red" if item.problem else "")
         values = _values(item.changes)
         place = one_line(_place(item, env))
         yield Row(("", f"{place}: {values}" if values else place), "dim")

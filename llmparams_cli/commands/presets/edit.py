@@ -11,6 +11,7 @@ from llmparams_cli.errors import ExitCode
 from llmparams_cli.jobs import preset_files
 from llmparams_cli.options import Command
 from llmparams_cli.presets.checking import check
+from llmparams_cli.presets.parents import Reader
 from llmparams_cli.render import presets as view
 
 HELP = Command
@@ -26,7 +27,7 @@ def command(
     """
     env: Environment = ctx.obj
     found = preset_files.edit(env, name)
-    problems = check(found, env)
+    problems = check(found, env, Reader(env))
     view.show_problems(env, problems, 1)
-    if problems:
+    if any(not problem.is_remark for problem in problems):
         raise typer.Exit(ExitCode.PRESET)

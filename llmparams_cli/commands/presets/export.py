@@ -10,6 +10,7 @@ from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path, write_whole
+from llmparams_cli.formats import WRITTEN
 from llmparams_cli.jobs.exchange import exported
 from llmparams_cli.options import Command
 from llmparams_cli.text.safe import encodable
@@ -20,7 +21,7 @@ HELP = Command
 def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, by name or path.")],
-    format: Annotated[str, format_option()],
+    format: Annotated[str, format_option(WRITTEN)],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write. [stdout]")
     ] = "-",

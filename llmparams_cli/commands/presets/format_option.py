@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import typer
 
 from llmparams_cli.errors import UsageError
-from llmparams_cli.formats import FORMATS
 from llmparams_cli.params.kinds import did_you_mean
 
 
-def format_option(*own: str, default: str = "") -> Any:
-    """An option that takes a format of another program, or one of the command's `own`."""
-    names = [*own, *FORMATS]
+def format_option(names: Iterable[str], default: str = "") -> Any:
+    """An option that takes one of these formats."""
+    names = [*names]
     listed = f"{', '.join(names[:-1])} or {names[-1]}."
 
     def check(name: str | None) -> str | None:

@@ -9,6 +9,7 @@ import typer
 from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.formats import FORMATS
 from llmparams_cli.jobs import preset_files
 from llmparams_cli.jobs.exchange import imported
 from llmparams_cli.options import Command
@@ -22,7 +23,9 @@ def command(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Its name here. [its own]")
     ] = None,
-    format: Annotated[str | None, format_option(default="[recognised from the content]")] = None,
+    format: Annotated[
+        str | None, format_option(FORMATS, default="[recognised from the content]")
+    ] = None,
     section: Annotated[
         str | None,
         typer.Option("--section", metavar="NAME", help="One section of a file of several."),
@@ -33,9 +36,10 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not report losses.")] = False,
 ) -> None:
-    """Read another program's preset and write it as one of yours: llama.cpp INI, Ollama
-    Modelfile, text-generation-webui, llm, LM Studio, generation_config.json, SillyTavern,
-    OpenAI request, vLLM SamplingParams.
+    """Read another program's preset and write it as one of yours: of llama.cpp, Ollama, LM Studio,
+    text-generation-webui, SillyTavern, KoboldCpp, transformers (generation_config.json), vLLM,
+    llm, aichat, mods, GPT4All, Jan, LocalAI, or a request to OpenAI's, Anthropic's, Ollama's,
+    vLLM's or llama.cpp's API.
 
     Says on stderr what was lost, reordered, filled in or changed. No code in a file is run.
 

@@ -8,6 +8,7 @@ import typer
 
 from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
+from llmparams_cli.formats import WRITTEN
 from llmparams_cli.jobs.resolution import resolution
 from llmparams_cli.options import Command
 from llmparams_cli.presets.catalog import flattened
@@ -21,7 +22,7 @@ HELP = Command
 def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The preset, by name or path.")],
-    format: Annotated[str, format_option("origins", "yaml", "json")] = "origins",
+    format: Annotated[str, format_option(("origins", "yaml", "json", *WRITTEN))] = "origins",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print values and origins as JSON.")
     ] = False,
