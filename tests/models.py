@@ -22,7 +22,7 @@ CHAT_TEMPLATE = (
 )
 CONTROL_TOKENS = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 MERGES = ("t h", "th e", "Ġ the", "i n", "a n", "an d", "Ġ and", "Ġ a", "o n", "e r")
-NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
 
 # Where the float16 scales lie in a block of the types that `gguf` cannot quantise to.
 SCALE_OFFSETS = {

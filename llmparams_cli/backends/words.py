@@ -60,6 +60,9 @@ class Words:
     def is_control(self, token: int) -> bool:
         return FIRST_CONTROL <= token < FIRST_WORD
 
+    def is_user_defined(self, token: int) -> bool:
+        return False
+
     def special_text(self, which: str) -> str:
         return CONTROLS[END - FIRST_CONTROL] if which == "eos" else ""
 

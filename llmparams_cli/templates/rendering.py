@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import pairwise, takewhile
 from typing import Any
 
 from llmparams_cli.errors import ModelError
 from llmparams_cli.protocol import Message
 from llmparams_cli.templates.vocabulary import Vocabulary
 from llmparams_cli.text.shorten import brief
+
+# What models' own control tokens look like: <|im_start|>, <|channel>.
+LIKE_CONTROL = re.compile(r"<\|.*>|<.*\|>")
 
 
 def prompt_tokens(
@@ -30,7 +33,7 @@ def prompt_tokens(
             note("no chat template is applied: the system text goes before the prompt")
         text = "\n\n".join(message.content for message in messages)
         return model.tokenize(text, begin=True), text
-    marker = _Marker(model)
+    marker = _Marker(model, template)
     marked = [Message(m.role, marker.mark(m.content)) for m in messages]
     text = render(model, template, marked, note)
     return _with_begin(model, marker.tokenize(text)), marker.unmark(text)
@@ -115,21 +118,20 @@ def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
 class _Marker:
     """Replaces the texts of control tokens in messages by marks that pass through a template.
 
-    A mark holds a random number, so that no message can forge one.
+    A mark holds a random number, so that no message can forge one. User-defined tokens that the
+    template writes, such as <think>, are control tokens here: what they do is up to the model.
     """
 
-    def __init__(self, model: Vocabulary) -> None:
+    def __init__(self, model: Vocabulary, template: str) -> None:
         self._model = model
+        self._template = template
         self._nonce = os.urandom(8).hex()
         self._texts: list[str] = []
+        self._defused: set[str] = set()
 
     def mark(self, content: str) -> str:
-        specials = self._control_texts(content)
-        if not specials:
-            return content
-        # In a regular expression the first alternative wins, even over a longer one.
-        longest_first = sorted(specials, key=len, reverse=True)
-        return re.sub("|".join(map(re.escape, longest_first)), self._replace, content)
+        specials = self._control_texts(self._model.tokenize(content, special=True))
+        return re.sub(_any_of(specials), self._replace, content) if specials else content
 
     def tokenize(self, text: str) -> list[int]:
         """Tokenise the template's output: its control tokens as such, the marked ones as text."""
@@ -143,13 +145,39 @@ class _Marker:
             around = [b"".join(map(self._model.piece, side)) for side in (before, behind)]
             plain = self._texts[int(number)].join(side.decode(errors="replace") for side in around)
             tokens = tokens[: len(tokens) - len(before)]
-            tokens += self._model.tokenize(plain, goes_on=bool(before))
+            tokens += self._literally(plain, goes_on=bool(before))
             tokens += after[len(behind) :]
         return tokens
 
     def _plain(self, tokens: Iterable[int]) -> list[int]:
         """The tokens before the first control token."""
-        return list(takewhile(lambda token: not self._model.is_control(token), tokens))
+        return list(takewhile(lambda token: not self._controls(token), tokens))
+
+    def _controls(self, token: int) -> bool:
+        """Is it a control token, or one that stands for a part of the template?"""
+        if self._model.is_control(token):
+            return True
+        if not self._model.is_user_defined(token):
+            return False
+        name = self._model.name(token)
+        # A single character is no mark of anything, and could not be cut in two.
+        return bool(LIKE_CONTROL.match(name)) or (len(name.strip()) > 1 and name in self._template)
+
+    def _literally(self, text: str, *, goes_on: bool) -> list[int]:
+        """Tokenise a text without any control token. llama.cpp reads user-defined tokens in every
+        text: each is cut in two behind its first character.
+        """
+        while True:
+            cuts = [0, len(text)]
+            if self._defused:  # the empty match in front finds those that overlap, too
+                cuts += [m.start() + 1 for m in re.finditer(f"(?={_any_of(self._defused)})", text)]
+            tokens: list[int] = []
+            for start, end in pairwise(sorted(set(cuts))):
+                tokens += self._model.tokenize(text[start:end], goes_on=goes_on or start > 0)
+            left = self._control_texts(tokens) - self._defused
+            if not left:
+                return tokens
+            self._defused |= left
 
     def unmark(self, text: str) -> str:
         parts = self._split(text)
@@ -163,13 +191,13 @@ class _Marker:
         self._texts.append(match[0])
         return f"\ue000{self._nonce}:{len(self._texts) - 1}\ue001"
 
-    def _control_texts(self, content: str) -> set[str]:
-        # If both ways of tokenising agree, the text holds no control token: the usual case.
-        tokens = self._model.tokenize(content, special=True)
-        if tokens == self._model.tokenize(content):
-            return set()
-        names = {self._model.name(token) for token in tokens if self._model.is_control(token)}
-        return names - {""}
+    def _control_texts(self, tokens: Iterable[int]) -> set[str]:
+        return {self._model.name(token) for token in {*tokens} if self._controls(token)} - {""}
+
+
+def _any_of(texts: Collection[str]) -> str:
+    """A regular expression; its first alternative wins, so longer ones stand before others."""
+    return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
 
 
 def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:

@@ -17,6 +17,7 @@ from llmparams_cli.text.utf8 import escaped
 
 # LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
 ATTR_SPECIAL = 1 << 0 | 1 << 3
+ATTR_USER_DEFINED = 1 << 4
 # Texts of which one at least makes no token together with whatever follows.
 BEFORE = ("\n", "!", "a", "0")
 
@@ -96,6 +97,10 @@ class Model:
 
     def is_control(self, token: int) -> bool:
         return bool(llama().llama_vocab_get_attr(self.vocab, token) & ATTR_SPECIAL)
+
+    def is_user_defined(self, token: int) -> bool:
+        """Is it read in every text, control tokens allowed or not?"""
+        return bool(llama().llama_vocab_get_attr(self.vocab, token) & ATTR_USER_DEFINED)
 
     def ends_generation(self, token: int) -> bool:
         return bool(llama().llama_vocab_is_eog(self.vocab, token))
