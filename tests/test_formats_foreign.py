@@ -147,6 +147,7 @@ def test_a_preset_of_ours_without_parameters_is_told() -> None:
         ("options: {}", "llm"),
         ("apis: {}\nword-wrap: 80", "mods"),
         ("---\nuse_tools: all\ntemperature:\n---\n### INPUT:\nx", "aichat"),
+        ("---\nuse_tools: all\n---\n", "aichat"),
     ],
 )
 def test_an_empty_preset_is_never_made(text: str, format: str) -> None:

@@ -18,10 +18,13 @@ EXAMPLES = re.compile(r"^### INPUT:.*", re.DOTALL | re.MULTILINE)
 OWN_VARIABLE = re.compile(r"\{\{__\w+__\}\}|__ARG\d+__")
 
 
-def parts(text: str, place: str) -> tuple[Entries, str] | None:
-    """The values before the text of a Markdown file, and that text; None if there are none."""
+def parts(text: str, place: str, *, bare: bool = False) -> tuple[Entries, str] | None:
+    """The values before the text of a Markdown file, and that text; None if there are none.
+
+    Values without a text may as well be YAML: they count only where that is asked for (bare).
+    """
     match = FRONT_MATTER.match(text)
-    if match is None or not text[match.end() :].strip():
+    if match is None or not (bare or text[match.end() :].strip()):
         return None
     node = yaml_node(f"\n{match[1]}" if match[1].strip() else "\n{}", place)
     return entries_of(node, place), text[match.end() :].strip()
@@ -30,7 +33,7 @@ def parts(text: str, place: str) -> tuple[Entries, str] | None:
 def read(text: str, place: str) -> list[Imported]:
     """The preset in a file."""
     draft = Draft(place, PROGRAM)
-    entries, body = parts(text, place) or ({}, text.strip())
+    entries, body = parts(text, place, bare=True) or ({}, text.strip())
     model = draft.model("model", draft.text("model", entries.pop("model", None)))
     draft.take_all(entries, KEYS)
     draft.leave(entries)
