@@ -34,9 +34,9 @@ def model(tmp_path_factory):
     ("content", "expected"),
     [
         ("the", ["▁the"]),
-        ("a<think>b", ["▁a", "<", *"think>", "b"]),
-        ("<think>", ["▁<", *"think>"]),
-        ("<thi<think>nk>", ["▁<", *"thi<think>nk>"]),
+        ("a<think>b", ["▁a", "<", "th", *"ink>", "b"]),
+        ("<think>", ["▁<", "th", *"ink>"]),
+        ("<thi<think>nk>", ["▁<", "th", *"i<", "th", *"ink>nk>"]),
         ("a<|tool>", ["▁a", *"<|tool>"]),  # in no template, but it looks like one
         ("a<b>c§", ["▁a", "<b>", "▁c", "§"]),  # of no template: as the model was trained
     ],
