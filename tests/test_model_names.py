@@ -74,7 +74,17 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
         {"files": []},
         {"files": [{"name": "../../secret", "size": 1, "sha256": ""}]},
         {"files": [{"name": "/etc/passwd", "size": 1, "sha256": ""}]},
+        {"files": [{"name": "..", "size": 1, "sha256": ""}]},
+        {"files": [{"name": "", "size": 1, "sha256": ""}]},
+        {"files": [{"name": "a\x00.gguf", "size": 1, "sha256": ""}]},
+        {"files": [{"name": 7, "size": 1, "sha256": ""}]},
+        {"files": [{"name": "x.gguf", "size": "1", "sha256": ""}]},
+        {"files": [{"name": "x.gguf", "size": -1, "sha256": ""}]},
+        {"files": [{"name": "x.gguf", "size": 1, "sha256": 5}]},
         {"files": None},
+        {"name": 5},
+        {"source": None},
+        {"license": ["mit"]},
         {"more": 1},
     ],
 )
@@ -84,8 +94,9 @@ def test_a_record_that_is_not_sound_is_none(tmp_path, change):
     record = folder(tmp_path, PULLED.name) / "pulled.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), **change}))
     assert read(record.parent) is None
-    record.write_text("[]")
-    assert read(record.parent) is None
+    for text in ("[]", "[" * 100_000):
+        record.write_text(text)
+        assert read(record.parent) is None
 
 
 def test_a_directory_without_models_has_none(tmp_path):

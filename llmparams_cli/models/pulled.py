@@ -62,12 +62,26 @@ def read(directory: Path) -> Pulled | None:
         fields: dict[str, Any] = json.loads(read_text(directory / RECORD, MOST_BYTES))
         files = tuple(PulledFile(**file) for file in fields.pop("files"))
         pulled = Pulled(files=files, **fields)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    # The record might have been written by anybody: no file may lie outside its folder.
-    is_inside = all(Path(file.name).name == file.name for file in files)
-    is_own = folder(directory.parent, pulled.name) == directory
-    return pulled if files and is_inside and is_own else None
+    is_sound = _has_right_types(pulled) and all(map(_is_inside, files))
+    is_own = is_sound and folder(directory.parent, pulled.name) == directory
+    return pulled if files and is_own else None
+
+
+def _has_right_types(pulled: Pulled) -> bool:
+    """Is everything a text that has to be one? The record might have been written by anybody."""
+    texts = [pulled.name, pulled.source, pulled.revision, pulled.license, pulled.date]
+    texts += [text for file in pulled.files for text in (file.name, file.sha256)]
+    return all(isinstance(text, str) for text in texts) and all(
+        type(file.size) is int and file.size >= 0 for file in pulled.files
+    )
+
+
+def _is_inside(file: PulledFile) -> bool:
+    """Is its name that of a file in the folder of its record?"""
+    name = file.name
+    return name.isprintable() and Path(name).name == name and name not in ("", "..")
 
 
 def all_pulled(models: Path) -> Iterator[Pulled]:
