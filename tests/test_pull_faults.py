@@ -1,6 +1,7 @@
 """`models pull` where something fails: servers, networks, disks, and the pull itself."""
 
 import io
+import json
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ import time
 import pyte
 import pytest
 from hub_server import (
+    COMMIT,
     TOKEN,
     cut,
     everything,
@@ -134,16 +136,61 @@ def lying(gguf):
         (status(404, **{"X-Error-Code": "EntryNotFound"}), "does not have this file any more"),
         (status(418), "answers 418"),
         (status(403), "answers 403"),
+        (absurd_range, "is '9999999999"),
     ]
 
 
-@pytest.mark.parametrize("number", range(8))
+def absurd_range(handler, data, start, end):
+    """Numbers that Python refuses to convert."""
+    handler.close_connection = True
+    handler.begin(206, None, **{"Content-Range": f"bytes {start}-{end}/{'9' * 5000}"})
+
+
+@pytest.mark.parametrize("number", range(9))
 def test_a_server_that_lies_is_found_out(program, hub, pull, model, gguf, number):
     fault, words = lying(gguf)[number]
     hub.faults += [fault]
     assert words in pull("owner/repo").complaint(ExitCode.MODEL)
     assert program.pulled() == []
     assert pull("owner/repo").code == 0
+
+
+@pytest.mark.parametrize("size", [2**44, 2**63, 2**70])
+@pytest.mark.parametrize(
+    "command", [("models", "pull"), ("models", "pull", "--dry-run"), ("inspect",)]
+)
+def test_a_size_that_no_file_has_is_a_lie(program, hub, size, command):
+    file = {"rfilename": FILE, "size": size, "lfs": {"size": size, "sha256": "a" * 64}}
+    file["lfs"]["pointerSize"] = 135
+    info = {"id": "owner/repo", "sha": COMMIT, "siblings": [file]}
+    headers = {"Content-Type": "application/json"}
+    hub.api_faults += [lambda handler: handler.answer(200, json.dumps(info).encode(), **headers)]
+    done = program.call(*command, "owner/repo", **hub.variables())
+    assert "says that tiny-Q4_0.gguf has" in done.complaint(ExitCode.MODEL)
+
+
+def test_licences_in_a_list_are_named(hub, pull, model, gguf):
+    hub.add("owner/repo", {FILE: gguf}, license=["mit", "apache-2.0"])
+    assert ", licence mit, apache-2.0, " in pull("owner/repo").stderr
+    hub.add("owner/repo", {FILE: gguf}, license="x" * 500)
+    assert f", licence {'x' * 59}…, " in pull("owner/repo", "--force").stderr
+
+
+def test_what_else_is_in_the_folder_stays(program, hub, pull, model, gguf):
+    """Files of the user's own, with or without a model that was pulled before."""
+    model.parent.mkdir(parents=True)
+    mine, notes = model.with_name("mine.gguf"), model.with_name("notes.txt")
+    mine.write_bytes(gguf)
+    assert pull("owner/repo").code == 0
+    notes.write_text("mine")
+    leftover = program.place / "models" / ".pulling" / f"{FOLDER}.old" / "saved.txt"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_text("of a pull that was killed")
+    hub.add("owner/repo", {"other-Q4_0.gguf": gguf})
+    assert pull("owner/repo", "--force").code == 0
+    there = sorted(path.name for path in model.parent.iterdir())
+    assert there == ["mine.gguf", "notes.txt", "other-Q4_0.gguf", "pulled.json", "saved.txt"]
+    assert not leftover.parent.parent.exists()
 
 
 def test_a_server_that_sends_more_than_it_says_is_stopped(hub, pull, model, gguf):
@@ -270,7 +317,8 @@ def test_nothing_is_asked_for_but_the_list_and_the_file(hub, pull, model):
 
 def test_dangerous_names_are_not_files_of_ours(program, hub, pull, gguf):
     names = ["a\\..\\x-Q4_0.gguf", "\x1b[31m-Q8_0.gguf", ".hidden-Q5_K_M.gguf", "c:x-Q6_K.gguf"]
-    names += ["../../up-Q4_1.gguf"]
+    names += ["../../up-Q4_1.gguf", "a\x1b[31m/x-Q4_K_S.gguf", "a:b/x-Q5_0.gguf"]
+    names += ["x" * 240 + "-Q3_K_M.gguf"]
     hub.add("owner/repo", dict.fromkeys(names, gguf))
     complaint = pull("owner/repo").complaint(ExitCode.MODEL)
     assert "there is no GGUF model" in complaint

@@ -94,6 +94,14 @@ def test_all_headers_of_a_split_model_are_read(hub, look, tmp_path, monkeypatch)
     assert header.size == there.size
 
 
+def test_more_parts_than_may_be_read_are_given_up(hub, look, tmp_path, monkeypatch):
+    monkeypatch.setattr(peek, "MOST", 1 << 14)
+    write_llama(tmp_path / "big-Q4_0.gguf", width=256, tensors_per_file=1)
+    hub.add("owner/repo", {path.name: path.read_bytes() for path in tmp_path.glob("*-of-*")})
+    with pytest.raises(ModelError, match=r"the headers of all parts are longer than 16.4 kB"):
+        look()
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

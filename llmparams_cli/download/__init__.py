@@ -15,6 +15,8 @@ from typing import Protocol
 
 from llmparams_cli.errors import ModelError
 
+MOST_LICENSE = 60  # characters of a licence's name that are kept
+
 
 class SourceError(ModelError):
     """A source does not have the model, does not give it away, or gave something else."""

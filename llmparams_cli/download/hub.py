@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from llmparams_cli import APP, __version__
-from llmparams_cli.download import SourceError
+from llmparams_cli.download import MOST_LICENSE, SourceError
 from llmparams_cli.download.choice import Choice, RemoteFile, choices, choose, label
 from llmparams_cli.download.failures import (
     check_endpoint,
@@ -29,9 +29,12 @@ from llmparams_cli.download.failures import (
 )
 from llmparams_cli.env import Environment
 from llmparams_cli.models.reference import HubName
+from llmparams_cli.text.shorten import beginning
 
 HUB = "https://huggingface.co"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+LARGEST = 10**13  # bytes of a file: ten times what the largest models have in all
+LONGEST_NAME = 240  # bytes of a file's name, of the 255 that most file systems allow
 
 
 class Hub:
@@ -87,9 +90,18 @@ class Hub:
             yield response
 
     def known(self, repository: str, file: RemoteFile) -> RemoteFile:
-        """The file with its size and checksum, asked of the server if the list had none."""
-        if file.size >= 0:
-            return file
+        """The file with its size and checksum, asked of the server if the list had none. Raises
+        SourceError for a size that no file has.
+        """
+        file = file if file.size >= 0 else self._asked(repository, file)
+        if file.size > LARGEST:
+            raise SourceError(
+                f"{self.shown} says that {file.path} has {file.size:.0e} bytes",
+                "use another HF_ENDPOINT",
+            )
+        return file
+
+    def _asked(self, repository: str, file: RemoteFile) -> RemoteFile:
         from huggingface_hub import get_hf_file_metadata
 
         with self._explained(repository):
@@ -139,11 +151,11 @@ class Offer:
 
 
 def _is_safe(path: str) -> bool:
-    """Can the last part of the path be the name of a file here?"""
+    """Can the last part of the path be the name of a file here, and all of it a name's part?"""
     *folders, name = path.split("/")
-    if ".." in folders:
+    if ".." in folders or not path.isprintable() or set(path) & set('\\:*?"<>|'):
         return False
-    return name.isprintable() and not set(name) & set('\\:*?"<>|') and not name.startswith(".")
+    return not name.startswith(".") and len(name.encode()) <= LONGEST_NAME
 
 
 def _license(info: Any) -> str:
@@ -151,7 +163,8 @@ def _license(info: Any) -> str:
     found = getattr(card, "license", None) if card is not None else None
     if found in (None, "other"):  # then it has a name of its own
         found = getattr(card, "license_name", None) or found
-    return str(found or "")
+    names = found if isinstance(found, list) else [found or ""]
+    return beginning(", ".join(map(str, names)), MOST_LICENSE)
 
 
 def _token(env: Environment) -> str | None:

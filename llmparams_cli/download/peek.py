@@ -58,6 +58,8 @@ class _Remote(NamedTuple):
 def _read_header(remote: _Remote, path: Path, step: int, left: int) -> int:
     """Write as much of the file as its header needs; returns the number of bytes."""
     size, have, wanted = remote.file.size, 0, step
+    if left <= 0:
+        raise damaged(path, f"the headers of all parts are longer than {size_text(MOST)}")
     while True:
         have = _extend(remote, path, have, min(wanted, left, size))
         try:

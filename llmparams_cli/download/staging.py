@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from llmparams_cli.download.transfer import PART, writing
@@ -105,15 +105,28 @@ class Staging:
             write(pulled, self.place.parent)
 
     def complete(self, pulled: Pulled) -> None:
-        """Everything is here and checked: let the model appear, in place of an older one."""
+        """Everything is here and checked: let the model appear, in place of an older one. What else
+        was in that one's folder stays.
+        """
         self.plan(pulled)
         with writing(self.final):
             old = self.place.with_name(self.place.name + ".old")
-            remove(old)
+            before = read(self.final)
+            records = (before, pulled) if before else (pulled,)
+            ours = {RECORD, *(file.name for record in records for file in record.files)}
             if self.final.exists():
+                self._supersede(old, ours)  # of a pull that was killed in this place
                 os.rename(self.final, old)
             os.rename(self.place, self.final)
-            remove(old)
+            self._supersede(old, ours)
+
+    def _supersede(self, old: Path, ours: Collection[str]) -> None:
+        """Remove an older model; what of its folder is not ours goes over into the new one."""
+        if old.is_dir() and not old.is_symlink():
+            for path in old.iterdir():
+                if path.name not in ours and not (self.final / path.name).exists():
+                    os.rename(path, self.final / path.name)
+        remove(old)
 
 
 def unfinished(models: Path) -> list[tuple[str, int]]:

@@ -160,7 +160,9 @@ def begins_at(response: Any, start: int, file: RemoteFile) -> int:
 def _check_range(header: str, start: int, file: RemoteFile) -> None:
     """Is what comes the part that was asked for, of a file of the size that was announced?"""
     if not header.startswith(f"bytes {start}-"):
-        raise SourceError(f"{file.path}: the server sends {header!r}", "use another HF_ENDPOINT")
+        raise SourceError(
+            f"{file.path}: the server sends {header[:40]!r}", "use another HF_ENDPOINT"
+        )
     total = header.rpartition("/")[2]
     if total not in (str(file.size), "*"):
         raise _another_size(file, total)
@@ -178,7 +180,7 @@ def _check_whole(headers: Mapping[str, str], file: RemoteFile) -> None:
 
 
 def _another_size(file: RemoteFile, said: str) -> SourceError:
-    size = size_text(int(said)) if said.isdecimal() else repr(said)
+    size = size_text(int(said)) if said.isdecimal() and len(said) < 20 else repr(said[:40])
     return SourceError(
         f"{file.path} is {size} on the server, not {size_text(file.size)} as announced", AGAIN
     )

