@@ -146,6 +146,16 @@ def test_an_unsafe_wheel_is_refused(tmp_path, words):
     assert words in caught.value.message
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_compression_that_wheels_do_not_have_is_refused(tmp_path, gguf, compression):
+    path = tmp_path / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("m.gguf", gguf)
+    for use in (lambda: wheel.packed([path], "", "pypi:tiny"), lambda: wheel.about(path)):
+        with pytest.raises(SourceError, match="is damaged: an unusual compression"):
+            use()
+
+
 @pytest.mark.parametrize("damage", ["content", "directory", "checksum", "text"])
 def test_a_damaged_wheel_is_refused(tmp_path, gguf, damage):
     data = gguf if damage != "text" else b"no model"

