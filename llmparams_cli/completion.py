@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -15,6 +16,13 @@ from typing import TextIO
 from llmparams_cli import PREFIX
 
 WORDS, CURRENT = "COMP_WORDS", "COMP_CWORD"  # as Typer's script passes them: a word a line
+# In other characters a shell sees the end of a word, or, zsh, a command to run.
+_PLAIN = re.compile(r"[\w.:/@+,=-]+")
+
+
+def is_plain(word: str) -> bool:
+    """Is it safe to give a shell this word, whoever has written it?"""
+    return _PLAIN.fullmatch(word) is not None
 
 
 @contextmanager

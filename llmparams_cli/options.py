@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from llmparams_cli.completion import is_plain
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import Choice, Number, Switch
@@ -50,14 +51,15 @@ def model_names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         return []
     models = known(_environment(ctx))
     found = ((name, STORES[model.store].title) for name, model in models.items())
-    return [(name, hint) for name, hint in found if name.startswith(incomplete)]
+    return [(name, hint) for name, hint in found if name.startswith(incomplete) and is_plain(name)]
 
 
 def pulled_models(ctx: typer.Context, incomplete: str) -> list[str]:
     """Completes the name of a model that was pulled."""
     from llmparams_cli.models.resolve import pulled_names
 
-    return [name for name in pulled_names(_environment(ctx)) if name.startswith(incomplete)]
+    names = pulled_names(_environment(ctx))
+    return [name for name in names if name.startswith(incomplete) and is_plain(name)]
 
 
 def _environment(ctx: typer.Context) -> Environment:

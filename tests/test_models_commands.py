@@ -481,6 +481,23 @@ def test_a_shell_completes_names(here: Program, words: str, found: list[str]) ->
     assert found or "_files" in done.text  # a path is completed by the shell
 
 
+@pytest.mark.parametrize("shell", ["zsh", "bash"])
+@pytest.mark.parametrize("name", ["a\\$(id)", "a`id`", "a b", "a*", "a\nb", "a'b", 'a"b', "a;b"])
+def test_what_a_shell_would_take_apart_or_run_is_not_offered(
+    here: Program, shell: str, name: str
+) -> None:
+    stores.model(models(here) / f"{name}.gguf")
+    stores.model(models(here) / "plain.gguf", 1)
+    done = here.pipe(
+        _LLMPARAMS_COMPLETE=f"complete_{shell}",
+        _TYPER_COMPLETE_ARGS="llmparams generate -m ",
+        COMP_WORDS="llmparams\ngenerate\n-m\n",
+        COMP_CWORD="3",
+    )
+    offered = done.text.replace("\\", "")
+    assert "plain" in offered and not re.search(r"\bid\b|\ba\b", offered), done
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
