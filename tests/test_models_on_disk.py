@@ -11,6 +11,7 @@ import pytest
 import stores
 from models import write_llama
 
+from llmparams_cli import __version__
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.files import sha256
@@ -485,6 +486,10 @@ def test_summaries_are_remembered_until_the_file_changes(env: Environment) -> No
     assert summaries([model], env)[model.reference].context == 255
     cache.write_text(cache.read_text().replace('"context": 255', '"context": "many"'))
     assert summaries([model], env)[model.reference].context == 256
+    # Another version of the program may judge otherwise.
+    cache.write_text(cache.read_text().replace('"context": 256', '"context": 255'))
+    cache.write_text(cache.read_text().replace(__version__, "0"))
+    assert summaries([model], env)[model.reference].context == 256
     # What is wrong with a file may be mended without changing it: it is not remembered.
     cache.unlink()
     os.truncate(path, path.stat().st_size - 1)
@@ -492,8 +497,16 @@ def test_summaries_are_remembered_until_the_file_changes(env: Environment) -> No
     assert not cache.exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"x": 3}', '{"x": {"size": "a"}}', "[" * 99_999])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{}", "[" * 99_999, '{"version": VERSION, "models": []}'),
+        '{"version": VERSION, "models": {"x": 3}}',
+        '{"version": VERSION, "models": {"x": {"size": "a"}}}',
+    ],
+)
 def test_a_broken_cache_is_read_anew(env: Environment, content: str) -> None:
+    content = content.replace("VERSION", json.dumps(__version__))
     stores.pull(env.models_dir, "smollm2")
     (model,) = (each for each in on_disk(env) if each.store == "pulled")
     env.cache_dir.mkdir()

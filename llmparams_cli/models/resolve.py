@@ -234,7 +234,8 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
 
 def _pullable(reference: str) -> str:
     """By which name a model can be pulled; empty if by none."""
-    return reference if reference in BY_NAME else str(elsewhere(reference) or "")
+    row = reference.lower()
+    return row if row in BY_NAME else str(elsewhere(reference) or "")
 
 
 def _listed(directory: Path) -> str:

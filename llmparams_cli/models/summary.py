@@ -1,7 +1,8 @@
 """What the headers of many models say, in a few numbers; read once and remembered.
 
 A header with a large vocabulary takes 10 to 30 ms. What was read is kept in the cache directory
-for as long as the file is the same by size, time and inode.
+for as long as the file is the same by size, time and inode, and the program by version: another
+one may judge otherwise.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from llmparams_cli import __version__
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.files import read_text, write_whole
@@ -106,9 +108,11 @@ def _key(model: Kept) -> str:
 
 def _remembered(env: Environment) -> dict[str, Summary]:
     try:
-        entries: dict[str, Any] = json.loads(read_text(env.cache_dir / CACHE, MOST_BYTES))
-        found = {key: Summary(**fields) for key, fields in entries.items()}
-    except (ValueError, TypeError, AttributeError, RecursionError):
+        document: dict[str, Any] = json.loads(read_text(env.cache_dir / CACHE, MOST_BYTES))
+        if document["version"] != __version__:
+            return {}
+        found = {key: Summary(**fields) for key, fields in document["models"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
     return found if all(map(_is_sound, found.values())) else {}
 
@@ -119,6 +123,6 @@ def _is_sound(summary: Summary) -> bool:
 
 def _remember(known: dict[str, Summary], env: Environment) -> None:
     entries = {key: asdict(summary) for key, summary in [*known.items()][-REMEMBERED:]}
-    text = json.dumps(entries, ensure_ascii=True)
+    text = json.dumps({"version": __version__, "models": entries}, ensure_ascii=True)
     with suppress(OSError):  # a cache that cannot be written costs time only
         write_whole(env.cache_dir / CACHE, text, parents=True, private=True, durable=False)
