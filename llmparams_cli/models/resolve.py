@@ -15,15 +15,13 @@ from llmparams_cli import APP
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.files import resolve_path
-from llmparams_cli.models import builtin, names
-from llmparams_cli.models.catalogue import BY_NAME
+from llmparams_cli.models import builtin
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import Header, read_model
 from llmparams_cli.models.reference import elsewhere
 from llmparams_cli.models.script import Script, read_script
 from llmparams_cli.models.stores import BUILT_IN, BUILTIN, built_in, on_disk, own
 from llmparams_cli.models.stores.kept import SUFFIX, Kept, is_later_part
-from llmparams_cli.models.summary import summaries
 from llmparams_cli.params.settings import Origin, Source
 from llmparams_cli.presets.document import SCRIPTED, Placed
 
@@ -119,12 +117,20 @@ def unnamed(env: Environment) -> Placed:
     """The model that runs where no flag, variable or file names one: the only one that was pulled,
     or else the built-in one. What was pulled and is no language model does not count.
     """
-    models = list(own.pulled_models(env))
-    read = summaries(models, env)
-    there = [model.name for model in models if not read[model.reference].is_no_model]
+    there = _runnable(list(own.pulled_models(env)), env)
     if len(there) == 1:
         return Placed(there[0], Origin(Source.DEFAULT, ONLY_PULLED))
     return Placed(BUILTIN, Origin(Source.DEFAULT, "built in"))
+
+
+def _runnable(models: list[Kept], env: Environment) -> list[str]:
+    """The names of those that are not whole files of another kind."""
+    if not models:  # most runs: what follows is not even imported
+        return []
+    from llmparams_cli.models.summary import summaries
+
+    read = summaries(models, env)
+    return [model.name for model in models if not read[model.reference].is_no_model]
 
 
 def pulled_names(env: Environment) -> list[str]:
@@ -142,9 +148,15 @@ def locate(reference: str, env: Environment) -> Kept:
         return Kept(PATH, str(path), path)
     if reference.casefold() == BUILTIN:
         return _builtin()
-    if not _is_path(reference) and (model := names.find(reference, env)):
+    if not _is_path(reference) and (model := _named(reference, env)):
         return replace(model, path=env.directory / model.path)  # a variable's path may be relative
     raise _missing(reference, path, env)
+
+
+def _named(name: str, env: Environment) -> Kept | None:
+    from llmparams_cli.models.names import find  # most runs name no model
+
+    return find(name, env)
 
 
 def known_as(model: Kept) -> str:
@@ -214,6 +226,7 @@ def _is_file(reference: str) -> bool:
 
 def _missing(reference: str, path: Path, env: Environment) -> ModelError:
     """The error for a reference that leads nowhere, with the nearest thing that does."""
+    from llmparams_cli.models.names import known
     from llmparams_cli.params.kinds import did_you_mean
 
     if path.is_dir():
@@ -225,15 +238,17 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
         hint = "" if guess else _listed(path.parent) or GIVE_A_FILE
         return ModelError(f"{path} does not exist{guess}", hint)
     if named := _pullable(reference):
-        guess = did_you_mean(reference, names.known(env))
+        guess = did_you_mean(reference, known(env))
         return NotHere(f"{reference} is not on this disk{guess}", f"{APP} models pull {named}")
-    guess = did_you_mean(reference, [*here, *names.known(env)])
+    guess = did_you_mean(reference, [*here, *known(env)])
     hint = "" if guess else _listed(path.parent) or LISTED
     return ModelError(f"there is no file and no model {reference!r}{guess}", hint)
 
 
 def _pullable(reference: str) -> str:
     """By which name a model can be pulled; empty if by none."""
+    from llmparams_cli.models.catalogue import BY_NAME
+
     row = reference.lower()
     return row if row in BY_NAME else str(elsewhere(reference) or "")
 
