@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from allocated import allocated, assert_foretold
@@ -15,8 +16,10 @@ from asked import settings
 from models import write_llama, write_mamba
 from shapes import write_experts, write_hybrid, write_windowed
 
-from llmparams_cli.backends.llama.host import placement, plan
+from llmparams_cli.backends.llama.host import estimate, placement, plan
 from llmparams_cli.backends.llama.host.estimate import Simulation, bound
+from llmparams_cli.backends.llama.native.context import Context
+from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.env import Environment
 from llmparams_cli.models import builtin
 from llmparams_cli.models.resolve import GgufModel, find_model
@@ -74,6 +77,37 @@ def test_every_buffer_has_the_size_that_was_foretold(
     real = allocated(env, model, given, size, sequences, shared=shared)
     assert_foretold(foretold, real)
     assert bound(model.header, given, size, sequences).total >= foretold.total
+
+
+def test_a_very_long_context_is_estimated_from_shorter_ones(
+    env: Environment, model: GgufModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = settings()
+    with closing(Simulation(env, model, given, 0)) as simulation:
+        exact = simulation.estimate(given, 30_001)
+        monkeypatch.setattr(estimate, "MOST_CELLS", 8192)
+        extended = simulation.estimate(given, 30_001)
+    assert extended.context == exact.context
+    assert extended.cache == pytest.approx(exact.cache, rel=0.01)
+    assert extended.total == pytest.approx(exact.total, rel=0.01)
+
+
+def test_a_context_that_is_absurdly_long_costs_nothing_to_refuse(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """llama.cpp keeps books on every cell, even where it allocates nothing else: gigabytes."""
+    sizes: list[int] = []
+
+    def watched(model: Model, params: Any, size: int) -> Context:
+        sizes.append(size)
+        return Context(model, params, size)
+
+    monkeypatch.setattr(estimate, "Context", watched)
+    model = find_model(None, env)
+    assert isinstance(model, GgufModel)
+    given = settings(context=2_000_000_000)
+    assert plan.estimate(env, model, given).cache == pytest.approx(2e9 * 6144, rel=0.01)
+    assert max(sizes) == estimate.MOST_CELLS
 
 
 # How much the process takes in all, before and after a model of 70 million weights has answered.

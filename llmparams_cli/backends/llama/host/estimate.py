@@ -13,7 +13,15 @@ from typing import Any
 
 from llmparams_cli.backends.llama.host import devices, placement
 from llmparams_cli.backends.llama.host.placement import CELLS
-from llmparams_cli.backends.llama.host.shares import HOST, MAPPED, PROCESS, Estimate, Share, divided
+from llmparams_cli.backends.llama.host.shares import (
+    HOST,
+    MAPPED,
+    PROCESS,
+    Estimate,
+    Share,
+    divided,
+    extended,
+)
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
@@ -27,6 +35,8 @@ from llmparams_cli.models.resolve import GgufModel
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.text.units import size_text
 
+# In one simulation: llama.cpp keeps books on every cell, 80 bytes each, and really allocates them.
+MOST_CELLS = 1 << 21
 NO_LOADING = 0  # enum llama_load_mode: neither mapped nor locked
 BYTES_PER_TOKEN, BYTES_PER_MERGE = 110, 180  # of a vocabulary in memory, measured
 BYTES_PER_CANDIDATE = 12  # llama_token_data
@@ -59,10 +69,21 @@ class Simulation:
         self, settings: Settings, context: int, sequences: int = 1, *, shared: bool = True
     ) -> Estimate:
         """The memory for a context of so many cells; the settings of scope 'load' are ignored."""
-        from llmparams_cli.backends.llama.native.breakdown import buffers  # most runs need none
-
         if long := too_long(self._header, settings, context, self._gpus):
             raise BackendError(f"context {context} needs {long}", SMALLER_CONTEXT)
+        if context <= MOST_CELLS:
+            return self._simulated(settings, context, sequences, shared)
+        half, whole = (
+            self._simulated(settings, cells, sequences, shared)
+            for cells in (MOST_CELLS // 2, MOST_CELLS)
+        )
+        return extended(half, whole, context)
+
+    def _simulated(
+        self, settings: Settings, context: int, sequences: int, shared: bool
+    ) -> Estimate:
+        from llmparams_cli.backends.llama.native.breakdown import buffers  # most runs need none
+
         params = placement.context_params(settings, context, sequences, shared=shared)
         with log.hidden():
             made = Context(self._model, params, context)

@@ -77,6 +77,21 @@ class Estimate(NamedTuple):
         return tuple(dict.fromkeys([HOST, *(share.device for share in self.shares)]))
 
 
+def extended(half: Estimate, whole: Estimate, context: int) -> Estimate:
+    """The estimate for a longer context than that of two others: what they take grows evenly."""
+    steps = (context - whole.context) / (whole.context - half.context)
+    before = {(share.device, share.buffer): share for share in half.shares}
+
+    def grown(share: Share) -> Share:
+        less = before.get((share.device, share.buffer), share)
+        return share._replace(
+            cache=share.cache + int((share.cache - less.cache) * steps),
+            compute=share.compute + int((share.compute - less.compute) * steps),
+        )
+
+    return whole._replace(shares=tuple(map(grown, whole.shares)), context=context)
+
+
 def divided(share: Share, gpus: Sequence[str], split: Sequence[float]) -> Iterator[Share]:
     """What each GPU gets of a buffer that split_mode row or tensor spreads over all of them: equal
     parts, or in proportion to `split`. Intermediate results are needed everywhere.
