@@ -341,6 +341,7 @@ def test_the_default_is_shown_and_written(here: Program) -> None:
         ("variables:\n  model: x\n", "variables:\n  model: x\nmodel: builtin  # ours\n"),
         ("{system: Hi}\n", None),
         ("system: Hi\n...\n", None),
+        ("? model\n: old.gguf\nsystem: Hi\n", None),
         ("\"model\": 'old'\n", "model: builtin  # ours\n"),
     ],
 )
@@ -355,6 +356,27 @@ def test_the_rest_of_the_configuration_stays(here: Program, before: str, after: 
     assert done.code == 0, done.stderr
     wanted = after.replace("# ours", "# the default: llmparams models default")
     assert config(here).read_bytes().decode() == wanted
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# mine\nmodel: old.gguf # why\nsystem: Hi\n", "# mine\nsystem: Hi\n"),
+        ("---\nmodel: old.gguf\n", "---\n"),
+        ("system: Hi\nmodel: |-\n  old\n  er\n", "system: Hi\n"),
+        ("? model\n: old.gguf\nsystem: Hi\n", None),
+        ("{model: old.gguf}\n", None),
+    ],
+)
+def test_taking_the_default_back_leaves_the_rest(
+    here: Program, before: str, after: str | None
+) -> None:
+    config(here).parent.mkdir()
+    config(here).write_text(before)
+    done = here.call("models", "default", "--unset")
+    if after is None:
+        assert "change `model:` in it yourself" in done.complaint(ExitCode.PRESET)
+    assert config(here).read_text() == (before if after is None else after)
 
 
 def test_what_counts_more_than_the_default_is_told(here: Program) -> None:

@@ -76,6 +76,13 @@ def test_the_hubs_cache(env: Environment, tmp_path: Path) -> None:
     assert path_of(f"{REPO}:BF16/Some-1B-BF16.gguf", env) == snapshot / "BF16/Some-1B-BF16.gguf"
 
 
+def test_a_cache_of_the_hub_without_branches(env: Environment, tmp_path: Path) -> None:
+    """A program that asks for a commit leaves no refs/main."""
+    snapshot = stores.hub(tmp_path, REPO, {"x-Q8_0.gguf": stores.model(tmp_path / "a")})
+    (snapshot.parent.parent / "refs" / "main").unlink()
+    assert references(env) == [f"hf:{REPO}:Q8_0"]
+
+
 @pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME"])
 def test_the_hubs_cache_can_be_elsewhere(env: Environment, tmp_path: Path, variable: str) -> None:
     stores.hub(tmp_path, REPO, {"x-Q8_0.gguf": stores.model(tmp_path / "a")})

@@ -23,6 +23,7 @@ from models import write_llama
 from llmparams_cli.download import staging, transfer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.models.pulled import Pulled, PulledFile
 from llmparams_cli.render import transfer as render_transfer
 from llmparams_cli.render.transfer import TransferBar, duration
 from llmparams_cli.text.units import size_text
@@ -436,6 +437,17 @@ def test_of_two_pulls_at_once_one_fetches_and_both_have_it(program, hub, model, 
     assert model.read_bytes() == gguf
     assert len(hub.asked("cdn")) == 1
     assert len(program.pulled()) == 2
+
+
+def test_only_what_has_a_checksum_goes_on(tmp_path):
+    """Without one, nothing could tell that another version had been begun."""
+    files = (PulledFile("a.gguf", 9, "a" * 64), PulledFile("b.gguf", 9, ""))
+    with staging.Staging(tmp_path, "tiny", lambda note: None) as staged:
+        staged.plan(Pulled("tiny", "", "", files, "", ""))
+        for name in ("a.gguf.part", "b.gguf.part", "c.gguf.part"):
+            (staged.place / name).write_bytes(b"GGUF")
+        staged.keep_only(files)
+        assert [path.name for path in staged.place.iterdir()] == ["a.gguf.part"]
 
 
 def test_a_lock_on_a_file_that_was_just_removed_is_none(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from llmparams_cli.presets.nodes import Unreadable, compose, scalar
+from llmparams_cli.presets.nodes import Node, Unreadable, compose, scalar
 from llmparams_cli.presets.write import flow
 
 
@@ -44,7 +44,10 @@ def without(text: str, key: str) -> str:
     if place is None:
         return text
     line = re.compile(r"[^\r\n]*(\r\n|\r|\n)?").match(text, place.end)
-    return text[: place.start] + text[line.end() if line else place.end :]
+    changed = text[: place.start] + text[line.end() if line else place.end :]
+    if _keys(changed) != [other for other in _keys(text) or () if other != key]:
+        raise Uneditable("others hang on this key")  # such as *aliases, or it is written with a ?
+    return changed
 
 
 def _find(text: str, key: str) -> _Place | None:
@@ -79,11 +82,25 @@ def _end(text: str, index: int) -> int:
 
 
 def _value(text: str, key: str) -> object:
+    top = _top(text)
+    return top[key].value if top and key in top else None
+
+
+def _keys(text: str) -> list[str] | None:
+    """The keys at the top; None if the text is not sound."""
+    top = _top(text)
+    return None if top is None else list(top)
+
+
+def _top(text: str) -> dict[str, Node] | None:
+    """The mapping at the top, empty for an empty file; None if the text is not sound."""
     try:
         root = compose(text, lambda _mark, _reason: None)
     except Unreadable:
         return None
-    return root.value[key].value if root and isinstance(root.value, dict) else None
+    if root is None or root.value is None:  # nothing but comments, or ---
+        return {}
+    return root.value if isinstance(root.value, dict) else None
 
 
 def _plain(value: str) -> str:
