@@ -15,6 +15,8 @@ from models import CHAT_TEMPLATE, encode, text, write_gguf, write_llama, write_m
 from program import Program
 
 from llmparams_cli.analysis.memory import Need
+from llmparams_cli.errors import ExitCode
+from llmparams_cli.jobs.inspect.fit import _fitting
 from llmparams_cli.models.anatomy import anatomy, place
 from llmparams_cli.models.architecture import architecture
 from llmparams_cli.models.builtin import PATH as BUILTIN
@@ -136,6 +138,16 @@ def test_layers_that_differ_are_told_apart(program: Program, tmp_path: Path) -> 
     text = program.call("inspect", str(path)).text
     assert "3 layers alike, each 36,992 weights (0, 2–3)" in text
     assert "1 layer, 37,248 weights (1)" in text
+
+
+def test_many_kinds_of_layers_are_cut_and_said_to_be(program: Program, tmp_path: Path) -> None:
+    extra = {
+        f"blk.{layer}.ffn_gate_inp.weight": np.ones((layer + 1, 64), np.float32)
+        for layer in range(23)
+    }
+    path = write_llama(tmp_path / "m.gguf", layers=23, tensors=extra)
+    text = program.call("inspect", str(path)).text
+    assert text.count("  1 layer, ") == 20 and "  … 3 more: --json has all\n" in text
 
 
 @pytest.mark.parametrize(
@@ -429,6 +441,12 @@ def test_will_it_fit(program: Program, tmp_path: Path) -> None:
     assert text.rstrip().endswith("fits")
 
 
+def test_layers_that_fit_leave_room_for_computing() -> None:
+    free = {"CPU": 10_000, "GPU0": 460, "GPU1": 90}
+    need = Need(1, "f16", 800, 200, 100, {}, {}, free, 0)
+    assert _fitting(need, 10) == {"CPU": 10, "GPU0": 3, "GPU1": 0}
+
+
 def test_the_contexts_are_few_and_reach_the_longest(program: Program, tmp_path: Path) -> None:
     path = str(write_llama(tmp_path / "m.gguf", width=256, context=1 << 20))
     usual = program.call("inspect", path, "--json").json["memory"]["usual"]
@@ -562,5 +580,7 @@ def test_a_vocabulary_alone_splits_texts(program: Program, tmp_path: Path) -> No
         key: field.contents() for key, field in fields.items() if key.startswith(("llama", "token"))
     }
     path = write_gguf(tmp_path / "vocabulary.gguf", "llama", metadata, {})
+    complaint = program.call("inspect", str(path), "--layers").complaint(ExitCode.MODEL)
+    assert "vocabulary.gguf has no weights" in complaint
     done = program.call("inspect", str(path), "--tokens", "the and", "--json")
     assert [piece["text"] for piece in done.json["pieces"]] == ["the", " and"]

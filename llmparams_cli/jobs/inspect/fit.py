@@ -21,21 +21,19 @@ MOST_CONTEXTS = 4
 
 def own_fit(env: Environment, model: GgufModel, settings: Settings) -> Fit:
     """The memory for these settings alone. Raises the errors of `machine.estimate`."""
-    return _fit(model.header, [settings], estimates(env, model, [settings]))
+    return _fit([settings], estimates(env, model, [settings]))
 
 
 def fit(env: Environment, model: GgufModel, settings: Settings) -> Fit:
     """The memory for these settings, and for usual contexts and types of cache."""
     variants = list(_variants(model.header, settings))
     try:
-        return _fit(
-            model.header, [settings, *variants], estimates(env, model, [settings, *variants])
-        )
+        return _fit([settings, *variants], estimates(env, model, [settings, *variants]))
     except LlmparamsError:
         # A type of cache that does not go with this model, or a context that is too long for a GPU,
         # must not hide the others.
         variants = [each for each in variants if _goes(env, model, each)]
-    found = _fit(model.header, [settings, *variants], estimates(env, model, [settings, *variants]))
+    found = _fit([settings, *variants], estimates(env, model, [settings, *variants]))
     going = {each["cache_type_k"] for each in variants}
     return replace(found, refused=tuple(each for each in CACHE_TYPES if each not in going))
 
@@ -68,13 +66,13 @@ def _but(settings: Settings, **values: int | str) -> Settings:
     return settings
 
 
-def _fit(header: Header, variants: list[Settings], found: list[Estimate]) -> Fit:
+def _fit(variants: list[Settings], found: list[Estimate]) -> Fit:
     free = {name: int(size * USABLE) for name, size in free_memory().items()}
     own, *usual = (
         _need(settings, estimate, free) for settings, estimate in zip(variants, found, strict=True)
     )
     layers = found[0].all_layers
-    return Fit(own, tuple(usual), layers, _fitting(header, own, layers))
+    return Fit(own, tuple(usual), layers, _fitting(own, layers))
 
 
 def _need(settings: Settings, estimate: Estimate, free: Mapping[str, int]) -> Need:
@@ -92,7 +90,7 @@ def _need(settings: Settings, estimate: Estimate, free: Mapping[str, int]) -> Ne
     )
 
 
-def _fitting(header: Header, own: Need, layers: int) -> dict[str, int]:
+def _fitting(own: Need, layers: int) -> dict[str, int]:
     """How many layers fit on each device if it alone holds the model and the context."""
     each = own.weights / layers + own.cache / layers
     return {

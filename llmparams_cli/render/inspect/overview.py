@@ -133,6 +133,8 @@ def _parameters(view: View, subject: Subject) -> None:
         view.spans([(left, ""), (bar(share, length, view.env.stdout), CYAN), (right, "")])
     for group in body.layers[:MOST_KINDS]:
         view.line(INDENT + _layers_line(group, len(body.layers)))
+    if len(body.layers) > MOST_KINDS:
+        view.line(f"{INDENT}… {count(len(body.layers) - MOST_KINDS)} more: --json has all", DIM)
 
 
 HEADS = ("", "weights", "biases", "share", "type")
