@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+ROUNDED = 999.95  # from here on, one decimal would round to 1000.0
+
 
 def size_text(count: float) -> str:
     """A number of bytes: '999 bytes', '4.1 GB'."""
@@ -9,7 +11,7 @@ def size_text(count: float) -> str:
         return f"{count:.0f} bytes"
     for unit in ("kB", "MB", "GB", "TB"):
         count /= 1000
-        if count < 1000:
+        if count < ROUNDED:
             return f"{count:.1f} {unit}"
     return f"{count:.0f} {unit}"
 
@@ -20,7 +22,7 @@ def count_text(count: float) -> str:
         return f"{count:.0f}"
     for unit in ("K", "M", "B"):
         count /= 1000
-        if count < 1000:
+        if count < ROUNDED:
             return f"{count:.1f}{unit}"
     return f"{count / 1000:.1f}T"
 
