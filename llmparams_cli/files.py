@@ -47,6 +47,15 @@ def read_text(path: Path, most: int | None = None) -> str:
     return decode(data)
 
 
+def read_regular(path: Path, most: int) -> str:
+    """`read_text` where others put files: nothing but a regular file, as a pipe might keep us
+    waiting for ever.
+    """
+    if not path.is_file():
+        raise ValueError("not a file")
+    return read_text(path, most)
+
+
 def sha256(path: Path, report: Callable[[int], None] = lambda _: None) -> str:
     """The SHA-256 of a file, in hexadecimal; `report` is told how many more bytes were read."""
     import hashlib

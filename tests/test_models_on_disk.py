@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -453,6 +454,31 @@ def test_a_folder_named_relatively_is_found_from_everywhere(
     monkeypatch.chdir(env.directory)
     env.variables = {**env.variables, "LLMPARAMS_MODELS_DIR": "mine"}
     assert find_model("smollm2", env).reference == str(path)
+
+
+def test_a_pipe_in_a_store_is_not_waited_for(
+    env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = tmp_path / ".cache/huggingface/hub/models--a--b"
+    pipes = [
+        env.models_dir / "x/pulled.json",
+        env.models_dir / "x/pipe.gguf",
+        hub / "refs/main",
+        tmp_path / ".ollama/models/manifests/registry.ollama.ai/library/phi/3b",
+        tmp_path / ".lmstudio-home-pointer",
+        tmp_path / ".lmstudio/settings.json",
+        tmp_path / "site/y-1.dist-info/RECORD",
+    ]
+    for pipe in pipes:
+        pipe.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(pipe)
+    (hub / "snapshots").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site")])
+    found: list[list[str]] = []
+    work = threading.Thread(target=lambda: found.append(references(env)), daemon=True)
+    work.start()
+    work.join(20)
+    assert found == [[]]
 
 
 # The order without --model

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.files import read_text, write_whole
+from llmparams_cli.files import read_regular, write_whole
 
 RECORD = "pulled.json"
 MOST_BYTES = 1_000_000  # of a record
@@ -59,7 +59,7 @@ def write(pulled: Pulled, models: Path) -> None:
 def read(directory: Path) -> Pulled | None:
     """The model in this folder; None if there is no sound record."""
     try:
-        fields: dict[str, Any] = json.loads(read_text(directory / RECORD, MOST_BYTES))
+        fields: dict[str, Any] = json.loads(read_regular(directory / RECORD, MOST_BYTES))
         files = tuple(PulledFile(**file) for file in fields.pop("files"))
         pulled = Pulled(files=files, **fields)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llmparams_cli.env import Environment
-from llmparams_cli.files import read_text
+from llmparams_cli.files import read_regular
 from llmparams_cli.models.stores import hub
 from llmparams_cli.models.stores.kept import (
     MOST_BYTES,
@@ -51,14 +51,14 @@ def lm_studio(env: Environment) -> list[Path]:
     user = home(env)
     homes = [user / ".cache" / "lm-studio", user / ".lmstudio"]
     with suppress(ValueError):
-        homes.append(Path(read_text(user / ".lmstudio-home-pointer", MOST_BYTES).strip()))
+        homes.append(Path(read_regular(user / ".lmstudio-home-pointer", MOST_BYTES).strip()))
     return [*filter(None, map(_downloads, homes)), *(place / "models" for place in homes)]
 
 
 def _downloads(lm_studio_home: Path) -> Path | None:
     """The folder that LM Studio's settings name."""
     try:
-        settings: Any = json.loads(read_text(lm_studio_home / "settings.json", MOST_BYTES))
+        settings: Any = json.loads(read_regular(lm_studio_home / "settings.json", MOST_BYTES))
         folder = settings["downloadsFolder"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmparams_cli.env import Environment
-from llmparams_cli.files import read_text
+from llmparams_cli.files import read_regular
 from llmparams_cli.models.stores.kept import (
     MOST_BYTES,
     SHA256,
@@ -75,7 +75,7 @@ def _references(place: Path) -> dict[str, str]:
     found = {}
     for name in sorted(entry.name for entry in entries(place)):
         try:
-            found[name] = read_text(place / name, MOST_BYTES).strip()
+            found[name] = read_regular(place / name, MOST_BYTES).strip()
         except ValueError:
             continue
     return found

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.env import Environment
-from llmparams_cli.files import read_text
+from llmparams_cli.files import read_regular
 from llmparams_cli.models.stores.kept import MOST_BYTES, MOST_ENTRIES, Kept, entries, home
 
 PREFIX = "ollama"
@@ -64,7 +64,7 @@ def _manifests(place: Path) -> Iterator[tuple[tuple[str, str, str, str], Path]]:
 def _model_digest(manifest: Path) -> str:
     """The SHA-256 of the layer that is the model; empty if there is none, or no sound manifest."""
     try:
-        document: Any = json.loads(read_text(manifest, MOST_BYTES))
+        document: Any = json.loads(read_regular(manifest, MOST_BYTES))
         for layer in document["layers"]:
             if layer["mediaType"] == MODEL_LAYER and (found := DIGEST.fullmatch(layer["digest"])):
                 return found[1]

@@ -46,6 +46,8 @@ def _of_package(place: Path, package: str, record: Path) -> Iterator[Kept]:
 def _recorded(record: Path) -> Iterator[tuple[str, str]]:
     """The GGUF files in a package's list of files, with their SHA-256 (empty if there is none)."""
     try:
+        if not record.is_file():  # a pipe might keep us waiting for ever
+            return
         with record.open("rb") as file:
             lines = file.read(MOST_BYTES).splitlines()
     except OSError:
