@@ -8,7 +8,7 @@ from models import write_llama
 
 from llmparams_cli.backends.llama.machine import hardware
 from llmparams_cli.download.choice import RemoteFile, choices, choose, label, quant_of
-from llmparams_cli.errors import ModelError
+from llmparams_cli.errors import ExitCode, ModelError
 from llmparams_cli.jobs import pull as pull_job
 from llmparams_cli.models.catalogue import CATALOGUE
 from llmparams_cli.models.gguf import read_model
@@ -266,3 +266,10 @@ def test_a_label_means_one_model():
     assert labels == ["Q4_0", "c-Q8_0.gguf", "plain.gguf", "x/b-Q8_0.gguf"]
     for choice in there:
         assert choose(there, label(choice, there), "o/r") == choice
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_a_wish_for_the_catalogue(pull, name):
+    """A script whose variable is empty must not go on."""
+    complaint = pull(name).complaint(ExitCode.MODEL)
+    assert f"{name!r} is not in the catalogue" in complaint

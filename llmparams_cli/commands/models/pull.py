@@ -18,8 +18,9 @@ HELP = Command
 def command(
     ctx: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="What to fetch; without it, show the catalogue.")
-    ] = "",
+        str | None,
+        typer.Argument(metavar="[NAME]", help="What to fetch; without it, show the catalogue."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be fetched, and where to.")
     ] = False,
@@ -54,7 +55,7 @@ def command(
     """
     env: Environment = ctx.obj
     env.quiet = quiet
-    if not name:
+    if name is None:
         view.show_catalogue(env, job.fits(env), as_json=as_json)
         return
     wanted = job.meaning(name, revision)
