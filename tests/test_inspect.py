@@ -508,6 +508,18 @@ def test_a_recurrent_model_too(program: Program, tmp_path: Path) -> None:
 # How texts are split
 
 
+@pytest.mark.parametrize("id", [-1, 2])
+def test_a_special_token_that_is_not_in_the_vocabulary_has_no_text(tmp_path: Path, id: int) -> None:
+    metadata = [
+        ("general.architecture", 8, text("llama")),
+        ("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 2) + text("a") + text("b")),
+        ("tokenizer.ggml.bos_token_id", 5, struct.pack("<i", id)),
+    ]
+    path = tmp_path / "m.gguf"
+    path.write_bytes(encode(metadata, [("a", [1], 0, 0)], data=bytes(4)))
+    assert [(each.id, each.text) for each in tokenizer(read_header(path)).special] == [(id, None)]
+
+
 def test_a_text_in_tokens(program: Program) -> None:
     done = program.call("inspect", "--tokens", "<|im_start|>user\nHi 日", "--json")
     found = done.json
