@@ -127,6 +127,10 @@ def test_the_last_run_of_a_model_is_in_the_list(here: Program) -> None:
     date = here.call("models", "list", "--json").json[0]["last_used"]
     (receipt,) = (here.place / "state/log").iterdir()
     assert date == json.loads(receipt.read_text())["date"]
+    # An older run of the same model changes nothing.
+    older = receipt.with_name(f"20200101T000000{receipt.name[15:]}")
+    older.write_bytes(receipt.read_bytes())
+    assert here.call("models", "list", "--json").json[0]["last_used"] == date
 
 
 def test_hostile_names_cannot_steer_the_terminal(here: Program) -> None:
