@@ -16,7 +16,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.models import builtin, names
-from llmparams_cli.models.catalogue import BY_NAME
+from llmparams_cli.models.catalogue import named
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import Header, read_model
 from llmparams_cli.models.reference import elsewhere
@@ -29,7 +29,7 @@ from llmparams_cli.presets.document import SCRIPTED, Placed
 
 MOST_LISTED = 5  # models that a hint names
 GIVE_A_FILE = "give the path of a .gguf file"
-LISTED = f"{APP} models list shows what is on this disk"
+LISTED = f"{APP} models list shows what is here, {APP} models pull what there is to get"
 PATH = "path"  # in place of a store: the model was given by its path
 ONLY_PULLED = "the only model that was pulled"
 
@@ -234,7 +234,8 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
 
 def _pullable(reference: str) -> str:
     """By which name a model can be pulled; empty if by none."""
-    return reference if reference in BY_NAME else str(elsewhere(reference) or "")
+    row = named(reference)
+    return row.name if row else str(elsewhere(reference) or "")
 
 
 def _listed(directory: Path) -> str:
