@@ -218,20 +218,23 @@ def test_jan_gpt4all_and_llm(env: Environment, tmp_path: Path) -> None:
     assert path_of("small", env).name == "model.gguf"
 
 
-def test_what_llm_has_registered_has_its_names_there(env: Environment, tmp_path: Path) -> None:
+def test_what_llm_has_registered_has_its_names_there(
+    env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = tmp_path / ".config/io.datasette.llm/gguf"
     own = stores.model(place / "models/tiny.gguf", 1)
     other = stores.model(tmp_path / "disk/Big-Q8_0.gguf", 2)
     register = {
-        "tiny": {"path": str(own), "aliases": ["t", "small"]},
+        "Tiny-Chat": {"path": str(own), "aliases": ["t", "small"]},
         "Big-Q8_0": {"path": str(other), "clip_model_path": None},
         "gone": {"path": str(tmp_path / "gone.gguf")},
         "near": {"path": "models/tiny.gguf"},
         "text": {"path": str(place / "models.json")},
     }
     (place / "models.json").write_text(json.dumps(register))
-    assert references(env) == ["llm:tiny", "llm:Big-Q8_0"]
-    for name in ("tiny", "gguf/tiny", "t", "llm:small"):
+    monkeypatch.chdir(place)  # where the relative path would lead to a file
+    assert references(env) == ["llm:Tiny-Chat", "llm:Big-Q8_0"]
+    for name in ("tiny-chat", "gguf/tiny-chat", "t", "llm:small", "tiny"):
         assert path_of(name, env) == own
     assert path_of("gguf/big-q8_0", env) == other
 
