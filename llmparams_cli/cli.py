@@ -34,6 +34,14 @@ COMMANDS = {
     "replay": "Run a receipt again: is the answer the same, and if not, where and why?",
     "log": "List, search and show the last runs.",
 }
+# What other programs for models call it.
+ELSEWHERE = {
+    "run": "generate PROMPT -m NAME, or chat -m NAME",
+    **dict.fromkeys(("pull", "get", "download"), "models pull NAME"),
+    **dict.fromkeys(("list", "ls"), "models list"),
+    **dict.fromkeys(("rm", "delete"), "models remove NAME"),
+    **dict.fromkeys(("show", "info"), "inspect NAME"),
+}
 # What a disk or a limit refuses is no bug of ours, wherever it happens.
 DISK = (ENOSPC, EDQUOT, EFBIG, EROFS, EIO)
 EXIT_CODES = f"""Exit codes: {", ".join(f"{code.value} {code.meaning}" for code in ExitCode)}."""
@@ -65,6 +73,9 @@ def run(arguments: Sequence[str], env: Environment) -> int:
             )
         # Here and not at exit, so that a full disk or a closed pipe is reported below.
         env.stdout.flush()
+        # Typer makes a plain number of Ctrl-C; a command that has told of it returns our code.
+        if result == ExitCode.INTERRUPTED and not isinstance(result, ExitCode):
+            env.note("interrupted")
         return int(result or 0)
     except OutputError as error:
         discard(env.stdout)
@@ -87,7 +98,7 @@ def run(arguments: Sequence[str], env: Environment) -> int:
 def _unforeseen(env: Environment, error: Exception, arguments: Sequence[str]) -> int:
     """Report what is no error of ours: Typer's, the disk's, or a bug."""
     if hasattr(error, "format_message"):  # all of Typer's own errors, whatever its version
-        message = error.format_message()
+        message = error.format_message().removesuffix(".")
         return _report(env, message, _cure(message, arguments), ExitCode.USAGE)
     if env.verbose:
         raise error
@@ -187,10 +198,28 @@ def _report(env: Environment, message: str, hint: str, code: int) -> int:
 
 
 def _cure(message: str, arguments: Sequence[str]) -> str:
-    command = next((word for word in arguments if word in COMMANDS), "")
+    command, *inside = _command(arguments) or [""]
+    if message.startswith("No such command"):
+        unknown = message.split("'")[1]
+        if ours := ELSEWHERE.get(unknown):
+            return f"here that is {APP} {ours}"
     if command in ("generate", "explain", "compare") and "extra argument" in message:
-        return f'a prompt of several words stands in quotes: {APP} {command} "Once upon a time"'
-    return f"see {APP} {command} --help".replace("  ", " ")
+        example = f'{APP} {command} "Once upon a time" -m NAME'
+        return f"a prompt of several words stands in quotes, a model behind -m: {example}"
+    return f"see {' '.join(filter(None, (APP, command, *inside)))} --help"
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    """The names of the command that the arguments begin with, and of the one inside it."""
+    names: list[str] = []
+    known: Mapping[str, str] = COMMANDS
+    for word in arguments:
+        if word in known:
+            names.append(word)
+            if len(names) > 1:
+                break
+            known = getattr(import_module(f"llmparams_cli.commands.{word}"), "COMMANDS", {})
+    return names
 
 
 def _reader_left(env: Environment) -> int:

@@ -49,7 +49,7 @@ def model_names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
     if incomplete.startswith((".", "/", "~")):
         return []
-    models = known(_environment(ctx))
+    models = known(environment(ctx))
     found = ((name, STORES[model.store].title) for name, model in models.items())
     return [(name, hint) for name, hint in found if name.startswith(incomplete) and is_plain(name)]
 
@@ -58,11 +58,12 @@ def pulled_models(ctx: typer.Context, incomplete: str) -> list[str]:
     """Completes the name of a model that was pulled."""
     from llmparams_cli.models.resolve import pulled_names
 
-    names = pulled_names(_environment(ctx))
+    names = pulled_names(environment(ctx))
     return [name for name in names if name.startswith(incomplete) and is_plain(name)]
 
 
-def _environment(ctx: typer.Context) -> Environment:
+def environment(ctx: typer.Context) -> Environment:
+    """The world outside, for completions too."""
     # When a shell asks for completions, Typer runs the app without the program's object.
     return ctx.obj if isinstance(ctx.obj, Environment) else Environment()
 

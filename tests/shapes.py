@@ -7,10 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import numpy.typing as npt
 from gguf import GGMLQuantizationType as Type
-from models import _tokenizer, _weights, write_gguf, write_llama
+from models import _add, _tokenizer, _weights, write_gguf, write_llama
 
 WIDTH, HEADS, FEED_FORWARD, VOCABULARY, CONTEXT = 64, 2, 128, 300, 4096
 Shapes = dict[str, tuple[int, ...]]
@@ -106,6 +107,54 @@ def write_hybrid(path: Path, *, layers: int = 4) -> Path:
             "ssm.time_step_rank": rank,
         },
     )
+
+
+def write_llama_3_2_1b(path: Path) -> Path:
+    """A file of the shapes and types of Llama 3.2 1B in Q4_K_M, with holes in place of weights."""
+    layers, width, key, wide, vocabulary = 16, 2048, 512, 8192, 128_256
+    writer = gguf.GGUFWriter(path, "llama")
+    metadata = {
+        "llama.block_count": layers,
+        "llama.context_length": 131_072,
+        "llama.embedding_length": width,
+        "llama.feed_forward_length": wide,
+        "llama.attention.head_count": 32,
+        "llama.attention.head_count_kv": 8,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        **_tokenizer(vocabulary),
+    }
+    for name, value in metadata.items():
+        _add(writer, name, value)
+    tensors = {"token_embd": ((vocabulary, width), Type.Q6_K), "output_norm": ((width,), Type.F32)}
+    for layer in range(layers):
+        has_more = layer < 2 or layer >= 14 or layer % 3 == 1  # bits, as llama.cpp chooses layers
+        better = Type.Q6_K if has_more else Type.Q4_K
+        parts = {
+            "attn_norm": ((width,), Type.F32),
+            "attn_q": ((width, width), Type.Q4_K),
+            "attn_k": ((key, width), Type.Q4_K),
+            "attn_v": ((key, width), better),
+            "attn_output": ((width, width), Type.Q4_K),
+            "ffn_norm": ((width,), Type.F32),
+            "ffn_gate": ((wide, width), Type.Q4_K),
+            "ffn_up": ((wide, width), Type.Q4_K),
+            "ffn_down": ((width, wide), better),
+        }
+        tensors |= {f"blk.{layer}.{name}": part for name, part in parts.items()}
+    total = 0
+    for name, (shape, type) in tensors.items():
+        stored = gguf.quant_shape_to_byte_shape(shape, type)
+        size = int(np.prod(stored))
+        kind = np.dtype(np.uint8)
+        writer.add_tensor_info(f"{name}.weight", stored, kind, size, raw_dtype=type)
+        total += size
+    for write in (writer.write_header_to_file, writer.write_kv_data_to_file):
+        write()
+    writer.write_ti_data_to_file()
+    writer.close()
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + 32 + total)
+    return path
 
 
 def _attention(layer: int, kv_heads: int) -> Shapes:

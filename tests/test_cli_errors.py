@@ -11,7 +11,10 @@ from program import Program
 
 from llmparams_cli import APP, __version__
 from llmparams_cli.cli import COMMANDS
+from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.jobs import pull as pull_job
+from llmparams_cli.models.catalogue import Fit
 
 USAGE, PRESET, MODEL = ExitCode.USAGE, ExitCode.PRESET, ExitCode.MODEL
 
@@ -171,3 +174,32 @@ def test_a_grammar_too_deep_for_llama_cpp_is_one_line(program: Program) -> None:
     # Brackets in texts, classes and remarks do not count.
     flat = 'root ::= "' + "(" * 2000 + '" [(]{2000} # ' + "(" * 2000
     assert program.call("generate", "hi", "-n", "2", "--grammar", flat).code == 0
+
+
+def test_ctrl_c_is_told(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(env: Environment) -> list[Fit]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pull_job, "fits", pressed)
+    done = program.call("models", "pull")
+    assert (done.code, done.stderr) == (ExitCode.INTERRUPTED, "llmparams: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "cure"),
+    [
+        ("run smollm2", "here that is llmparams generate PROMPT -m NAME, or chat -m NAME"),
+        ("pull smollm2", "here that is llmparams models pull NAME"),
+        ("ls", "here that is llmparams models list"),
+        ("models rm smollm2", "here that is llmparams models remove NAME"),
+        ("models show smollm2", "here that is llmparams inspect NAME"),
+        ("models pull --dryrun", "see llmparams models pull --help"),
+        ("presets import --dryrun", "see llmparams presets import --help"),
+        ("chat --dryrun presets", "see llmparams chat --help"),
+        ("nonsense", "see llmparams --help"),
+        ("generate smollm2 hi", 'llmparams generate "Once upon a time" -m NAME'),
+    ],
+)
+def test_other_programs_words_lead_to_ours(program: Program, typed: str, cure: str) -> None:
+    line = program.call(*typed.split()).complaint(USAGE)
+    assert f"{cure})" in line and ". (" not in line

@@ -95,6 +95,14 @@ def test_on_a_narrow_terminal_too(program: Program) -> None:
     assert len(shown.lines) <= 40
 
 
+def test_a_narrow_terminal_breaks_between_items(program: Program) -> None:
+    lines = program.terminal("inspect", width=48).end().lines
+    at = lines.index("tokenizer  byte-level BPE (smollm)")
+    assert lines[at + 1] == "  2,048 tokens (3 control), 1,789 merges"
+    at = lines.index("chat template  system yes   tools no")
+    assert lines[at + 1] == "  thinking no   (198 characters)"
+
+
 def test_the_figures_are_those_of_the_reference_reader() -> None:
     header, reference = read_header(BUILTIN), gguf.GGUFReader(BUILTIN)
     body = anatomy(header.tensors)

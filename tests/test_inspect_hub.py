@@ -41,6 +41,15 @@ def test_its_tokenizer_and_keys_too(program: Program, hub: HubServer, there: Pat
     assert "llama.block_count = 2" in keys
 
 
+def test_a_row_of_the_catalogue_before_it_is_pulled(
+    program: Program, hub: HubServer, there: Path
+) -> None:
+    hub.add("bartowski/Llama-3.2-1B-Instruct-GGUF", {"a-Q4_K_M.gguf": there.read_bytes()})
+    for name in ("llama3.2-1b", "llama3.2:1b"):
+        done = program.call("inspect", name, "--keys", **hub.variables())
+        assert "llama.block_count = 2" in done.text, done.stderr
+
+
 @pytest.mark.parametrize("view", [["--weights", "*"], ["--layers"]])
 def test_for_its_values_it_must_be_pulled(
     program: Program, hub: HubServer, there: Path, view: list[str]

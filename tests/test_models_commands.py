@@ -12,6 +12,7 @@ import stores
 from program import Program
 
 from llmparams_cli.commands.chat.slash import completions
+from llmparams_cli.download.staging import STAGED
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
@@ -493,6 +494,8 @@ def test_a_chat_changes_its_model_by_name(here: Program) -> None:
         ("models verify s", ["smollm2"]),
         ("models default b", ["builtin"]),
         ("models remove ", ["smollm2"]),
+        ("models pull qwen3-4", ["qwen3-4b"]),
+        ("models pull big", ["big/one:Q4_0"]),
         ("generate -m ./", []),
     ],
 )
@@ -500,6 +503,7 @@ def test_a_shell_completes_names(here: Program, words: str, found: list[str]) ->
     stores.pull(models(here), "smollm2", 1)
     library = "registry.ollama.ai/library"
     stores.ollama(here.place / "ollama", f"{library}/phi/3b", stores.model(here.place / "a", 2))
+    stores.pull(models(here) / STAGED, "big/one:Q4_0", 3)  # as a pull that was broken off
     done = here.pipe(_LLMPARAMS_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=f"llmparams {words}")
     # Zsh's form: "name":"hint", where a colon in a name is escaped.
     offered = re.findall(r'"([^"]+?)"(?::"[^"]*")?', done.text.replace("\\", ""))

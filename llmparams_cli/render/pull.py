@@ -17,6 +17,7 @@ from llmparams_cli.models.reference import HubName, elsewhere
 from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import BOLD, DIM, styled
 from llmparams_cli.render.terminal import columns
+from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import encodable, one_line
 from llmparams_cli.text.units import size_text
 from llmparams_cli.text.width import GAP, cut, pad
@@ -42,9 +43,10 @@ def show_catalogue(env: Environment, rows: Sequence[Fit], *, as_json: bool) -> N
         line = cut(GAP.join(fitted).rstrip(), room, env.stdout)
         fits = number == 0 or _fits(rows[number - 1])
         _write(env, styled(line, BOLD if not number else DIM, colored and not (number and fits)))
-    _write(env, "")
-    for line in _below(env):
-        _write(env, line)
+    view = View(env, "auto")
+    for line in ("", *_below(env)):
+        view.line(line)
+    env.stdout.flush()
 
 
 def show_plan(env: Environment, source: Source, here: Pulled | None, *, as_json: bool) -> None:

@@ -39,7 +39,11 @@ def command(
         raise UsageError("--unset and a name exclude each other")
     place = shown(env.config_file, env.directory)
     if unset:
-        env.note(f"taken out of {place}" if job.unset(env) else f"{place} names no model")
+        env.note(
+            f"the default model is taken out of {place}"
+            if job.unset(env)
+            else f"{place} names no model"
+        )
         return
     chosen = job.choose(env, name) if name is not None else None
     current = job.current(env)

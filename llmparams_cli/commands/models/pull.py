@@ -8,18 +8,32 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs import pull as job
-from llmparams_cli.options import Command, QuietOption
+from llmparams_cli.options import Command, QuietOption, environment
 from llmparams_cli.render import pull as view
 from llmparams_cli.render.transfer import TransferBar
 
 HELP = Command
 
 
+def pullable(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Completes what has a short name, and what a pull has begun."""
+    from llmparams_cli.download.staging import unfinished
+    from llmparams_cli.models.catalogue import CATALOGUE
+
+    found = {row.name: row.good_for for row in CATALOGUE}
+    found |= {name: "broken off" for name, _ in unfinished(environment(ctx).models_dir)}
+    return [(name, hint) for name, hint in found.items() if name.startswith(incomplete)]
+
+
 def command(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="What to fetch; without it, show the catalogue."),
+        typer.Argument(
+            metavar="[NAME]",
+            help="What to fetch; without it, show the catalogue.",
+            autocompletion=pullable,
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be fetched, and where to.")

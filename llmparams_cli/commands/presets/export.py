@@ -37,6 +37,7 @@ def command(
     text, losses = exported(name, format, env)
     if output == "-":
         env.stdout.write(encodable(text, env.stdout))
+        env.stdout.flush()  # on a terminal the preset comes first
     else:
         try:
             write_whole(resolve_path(output, env.directory), text)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llmparams_cli.env import Environment
+from llmparams_cli.models.catalogue import named
 from llmparams_cli.models.reference import HubName, elsewhere
 from llmparams_cli.models.resolve import NotHere, model_file
 
@@ -22,7 +23,8 @@ def source(env: Environment, reference: str | None, *, whole: bool) -> Iterator[
     try:
         path = model_file(reference, env)
     except NotHere:
-        name = elsewhere(reference or "")
+        row = named(reference or "")
+        name = elsewhere(row.hub if row else reference or "")
         if whole or not isinstance(name, HubName):
             raise
     else:

@@ -59,7 +59,7 @@ STORES = {
     "llamacpp": _folder("llamacpp", "llama.cpp", folders.llama_cpp, RM, folders.in_llama_cpp),
     "jan": _folder("jan", "Jan", folders.jan, "Jan: Settings, Models"),
     "gpt4all": _folder("gpt4all", "GPT4All", folders.gpt4all, RM),
-    "llm": _folder("llm", "llm", folders.llm, RM),
+    "llm": _folder("llm", "llm", folders.llm, RM, folders.in_llm),
     packages.PREFIX: Store("package", packages.places, packages.kept, "pip uninstall {name}"),
     BUILT_IN: Store(
         "built in", lambda _env: [builtin.PATH.parent], lambda _env: iter([built_in()]), "it stays"

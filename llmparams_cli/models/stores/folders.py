@@ -14,6 +14,7 @@ from llmparams_cli.files import read_regular
 from llmparams_cli.models.stores import hub
 from llmparams_cli.models.stores.kept import (
     MOST_BYTES,
+    SUFFIX,
     Kept,
     based,
     file_names,
@@ -97,8 +98,29 @@ def gpt4all(env: Environment) -> list[Path]:
 
 
 def llm(env: Environment) -> list[Path]:
-    """Where the plugin llm-gguf of Simon Willison's llm downloads to."""
+    """Where the plugin llm-gguf of Simon Willison's llm has its register and its downloads."""
     user = env.variables.get("LLM_USER_PATH")
     config = [based(env, "XDG_CONFIG_HOME", ".config"), home(env) / MAC]
     homes = [Path(user)] if user else [place / "io.datasette.llm" for place in config]
-    return [place / "gguf" / "models" for place in homes]
+    return [place / "gguf" for place in homes]
+
+
+def in_llm(store: str, directory: Path) -> Iterator[Kept]:
+    """What llm-gguf has registered, wherever it lies, by the names that llm has for it; then what
+    else is in its folder.
+    """
+    registered = list(_registered(store, directory / "models.json"))
+    yield from registered
+    seen = {model.path for model in registered}
+    yield from (each for each in in_folder(store, directory / "models") if each.path not in seen)
+
+
+def _registered(store: str, register: Path) -> Iterator[Kept]:
+    try:
+        models: Any = json.loads(read_regular(register, MOST_BYTES))
+        for name, fields in models.items():
+            path, aliases = Path(fields["path"]), [*map(str, fields.get("aliases", []))]
+            if path.is_absolute() and path.name.lower().endswith(SUFFIX) and path.is_file():
+                yield Kept(store, name, path, (f"gguf/{name}", *aliases), file_names(path))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError):
+        return

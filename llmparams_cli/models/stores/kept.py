@@ -20,6 +20,7 @@ QUANTIZATION = re.compile(
     r"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+ENDING = re.compile(r"[-_.]gguf$", re.IGNORECASE)  # of a repository's name
 # Files beside a model that are none, by what llama.cpp and LM Studio call them; and downloads
 # that have their last name already but for a beginning (GPT4All, LM Studio).
 COMPANION = re.compile(r"mmproj|imatrix", re.IGNORECASE)
@@ -104,7 +105,7 @@ def of_repository(
     the hashes that are known.
 
     owner/repo:Q4_K_M if one file has this quantisation, otherwise owner/repo:file.gguf; both are
-    aliases, as owner/repo, repo and the file's name are shorts.
+    aliases, as owner/repo, repo, what LM Studio makes of these, and the file's name are shorts.
     """
     models = {name: path for name, path in files.items() if not is_later_part(name)}
     kinds = {
@@ -120,9 +121,18 @@ def of_repository(
             by_kind if is_clear else by_file,
             path,
             (by_file, by_kind) if kind else (by_file,),
-            (repository, repository.rpartition("/")[2], *file_names(PurePosixPath(name))),
+            (*_shorts(repository, kind), *file_names(PurePosixPath(name))),
             tuple(hashes) if all(hashes) else (),
         )
+
+
+def _shorts(repository: str, kind: str) -> Iterator[str]:
+    """Of Some/Model-GGUF in Q4_K_M: Some/Model-GGUF and Model-GGUF, and as LM Studio lists it:
+    some/model, model, model@q4_k_m (capitals do not count).
+    """
+    for base in (repository, repository.rpartition("/")[2]):
+        key = ENDING.sub("", base)
+        yield from dict.fromkeys((base, key, *([f"{key}@{kind}"] if kind else [])))
 
 
 def file_names(path: PurePosixPath | Path) -> tuple[str, str]:

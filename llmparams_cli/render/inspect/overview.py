@@ -79,9 +79,14 @@ def _items(view: View, items: Iterable[str], gap: str = GAP, style: str = "") ->
         view.line(INDENT + line, style)
 
 
-def _heading(view: View, title: str, rest: str = "") -> None:
+def _heading(view: View, title: str, *items: str, gap: str = GAP) -> None:
+    """A title with items behind it, as many as fit; the others below."""
+    fitting, left = "", list(items)
+    while left and cells(title + fitting + gap + left[0]) <= view.width:
+        fitting += (gap if fitting else "  ") + left.pop(0)
     view.line()
-    view.spans([(title, BOLD), (f"  {rest}" if rest else "", "")])
+    view.spans([(title, BOLD), (fitting, "")])
+    _items(view, left, gap)
 
 
 def _architecture(view: View, subject: Subject) -> None:
@@ -199,7 +204,7 @@ def _tokenizer(view: View, tokens: Tokenizer) -> None:
         f"{count(tokens.size)} tokens" + (f" ({others})" if others else ""),
         f"{count(tokens.merges)} merges" if tokens.merges else "",
     ]
-    _heading(view, "tokenizer", ", ".join(filter(None, items)))
+    _heading(view, "tokenizer", *filter(None, items), gap=", ")
     _items(view, _special(view, tokens))
 
 
@@ -220,12 +225,13 @@ def _special(view: View, tokens: Tokenizer) -> Iterator[str]:
 
 def _template(view: View, subject: Subject) -> None:
     can = subject.abilities
-    text = "none: prompts are continued as they are"
-    if can:
-        has = {"system": can.system, "tools": can.tools, "thinking": can.thinking}
-        places = GAP.join(f"{name} {yes_no(value)}" for name, value in has.items())
-        text = f"{places}   ({count(len(subject.header.chat_template))} characters)"
-    _heading(view, "chat template", text)
+    if not can:
+        _heading(view, "chat template", "none: prompts are continued as they are")
+        return
+    has = {"system": can.system, "tools": can.tools, "thinking": can.thinking}
+    places = (f"{name} {yes_no(value)}" for name, value in has.items())
+    length = f"({count(len(subject.header.chat_template))} characters)"
+    _heading(view, "chat template", *places, length)
 
 
 def _sampling(view: View, subject: Subject) -> None:
