@@ -12,6 +12,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,14 @@ CHECKOUT = Path(llmparams_cli.__file__).parents[1]
 COMMAND = [sys.executable, "-m", "llmparams_cli"]
 PATIENCE = 60  # seconds until a hanging program fails its test
 ERROR = "llmparams: error: "
+
+
+def wait_until(happened: Callable[[], Any], patience: float = 30) -> None:
+    """Wait for what another process or thread does."""
+    end = time.monotonic() + patience
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
-from program import Program, Session
+from program import Program, Session, wait_until
 
 from llmparams_cli.commands.chat.slash import completions
 from llmparams_cli.env import Environment
@@ -97,9 +96,9 @@ def test_a_full_context_is_told_at_any_width(program: Program, width: int) -> No
 
 @pytest.mark.script(delay=0.001)
 def test_ctrl_c_stops_the_answer_and_not_the_chat(program: Program) -> None:
-    session = begin(program, *ENDLESS)
+    session = begin(program, *ENDLESS, "--color-by", "probability")
     session.type("Go on for ever." + ENTER)
-    session.wait_for("\x1b[1m")
+    session.wait_for("48;5")
     session.press_ctrl_c()
     session.wait_for("interrupted (Ctrl-C)")
     session.wait_for(PROMPT)
@@ -270,12 +269,3 @@ def test_help_and_scripts_do_without_the_line_editor(program: Program) -> None:
             cwd=program.place,
         )
         assert "prompt_toolkit" not in done.stderr.split()
-
-
-def wait_until(happened: Any, patience: float = 30) -> None:
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if happened():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")

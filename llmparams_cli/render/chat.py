@@ -233,8 +233,7 @@ class TerminalAnswer(TerminalRenderer):
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        if not self._at_line_start:
-            self._answer.write("\n")
+        self._end_line()
         self._answer.end()
         if self._scale and self._colored_aside and self._legend_wanted:
             self._legend(self._scale)
@@ -250,20 +249,16 @@ class PipedAnswer:
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._answer = Answer(env)
-        self._ends_line = True
 
     def started(self, event: Started) -> None:
         self._started = event
 
     def piece(self, event: Piece) -> None:
-        if event.text:
-            self._answer.write(event.text)
-            self._ends_line = event.text.endswith("\n")
+        self._answer.write(event.text)
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        if not self._ends_line or not event.text:
-            self._answer.write("\n")
+        self._answer.end_line()
         self._answer.end()
         if env.verbose:
             items = chat_statistics(self._started, event, verbose=True)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from llmparams_cli.analysis.explanation import Explanation
-from llmparams_cli.backends.open import Progress
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.answers import Seen, answer
@@ -22,6 +21,7 @@ from llmparams_cli.protocol import (
     Finished,
     Message,
     Piece,
+    Progress,
     Request,
     Started,
     Stop,
