@@ -95,13 +95,19 @@ class Session:
     """A program on a pseudo-terminal, while it runs."""
 
     def __init__(
-        self, arguments: tuple[str, ...], variables: dict[str, str], place: Path, width: int
+        self,
+        arguments: tuple[str, ...],
+        variables: dict[str, str],
+        place: Path,
+        width: int,
+        shell: str = "",
     ) -> None:
         self._received = io.BytesIO()
         self._screen = pyte.Screen(width, 60)
+        command, *first = [shell] if shell else COMMAND
         self._child = pexpect.spawn(
-            COMMAND[0],
-            [*COMMAND[1:], *arguments],
+            command,
+            [*first, *arguments],
             env=variables,
             cwd=str(place),
             dimensions=(60, width),

@@ -269,3 +269,33 @@ def test_help_and_scripts_do_without_the_line_editor(program: Program) -> None:
             cwd=program.place,
         )
         assert "prompt_toolkit" not in done.stderr.split()
+
+
+def test_a_command_where_a_message_is_edited(program: Program) -> None:
+    session = begin(program, "-n", "3")
+    enter(session, "Hello", "answer ")
+    session.type(f"/edit{ENTER}")
+    session.wait_for("edit> ")
+    enter(session, "/tokens", "for the answer")  # behind the message, which stays
+    session.type(f"/edit{ENTER}")
+    session.wait_for("edit> ")
+    enter(session, " and/or", "answer ")
+    session.press_ctrl_d()
+    assert session.end().code == 0
+    said = [entry["text"] for entry in entries(program) if entry["kind"] == "message"]
+    assert said == ["Hello", "Hello and/or"]
+
+
+def test_a_conversation_whose_answers_go_into_a_pipe(program: Program) -> None:
+    command = f'"{sys.executable}" -m llmparams_cli chat hello -n 3 | tee log'
+    session = Session(
+        ("-c", command), program.variables | QUIET_TERMINAL, program.place, 80, "bash"
+    )
+    session.wait_for(PROMPT)
+    session.type("And you?" + ENTER)
+    session.wait_for(PROMPT)
+    session.press_ctrl_d()
+    session.end()
+    answers = [entry["text"] for entry in entries(program) if entry["kind"] == "answer"]
+    assert (program.place / "log").read_text() == "".join(f"{text}\n" for text in answers)
+    assert len(answers) == 2

@@ -134,11 +134,15 @@ class ChatView:
         hidden = f", {out_of_view} of them out of the model's view" if out_of_view else ""
         self.remark(f"{name}: {_turns(turns)} so far{hidden}")
 
+    def asked(self, message: str) -> None:
+        """A message that was not typed at the prompt."""
+        self.write(f"> {message}", _BOLD)
+
     def last_turn(self, message: str, answer: str | None, interrupted: bool) -> None:
         """Show how a continued chat had ended."""
         if not self._dressed:
             return
-        self.write(f"> {_end(message)}", _BOLD)
+        self.asked(_end(message))
         if answer is not None:
             self.write(_end(answer), _DIM)
             if interrupted:
