@@ -119,6 +119,17 @@ class Session:
     def wait_for(self, text: str) -> None:
         self._child.expect_exact(text.encode())
 
+    @property
+    def terminal(self) -> int:
+        """The descriptor of the pseudo-terminal."""
+        return int(self._child.child_fd)
+
+    def signal_the_program(self, number: int) -> None:
+        """Send a signal to what runs in the foreground under the shell of this terminal."""
+        path = Path(f"/proc/{self._child.pid}/task/{self._child.pid}/children")
+        [child] = path.read_text().split()
+        os.kill(int(child), number)
+
     def press_ctrl_c(self) -> None:
         self._child.sendintr()
 

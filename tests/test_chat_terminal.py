@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 from typing import Any
 
 import pytest
@@ -286,11 +287,14 @@ def test_a_command_where_a_message_is_edited(program: Program) -> None:
     assert said == ["Hello", "Hello and/or"]
 
 
+def below_a_shell(program: Program, command: str) -> Session:
+    variables = program.variables | QUIET_TERMINAL
+    return Session(("-c", command), variables, program.place, 80, "bash")
+
+
 def test_a_conversation_whose_answers_go_into_a_pipe(program: Program) -> None:
     command = f'"{sys.executable}" -m llmparams_cli chat hello -n 3 | tee log'
-    session = Session(
-        ("-c", command), program.variables | QUIET_TERMINAL, program.place, 80, "bash"
-    )
+    session = below_a_shell(program, command)
     session.wait_for(PROMPT)
     session.type("And you?" + ENTER)
     session.wait_for(PROMPT)
@@ -299,3 +303,55 @@ def test_a_conversation_whose_answers_go_into_a_pipe(program: Program) -> None:
     answers = [entry["text"] for entry in entries(program) if entry["kind"] == "answer"]
     assert (program.place / "log").read_text() == "".join(f"{text}\n" for text in answers)
     assert len(answers) == 2
+
+
+def modes(session: Session) -> tuple[bool, bool]:
+    """Does the terminal edit lines, and does it echo?"""
+    local = termios.tcgetattr(session.terminal)[3]
+    return bool(local & termios.ICANON), bool(local & termios.ECHO)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(program: Program, how: int) -> None:
+    # The shell keeps the terminal open after the chat.
+    command = f'"{sys.executable}" -m llmparams_cli chat -n 3; echo "left with $?"; read line'
+    session = below_a_shell(program, command)
+    session.wait_for("Ctrl-D leaves")
+    session.wait_for(PROMPT)
+    wait_until(lambda: modes(session) == (False, False))
+    session.signal_the_program(how)
+    session.wait_for(f"left with {128 + how}")
+    assert modes(session) == (True, True)
+    session.type("\n")
+    session.end()
+
+
+@pytest.mark.script(delay=0.001)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_an_answer_keeps_what_there_is(program: Program, how: int) -> None:
+    process = program.start("chat", *ENDLESS, stdin=subprocess.PIPE)
+    assert process.stdin and process.stdout
+    process.stdin.write(b"Go on for ever.\n")
+    process.stdin.flush()
+    process.stdout.read(20)
+    process.send_signal(how)
+    assert program.end(process).code == -how
+    *_, message, answer = entries(program)
+    assert message["text"] == "Go on for ever."
+    assert answer["stop"] == "interrupted" and answer["text"]
+
+
+def test_ctrl_z_stops_the_program_and_fg_goes_on(program: Program) -> None:
+    command = f'set -m; "{sys.executable}" -m llmparams_cli chat -n 3; echo "held: $?"; fg'
+    session = below_a_shell(program, command)
+    session.wait_for("Ctrl-D leaves")
+    session.wait_for(PROMPT)
+    session.type("half a")
+    session.wait_for("half a")
+    session.type("\x1a")
+    session.wait_for("held: 148")
+    session.wait_for("half a")
+    enter(session, " line", "answer ")
+    session.press_ctrl_d()
+    session.end()
+    assert [e["text"] for e in entries(program) if e["kind"] == "message"] == ["half a line"]

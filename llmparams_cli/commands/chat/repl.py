@@ -7,8 +7,10 @@ from contextlib import closing
 from llmparams_cli.commands.chat import slash
 from llmparams_cli.commands.chat.dialogue import Dialogue, Edited, Next, Say, Then
 from llmparams_cli.commands.chat.lines import Lines, PipedLines
+from llmparams_cli.commands.chat.terminal import left_as_found
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError
+from llmparams_cli.interrupt import orderly_end
 from llmparams_cli.jobs.chat.talk import Chat
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.params.settings import DEFAULT
@@ -40,7 +42,7 @@ def run(
     except BaseException:
         journal.close()
         raise
-    with closing(chat):
+    with orderly_end(), left_as_found(env), closing(chat):
         note_model(env, chat.prepared)
         here = Dialogue(env, chat, view, _lines(env, chat, view), bar)
         _show_standing(here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,22 @@ class TerminalLines:
         text = self._session.prompt([("class:prompt", prompt)], default=prefilled)
         # Bytes that are not UTF-8 arrive as surrogates.
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@contextmanager
+def left_as_found(env: Environment) -> Iterator[None]:
+    """Give the terminal its modes back after the block, wherever a signal broke off a prompt."""
+    if not env.stdin_is_tty or os.name != "posix":
+        yield
+        return
+    import termios
+
+    modes = termios.tcgetattr(env.stdin)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # it is closed
+            termios.tcsetattr(env.stdin, termios.TCSADRAIN, modes)
 
 
 def _keys() -> Any:

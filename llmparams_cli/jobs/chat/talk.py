@@ -266,7 +266,7 @@ class Chat:
             # No Finished came: closed half-way, or an error. The text so far is kept all the
             # same.
             if partial.text and self.transcript.waiting:
-                stop = Stop(StopReason.INTERRUPTED, "Ctrl-C")
+                stop = self._model.control.stop or Stop(StopReason.INTERRUPTED, "Ctrl-C")
                 self._keep(partial, partial.text, stop, partial.usage)
 
     def _keep(self, partial: _Partial, text: str, stop: Stop, usage: Usage) -> None:
