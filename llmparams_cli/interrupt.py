@@ -20,8 +20,13 @@ from typing import Any, TypeVar
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import ExitCode
 
+# Signals of who wants the program to end, such as a closed terminal; not all systems have both.
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+GRACE = 5.0  # seconds that a C call may take after one of those
+AGAIN = 0.1  # seconds until a signal that came inside a callback is sent once more
 Function = TypeVar("Function", bound=Callable[..., Any])
 PATIENCE = 3  # times that Ctrl-C is pressed
+_came: list[int] = []  # signals that want the end
 _FROM_C: set[CodeType] = set()  # what C calls; `_pressed` must not raise inside these
 
 
@@ -29,6 +34,57 @@ def called_from_c(function: Function) -> Function:
     """Mark a function that C calls: exceptions cannot pass through C, ctypes only prints them."""
     _FROM_C.add(function.__code__)
     return function
+
+
+class Ended(SystemExit):
+    """SIGTERM or SIGHUP came. A SystemExit, because event loops let no other exception out of a
+    callback.
+    """
+
+
+@contextmanager
+def orderly_end() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise `Ended` in the block, so that terminals and files are left as
+    they ought to be; then the process ends of that signal all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # What is ignored on purpose, as nohup does it, stays so.
+    caught = [each for each in ENDING if signal.getsignal(each) is signal.SIG_DFL]
+    try:
+        for each in caught:
+            signal.signal(each, _end)
+        yield
+    except (Ended, KeyboardInterrupt):
+        if not _came:
+            raise
+        signal.signal(_came[0], signal.SIG_DFL)
+        os.kill(os.getpid(), _came[0])
+    finally:
+        _came.clear()
+        for each in caught:
+            signal.signal(each, signal.SIG_DFL)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    _came.append(number)
+    if _is_called_from_c(frame):  # C is ending its work, and maybe the program then
+        again = threading.Timer(AGAIN, os.kill, [os.getpid(), number])
+        again.daemon = True
+        again.start()
+        return
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)  # a second one must not break the end off
+    raise Ended(128 + number)
+
+
+def _is_called_from_c(frame: FrameType | None) -> bool:
+    while frame:
+        if frame.f_code in _FROM_C:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Control:
@@ -133,6 +189,12 @@ class Control:
                 if self._heard >= PATIENCE and self._is_deaf():
                     os.write(2, b"\n")  # the line that a bar or an answer began
                     os._exit(ExitCode.INTERRUPTED)
+            elif data[0] in ENDING:
+                self.set(Stop(StopReason.INTERRUPTED, signal.Signals(data[0]).name))
+                # A C call that does not return must not keep the process alive.
+                last = threading.Timer(GRACE, os._exit, [128 + data[0]])
+                last.daemon = True
+                last.start()
         os.close(reader)
 
     def _is_deaf(self) -> bool:
@@ -146,10 +208,8 @@ class Control:
         self._seen = time.monotonic()
         self._request()
         # Called from C: return, so that C returns as well; the flag ends the work.
-        while frame:
-            if frame.f_code in _FROM_C:
-                return
-            frame = frame.f_back
+        if _is_called_from_c(frame):
+            return
         if self._presses > 1:
             raise KeyboardInterrupt
 

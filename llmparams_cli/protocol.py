@@ -211,6 +211,14 @@ class Capabilities:
     slots: int
 
 
+class Progress(Protocol):
+    """Is told what is being done and how far it is, from 0 to 1; and how many tokens the whole has,
+    where it is tokens.
+    """
+
+    def __call__(self, what: str, done: float, tokens: int = 0, /) -> None: ...
+
+
 class Backend(Protocol):
     """A model that answers. Opened by `backends.open`, which closes it."""
 

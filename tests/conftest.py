@@ -17,7 +17,7 @@ from hub_server import HubServer
 from models import write_llama
 from program import Done, Program
 
-from llmparams_cli.backends.open import Progress, opened
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.resolve import find_model
@@ -100,7 +100,7 @@ def opener(cache: Path) -> Iterator[Callable[..., Any]]:
         def open_one(
             model: str | None = None,
             slots: int = 1,
-            progress: Progress = lambda _what, _done: None,
+            progress: Any = lambda *_told: None,
             **values: Any,
         ) -> Any:
             control = stack.enter_context(Control())

@@ -12,6 +12,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,14 @@ CHECKOUT = Path(llmparams_cli.__file__).parents[1]
 COMMAND = [sys.executable, "-m", "llmparams_cli"]
 PATIENCE = 60  # seconds until a hanging program fails its test
 ERROR = "llmparams: error: "
+
+
+def wait_until(happened: Callable[[], Any], patience: float = 30) -> None:
+    """Wait for what another process or thread does."""
+    end = time.monotonic() + patience
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -85,13 +95,19 @@ class Session:
     """A program on a pseudo-terminal, while it runs."""
 
     def __init__(
-        self, arguments: tuple[str, ...], variables: dict[str, str], place: Path, width: int
+        self,
+        arguments: tuple[str, ...],
+        variables: dict[str, str],
+        place: Path,
+        width: int,
+        shell: str = "",
     ) -> None:
         self._received = io.BytesIO()
         self._screen = pyte.Screen(width, 60)
+        command, *first = [shell] if shell else COMMAND
         self._child = pexpect.spawn(
-            COMMAND[0],
-            [*COMMAND[1:], *arguments],
+            command,
+            [*first, *arguments],
             env=variables,
             cwd=str(place),
             dimensions=(60, width),
@@ -102,6 +118,17 @@ class Session:
 
     def wait_for(self, text: str) -> None:
         self._child.expect_exact(text.encode())
+
+    @property
+    def terminal(self) -> int:
+        """The descriptor of the pseudo-terminal."""
+        return int(self._child.child_fd)
+
+    def signal_the_program(self, number: int) -> None:
+        """Send a signal to what runs in the foreground under the shell of this terminal."""
+        path = Path(f"/proc/{self._child.pid}/task/{self._child.pid}/children")
+        [child] = path.read_text().split()
+        os.kill(int(child), number)
 
     def press_ctrl_c(self) -> None:
         self._child.sendintr()

@@ -144,6 +144,10 @@ class Terminal:
             os.close(self._master)
         return bytes(self._received)
 
+    def received(self) -> str:
+        """What the terminal has received so far."""
+        return bytes(self._received).decode(self._encoding, "replace")
+
     def screen(self) -> pyte.Screen:
         """What a person sees in the end."""
         pyte.Stream(self._screen).feed(self.bytes().decode(self._encoding))

@@ -288,7 +288,7 @@ def test_a_state_that_cannot_go_back_is_read_again(opener, tmp_path):
 
 def test_progress_is_done_before_anything_is_shown(opener):
     seen = []
-    backend = opener(progress=lambda what, done: seen.append((what, done)))
+    backend = opener(progress=lambda what, done, *_: seen.append((what, done)))
     for request in (raw(LONG), raw(LONG + "x", time_limit=0.0001)):
         seen.clear()
         seen.extend(type(event) for _, event in backend.answer([request]))

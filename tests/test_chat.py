@@ -513,3 +513,51 @@ def test_the_commands_of_a_chat_do_not_know_its_loop() -> None:
     room = Path(llmparams_cli.commands.chat.__file__).parent
     knows = {path.stem for path in room.glob("*.py") if "chat.repl" in path.read_text()}
     assert knows == {"__init__"}
+
+
+def test_other_programs_words_for_leaving(program: Program) -> None:
+    for word in ("/exit", "/quit", "/bye"):
+        done = chat(program, "One", word, "Two", flags=(*SHORT, "--no-save"))
+        assert (done.code, len(done.text.splitlines())) == (0, 1), word
+
+
+def test_the_first_message_may_be_an_argument(program: Program) -> None:
+    done = program.call("chat", "Who are you?", *SHORT, stdin=b"And I?\n")
+    assert done.code == 0
+    assert [m["text"] for m in of_kind(program, "message")] == ["Who are you?", "And I?"]
+    assert program.call("chat", "/set top_k 7", stdin=b"").stderr.count("top_k 40") == 1
+
+
+def test_a_chat_that_is_not_kept_can_be_kept_after_all(program: Program) -> None:
+    done = chat(program, "Hi", "/save mine", flags=(*SHORT, "--no-save"))
+    assert done.code == 0
+    assert kinds(program, "mine") == ["chat", "message", "answer"]
+
+
+def test_settings_of_a_chat_become_a_preset(program: Program) -> None:
+    lines = ("/set temperature 0.33", "/system Be brief.", "/save-preset live", "Hi")
+    assert chat(program, *lines, flags=("-n", "3")).code == 0
+    assert chat(program, "/save-preset live", flags=("--no-save",)).code == 3  # it is there already
+    done = program.call("presets", "new", "last-chat", "--from", "last")
+    assert "taking the values of the chat 2" in done.stderr
+    for name in ("live", "last-chat"):
+        text = (program.place / f"presets/{name}.yaml").read_text()
+        assert "temperature: 0.33" in text and "from chat /set" in text
+        assert 'system: "Be brief."' in text and "max_tokens: 3" in text
+    program.call("generate", "hi", "-n", "5", "-q")
+    done = program.call("presets", "new", "last-run", "--from", "last")
+    assert "taking the values of the run 2" in done.stderr
+    assert "max_tokens: 5" in (program.place / "presets/last-run.yaml").read_text()
+
+
+def test_what_is_set_is_shown_and_the_rest_on_request(program: Program) -> None:
+    chat_lines = chat(program, "/set top_k 7", "/params", flags=("--no-save",)).text.splitlines()
+    assert any(line.startswith("  top_k ") for line in chat_lines)
+    assert not any(line.startswith("  min_p ") for line in chat_lines)
+    assert chat_lines[-1].endswith("more are at their defaults: /params all shows them")
+    shown = chat(program, "/params all", flags=("--no-save",)).text
+    assert "  min_p " in shown and "/params all" not in shown
+    short = program.call("presets", "show", "precise").text
+    assert "  top_k " in short and "  min_p " not in short and "--all shows them" in short
+    everything = program.call("presets", "show", "precise", "--all").text
+    assert "  min_p " in everything and "--all" not in everything

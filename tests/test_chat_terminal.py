@@ -8,11 +8,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import termios
 from typing import Any
 
 import pytest
-from program import Program, Session
+from program import Program, Session, wait_until
 
 from llmparams_cli.commands.chat.slash import completions
 from llmparams_cli.env import Environment
@@ -97,9 +97,9 @@ def test_a_full_context_is_told_at_any_width(program: Program, width: int) -> No
 
 @pytest.mark.script(delay=0.001)
 def test_ctrl_c_stops_the_answer_and_not_the_chat(program: Program) -> None:
-    session = begin(program, *ENDLESS)
+    session = begin(program, *ENDLESS, "--color-by", "probability")
     session.type("Go on for ever." + ENTER)
-    session.wait_for("\x1b[1m")
+    session.wait_for("48;5")
     session.press_ctrl_c()
     session.wait_for("interrupted (Ctrl-C)")
     session.wait_for(PROMPT)
@@ -272,10 +272,86 @@ def test_help_and_scripts_do_without_the_line_editor(program: Program) -> None:
         assert "prompt_toolkit" not in done.stderr.split()
 
 
-def wait_until(happened: Any, patience: float = 30) -> None:
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if happened():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")
+def test_a_command_where_a_message_is_edited(program: Program) -> None:
+    session = begin(program, "-n", "3")
+    enter(session, "Hello", "answer ")
+    session.type(f"/edit{ENTER}")
+    session.wait_for("edit> ")
+    enter(session, "/tokens", "for the answer")  # behind the message, which stays
+    session.type(f"/edit{ENTER}")
+    session.wait_for("edit> ")
+    enter(session, " and/or", "answer ")
+    session.press_ctrl_d()
+    assert session.end().code == 0
+    said = [entry["text"] for entry in entries(program) if entry["kind"] == "message"]
+    assert said == ["Hello", "Hello and/or"]
+
+
+def below_a_shell(program: Program, command: str) -> Session:
+    variables = program.variables | QUIET_TERMINAL
+    return Session(("-c", command), variables, program.place, 80, "bash")
+
+
+def test_a_conversation_whose_answers_go_into_a_pipe(program: Program) -> None:
+    command = f'"{sys.executable}" -m llmparams_cli chat hello -n 3 | tee log'
+    session = below_a_shell(program, command)
+    session.wait_for(PROMPT)
+    session.type("And you?" + ENTER)
+    session.wait_for(PROMPT)
+    session.press_ctrl_d()
+    session.end()
+    answers = [entry["text"] for entry in entries(program) if entry["kind"] == "answer"]
+    assert (program.place / "log").read_text() == "".join(f"{text}\n" for text in answers)
+    assert len(answers) == 2
+
+
+def modes(session: Session) -> tuple[bool, bool]:
+    """Does the terminal edit lines, and does it echo?"""
+    local = termios.tcgetattr(session.terminal)[3]
+    return bool(local & termios.ICANON), bool(local & termios.ECHO)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(program: Program, how: int) -> None:
+    # The shell keeps the terminal open after the chat.
+    command = f'"{sys.executable}" -m llmparams_cli chat -n 3; echo "left with $?"; read line'
+    session = below_a_shell(program, command)
+    session.wait_for("Ctrl-D leaves")
+    session.wait_for(PROMPT)
+    wait_until(lambda: modes(session) == (False, False))
+    session.signal_the_program(how)
+    session.wait_for(f"left with {128 + how}")
+    assert modes(session) == (True, True)
+    session.type("\n")
+    session.end()
+
+
+@pytest.mark.script(delay=0.001)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_an_answer_keeps_what_there_is(program: Program, how: int) -> None:
+    process = program.start("chat", *ENDLESS, stdin=subprocess.PIPE)
+    assert process.stdin and process.stdout
+    process.stdin.write(b"Go on for ever.\n")
+    process.stdin.flush()
+    process.stdout.read(20)
+    process.send_signal(how)
+    assert program.end(process).code == -how
+    *_, message, answer = entries(program)
+    assert message["text"] == "Go on for ever."
+    assert answer["stop"] == "interrupted" and answer["text"]
+
+
+def test_ctrl_z_stops_the_program_and_fg_goes_on(program: Program) -> None:
+    command = f'set -m; "{sys.executable}" -m llmparams_cli chat -n 3; echo "held: $?"; fg'
+    session = below_a_shell(program, command)
+    session.wait_for("Ctrl-D leaves")
+    session.wait_for(PROMPT)
+    session.type("half a")
+    session.wait_for("half a")
+    session.type("\x1a")
+    session.wait_for("held: 148")
+    session.wait_for("half a")
+    enter(session, " line", "answer ")
+    session.press_ctrl_d()
+    session.end()
+    assert [e["text"] for e in entries(program) if e["kind"] == "message"] == ["half a line"]

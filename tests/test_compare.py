@@ -46,7 +46,14 @@ def test_every_answer_is_the_one_that_generate_gives(program: Program) -> None:
         for sample in variant["samples"]:
             flag = ("--" + name).split("=")
             alone = program.call(
-                "generate", "Tell me a story.", "-n", "12", *flag, "--seed", str(sample["seed"])
+                "generate",
+                "Tell me a story.",
+                "-n",
+                "12",
+                "--no-newline",
+                *flag,
+                "--seed",
+                str(sample["seed"]),
             )
             assert sample["text"] == alone.text
 
@@ -78,7 +85,9 @@ def test_presets_with_other_system_texts_are_read_separately(program: Program) -
     )
     found = variants(program, "--preset", "a", "--preset", "b")
     for name, variant in found.items():
-        alone = program.call("generate", "Tell me a story.", "-p", name, "-n", "12").text
+        alone = program.call(
+            "generate", "Tell me a story.", "-p", name, "-n", "12", "--no-newline"
+        ).text
         assert variant["samples"][0]["text"] == alone
 
 
@@ -316,6 +325,32 @@ def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("grep -c xyz", "ended with 1 and printed '0'"),
+        ("echo x", "printed 'x'"),
+        ("echo nan", "printed 'nan'"),
+    ],
+)
+def test_a_metric_that_fails_costs_no_answer(program: Program, command: str, said: str) -> None:
+    given = (*STORY, "--grid", "top_k=1,2", "-n", "3", "--metric", f"command:{command}")
+    done = program.call(*given, "--json")
+    assert done.code == 0
+    assert said in done.stderr and done.stderr.count("it is missing there") == 1
+    variants = done.json["variants"]
+    samples = [each for variant in variants for each in variant["samples"]]
+    assert {each["metrics"][f"command:{command}"] for each in samples} == {None}
+    assert all(each["text"] for each in samples)
+
+
+def test_one_setting_answers_many_prompts(program: Program) -> None:
+    (program.place / "list.txt").write_text("One\nTwo\nThree\n")
+    done = program.call("compare", "--prompts", "list.txt", "-p", "precise", "-n", "3", "--csv")
+    assert done.code == 0
+    assert len(done.text.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
         ((), 2, "there is only one answer"),
@@ -326,9 +361,6 @@ def test_live_columns_leave_the_table_on_the_screen(program: Program) -> None:
         (("--grid", "top_k=1,2", "--metric", "regex:("), 2, "not a regular expression"),
         (("--grid", "top_k=1,2", "--metric", "nonsense"), 2, "--metric 'nonsense' is unknown"),
         (("--grid", "top_k=1,2", "--metric", "length:20-10"), 2, "(length:10-20)"),
-        (("--grid", "top_k=1,2", "--metric", "command:false"), 2, "ended with 1"),
-        (("--grid", "top_k=1,2", "--metric", "command:echo x"), 2, "printed 'x'"),
-        (("--grid", "top_k=1,2", "--metric", "command:echo nan"), 2, "printed 'nan'"),
         (("--grid", "top_k=1,2", "--prompts", "none.txt"), 2, "--prompts and PROMPT exclude"),
         (("--grid", "top_k=1,2", "--html", "no/x.html"), 2, "--html no/x.html: there is no such"),
         (
@@ -453,9 +485,9 @@ def test_a_length_band_is_closed() -> None:
     class Answer:
         tokens = (0,) * 5
 
-    share = read_metric("length:5-9", no_shell).measure
+    share = read_metric("length:5-9", no_shell, print).measure
     assert share(Answer()) == 1  # type: ignore[arg-type]
-    assert read_metric("length:6-9", no_shell).measure(Answer()) == 0  # type: ignore[arg-type]
+    assert read_metric("length:6-9", no_shell, print).measure(Answer()) == 0  # type: ignore[arg-type]
 
 
 def test_a_metrics_command_runs_in_the_environment_of_the_program(program: Program) -> None:

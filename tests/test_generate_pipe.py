@@ -24,13 +24,26 @@ def write_long_prompt(program: Program) -> None:
     (program.place / "long.txt").write_text("word " * 10_000)
 
 
-def test_a_pipe_gets_the_answer_exactly_and_stderr_no_noise(program: Program) -> None:
+def test_a_pipe_gets_the_answer_as_a_line_and_stderr_no_noise(program: Program) -> None:
     arguments = ("generate", "Once upon a time", "--seed", "1", "-n", "24")
     done = program.pipe(*arguments)
     result = program.call(*arguments, "--json")
     assert done.code == 0
-    assert done.stdout == result.json["text"].encode() != b""
+    assert done.stdout == result.json["text"].encode() + b"\n" != b"\n"
     assert all(line.startswith("llmparams: ") for line in done.stderr.splitlines())
+
+
+@pytest.mark.script("One.\n")
+def test_answers_of_a_loop_are_lines_of_a_file(program: Program) -> None:
+    ends = ("--grammar", 'root ::= "One.\\n"')
+    for flags, expected in (((), b"One.\n"), (("--no-newline",), b"One.\n")):
+        assert program.call("generate", "hi", "-q", *ends, *flags).stdout == expected
+    cut = ("generate", "hi", "-q", *ends, "--stop", ".")
+    assert program.call(*cut).stdout == b"One\n"
+    assert program.call(*cut, "--no-newline").stdout == b"One"
+    assert program.call("generate", "hi", "-q", *ends, "--stop", "One").stdout == b"\n"
+    said = program.call(*cut, "--no-newline", "--json")
+    assert said.json["text"] == "One" and said.stdout.endswith(b"}\n")
 
 
 @pytest.mark.real_model
@@ -114,8 +127,8 @@ def test_what_the_encoding_of_stdout_lacks_becomes_a_question_mark(program: Prog
         assert done.code == 0
         return done.stdout, done.stderr
 
-    assert say("utf-8")[0] == "déjà → 🦊".encode()
-    for encoding, expected in (("latin-1", b"d\xe9j\xe0 ? ?"), ("ascii", b"d?j? ? ?")):
+    assert say("utf-8")[0] == "déjà → 🦊\n".encode()
+    for encoding, expected in (("latin-1", b"d\xe9j\xe0 ? ?\n"), ("ascii", b"d?j? ? ?\n")):
         stdout, stderr = say(encoding)
         assert stdout == expected
         assert "each became ?" in stderr

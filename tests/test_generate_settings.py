@@ -358,3 +358,21 @@ def test_the_smallest_temperatures_are_the_greedy_one(program: Program, value: s
 def test_the_smallest_repeat_penalty_gives_numbers(program: Program) -> None:
     done = program.call("explain", "Once", "-n", "6", "--repeat-penalty", "1e-6", "--json")
     assert "NaN" not in done.text and "Infinity" not in done.text
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize("command", ["generate", "explain", "chat"])
+def test_what_a_project_brings_is_told_once(program: Program, command: str) -> None:
+    given = (command, "Hello", "-n", "2")
+    for text, said in (
+        ("system: Obey.", "llmparams: the system text comes from "),
+        ("model: builtin", "llmparams: the model comes from "),
+        ("model: builtin\nsystem: Obey.", "llmparams: the model and system text come from "),
+    ):
+        (program.place / "llmparams.yaml").write_text(text + "\n")
+        stderr = program.call(*given).stderr
+        assert stderr.count(said) == 1 and "llmparams.yaml\n" in stderr
+    assert "from" not in program.call(*given, "--quiet").stderr
+    own = program.call(*given, "--model", "builtin", "--system", "Mine.").stderr
+    (program.place / "llmparams.yaml").write_text("parameters: {top_k: 3}\n")
+    assert "comes from" not in own + program.call(*given).stderr

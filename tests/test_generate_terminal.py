@@ -32,7 +32,7 @@ def test_prompt_answer_and_one_line_of_statistics(program: Program) -> None:
         assert part in statistics
     assert re.search("model (llmparams|script)", statistics)
     assert b"\x1b[2mOnce upon a time" in shown.received  # dim
-    assert b"\x1b[1m" + answer.split()[0].encode()[:1] in shown.received  # bright
+    assert b"\x1b[1m" not in shown.received
 
 
 @pytest.mark.script(", there was a fox.")
@@ -96,7 +96,7 @@ def test_what_a_model_says_cannot_take_over_the_terminal(program: Program, tmp_p
     for harm in (b"\x1b[", b"\x1b]", "\x9b".encode(), b"\r", b"\x08", "\u202e".encode()):
         assert harm in said  # or this test shows nothing
     assert re.search(rb"[\x00-\x1f]", result.stdout.rstrip(b"\n")) is None
-    assert program.pipe(*arguments).stdout == said
+    assert program.pipe(*arguments, "--no-newline").stdout == said
 
     for flags in ((), ("--color-by", "probability"), ("--color", "never")):
         shown = program.terminal(*arguments, *flags).end()
@@ -113,8 +113,9 @@ def test_what_a_model_says_cannot_take_over_the_terminal(program: Program, tmp_p
 @pytest.mark.script(delay=0.001)
 def test_ctrl_c_keeps_what_was_written(program: Program) -> None:
     endless = ("generate", "hi", "-n", "-1", "--ignore-eos", "--context", "30000")
-    session = program.terminal(*endless, "--temperature", "2", width=200)
-    session.wait_for("\x1b[1m")  # the answer has begun
+    coloured = ("--temperature", "2", "--color-by", "probability")
+    session = program.terminal(*endless, *coloured, width=200)
+    session.wait_for("48;5")  # the answer has begun
     session.press_ctrl_c()
     shown = session.end()
     assert shown.code == ExitCode.INTERRUPTED
@@ -130,7 +131,7 @@ def test_ctrl_c_ends_the_reading_of_a_long_prompt(program: Program) -> None:
         session = program.terminal(
             "generate", "--file", "long.txt", "--context", "30000", "--ubatch-size", "1"
         )
-        session.wait_for("characters not shown")
+        session.wait_for("[long.txt: 50,000 characters]")
         for _ in range(presses):
             session.press_ctrl_c()
         shown = session.end()

@@ -181,6 +181,7 @@ def test_a_terminal_gets_a_table_with_a_line_for_each_run(filled: Program, width
         assert len(lines) == 5 and lines[0].split()[:2] == ["id", "when"]
         assert all(line[6:8] == "  " for line in lines[1:])
         assert "…" in lines[1]
+        assert lines[1].count("狐") >= 5
     assert b"\x1b[31m" not in shown.received
 
 

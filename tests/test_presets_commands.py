@@ -332,7 +332,9 @@ def test_a_seed_gives_the_same_answer_as_generate(project: Program) -> None:
     runs = project.call("presets", "test", "--json").json["tests"][0]["runs"]
     for run in runs:
         seed = str(run["seed"])
-        assert project.call("generate", "hi", "-p", "terse", "--seed", seed).text == run["text"]
+        assert (
+            project.call("generate", "hi", "-p", "terse", "--seed", seed).text == run["text"] + "\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from hub_server import (
     status,
 )
 from models import write_llama
+from program import wait_until
 
 from llmparams_cli.download import staging, transfer
 from llmparams_cli.env import Environment
@@ -396,13 +397,6 @@ def test_the_disk_is_looked_at_before(program, hub, pull, model, monkeypatch):
 def test_a_place_where_nothing_can_be_made_ends_in_one_line(program, hub, pull, model):
     (program.place / "models").write_text("a file")
     assert "cannot be written" in pull("owner/repo").complaint(ExitCode.MODEL)
-
-
-def wait_until(is_so):
-    end = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

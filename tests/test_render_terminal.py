@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as given_with
 from hypothesis import strategies as st
+from program import wait_until
 from rendering import END, Pipe, Terminal, play, settings, token
 
 from llmparams_cli.protocol import Stop, StopReason, Token
 from llmparams_cli.render.choose import choose
+from llmparams_cli.render.progress import ProgressBar
 from llmparams_cli.render.terminal import columns
+from llmparams_cli.render.words import Words
 
 STORY = [token("Once", 0.95), token(" a", 0.8), token(" fox", 0.6), token(" sat.", 0.4)]
 STATISTICS = (
@@ -41,10 +44,10 @@ def test_prompt_answer_and_one_line_of_statistics() -> None:
     assert show(Terminal(120)).lines() == ["Tell me", "", "Once a fox sat.", "", STATISTICS]
 
 
-def test_prompt_and_statistics_are_dim_and_the_answer_is_bright() -> None:
+def test_prompt_and_statistics_are_dim_and_the_answer_is_plain() -> None:
     received = show(Terminal(120)).bytes().decode()
     assert "\x1b[2mTell me\x1b[0m" in received
-    assert "\x1b[1mOnce\x1b[0m" in received
+    assert "\r\n\r\nOnce a fox sat.\r\n" in received
     assert f"\x1b[2m{STATISTICS}\x1b[0m" in received
 
 
@@ -88,7 +91,7 @@ def test_forced_colour_in_a_pipe_adds_nothing_but_colour() -> None:
     pipe = Pipe()
     renderer = choose(pipe.env, settings=settings(), prompt="hi", color="always")
     play(renderer, STORY)
-    assert re.sub(rb"\x1b\[[\d;]*m", b"", pipe.stdout) == b"Once a fox sat."
+    assert re.sub(rb"\x1b\[[\d;]*m", b"", pipe.stdout) == b"Once a fox sat.\n"
 
 
 def test_quiet_leaves_only_the_answer() -> None:
@@ -106,6 +109,68 @@ def test_a_long_prompt_is_shown_by_its_beginning_and_end() -> None:
     assert "start xxx" in text
     assert "[... 3,810 characters not shown ...]" in text
     assert "xxx end" in text
+
+
+def test_lines_break_between_words_and_no_newline_is_copied() -> None:
+    text = "Once upon a time there was a fox who lived in a den under the old oak."
+    tokens = [token(part, 0.9) for part in re.findall(" ?[a-z]{1,3}|.", text)]
+    terminal = show(Terminal(30), tokens, prompt=text)
+    broken = ["Once upon a time there was a", "fox who lived in a den under", "the old oak."]
+    assert terminal.lines()[:7] == [*broken, "", *broken]
+    received = re.sub(r"\x1b\[\d*m", "", terminal.bytes().decode()).split("\r\n")
+    assert [" ".join(line.split()) for line in received[:3]] == [text, "", text]
+
+
+@pytest.mark.parametrize("tail", ["", " then", "\n"])
+def test_a_word_that_fits_to_the_last_column_but_one_stays(tail: str) -> None:
+    whole = show(Terminal(30), [token("x " * 12 + "fiver" + tail, 1)], prompt="")
+    assert whole.lines()[2] == "x " * 12 + "fiver"
+    moved = show(Terminal(30), [token("x " * 12 + "sixers" + tail, 1)], prompt="")
+    assert moved.lines()[2:4] == [("x " * 12).rstrip(), "sixers" + tail.rstrip("\n")]
+
+
+def test_the_bar_appears_while_the_first_call_lasts_and_tells_the_rate() -> None:
+    terminal = Terminal()
+    with ProgressBar(terminal.env) as bar:
+        bar("reading", 0.25, 3000)
+        wait_until(lambda: "reading 3,000 tokens" in terminal.received())
+        assert "/s" not in terminal.received()
+        bar("reading", 0.5, 3000)
+        wait_until(lambda: re.search(r"reading 3,000 tokens, \d+/s", terminal.received()))
+        bar("reading", 1.0)
+        bar("reading", 0.0, 9)
+    bar("reading", 0.5, 77)  # after it, somebody may be typing
+    terminal.env.stderr.flush()
+    assert terminal.lines() == [""]
+    assert not re.search("9 tokens|77 tokens", terminal.received())
+
+
+def test_a_word_is_held_back_only_where_it_may_not_fit() -> None:
+    words = Words(80)
+    assert words.feed("a lo") == [("a lo", "0")]
+    assert words.feed("ng" + " " * 50) == [("ng" + " " * 50, "0")]
+    assert words.feed("b" * 20) == []
+    assert words.feed("b" * 4, "1") == [(" " * 24 + "b" * 20, "0"), ("b" * 4, "1")]
+    assert words.feed("b" * 99) == [("b" * 99, "0")]  # longer than a line: shown as it comes
+
+
+def test_where_no_terminal_breaks_lines_nothing_is_laid_out() -> None:
+    text = "word " * 30
+    for terminal in (Terminal(0), Terminal(30, variables={"TERM": "dumb"})):
+        assert text in show(terminal, [token(text, 1)]).bytes().decode()
+    pipe = Pipe()
+    play(choose(pipe.env, settings=settings(), prompt="hi", color="always"), [token(text, 1)])
+    assert text.encode() in pipe.stdout
+
+
+def test_what_continues_a_prompt_is_broken_together_with_it() -> None:
+    terminal = show(
+        Terminal(30),
+        [token("on a t", 1), token("ime.", 1)],
+        prompt="x " * 9 + "Once up",
+        continues=True,
+    )
+    assert terminal.lines()[:2] == ["x " * 9 + "Once upon a", "time."]
 
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b5A\r\x08\u202egnp.exe"
@@ -213,7 +278,7 @@ def test_a_wrapped_line_scrolls_in_before_its_colour_is_set() -> None:
 
 def test_a_wide_character_wraps_where_only_half_of_it_would_fit() -> None:
     terminal = show(Terminal(4), [token("abc漢d", 0.95)], color_by="probability", prompt="")
-    assert "abc\x1b[0m漢\b\b\x1b[38;5;231;48;5;53m漢d" in terminal.bytes().decode()
+    assert "abc\x1b[0m漢\b\b\x1b[38;5;231;48;5;53m漢\x1b[0m" in terminal.bytes().decode()
 
 
 def test_the_width_is_that_of_columns_the_terminal_or_80() -> None:

@@ -287,7 +287,7 @@ def test_a_preset_names_a_script_from_where_it_is(demo):
     (demo.place / "demo.yaml").rename(demo.place / "sub" / "demo.yaml")
     (demo.place / "sub" / "p.yaml").write_text("model: scripted:demo.yaml")
     done = demo.call("generate", "hi", "-p", "sub/p.yaml")
-    assert (done.text, done.stderr) == ("And so on and on", "")
+    assert (done.text, done.stderr) == ("And so on and on\n", "")
 
 
 def test_a_chat_remembers_the_script_from_anywhere(demo):
@@ -345,7 +345,7 @@ def test_tests_of_presets_run_on_a_script(demo):
 
 def test_a_run_can_be_repeated_from_its_receipt(demo):
     run = ("generate", "either", *MODEL, "-s", "1", "--receipt", "r.json", "-q")
-    assert demo.call(*run).text == "One four."
+    assert demo.call(*run).text == "One four.\n"
     receipt = json.loads((demo.place / "r.json").read_text())
     assert receipt["model"]["path"] == f"scripted:{demo.place / 'demo.yaml'}"
     assert receipt["model"]["sha256"]

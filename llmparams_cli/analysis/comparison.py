@@ -15,7 +15,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.protocol import Finished, Token
 from llmparams_cli.text.utf8 import joined
 
-Measure = Callable[[Finished], float]
+Measure = Callable[[Finished], float | None]
 # Runs a command with a text on its standard input: returns its exit code and output.
 Shell = Callable[[str, str], tuple[int, str]]
 
@@ -181,10 +181,11 @@ def measure(finished: Finished, more: Sequence[Metric]) -> dict[str, float | Non
     }
 
 
-def read_metric(text: str, shell: Shell) -> Metric:
+def read_metric(text: str, shell: Shell, note: Callable[[str], None]) -> Metric:
     """Read --metric: json, regex:PATTERN, length:LOW-HIGH (tokens), command:SHELL COMMAND.
 
-    For the last one `shell` runs the command on each answer; it prints the number.
+    For the last one `shell` runs the command on each answer; it prints the number. Where it does
+    not, `note` is told, and the metric is missing.
     """
     kind, _, rest = text.partition(":")
     if kind == "json" and not rest:
@@ -201,7 +202,7 @@ def read_metric(text: str, shell: Shell) -> Metric:
             raise UsageError(f"--metric {text}: the band is empty", f"length:{high}-{low}")
         return Metric(text, lambda finished: float(low <= len(finished.tokens) <= high))
     if kind == "command" and rest:
-        return Metric(text, lambda finished: _printed_number(rest, shell(rest, finished.text)))
+        return Metric(text, lambda finished: _number(rest, shell(rest, finished.text), note))
     raise UsageError(
         f"--metric {text!r} is unknown",
         "json, regex:PATTERN, length:10-50 (tokens), or command:COMMAND that reads the text "
@@ -217,7 +218,7 @@ def _is_json(finished: Finished) -> float:
     return 1.0
 
 
-def _printed_number(command: str, ended: tuple[int, str]) -> float:
+def _number(command: str, ended: tuple[int, str], note: Callable[[str], None]) -> float | None:
     code, printed = ended
     words = printed.split()
     try:
@@ -226,10 +227,11 @@ def _printed_number(command: str, ended: tuple[int, str]) -> float:
     except (ValueError, IndexError):
         pass
     shown = " ".join(words)[:80]
-    raise UsageError(
-        f"--metric command:{command} ended with {code} and printed {shown!r}",
-        "it must print a number and end with 0",
+    note(
+        f"--metric command:{command} ended with {code} and printed {shown!r}: it is missing there"
+        " (it must print a number and end with 0)"
     )
+    return None
 
 
 def _mean(values: Iterator[float | None]) -> float | None:

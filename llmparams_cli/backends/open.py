@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from llmparams_cli.env import Environment
@@ -10,12 +10,10 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.models.resolve import GgufModel, ResolvedModel, ScriptedModel
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.protocol import Backend
-
-Progress = Callable[[str, float], None]
+from llmparams_cli.protocol import Backend, Progress
 
 
-def _silent(_what: str, _done: float) -> None:
+def _silent(_what: str, _done: float, _tokens: int = 0, /) -> None:
     pass
 
 

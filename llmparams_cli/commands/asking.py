@@ -13,9 +13,9 @@ from llmparams_cli.render import settings_view
 
 
 def show_resolution(
-    env: Environment, prepared: Prepared, color: str, *, as_json: bool = False
+    env: Environment, prepared: Prepared, color: str, *, as_json: bool = False, rest: str = ""
 ) -> None:
-    """Print every value with its origin (--show-params)."""
+    """Print every value with its origin (--show-params); with `rest`, only what is set."""
     settings_view.show(
         env,
         prepared.settings,
@@ -24,6 +24,7 @@ def show_resolution(
         prompt=prepared.prompt_template.source if prepared.prompt_template else None,
         color=color,
         as_json=as_json,
+        rest=rest,
     )
 
 

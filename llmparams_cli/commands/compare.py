@@ -112,10 +112,10 @@ def command(
         raise UsageError(f"--prompts and {other} exclude each other", "one file takes them all")
     check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json or as_csv)
     plots = plot_files(env, png, svg)
-    metrics = [read_metric(text, partial(shell.run, env)) for text in metric or []]
+    metrics = [read_metric(text, partial(shell.run, env), env.note) for text in metric or []]
     given = {**flags, "model": model, "system": system}
     found = job.setups(env, preset or [], grid or [], given, var or [])
-    if len(found) * samples == 1:
+    if len(found) * samples == 1 and not many:
         raise UsageError("there is only one answer", "--grid temperature=0.2,1.2, or --preset")
     texts = job.prompts_of(env, many) if many else [_prompt(env, prompt, file, found)]
     note_model(env, found[0].prepared, texts[0], argument=None if many else prompt, files=file)

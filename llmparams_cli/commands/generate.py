@@ -79,6 +79,9 @@ def command(
     no_log: Annotated[
         bool, typer.Option("--no-log", help="Keep this run out of llmparams log.")
     ] = False,
+    no_newline: Annotated[
+        bool, typer.Option("--no-newline", help="In a pipe, add no newline to the answer.")
+    ] = False,
     stats: Annotated[
         Literal["short", "full"],
         typer.Option("--stats", help="full: also what each setting changed."),
@@ -113,7 +116,8 @@ def command(
     if show_params:
         show_resolution(env, prepared, color, as_json=output != "auto")
         return
-    text = prompts.read(env, prompt, file, required=prepared.needs_input)
+    parts = prompts.read_parts(env, prompt, file, required=prepared.needs_input)
+    text = prompts.joined(parts)
     note_model(env, prepared, text, argument=prompt, files=file)
     # Colours need the probabilities of the tokens themselves, but no alternatives.
     logprobs_wanted = 0 if color_by and alternatives is None else alternatives
@@ -121,12 +125,13 @@ def command(
     renderer = choose(
         env,
         settings=prepared.settings,
-        prompt=request.messages[-1].content,
-        continues=request.raw,
+        prompt=prompts.in_brief(request.messages[-1].content, parts),
+        continues=request.raw and not any(part.is_document for part in parts),
         output=output,
         color=color,
         color_by=color_by,
         logprobs=alternatives is not None,
+        newline=not no_newline,
     )
     run = _generate(env, prepared, request, renderer, full=stats == "full")
     _keep(env, receipts, run)

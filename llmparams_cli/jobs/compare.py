@@ -25,7 +25,7 @@ from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
-from llmparams_cli.protocol import Backend, Finished, Piece, Request, Started
+from llmparams_cli.protocol import Backend, Finished, Piece, Progress, Request, Started
 
 MOST = 4096  # answers to one prompt
 DETAILED = 3000  # draws that a page explains, at most
@@ -33,7 +33,6 @@ RECORDED = 4 << 30  # bytes of logits that are kept for it, at most
 FILES = 200  # recordings at most: each keeps a temporary file open
 FLOAT = 4  # bytes of a logit
 GRID = Origin(Source.FLAG, "--grid")
-Progress = Callable[[str, float], None]
 Watch = Callable[[int, Piece | Finished], None]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +24,7 @@ from llmparams_cli.protocol import (
     ParamEffect,
     Passage,
     Piece,
+    Progress,
     Request,
 )
 from llmparams_cli.trace import Trace
@@ -42,7 +42,6 @@ REPETITIVE = (
     'The fox said: "Hello, bear." The bear said: "Hello, fox." The fox saw a bear. '
     "Once upon a time there was a bear. The bear saw a fox."
 )
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

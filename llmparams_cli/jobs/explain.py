@@ -23,7 +23,7 @@ from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
 from llmparams_cli.presets.catalog import alone
-from llmparams_cli.protocol import Finished, Passage, Request, Started, Stop, StopReason
+from llmparams_cli.protocol import Finished, Passage, Progress, Request, Started, Stop, StopReason
 from llmparams_cli.trace import Counterfactual, Fit, Report, TokenView, Trace
 
 FLAG = Origin(Source.FLAG, "--what-if")
@@ -32,7 +32,6 @@ COVERAGE = 0.999  # of the probability, in the candidates that a page computes w
 # The group is what may be a parameter's name; `_split` looks it up.
 COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w-]*)\s*=)")
 PAIR = re.compile(r"\s*-*[a-zA-Z][\w-]*\s*=")
-Progress = Callable[[str, float], None]
 Watched = Callable[[str], Report]
 
 

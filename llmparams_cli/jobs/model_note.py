@@ -26,9 +26,10 @@ def note_model(
     argument: str | None = None,
     files: Sequence[str] | None = None,
 ) -> None:
-    """Print at most one line about the model. `text` is the whole prompt; `argument` and `files`
-    are what the command line says of it.
+    """Print at most one line about the model, and one about what a llmparams.yaml brings. `text` is
+    the whole prompt; `argument` and `files` are what the command line says of it.
     """
+    _note_project(env, prepared)
     origin = prepared.model_origin
     is_unnamed = origin.source in (Source.DEFAULT, Source.CONFIG)
     if not prepared.model.is_builtin:
@@ -44,6 +45,17 @@ def note_model(
         env.note(f"no --model given{reason}: using the small built-in model{limit} ({rest})")
     elif warns:
         env.note(f"the built-in model is not to be trusted with documents ({_reason(env)[1]})")
+
+
+def _note_project(env: Environment, prepared: Prepared) -> None:
+    """Say once what a llmparams.yaml, which may be somebody else's, brings beside parameters."""
+    given = {"model": prepared.model_origin}
+    if prepared.system:
+        given["system text"] = prepared.system.origin
+    found = {name: o for name, o in given.items() if o.source is Source.PROJECT}
+    if found:
+        names, file = " and ".join(found), next(iter(found.values())).file
+        env.note(f"the {names} come{'s' * (len(found) == 1)} from {file}")
 
 
 def _reason(env: Environment) -> tuple[str, str]:

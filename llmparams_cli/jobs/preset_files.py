@@ -14,6 +14,8 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError, UsageError
 from llmparams_cli.files import resolve_path, write_whole
+from llmparams_cli.jobs.chat.choices import configure
+from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Source, resolve
 from llmparams_cli.presets import prompt_template
@@ -24,6 +26,8 @@ from llmparams_cli.presets.files import shipped_directory, shown
 from llmparams_cli.presets.find import SUFFIXES, Found, find, nearest
 from llmparams_cli.presets.write import Preset, to_yaml
 from llmparams_cli.records import reading, store
+from llmparams_cli.records.chats import sessions
+from llmparams_cli.records.chats.choices import Choices
 
 SCHEMA = "preset.schema.json"
 EDITORS = ("VISUAL", "EDITOR")
@@ -46,7 +50,7 @@ def create(
     for parent in extends:
         find(parent, env)
     given = from_flags(flags, env)
-    base = _of_receipt(env, receipt) if receipt else Preset()
+    base = _base(env, receipt) if receipt else Preset()
     settings = resolve(given.assignments)
     refuse_contradictions(settings)
     if prompt is not None:
@@ -56,10 +60,8 @@ def create(
         extends=extends,
         model=text_of(given.model) or base.model,
         system=text_of(given.system) or base.system,
-        prompt=prompt,
-        variables=dict.fromkeys(sorted(prompt_template.names(prompt) - {prompt_template.INPUT}))
-        if prompt
-        else {},
+        prompt=prompt or base.prompt,
+        variables=_unfilled(prompt) if prompt else base.variables,
         parameters={**base.parameters, **chosen(settings)},
         comments=base.comments,
     )
@@ -68,7 +70,14 @@ def create(
     return save(env, name, preset, user=user, force=force)
 
 
-def save(env: Environment, name: str, preset: Preset, *, user: bool, force: bool) -> Path:
+def _unfilled(prompt: str) -> dict[str, None]:
+    """The variables of a template, which have no values yet."""
+    return dict.fromkeys(sorted(prompt_template.names(prompt) - {prompt_template.INPUT}))
+
+
+def save(
+    env: Environment, name: str, preset: Preset, *, user: bool = False, force: bool = False
+) -> Path:
     """Write the preset: under its name, or to the path if the name is one."""
     path = destination(env, name, user=user)
     # Editors find the schema beside the preset, if the user has put it there.
@@ -131,12 +140,53 @@ def _usual(env: Environment) -> str:
     return found
 
 
-def _of_receipt(env: Environment, text: str) -> Preset:
-    """The preset of a finished run: what the user chose in it. `text` is a receipt's file, or an id
-    in the log.
+def of_prepared(prepared: Prepared, description: str) -> Preset:
+    """The preset of what was chosen for a command or a chat."""
+    named = [each for each in prepared.settings if not each.is_default]
+    template = prepared.prompt_template
+    is_default = prepared.model_origin.source is Source.DEFAULT
+    return Preset(
+        description=description,
+        model=None if is_default else prepared.model.known_as or prepared.model.reference,
+        system=text_of(prepared.system),
+        prompt=template.source.text if template else None,
+        variables=_unfilled(template.source.text) if template else {},
+        parameters={each.param.name: each.value for each in named},
+        comments={each.param.name: f"from {each.origin}" for each in named},
+    )
+
+
+def _base(env: Environment, text: str) -> Preset:
+    """The preset of an earlier run or chat. `text` is a receipt's file, an id in the log, the name
+    of a chat, or 'last' for what was used last.
     """
     path = resolve_path(text, env.directory)
-    path = path if path.exists() else store.find(env, text)
+    if path.exists():
+        return _of_receipt(env, path)
+    run, chat = store.ids(env)[:1], sessions.names(env)
+    if text == store.LAST and chat and (not run or _is_newer(env, chat[0], run[0])):
+        text = chat[0]
+    if text in chat:
+        return _of_chat(env, text)
+    found = store.find(env, text)
+    env.note(f"taking the values of the run {found.stem}")
+    return _of_receipt(env, found)
+
+
+def _is_newer(env: Environment, chat: str, run: str) -> bool:
+    times = [p.stat().st_mtime_ns for p in (sessions.path_of(env, chat), store.path(env, run))]
+    return times[0] > times[1]
+
+
+def _of_chat(env: Environment, name: str) -> Preset:
+    """The preset of a chat that was kept, as it was left."""
+    env.note(f"taking the values of the chat {name}")
+    left = sessions.transcript(env, name).configured
+    return of_prepared(configure(env, left.choices if left else Choices()), f"As in {name}.")
+
+
+def _of_receipt(env: Environment, path: Path) -> Preset:
+    """The preset of a finished run: what the user chose in it."""
     receipt = reading.load(path, shown(path, env.directory))
     chosen = [a for a in receipt.assignments if a.origin.source is not Source.DEFAULT]
     first = receipt.messages[0]

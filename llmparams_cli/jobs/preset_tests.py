@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +20,7 @@ from llmparams_cli.presets.files import shown, special
 from llmparams_cli.presets.find import find
 from llmparams_cli.presets.outcome import Result, judge
 from llmparams_cli.presets.tests import Case
-from llmparams_cli.protocol import Backend, Request
-
-Progress = Callable[[str, float], None]
+from llmparams_cli.protocol import Backend, Progress, Request
 
 
 def cases(env: Environment, name: str) -> list[Case]:

@@ -4,15 +4,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import decode, resolve_path
 
 STDIN = "-"
+STANDARD_INPUT = "standard input"
 DOCUMENT = 300  # characters from a pipe: a question is shorter
 PATIENCE = 1.0  # seconds in which a pipe that was meant for us has something to say
 LEAVE_OUT = "</dev/null leaves it out"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a prompt, and where it comes from; no `place` for what was typed as an argument."""
+
+    text: str
+    place: str = ""
+
+    @property
+    def is_document(self) -> bool:
+        """Does it come from a file, or from a pipe and is long?"""
+        return bool(self.place) and (self.place != STANDARD_INPUT or len(self.text) >= DOCUMENT)
+
+
+def joined(parts: Sequence[Part]) -> str:
+    """The prompt of these parts, with blank lines between them."""
+    return "\n\n".join(part.text for part in parts if part.text)
+
+
+def in_brief(prompt: str, parts: Sequence[Part]) -> str:
+    """A prompt made of these parts as a person wants to see it: each document by name and size."""
+    for part in parts:
+        if part.is_document and part.text:
+            brief = f"[{part.place}: {len(part.text):,} characters]"
+            prompt = prompt.replace(part.text, brief, 1)
+    return prompt
 
 
 def read(
@@ -23,7 +52,19 @@ def read(
     required: bool = True,
     target: str | None = None,
 ) -> str:
-    """Join what is given with blank lines; empty if nothing is given and none is required.
+    """The whole prompt; see `read_parts`."""
+    return joined(read_parts(env, argument, files, required=required, target=target))
+
+
+def read_parts(
+    env: Environment,
+    argument: str | None,
+    files: Sequence[str] | None,
+    *,
+    required: bool = True,
+    target: str | None = None,
+) -> list[Part]:
+    """The parts of the prompt; none if nothing is given and none is required.
 
     Standard input is read when `-` asks for it or nothing else is given. Beside an argument or a
     file it is added, with a note, if it is a pipe or a file that nobody else is reading. Only an
@@ -34,22 +75,23 @@ def read(
     alone = named == [None]
     if target == STDIN and (STDIN in named or (required and alone)):
         raise UsageError("standard input cannot be both the prompt and the --target")
-    parts = []
+    parts: list[Part] = []
     if argument is not None and argument != STDIN:
-        parts.append(argument)
+        parts.append(Part(argument))
     for file in files or ():
         if file != STDIN:
-            parts.append(_read(f"--file {file}", resolve_path(file, env.directory).read_bytes))
+            text = _read(f"--file {file}", resolve_path(file, env.directory).read_bytes)
+            parts.append(Part(text, file))
     if STDIN in named or (required and alone and not env.stdin_is_tty):
-        parts.append(_read("standard input", env.read_stdin))
+        parts.append(Part(_read(STANDARD_INPUT, env.read_stdin), STANDARD_INPUT))
     elif target != STDIN and not (required and alone) and not _is_read_by_others(env):
-        parts.append(_beside(env))
-    if required and argument in (None, STDIN) and not any(parts):
+        parts.append(Part(_beside(env), STANDARD_INPUT))
+    if required and argument in (None, STDIN) and not joined(parts):
         raise UsageError(
             "the prompt is empty" if parts else "there is no prompt",
             'give one in quotes, "Once upon a time", or pipe text in, or --file PATH',
         )
-    return "\n\n".join(filter(None, parts))
+    return parts
 
 
 def is_document(argument: str | None, files: Sequence[str] | None, text: str) -> bool:
@@ -62,7 +104,7 @@ def _beside(env: Environment) -> str:
     """Standard input that nobody asked for, and of which the user is told."""
     if not env.stdin_has_data(PATIENCE):
         env.note(f"waiting for standard input, which is added to the prompt ({LEAVE_OUT})")
-    text = _read("standard input", env.read_stdin)
+    text = _read(STANDARD_INPUT, env.read_stdin)
     if text:
         env.note(f"standard input is added to the prompt: {len(text):,} characters ({LEAVE_OUT})")
     return text
@@ -82,7 +124,7 @@ def _is_read_by_others(env: Environment) -> bool:
 
 def text_or_stdin(env: Environment, text: str) -> str:
     """The text itself; for - what standard input has."""
-    return _read("standard input", env.read_stdin) if text == STDIN else text
+    return _read(STANDARD_INPUT, env.read_stdin) if text == STDIN else text
 
 
 def read_target(env: Environment, file: str) -> str:

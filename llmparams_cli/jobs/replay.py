@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,11 @@ from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import PARAMS, named
 from llmparams_cli.presets import values
 from llmparams_cli.presets.cascade import Gathered
-from llmparams_cli.protocol import Finished, Piece, Request, Started
+from llmparams_cli.protocol import Finished, Piece, Progress, Request, Started
 from llmparams_cli.records import identity, reading, store
 from llmparams_cli.records.comparison import CUT_OFF, Difference, Replay, beside, first_difference
 from llmparams_cli.records.reading import File, Receipt
 from llmparams_cli.text.shorten import brief
-
-Progress = Callable[[str, float], None]
 
 SET = "--set"
 FROM_RECEIPT = Origin(Source.FLAG, "receipt")

@@ -134,11 +134,15 @@ class ChatView:
         hidden = f", {out_of_view} of them out of the model's view" if out_of_view else ""
         self.remark(f"{name}: {_turns(turns)} so far{hidden}")
 
+    def asked(self, message: str) -> None:
+        """A message that was not typed at the prompt."""
+        self.write(f"> {message}", _BOLD)
+
     def last_turn(self, message: str, answer: str | None, interrupted: bool) -> None:
         """Show how a continued chat had ended."""
         if not self._dressed:
             return
-        self.write(f"> {_end(message)}", _BOLD)
+        self.asked(_end(message))
         if answer is not None:
             self.write(_end(answer), _DIM)
             if interrupted:
@@ -233,8 +237,7 @@ class TerminalAnswer(TerminalRenderer):
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        if not self._at_line_start:
-            self._answer.write("\n")
+        self._end_line()
         self._answer.end()
         if self._scale and self._colored_aside and self._legend_wanted:
             self._legend(self._scale)
@@ -250,20 +253,16 @@ class PipedAnswer:
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._answer = Answer(env)
-        self._ends_line = True
 
     def started(self, event: Started) -> None:
         self._started = event
 
     def piece(self, event: Piece) -> None:
-        if event.text:
-            self._answer.write(event.text)
-            self._ends_line = event.text.endswith("\n")
+        self._answer.write(event.text)
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        if not self._ends_line or not event.text:
-            self._answer.write("\n")
+        self._answer.end_line()
         self._answer.end()
         if env.verbose:
             items = chat_statistics(self._started, event, verbose=True)

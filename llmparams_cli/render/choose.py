@@ -31,13 +31,15 @@ def choose(
     color: str = "auto",
     color_by: str | None = None,
     logprobs: bool = False,
+    newline: bool = True,
 ) -> Renderer:
     """Pick the renderer for stdout.
 
     `prompt` is what the user gave, without the template's control tokens; `continues`
     says that the answer continues its last line (no template). `color` is `--color`,
     `color_by` is 'probability', 'entropy' or None. `logprobs`: were they asked for by
-    `--logprobs` (and so belong into the JSON)?
+    `--logprobs` (and so belong into the JSON)? `newline`: does a piped answer that lacks one get
+    it?
     """
     if output != "auto":
         from llmparams_cli.render.json_output import JsonRenderer, StreamJsonRenderer
@@ -57,8 +59,13 @@ def choose(
         from llmparams_cli.render.terminal import TerminalRenderer
 
         return TerminalRenderer(
-            env, prompt=prompt, continues=continues, color=color, color_by=color_by
+            env,
+            prompt=prompt,
+            continues=continues,
+            color=color,
+            color_by=color_by,
+            newline=newline,
         )
     from llmparams_cli.render.plain import PlainRenderer
 
-    return PlainRenderer(env, settings)
+    return PlainRenderer(env, settings, newline=newline)

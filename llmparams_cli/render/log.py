@@ -13,9 +13,9 @@ from llmparams_cli.render.terminal import Row, columns, table
 from llmparams_cli.text.safe import encodable, one_line, printable
 from llmparams_cli.text.width import cut
 
-ID = 6  # columns: the random part of an id
-DATE = len("2026-11-24 04:15")
 GAP = 2
+WIDE = 110  # columns from which on a table tells model, presets and stop as well
+MOST = 16  # columns for one of those
 FIRST_WORDS = 80  # characters of prompt and answer in a pipe
 
 
@@ -38,25 +38,30 @@ def _line(run: dict[str, Any]) -> str:
 
 
 def _table(env: Environment, runs: Sequence[dict[str, Any]]) -> str:
-    room = max(columns(env, env.stdout) - ID - DATE - 6 * GAP, 30)
-    model = preset = stop = room // 6
-    prompt = (room - model - preset - stop) // 2
-    widths = (ID, DATE, model, preset, prompt, prompt, stop)
-    head = ("id", "when", "model", "presets", "prompt", "answer", "stop")
-    rows = [Row(head, "bold")]
-    for run in runs:
-        cells = (
-            run["id"].partition("-")[2],
-            _local(run["date"]),
-            run["model"],
-            ",".join(run["presets"]) or "-",
-            run["prompt"],
-            run["answer"],
-            run["stop"],
-        )
+    """The columns that have little to say are as wide as that; prompt and answer get the rest."""
+    if not runs:
+        return ""
+    wide = columns(env, env.stdout) >= WIDE
+    head = ("id", "when", *(("model", "presets", "stop") if wide else ()))
+    facts = [_facts(run, wide) for run in runs]
+    most = [max(map(len, column)) for column in zip(head, *facts, strict=True)]
+    narrow = [min(width, MOST) if place > 1 else width for place, width in enumerate(most)]
+    room = columns(env, env.stdout) - sum(narrow) - (len(narrow) + 1) * GAP
+    prompt = max(room // 2, 10)
+    widths = (*narrow, prompt, prompt)
+    rows = [Row((*head, "prompt", "answer"), "bold")]
+    for run, known in zip(runs, facts, strict=True):
+        cells = (*known, run["prompt"], run["answer"])
         fitting = zip(map(_one_line, cells), widths, strict=True)
         rows.append(Row(tuple(cut(text, width, env.stdout) for text, width in fitting)))
-    return table(env, rows, widths, colored=env.wants_color("auto", env.stdout)) if runs else ""
+    return table(env, rows, widths, colored=env.wants_color("auto", env.stdout))
+
+
+def _facts(run: dict[str, Any], wide: bool) -> tuple[str, ...]:
+    """What is told of a run beside its prompt and answer: on a narrow terminal, its id and time."""
+    first = (run["id"].partition("-")[2], _local(run["date"]))
+    presets = ",".join(run["presets"]) or "-"
+    return (*first, *map(_one_line, (run["model"], presets, run["stop"]))) if wide else first
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Output for pipes: exactly the answer, without colours or an added newline.
+"""Output for pipes: the answer without colours, on lines of its own.
 
 What a script must not miss (that the answer was cut off) and what a person needs to repeat
 the run (a seed drawn at random) goes to stderr in one line; `--quiet` silences it.
@@ -19,12 +19,19 @@ class Answer:
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._lossy = False
+        self._ends_line = False
 
     def write(self, text: str) -> None:
         shown = encodable(text, self._env.stdout)
         self._lossy |= shown != text
+        self._ends_line = text.endswith("\n") if text else self._ends_line
         self._env.stdout.write(shown)
         self._env.stdout.flush()
+
+    def end_line(self) -> None:
+        """Add a newline, unless the answer ends in one."""
+        if not self._ends_line:
+            self.write("\n")
 
     def end(self) -> None:
         """Print a note if characters were lost."""
@@ -36,9 +43,12 @@ class Answer:
 
 
 class PlainRenderer:
-    def __init__(self, env: Environment, settings: Settings) -> None:
+    """Writes an answer for other programs, with a newline after its last line if `newline`."""
+
+    def __init__(self, env: Environment, settings: Settings, *, newline: bool = True) -> None:
         self._env = env
         self._answer = Answer(env)
+        self._newline = newline
         self._random_seed = settings["seed"] == -1
 
     def started(self, event: Started) -> None:
@@ -49,6 +59,8 @@ class PlainRenderer:
 
     def finished(self, event: Finished) -> None:
         env = self._env
+        if self._newline:
+            self._answer.end_line()
         self._answer.end()
         if env.verbose:
             items = statistics(self._started, event, verbose=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from llmparams_cli.env import Environment
@@ -10,37 +12,74 @@ from llmparams_cli.env import Environment
 PATIENCE = 0.6  # seconds before a bar appears; most waits are shorter
 
 
+@dataclass
+class _Task:
+    """Work that is under way: since when and from where on, and how far it is (0 to 1)."""
+
+    since: float
+    start: float
+    done: float
+    tokens: int
+
+    def label(self, what: str) -> str:
+        """With the size and the rate of what is counted in tokens, as soon as there is one."""
+        if not self.tokens:
+            return what
+        size = f"{what} {self.tokens:,} tokens"
+        read = (self.done - self.start) * self.tokens
+        return f"{size}, {read / (time.monotonic() - self.since):.0f}/s" if read else size
+
+
 class ProgressBar:
-    """Call it with the name of a task and its progress (0 to 1). A context manager: leaving it
-    closes the bar, and it can be entered again.
+    """Call it with the name of a task and its progress (0 to 1), and with the whole in tokens if it
+    is tokens. A context manager, which can be entered again: outside of it, nothing is shown.
 
     It draws only on a terminal and only after `PATIENCE`, and erases itself at the end.
     """
 
     def __init__(self, env: Environment) -> None:
         self._env = env
-        self._wanted = env.stderr_is_tty and not env.quiet
-        self._since: dict[str, float] = {}
+        self._wanted = False
+        self._lock = threading.RLock()
+        self._timer: threading.Timer | None = None
+        self._tasks: dict[str, _Task] = {}
         self._bar: Any = None
-        self._tasks: dict[str, Any] = {}
+        self._rows: dict[str, Any] = {}
 
-    def __call__(self, what: str, done: float) -> None:
+    def __call__(self, what: str, done: float, tokens: int = 0, /) -> None:
         if not self._wanted:
             return
-        since = self._since.setdefault(what, time.monotonic())
-        if done >= 1:
-            self._close()
-        elif time.monotonic() - since > PATIENCE:
-            self._draw(what, done)
+        with self._lock:
+            if done >= 1:
+                self._tasks.pop(what, None)
+                self._close()
+                return
+            task = self._tasks.setdefault(what, _Task(time.monotonic(), done, done, tokens))
+            task.done, task.tokens = done, tokens
+            if time.monotonic() - task.since > PATIENCE:
+                self._draw(what, task)
+            elif self._timer is None:  # the first call into the library may take a minute
+                self._timer = threading.Timer(PATIENCE, self._draw_all)
+                self._timer.daemon = True
+                self._timer.start()
 
     def __enter__(self) -> ProgressBar:
-        self._since.clear()
+        self._tasks.clear()
+        self._wanted = self._env.stderr_is_tty and not self._env.quiet
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self._wanted = False
+        with self._lock:
+            self._close()
 
-    def _draw(self, what: str, done: float) -> None:
+    def _draw_all(self) -> None:
+        with self._lock:
+            if self._timer is threading.current_thread():
+                for what, task in self._tasks.items():
+                    self._draw(what, task)
+
+    def _draw(self, what: str, task: _Task) -> None:
         if self._bar is None:
             from rich.console import Console
             from rich.progress import Progress
@@ -49,12 +88,16 @@ class ProgressBar:
             console = Console(file=self._env.stderr, no_color=not color)
             self._bar = Progress(console=console, transient=True)
             self._bar.start()
-        if what not in self._tasks:
-            self._tasks[what] = self._bar.add_task(what, total=1.0)
-        self._bar.update(self._tasks[what], completed=done)
+        if what not in self._rows:
+            self._rows[what] = self._bar.add_task(what, total=1.0)
+        label = task.label(what)
+        self._bar.update(self._rows[what], completed=task.done, description=label)
 
     def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-            self._tasks.clear()
+            self._rows.clear()

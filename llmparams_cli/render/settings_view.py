@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llmparams_cli.env import Environment
@@ -11,6 +11,8 @@ from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings
 from llmparams_cli.params.table import PARAMS, by_group
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.text.safe import encodable, one_line
+
+Groups = Sequence[tuple[str, Sequence[Setting]]]
 
 _NAME = max(map(len, PARAMS)) + 2  # columns, with the indentation
 _GAP = 2  # between columns
@@ -28,10 +30,12 @@ def show(
     command: str = "",
     color: str = "auto",
     as_json: bool = False,
+    rest: str = "",
 ) -> None:
     """Print the resolved settings to stdout: a table on a terminal, else aligned lines, or JSON.
 
-    `model` is its path or name with its origin; `command` is an equivalent command line.
+    `model` is its path or name with its origin; `command` is an equivalent command line. `rest` is
+    what the user asks for those at their defaults with, which are left out then.
     """
     texts = {"system": system, "prompt": prompt}
     if as_json:
@@ -54,7 +58,10 @@ def show(
         head += _head(name, (text.text, text.origin)) if text else ""
     in_color = env.wants_color(color, env.stdout)
     as_table = env.stdout_is_tty or in_color
-    body = _table(env, settings, in_color) if as_table else _lines(settings)
+    groups = list(_groups(settings, all_of_them=not rest))
+    body = _table(env, groups, in_color) if as_table else _lines(groups)
+    hidden = len(list(settings)) - sum(len(members) for _, members in groups)
+    body += f"\n{hidden} more are at their defaults: {rest} shows them\n" if hidden else ""
     tail = f"\nthe same without the preset:\n{one_line(command)}\n" if command else ""
     env.stdout.write(encodable(head + body + tail, env.stdout))
     env.stdout.flush()
@@ -72,10 +79,10 @@ def _head(name: str, given: tuple[str, Origin]) -> str:
     return f"{name}: {_shorten(one_line(value))}  ({one_line(str(origin))})\n"
 
 
-def _lines(settings: Settings) -> str:
+def _lines(groups: Groups) -> str:
     """One line per parameter, for grep and diff."""
     lines = []
-    for heading, members in _groups(settings):
+    for heading, members in groups:
         lines += ["", heading]
         for setting in members:
             value, origin = _value(setting, setting.value), one_line(str(setting.origin))
@@ -85,17 +92,17 @@ def _lines(settings: Settings) -> str:
             )
             overrode = f"  (overrode {below})" if below else ""
             lines.append(f"  {setting.param.name:<{_NAME}}{value:<12}  {origin}{overrode}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, ""]) if lines else ""
 
 
-def _table(env: Environment, settings: Settings, in_color: bool) -> str:
+def _table(env: Environment, groups: Groups, in_color: bool) -> str:
     """Name, value, origin; overridden values below, defaults dim."""
     from llmparams_cli.render.terminal import Row, columns, table
 
     room = columns(env, env.stdout) - _NAME - _GAP
     narrow = room < _ROOM_FOR_ORIGINS
     rows = []
-    for heading, members in _groups(settings):
+    for heading, members in groups:
         rows += [Row(("",)), Row((heading,), "bold")]
         for setting in members:
             style = "dim" if setting.is_default else ""
@@ -107,11 +114,12 @@ def _table(env: Environment, settings: Settings, in_color: bool) -> str:
     return table(env, rows, widths, colored=in_color)
 
 
-def _groups(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:
-    """The groups of the taxonomy that have parameters, with their settings."""
+def _groups(settings: Settings, *, all_of_them: bool) -> Iterator[tuple[str, list[Setting]]]:
+    """The groups of the taxonomy with their settings, or with those that are set."""
     for group, params in by_group().items():
-        if params:
-            yield group.value, [settings.setting(param.name) for param in params]
+        members = [settings.setting(param.name) for param in params]
+        if shown := [each for each in members if all_of_them or not each.is_default]:
+            yield group.value, shown
 
 
 def _cells(

@@ -1,4 +1,4 @@
-"""Output for a person at a terminal: the prompt dim, the answer bright, then the statistics.
+"""Output for a person at a terminal: the prompt dim, the answer, then the statistics.
 
 Only the answer goes to stdout; prompt, statistics and legend go to stderr, so that
 `2>/dev/null` and `> file` leave the answer alone. rich is imported only where tables and the
@@ -16,8 +16,9 @@ from typing import TextIO
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece, Started, Token
 from llmparams_cli.render.plain import Answer
-from llmparams_cli.render.styles import BOLD, DIM, RESET, styled
+from llmparams_cli.render.styles import DIM, RESET, styled
 from llmparams_cli.render.summary import effect_lines, fold, separator, statistics
+from llmparams_cli.render.words import PLAIN, Words
 from llmparams_cli.text.safe import printable
 
 _BACK = "\b"
@@ -83,6 +84,7 @@ class TerminalRenderer:
         continues: bool,
         color: str,
         color_by: str | None,
+        newline: bool = True,
     ) -> None:
         self._env = env
         self._answer = Answer(env)
@@ -91,30 +93,35 @@ class TerminalRenderer:
         self._continues = continues and not self._scale
         self._colored = env.wants_color(color, env.stdout)
         self._colored_aside = env.wants_color(color, env.stderr)
-        self._palette = _palette(env)
-        self._canvas = _Canvas(columns(env, env.stdout) if env.stdout_is_tty else None)
-        self._at_line_start = True
+        self._palette = _palette(env) if self._scale and self._colored else ()
+        width = _screen(env, env.stdout)
+        self._canvas = _Canvas(width)
+        self._words = Words(width)
+        self._ends_line = newline or env.stdout_is_tty
+        self._at_line_start = env.stdout_is_tty
 
     def started(self, event: Started) -> None:
         self._started = event
         prompt = _shorten(printable(self._prompt))
+        words = Words(_screen(self._env, self._env.stderr))
+        laid_out = "".join(text for text, _ in [*words.feed(prompt), *words.end()])
         if self._continues:
-            self._aside(prompt, end="")
+            self._aside(laid_out, end="")
+            self._words = words if self._env.stdout_is_tty else self._words
+            self._at_line_start = False
         else:
-            self._aside(prompt.rstrip("\n"), end="\n\n")
-        self._at_line_start = not self._continues
+            self._aside(laid_out.rstrip("\n"), end="\n\n")
 
     def piece(self, event: Piece) -> None:
         text = printable(event.text)
         if not text:
             return
         self._at_line_start = text.endswith("\n")
-        self._answer.write(self._dress(text, event.token))
+        self._write(self._words.feed(text, self._style(event.token)))
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        if env.stdout_is_tty and not self._at_line_start:
-            self._answer.write("\n")
+        self._end_line()
         items = statistics(self._started, event, verbose=env.verbose)
         self._aside("", style="")
         if self._scale and self._colored_aside:
@@ -126,19 +133,25 @@ class TerminalRenderer:
             self._aside(line)
         self._answer.end()
 
-    def _dress(self, text: str, token: Token) -> str:
-        if not self._colored:
-            return text
+    def _end_line(self) -> None:
+        self._write(self._words.end())
+        if self._ends_line and not self._at_line_start:
+            self._answer.write("\n")
+
+    def _write(self, parts: Sequence[tuple[str, str]]) -> None:
+        for text, style in parts:
+            self._answer.write(self._canvas.paint(text, style) if self._palette else text)
+
+    def _style(self, token: Token) -> str:
+        """The colours of a token's level."""
         level = self._scale.level(token) if self._scale else None
-        if level is not None:
-            return self._canvas.paint(text, self._palette[level])
-        return styled(text, BOLD)
+        return PLAIN if level is None or not self._palette else self._palette[level]
 
     def _legend(self, scale: _Scale) -> None:
         width = columns(self._env, self._env.stderr)
         for words in fold(scale.title.split(), 1, width):
             self._aside(" ".join(words))
-        colors = dict(zip(scale.labels, self._palette, strict=True))
+        colors = dict(zip(scale.labels, _palette(self._env), strict=True))
         for row in fold(scale.labels, 2, width - 2):
             swatches = (styled(f" {label} ", colors[label]) for label in row)
             self._aside("".join(swatches), style="")
@@ -181,6 +194,16 @@ class _Canvas:
             painted.append(char)
             self._column += cells
         return styled("".join(painted), style)
+
+
+def _screen(env: Environment, stream: TextIO) -> int | None:
+    """The width at which a terminal breaks lines, whatever COLUMNS says; None if there is none."""
+    if not stream.isatty() or env.variables.get("TERM") == "dumb":
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
 
 
 def columns(env: Environment, stream: TextIO) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -42,13 +43,12 @@ from llmparams_cli.protocol import (
     ModelInfo,
     Numbered,
     Passage,
+    Progress,
     Request,
     Scored,
     Started,
 )
 from llmparams_cli.trace import Trace
-
-Progress = Callable[[str, float], None]
 
 
 class LlamaBackend:
@@ -254,7 +254,7 @@ class LlamaBackend:
         return Scheduler(
             slots,
             self._control,
-            lambda done: self._progress("reading", done),
+            partial(self._progress, "reading"),
             limit,
             self._finished,
         )
@@ -301,7 +301,7 @@ class LlamaBackend:
                 len(tokens),
                 recording,
                 self._control,
-                lambda done: self._progress("reading", done),
+                partial(self._progress, "reading"),
                 request.settings["time_limit"],
             )
         except BaseException:

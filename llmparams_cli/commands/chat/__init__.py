@@ -25,14 +25,17 @@ from llmparams_cli.records.chats.choices import WhenFull
 from llmparams_cli.records.chats.journal import ChatJournal
 
 HELP = HelpInSections
+LIST = "list"
 
 
 @with_parameters
 def command(
     ctx: typer.Context,
-    action: Annotated[
-        Literal["list"] | None,
-        typer.Argument(metavar="[list]", help="list: show the chats that were kept."),
+    message: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MESSAGE|list]", help="The first message; list shows the chats that were kept."
+        ),
     ] = None,
     model: ModelOption = None,
     preset: PresetOption = None,
@@ -72,13 +75,14 @@ def command(
 
     \b
     llmparams chat -p creative-chat
+    llmparams chat "Who are you?"
     llmparams chat --continue --temperature 0.2
     llmparams chat list
     printf '%s\\n' "Who are you?" "/set seed 7" "Tell me a story." | llmparams chat --no-save
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    if action == "list":
+    if message == LIST:
         _list(env)
         return
     # Here, so that `chat list` and --help do not wait for these imports.
@@ -89,7 +93,8 @@ def command(
         env, preset or [], var or [], {**flags, "model": model, "system": system}, when_full
     )
     journal = _open(env, go_on, session, no_save)
-    run(env, ChatView(env, color, color_by), journal, choices, wants_numbers=bool(color_by))
+    view = ChatView(env, color, color_by)
+    run(env, view, journal, choices, message or "", wants_numbers=bool(color_by))
 
 
 def _open(env: Environment, go_on: bool, session: str | None, no_save: bool) -> ChatJournal:

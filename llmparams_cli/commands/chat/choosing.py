@@ -9,7 +9,9 @@ from typing import Any
 from llmparams_cli.commands.asking import show_resolution
 from llmparams_cli.commands.chat.dialogue import Dialogue
 from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs import preset_files
 from llmparams_cli.jobs.chat.choices import absolute, changes, live, portable
+from llmparams_cli.jobs.preset_files import of_prepared
 from llmparams_cli.models.names import known
 from llmparams_cli.params.settings import Assignment
 from llmparams_cli.presets import values
@@ -18,6 +20,7 @@ from llmparams_cli.presets.find import available
 from llmparams_cli.presets.values import parameter
 from llmparams_cli.records.chats.choices import Choices, is_live
 
+ALL = "all"  # in /params: also what is at its default
 NONE = "-"  # in /preset: no preset at all
 
 
@@ -125,8 +128,15 @@ def _choose(here: Dialogue, choices: Choices) -> None:
 
 
 def params(here: Dialogue, argument: str) -> None:
-    """Show all values, or one, with their origins."""
-    if argument:
+    """Show what is set, one value, or all, with their origins."""
+    if argument and argument != ALL:
         here.view.setting(here.chat.settings.setting(parameter(argument).name))
-    else:
-        show_resolution(here.env, here.chat.prepared, here.view.color)
+        return
+    rest = "" if argument else f"/params {ALL}"
+    show_resolution(here.env, here.chat.prepared, here.view.color, rest=rest)
+
+
+def save_preset(here: Dialogue, name: str) -> None:
+    """Keep the settings of this chat as a preset."""
+    path = preset_files.save(here.env, name, of_prepared(here.chat.prepared, "As in a chat."))
+    here.view.remark(f"written to {path}: /preset {name} uses it")

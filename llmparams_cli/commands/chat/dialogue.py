@@ -36,6 +36,14 @@ class Say:
     text: str
 
 
+@dataclass(frozen=True)
+class Edited:
+    """The last message was `before`, and this was typed in its place."""
+
+    before: str
+    text: str
+
+
 class Then(Enum):
     """What else the loop may have to do after a command."""
 
@@ -44,4 +52,4 @@ class Then(Enum):
     LEAVE = auto()  # end the program
 
 
-Next = Say | Then | None
+Next = Say | Edited | Then | None

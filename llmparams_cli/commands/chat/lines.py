@@ -28,7 +28,7 @@ class PipedLines:
         self._number = 0
 
     def read(self, prefilled: str = "") -> str:
-        """The next message; there is nobody here to edit a prefilled one."""
+        """The next message; there is nobody here to edit a `prefilled` one."""
         if prefilled:
             raise UsageError("/edit: without a terminal, the new text comes with it", "/edit TEXT")
         lines = [self._line()]

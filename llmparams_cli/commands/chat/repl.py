@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 
 from llmparams_cli.commands.chat import slash
-from llmparams_cli.commands.chat.dialogue import Dialogue, Next, Say, Then
+from llmparams_cli.commands.chat.dialogue import Dialogue, Edited, Next, Say, Then
 from llmparams_cli.commands.chat.lines import Lines, PipedLines
+from llmparams_cli.commands.chat.terminal import left_as_found
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError
+from llmparams_cli.interrupt import orderly_end
 from llmparams_cli.jobs.chat.talk import Chat
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.params.settings import DEFAULT
@@ -20,13 +22,19 @@ from llmparams_cli.records.chats.journal import ChatJournal
 from llmparams_cli.render.chat import ChatView
 from llmparams_cli.render.progress import ProgressBar
 
-LITERAL = "//"  # begins a message that itself begins with a slash
-
 
 def run(
-    env: Environment, view: ChatView, journal: ChatJournal, choices: Choices, *, wants_numbers: bool
+    env: Environment,
+    view: ChatView,
+    journal: ChatJournal,
+    choices: Choices,
+    first: str = "",
+    *,
+    wants_numbers: bool,
 ) -> None:
-    """Talk until the user leaves. `wants_numbers`: the renderer colours tokens by their numbers."""
+    """Talk until the user leaves; the `first` message may be known already. `wants_numbers`: the
+    renderer colours tokens by their numbers.
+    """
     bar = ProgressBar(env)
     try:
         # From here on the chat closes the journal, unless it cannot be made.
@@ -34,15 +42,15 @@ def run(
     except BaseException:
         journal.close()
         raise
-    with closing(chat):
+    with orderly_end(), left_as_found(env), closing(chat):
         note_model(env, chat.prepared)
         here = Dialogue(env, chat, view, _lines(env, chat, view), bar)
         _show_standing(here)
-        _loop(here)
+        _loop(here, first)
 
 
 def _lines(env: Environment, chat: Chat, view: ChatView) -> Lines:
-    if not (env.stdin_is_tty and env.stdout_is_tty):
+    if not (env.stdin_is_tty and (env.stdout_is_tty or env.stderr_is_tty)):
         return PipedLines(env)
     from llmparams_cli.commands.chat.terminal import TerminalLines
 
@@ -52,11 +60,13 @@ def _lines(env: Environment, chat: Chat, view: ChatView) -> Lines:
     return TerminalLines(env, history, view.color, lambda text: slash.completions(env, text))
 
 
-def _loop(here: Dialogue) -> None:
+def _loop(here: Dialogue, first: str) -> None:
     """Take turns until the user leaves."""
+    if first and here.env.stdout_is_tty:
+        here.view.asked(first)
     while True:
         try:
-            text = _read(here)
+            text, first = first or _read(here), ""
             if text.strip() and not _turn(here, text):
                 break
         except EOFError:
@@ -92,20 +102,25 @@ def _turn(here: Dialogue, text: str) -> bool:
         if not here.lines.is_interactive:
             raise
         here.view.remark("interrupted")
-    if here.env.stdout_is_tty:
+    if here.lines.is_interactive or here.env.stdout_is_tty:
         here.view.gap()
     return True
 
 
 def _meaning(here: Dialogue, text: str) -> Next:
     """What a line asks for; if it is a command, that has been run."""
-    if text.startswith("/") and not text.startswith(LITERAL):
+    if text.startswith("/") and not text.startswith(slash.LITERAL):
         return slash.run(here, text)
-    return Say(text[1:] if text.startswith(LITERAL) else text)
+    return Say(text[1:] if text.startswith(slash.LITERAL) else text)
 
 
 def _do(here: Dialogue, what: Next) -> bool:
     """Do what comes next. False: leave."""
+    if isinstance(what, Edited):
+        if command := slash.within(what):
+            return _do(here, slash.run(here, command))
+        here.chat.undo()
+        what = Say(what.text)
     if isinstance(what, Say):
         if here.chat.say(what.text):
             here.view.remark("this message replaces the one before, which had no answer")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from llmparams_cli.commands.chat import choosing, turns
-from llmparams_cli.commands.chat.dialogue import Dialogue, Next, Then
+from llmparams_cli.commands.chat.dialogue import Dialogue, Edited, Next, Then
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.chat import export
@@ -22,6 +22,7 @@ from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.find import available
 from llmparams_cli.records.chats import sessions
 
+LITERAL = "//"  # begins a message that itself begins with a slash
 NOTES = (
     "A message that begins with // is sent with one slash. Alt-Enter, or a backslash before "
     "Enter, begins a new line. Ctrl-C stops an answer; Ctrl-D leaves.",
@@ -41,6 +42,7 @@ def run(here: Dialogue, line: str) -> Next:
     """Run a line that begins with a slash; return what the loop has to do next."""
     # Only the name is cut off: the rest may be a text in which blanks count.
     name, *rest = re.split(r"\s+", line[1:], maxsplit=1)
+    name = ALIASES.get(name, name)
     if name not in SLASHES:
         raise UsageError(
             f"unknown command /{name}{_meant(name)}", "/help lists all; // begins a text with /"
@@ -73,8 +75,10 @@ def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
     match words:
         # The words before the one that is being completed.
         case ["/set" | "/unset" | "/params"]:
-            others = {"system": "the system text", "model": "the model"}
-            others = others if words == ["/unset"] else {}
+            others = {
+                "/unset": {"system": "the system text", "model": "the model"},
+                "/params": {choosing.ALL: "also those at their defaults"},
+            }.get(words[0], {})
             return {name: param.summary for name, param in PARAMS.items()} | others
         case ["/set", name] if name in PARAMS:
             kind = PARAMS[name].kind
@@ -109,7 +113,9 @@ SLASHES = {
     "preset": Slash("[NAME...]", "Use these presets instead; - for none.", choosing.preset),
     "model": Slash("[NAME]", "Show or change the model.", choosing.model),
     "system": Slash("[TEXT]", "Show or change the system text.", choosing.system),
-    "params": Slash("[NAME]", "All values, or one, and where they come from.", choosing.params),
+    "params": Slash(
+        "[NAME|all]", "What is set, one value, or all, and where from.", choosing.params
+    ),
     "why": Slash(
         "[N|all]", "How the last answer, its draw N, or every draw came about.", turns.why
     ),
@@ -119,8 +125,19 @@ SLASHES = {
     "edit": Slash("[TEXT]", "Change the last message and answer it.", turns.edit),
     "clear": Slash("", "Forget the whole conversation.", turns.clear),
     "save": Slash("NAME", "Keep this chat under a name.", turns.save),
+    "save-preset": Slash("NAME", "Keep the settings as a preset.", choosing.save_preset),
     "load": Slash("NAME", "Leave this chat for another one.", turns.load),
     "export": Slash("md|json [FILE]", "Write the chat as Markdown or JSON.", turns.export_),
     "help": Slash("", "This list.", _help),
-    "exit": Slash("", "Leave; the chat is kept.", _exit),
+    "exit": Slash("", "Leave; the chat is kept. Also /quit and /bye.", _exit),
 }
+ALIASES = {"quit": "exit", "bye": "exit"}  # as other programs spell it
+
+
+def within(edited: Edited) -> str:
+    """The command that was typed where a message was to be edited: in its place, or behind it."""
+    typed = edited.text.removeprefix(edited.before).strip()
+    if not typed.startswith("/") or typed.startswith(LITERAL):
+        return ""
+    name = typed[1:].split(maxsplit=1)[:1]
+    return typed if name and ALIASES.get(name[0], name[0]) in SLASHES else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.files import make_folder
 
 PROMPT = "> "
+EDIT = "edit> "
 CONTINUED = "\\"
 
 Completions = Callable[[str], Iterable[tuple[str, str]]]
@@ -30,12 +32,16 @@ class TerminalLines:
         self, env: Environment, history: Path | None, color: str, complete: Completions
     ) -> None:
         from prompt_toolkit import PromptSession
+        from prompt_toolkit.output import create_output
         from prompt_toolkit.output.color_depth import ColorDepth
         from prompt_toolkit.styles import Style
 
-        colored = env.wants_color(color, env.stdout)
+        # Where the answers go into a pipe, as with `| tee`, the conversation goes on all the same.
+        screen = env.stdout if env.stdout_is_tty else env.stderr
+        colored = env.wants_color(color, screen)
         self._session: PromptSession[str] = PromptSession(
             history=_history(history),
+            output=create_output(screen),
             completer=_completer(complete),
             complete_while_typing=False,
             multiline=True,
@@ -48,9 +54,26 @@ class TerminalLines:
 
     def read(self, prefilled: str = "") -> str:
         """The next message, as it was typed."""
-        text = self._session.prompt([("class:prompt", PROMPT)], default=prefilled)
+        prompt = EDIT if prefilled else PROMPT
+        text = self._session.prompt([("class:prompt", prompt)], default=prefilled)
         # Bytes that are not UTF-8 arrive as surrogates.
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@contextmanager
+def left_as_found(env: Environment) -> Iterator[None]:
+    """Give the terminal its modes back after the block, wherever a signal broke off a prompt."""
+    if not env.stdin_is_tty or os.name != "posix":
+        yield
+        return
+    import termios
+
+    modes = termios.tcgetattr(env.stdin)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # it is closed
+            termios.tcsetattr(env.stdin, termios.TCSADRAIN, modes)
 
 
 def _keys() -> Any:
@@ -66,6 +89,10 @@ def _keys() -> Any:
             buffer.insert_text("\n")
         else:
             buffer.validate_and_handle()
+
+    @keys.add("c-z")
+    def _(event: Any) -> None:
+        event.app.suspend_to_background()
 
     @keys.add("escape", "enter")  # what terminals send for Alt-Enter
     def _(event: Any) -> None:

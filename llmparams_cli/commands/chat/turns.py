@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmparams_cli.commands.chat.dialogue import Dialogue, Next, Say, Then
+from llmparams_cli.commands.chat.dialogue import Dialogue, Edited, Next, Say, Then
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs.chat import export
@@ -58,14 +58,15 @@ def edit(here: Dialogue, argument: str) -> Next:
     turns = here.chat.transcript.turns
     if not turns:
         raise UsageError("/edit: nothing was said yet")
+    before = turns[-1].said.text
+    if argument:
+        here.chat.undo()
+        return Say(argument)
     try:
-        text = argument or here.lines.read(turns[-1].said.text)
+        text = here.lines.read(before)
     except EOFError:  # Ctrl-D: the message stays as it was
         return None
-    if not text.strip():
-        return None
-    here.chat.undo()
-    return Say(text)
+    return Edited(before, text) if text.strip() else None
 
 
 def save(here: Dialogue, name: str) -> None:

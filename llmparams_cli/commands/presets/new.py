@@ -23,7 +23,7 @@ def command(
     ] = None,
     receipt: Annotated[
         str | None,
-        typer.Option("--from", metavar="RECEIPT", help="Take the values of a finished run."),
+        typer.Option("--from", metavar="RUN", help="Take the values of a finished run or chat."),
     ] = None,
     description: Annotated[
         str, typer.Option("--description", metavar="TEXT", help="What it is for, in one line.")
@@ -48,7 +48,8 @@ def command(
     """Write a new preset, with a comment for every value.
 
     It goes to the project's presets/ directory (made here if there is none), or with --user
-    to the user's. Values come from --preset, from a receipt, and from flags.
+    to the user's. Values come from --preset, from a run or a chat (its
+    receipt, its id in the log, its name, or last), and from flags.
 
     \b
     llmparams presets new terse --temperature 0.3 --max-tokens 80 --description "Few words."

@@ -26,12 +26,15 @@ def command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print values and origins as JSON.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the values at their defaults, too.")
+    ] = False,
     color: Annotated[
         Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
     ] = "auto",
 ) -> None:
-    """Show all that a preset resolves to here: every value, where it comes from, and the
-    command line that does the same without it.
+    """Show what a preset resolves to here: the values that are set, where they come from, and
+    the command line that does the same without it.
 
     \b
     llmparams presets show legal-summary
@@ -49,6 +52,7 @@ def command(
             command=resolved.command_line,
             color=color,
             as_json=as_json,
+            rest="" if everything else "--all",
         )
         return
     preset = flattened(name, env)

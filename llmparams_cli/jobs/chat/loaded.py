@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from threading import Thread
 from typing import Any
 
-from llmparams_cli.backends.open import Progress, opened
+from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError
 from llmparams_cli.interrupt import Control
@@ -15,7 +15,7 @@ from llmparams_cli.jobs.answers import Seen, events
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.protocol import Backend, Message, Request, Stop, StopReason
+from llmparams_cli.protocol import Backend, Message, Progress, Request, Stop, StopReason
 
 
 class LoadedModel:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from llmparams_cli.analysis.explanation import Explanation
-from llmparams_cli.backends.open import Progress
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.answers import Seen, answer
@@ -22,6 +21,7 @@ from llmparams_cli.protocol import (
     Finished,
     Message,
     Piece,
+    Progress,
     Request,
     Started,
     Stop,
@@ -266,7 +266,7 @@ class Chat:
             # No Finished came: closed half-way, or an error. The text so far is kept all the
             # same.
             if partial.text and self.transcript.waiting:
-                stop = Stop(StopReason.INTERRUPTED, "Ctrl-C")
+                stop = self._model.control.stop or Stop(StopReason.INTERRUPTED, "Ctrl-C")
                 self._keep(partial, partial.text, stop, partial.usage)
 
     def _keep(self, partial: _Partial, text: str, stop: Stop, usage: Usage) -> None:

@@ -13,6 +13,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.records.chats.journal import parse
+from llmparams_cli.records.chats.transcript import Transcript
 from llmparams_cli.records.journal import whole_lines
 
 SUFFIX = ".jsonl"
@@ -75,6 +76,13 @@ def existing(env: Environment, name: str) -> Path:
 def names(env: Environment) -> list[str]:
     """The names of all chats, the newest first."""
     return [path.stem for path in _files(env)]
+
+
+def transcript(env: Environment, name: str) -> Transcript:
+    """What was said in a chat, and how it was left; raises UsageError if there is none."""
+    path = existing(env, name)
+    with path.open("rb") as file:
+        return parse(whole_lines(file), path.name)[1]
 
 
 def summaries(env: Environment) -> Iterator[Summary]:

@@ -34,7 +34,7 @@ class Scheduler:
         self,
         slots: Slots,
         control: Control,
-        progress: Callable[[float], None],
+        progress: Callable[[float, int], None],
         limit: int,
         finish: Finish,
     ) -> None:
@@ -270,7 +270,8 @@ class Scheduler:
         """
         if reading:
             done = sum(each.slot.held for each in reading if each.seated)
-            self._progress(min(0.99, done / max(1, sum(each.body for each in reading))))
+            tokens = sum(each.body for each in reading)
+            self._progress(min(0.99, done / max(1, tokens)), tokens)
         elif self._unread:
-            self._progress(1.0)
+            self._progress(1.0, 0)
         self._unread = bool(reading)

@@ -26,7 +26,7 @@ def score(
     start: int,
     recording: Recording,
     control: Control,
-    progress: Callable[[float], None],
+    progress: Callable[[float, int], None],
     time_limit: float,
 ) -> Stop | None:
     """Record a row of logits for each token of `text` from `start` on. The reason to stop, if it
@@ -63,7 +63,7 @@ def score(
                 recording.drawn.append(text[slot.held + row + 1])
             slot.push(text[slot.held : slot.held + length])
             slot.body = slot.held
-            progress(slot.held / body)
+            progress(slot.held / body, body)
     finally:
         slots.release(slot)
     return None
