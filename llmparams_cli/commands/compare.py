@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmparams_cli.analysis.comparison import Variant, read_metric
+from llmparams_cli.analysis.comparison import EXPLAINED, Variant, read_metric
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import compare as job
@@ -40,7 +40,14 @@ from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
 
-HELP = HelpInSections
+
+class HELP(HelpInSections):  # as every command calls it
+    """Explains the numbers below the options."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Numbers of an answer, or means over a variant's answers"):
+            formatter.write_dl(list(EXPLAINED.items()))
+        super().format_epilog(ctx, formatter)
 
 
 @with_parameters
