@@ -629,7 +629,7 @@ def test_a_percentage_is_readable(share: float, text: str) -> None:
 
 def test_both_lines_of_entropies_are_on_one_scale(program: Program) -> None:
     """Temperature makes the second lower, and so does its line."""
-    arguments = ("explain", "Tell me a story.", "--seed", "5", "-n", "12", "-t", "0.3", "-q")
+    arguments = ("explain", "Tell me a story.", "--seed", "5", "-n", "12", "--temperature", "0.3")
     lines = program.call(*arguments).text.splitlines()
     model, drawn = (line.split()[2] for line in lines if line.startswith("entropy, "))
     assert "█" in model and "█" not in drawn

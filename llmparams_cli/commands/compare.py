@@ -30,8 +30,11 @@ from llmparams_cli.options import (
     SystemOption,
     VarOption,
     VerboseOption,
+    preset_option,
     with_parameters,
 )
+from llmparams_cli.options.values import assignments
+from llmparams_cli.params.spec import Scope
 from llmparams_cli.render.comparison import data
 from llmparams_cli.render.comparison.live import watching
 from llmparams_cli.render.comparison.text import show
@@ -55,13 +58,15 @@ def command(
     ctx: typer.Context,
     prompt: PromptArgument = None,
     model: ModelOption = None,
-    preset: Annotated[
-        list[str] | None,
-        typer.Option("--preset", "-p", metavar="NAME", help="A variant for each; repeats."),
-    ] = None,
+    preset: Annotated[list[str] | None, preset_option("A variant for each; repeats.")] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option("--grid", metavar="NAME=A,B", help="Variants with each value; repeats."),
+        typer.Option(
+            "--grid",
+            metavar="NAME=A,B",
+            help="Variants with each value; repeats.",
+            autocompletion=assignments(Scope.SAMPLING, Scope.STOPPING, values=True),
+        ),
     ] = None,
     samples: Annotated[
         int, typer.Option("--samples", min=1, metavar="N", help="Answers of each variant.")

@@ -11,7 +11,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs import preset_tests
-from llmparams_cli.options import Command, model_option
+from llmparams_cli.options import Command, model_option, named_preset
 from llmparams_cli.presets.catalog import listed
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.render import preset_tests as view
@@ -23,7 +23,7 @@ HELP = Command
 def command(
     ctx: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Presets. [all that have tests]")
+        list[str] | None, named_preset("NAME", "Presets. [all that have tests]")
     ] = None,
     model: Annotated[
         str | None,
