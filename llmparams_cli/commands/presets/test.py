@@ -40,10 +40,13 @@ def command(
     that meet what is expected. The exit code is 9 if a test fails.
 
     In the preset's file:
+
     \b
       tests:
         - name: both parties are named
-          input: Brimolda Ltd pays EUR 40 to Okarin Ltd by 3 May 2031.
+          input: >-
+            Brimolda Ltd undertakes to supply Okarin Ltd with twelve desks by 3 May 2031.
+            Okarin Ltd shall pay EUR 4,800 upon delivery.
           seeds: 20
           at_least: 19
           expect:
