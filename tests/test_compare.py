@@ -183,6 +183,26 @@ def test_nothing_that_a_model_writes_acts_on_a_terminal(program: Program) -> Non
     assert [row["text"] for row in rows] == [wild, wild]
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--metric", f"regex:{'a|' + chr(27)}]0;title\a\u202e\n"),
+        ("--metric", "command:echo 3 #\x1b]0;title\a\u202e"),
+        ("--metric", "regex:(\x1b]0;title\a\u202e"),
+        ("--metric", "\x1b]0;title\a\u202e"),
+        ("--metric", "command:echo '\x1b]0;title\a\u202e'"),
+        ("--grid", "stop=\x1b]0;title\a\u202e,b"),
+    ],
+)
+def test_no_text_of_a_flag_acts_on_a_terminal(program: Program, flags: tuple[str, ...]) -> None:
+    arguments = (*STORY, "--grid", "top_k=40,50,60", "-q", *flags)
+    told = [program.terminal(*arguments, *how).end().received for how in ((), ("--csv",))]
+    told.append(program.call(*arguments).stdout)
+    for text in (each.decode() for each in told):
+        assert not any(harm in text for harm in ("\x1b]", "\x07", "\u202e")), flags
+        assert "title" in text or not text
+
+
 def test_many_prompts(program: Program) -> None:
     write(program.place, {"p.jsonl": '{"prompt": "hi"}\n{"prompt": "What is top-k?"}\n'})
     flags = ("--prompts", "p.jsonl", "--grid", "temperature=0,1", "-n", "4", "--json")
@@ -254,6 +274,7 @@ def test_the_numbers_are_explained_below_the_table_and_in_the_help(program: Prog
         assert f"{name} {meaning}" in usage
         assert meaning in page
         assert meaning in told or name == "drawn_entropy"  # which a script does not have
+        assert len(f"drawn_entropy  {meaning}") < 80
     assert EXPLAINED["repetition"] in alone
     assert EXPLAINED["agreement"] in told and EXPLAINED["agreement"] not in alone
 

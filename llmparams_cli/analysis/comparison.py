@@ -19,11 +19,11 @@ from llmparams_cli.text.utf8 import joined
 EXPLAINED = {
     "distinct-1": "the share of different words among all: 1 is no word twice",
     "distinct-2": "the same for pairs of words in a row",
-    "repetition": "the share of four-word sequences that came before in the same text",
-    "entropy": "bits of uncertainty at each token, in the model's own distribution",
+    "repetition": "the share of four-word sequences that the text had before",
+    "entropy": "bits of uncertainty per token in the model's own distribution",
     "drawn_entropy": "the same in what was drawn from, after all settings",
-    "logprob": "mean log probability of the tokens, in the model's own distribution",
-    "agreement": "how alike one variant's answers are: 1 is the same pairs of words, 0 none",
+    "logprob": "mean log probability of the tokens in the model's distribution",
+    "agreement": "pairs of words that a variant's answers share: 1 is all, 0 none",
 }
 # Plots leave out what teaches nothing about a parameter: the speed, and the model's own
 # uncertainty, which depends on where in which text it was asked.

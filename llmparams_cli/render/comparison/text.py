@@ -103,7 +103,7 @@ def _table(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]
     """A row for each variant; columns without any number are left out."""
     means = [variant.means() for variant in variants]
     numbers = [
-        Column((name, *(_number(mean[name]) for mean in means)))
+        Column((_label(env, name), *(_number(mean[name]) for mean in means)))
         for name in means[0]
         if any(mean[name] is not None for mean in means)
     ]
