@@ -26,7 +26,7 @@ def side_by_side(
     width = (columns(env, env.stdout) + len(GAP)) // len(names) - len(GAP)
     heads = [pad(cut_middle(name, width, env.stdout), width) for name in names]
     yield GAP.join(styled(head, BOLD, colored) for head in heads)
-    wrapped = [[line for text in own for line in _wrapped(text, width)] for own in texts]
+    wrapped = [_wrapped("\n\n".join(text.strip() for text in own), width) for own in texts]
     for row in zip_longest(*wrapped, fillvalue=""):
         yield GAP.join(pad(line, width) for line in row).rstrip()
 
