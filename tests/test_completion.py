@@ -8,7 +8,7 @@ import pytest
 from presets_world import write
 from program import Program
 
-from llmparams_cli.formats import FORMATS
+from llmparams_cli.formats import FORMATS, WRITTEN
 from llmparams_cli.params.kinds import Choice
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import StopReason
@@ -86,7 +86,8 @@ def test_every_word_of_a_closed_list(program: Program) -> None:
     for param in PARAMS.values():
         if isinstance(param.kind, Choice):
             assert offered(program, f"generate {param.flag} ") == list(param.kind.words)
-    assert set(FORMATS) < set(offered(program, "presets show precise --format "))
+    assert set(WRITTEN) < set(offered(program, "presets show precise --format "))
+    assert set(FORMATS) == set(offered(program, "presets import x --format "))
     assert offered(program, "explain --fail-on ") == [reason.value for reason in StopReason]
 
 
