@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -15,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from llmparams_cli import APP, PREFIX, __version__
-from llmparams_cli.completion import whole_words
+from llmparams_cli.completion import typed_words, whole_words
 from llmparams_cli.env import Environment, discard
 from llmparams_cli.errors import ExitCode, LlmparamsError, OutputError, UsageError
 
@@ -68,7 +67,7 @@ def run(arguments: Sequence[str], env: Environment) -> int:
         _refuse_bytes(arguments, env)
         # Typer prints help and completions to sys.stdout.
         with whole_words(env.stdout) as stdout, redirect_stdout(stdout):
-            result = build(arguments)(
+            result = build([*arguments, *typed_words()])(
                 args=list(arguments) or ["--help"], obj=env, prog_name=APP, standalone_mode=False
             )
         # Here and not at exit, so that a full disk or a closed pipe is reported below.
@@ -148,10 +147,8 @@ def build(arguments: Sequence[str]) -> Callable[..., Any]:
 def _add_commands(
     app: typer.Typer, package: str, commands: Mapping[str, str], arguments: Sequence[str]
 ) -> None:
-    # Shell completion passes the command line in a variable instead of arguments.
-    completing = f"_{PREFIX}COMPLETE" in os.environ
     for name, summary in commands.items():
-        if not completing and name not in arguments:
+        if name not in arguments:
             app.command(name, short_help=summary)(_not_loaded)
             continue
         # `import` is a subcommand and a keyword: its module is import_.py.

@@ -37,8 +37,8 @@ class Token:
     """One generated token; all but id and text only if the request asks for probabilities.
 
     `logprob` (natural logarithm) and `entropy` (bits) are those of the model's own distribution,
-    before penalties, truncation and temperature. `expected_logprob` is that of the token at this
-    position in `Request.expected`.
+    before penalties, truncation and temperature; `drawn_entropy` is that of what was drawn from,
+    after them. `expected_logprob` is that of the token at this position in `Request.expected`.
     """
 
     id: int
@@ -47,6 +47,7 @@ class Token:
     entropy: float | None = None
     top: tuple[Candidate, ...] = ()
     expected_logprob: float | None = None
+    drawn_entropy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ class Request:
     `raw` bypasses the chat template. `logprobs` is how many alternatives are wanted for each token
     (None: no probabilities at all). `overflow` is 'refuse', 'truncate-start' or 'truncate-middle'.
     `expected` are the token ids of an earlier answer, whose log probabilities are reported beside
-    those of this one. `record` keeps the logits, from which a `Trace` is made. `control` ends this
-    request alone.
+    those of this one. `drawn_entropy` asks for that of every token. `record` keeps the logits, from
+    which a `Trace` is made. `control` ends this request alone.
     """
 
     messages: tuple[Message, ...]
@@ -112,6 +113,7 @@ class Request:
     logprobs: int | None = None
     overflow: str = "refuse"
     expected: tuple[int, ...] = ()
+    drawn_entropy: bool = False
     record: bool = False
     control: Control | None = None
 

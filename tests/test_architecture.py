@@ -32,7 +32,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "download": 7,
     "formats": 7,
     "records": 7,
-    "options": 7,
+    "options": 8,
     "render": 8,
     "backends.arrivals": 8,
     "backends.llama.native": 8,

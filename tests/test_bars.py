@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rendering import Pipe
 
-from llmparams_cli.render.bars import bar, spark
+from llmparams_cli.render.bars import bar, spark, sparks
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,13 @@ def test_a_line_rises_to_the_largest_value() -> None:
 
 def test_noise_does_not_fill_a_scale_that_has_an_end() -> None:
     env = Pipe().env
-    assert spark([1e-9, 3e-9, 0], 10, env.stdout, top=1) == "▁▁▁"
-    assert spark([0, 1, 2], 10, env.stdout, top=1) == "▁▅█"
+    assert sparks([[1e-9, 3e-9, 0]], 10, env.stdout, least=1) == ["▁▁▁"]
+    assert sparks([[0, 1, 2]], 10, env.stdout, least=1) == ["▁▅█"]
+
+
+def test_lines_of_one_figure_have_one_scale() -> None:
+    env = Pipe().env
+    assert sparks([[0, 2], [1, 1], []], 10, env.stdout) == ["▁█", "▅▅", ""]
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=300), st.integers(-20, 90))

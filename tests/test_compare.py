@@ -6,6 +6,8 @@ import csv
 import io
 import re
 from itertools import combinations
+from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from rendering import Pipe
 from rich.console import Console
 
 from llmparams_cli.analysis.comparison import (
+    EXPLAINED,
     Fork,
     agreement,
     distinct,
@@ -30,6 +33,7 @@ from llmparams_cli.render.comparison.tree import tree
 
 BACKENDS = ("llama", "scripted")  # see conftest
 
+ROOT = Path(__file__).parent.parent
 STORY = ("compare", "Tell me a story.", "--seed", "3", "-n", "12")
 
 
@@ -188,6 +192,26 @@ def test_nothing_that_a_model_writes_acts_on_a_terminal(program: Program) -> Non
     assert [row["text"] for row in rows] == [wild, wild]
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--metric", f"regex:{'a|' + chr(27)}]0;title\a\u202e\n"),
+        ("--metric", "command:echo 3 #\x1b]0;title\a\u202e"),
+        ("--metric", "regex:(\x1b]0;title\a\u202e"),
+        ("--metric", "\x1b]0;title\a\u202e"),
+        ("--metric", "command:echo '\x1b]0;title\a\u202e'"),
+        ("--grid", "stop=\x1b]0;title\a\u202e,b"),
+    ],
+)
+def test_no_text_of_a_flag_acts_on_a_terminal(program: Program, flags: tuple[str, ...]) -> None:
+    arguments = (*STORY, "--grid", "top_k=40,50,60", "-q", *flags)
+    told = [program.terminal(*arguments, *how).end().received for how in ((), ("--csv",))]
+    told.append(program.call(*arguments).stdout)
+    for text in (each.decode() for each in told):
+        assert not any(harm in text for harm in ("\x1b]", "\x07", "\u202e")), flags
+        assert "title" in text or not text
+
+
 def test_many_prompts(program: Program) -> None:
     write(program.place, {"p.jsonl": '{"prompt": "hi"}\n{"prompt": "What is top-k?"}\n'})
     flags = ("--prompts", "p.jsonl", "--grid", "temperature=0,1", "-n", "4", "--json")
@@ -227,9 +251,60 @@ def test_a_prompt_that_is_given_twice_agrees_with_nothing(program: Program) -> N
 
 def test_the_table_stands_below_the_texts(program: Program) -> None:
     done = program.call(*STORY, "--grid", "temperature=0.2,1")
-    *_, head, first, second = done.text.splitlines()
+    head, first, second, *_ = done.text[done.text.index("  tokens  ") :].splitlines()
     assert head.split()[:3] == ["tokens", "distinct-1", "distinct-2"]
     assert first.startswith("temperature=0.2") and second.startswith("temperature=1")
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize(
+    "flags",
+    [(), ("--xtc-probability", "0.9"), ("--mirostat", "2"), ("--grammar", 'root ::= "The " .*')],
+)
+def test_the_entropy_is_that_of_what_was_drawn_from(
+    program: Program, flags: tuple[str, ...]
+) -> None:
+    found = variants(program, "--grid", "temperature=0,0.3,1.8", *flags)
+    for variant in found.values():
+        arguments = ("explain", *STORY[1:], "--temperature", variant["values"]["temperature"])
+        tokens = program.call(*arguments, *flags, "--json").json["tokens"]
+        mean = fmean(token["stages"][-1]["entropy"] for token in tokens)
+        assert variant["means"]["drawn_entropy"] == pytest.approx(mean, abs=1e-4)
+    assert found["temperature=0"]["means"]["drawn_entropy"] == 0
+
+
+def test_the_numbers_are_explained_below_the_table_and_in_the_help(program: Program) -> None:
+    grid = ("--grid", "temperature=0.2,1")
+    alone = program.call(*STORY, *grid).text
+    told = program.call(*STORY, *grid, "--samples", "2").text
+    usage = " ".join(program.call("compare", "--help").text.split())
+    page = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
+    for name, meaning in EXPLAINED.items():
+        assert f"{name} {meaning}" in usage
+        assert meaning in page
+        assert meaning in told or name == "drawn_entropy"  # which a script does not have
+        assert len(f"drawn_entropy  {meaning}") < 80
+    assert EXPLAINED["repetition"] in alone
+    assert EXPLAINED["agreement"] in told and EXPLAINED["agreement"] not in alone
+
+
+@pytest.mark.parametrize("samples", ["1", "2"])
+def test_the_answers_keep_their_columns_where_they_fit(program: Program, samples: str) -> None:
+    flags = ("--grid", "temperature=0.2,1.6,2", "--samples", samples, "-q")
+    wide = program.terminal(*STORY, *flags, width=90).end()
+    plain = re.sub(r"\x1b\[\d*m", "", wide.received.decode())
+    plain = plain[: plain.index("where they part")]
+    head, *rows = plain[plain.rindex("temperature=0.2 ") :].split("\r\n")
+    found = variants(program, *flags)
+    for place, (name, variant) in zip((0, 30, 60), found.items(), strict=True):
+        assert head[place:].startswith(name)
+        shown = " ".join(" ".join(row[place : place + 28] for row in rows).split())
+        for sample in variant["samples"]:
+            assert " ".join(sample["text"].split()) in shown
+    narrow = program.terminal(*STORY, *flags, width=60).end()
+    assert not any(
+        "temperature=0.2 " in line and "temperature=1.6" in line for line in narrow.lines
+    )
 
 
 @pytest.mark.real_model

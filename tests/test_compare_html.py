@@ -317,3 +317,15 @@ def test_what_is_printed_beside_the_page(program: Program) -> None:
     assert program.call(*STORY, *flags, "-").text.startswith("<!DOCTYPE html>")
     refused = program.call(*STORY, *flags, "/dev/null/page.html").complaint(2)
     assert "--html /dev/null/page.html" in refused
+
+
+@browser
+def test_the_plots_leave_out_timings_and_the_models_own_entropy(program: Program) -> None:
+    html = page(program, "--grid", "temperature=0.2,1.5")
+    function = """
+    return [texts(all("#pictures figcaption")), texts(all("#means thead th"))];
+    """
+    drawn, table = computed(html, program.place, READ + function)
+    assert "drawn_entropy" in drawn
+    assert not {"entropy", "first_token_s", "tokens_per_s"} & {*drawn}
+    assert {"entropy", "first_token_s", "tokens_per_s"} <= {*table}

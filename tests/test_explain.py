@@ -613,3 +613,24 @@ def test_the_time_limit_ends_the_reading_of_a_target_and_says_so(program: Progra
     assert done.code == 0, done.stderr
     assert "the time limit (0.3 s) was reached" in done.stderr
     assert 0 < len(done.json["tokens"]) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (1, "100%"), (0.9996, "100%"), (0.5, "50.0%"), (0.004, "0.40%"), (0.0001, "0.01%"),
+        (9.6e-5, "0.01%"), (6e-5, "0.006%"), (3.9e-5, "0.004%"), (9.6e-6, "0.001%"),
+        (4e-6, "4e-4%"), (4e-12, "4e-10%"), (0, "0%"),
+    ],
+)  # fmt: skip
+def test_a_percentage_is_readable(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_both_lines_of_entropies_are_on_one_scale(program: Program) -> None:
+    """Temperature makes the second lower, and so does its line."""
+    arguments = ("explain", "Tell me a story.", "--seed", "5", "-n", "12", "--temperature", "0.3")
+    lines = program.call(*arguments).text.splitlines()
+    model, drawn = (line.split()[2] for line in lines if line.startswith("entropy, "))
+    assert "█" in model and "█" not in drawn
+    assert all(lower <= higher for lower, higher in zip(drawn, model, strict=True))

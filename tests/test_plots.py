@@ -16,7 +16,7 @@ import pytest
 from presets_world import write
 from program import COMMAND, Program
 
-from llmparams_cli.analysis.comparison import Sample, Variant
+from llmparams_cli.analysis.comparison import UNPICTURED, Sample, Variant
 from llmparams_cli.protocol import Finished, Stop, StopReason, Timing, Usage
 from llmparams_cli.render.plots.metrics import metrics
 from llmparams_cli.render.plots.sheet import DPI, Sheet, style
@@ -184,7 +184,7 @@ def test_lines_run_through_the_means_and_the_answers_are_dots(program: Program) 
     grid = ("--grid", "temperature=0.2,0.8,1.4", "--grid", "top_k=5,500")
     picture, document = both(program, *GRID, *grid, "--samples", "2", "--metric", "length:1-8")
     found = document["variants"]
-    names = list(found[0]["means"])
+    names = [name for name in found[0]["means"] if name not in UNPICTURED]
     assert {"top_k=5", "top_k=500", "temperature"} <= set(picture.texts)
     assert len(picture.ids(r"line-\d+-\d+")) == 2 * len(names)
     for number, name in enumerate(names):
@@ -218,13 +218,20 @@ def test_presets_are_bars(program: Program) -> None:
     picture, document = both(program, *GRID, *presets)
     found = document["variants"]
     assert {"precise", "creative-chat"} <= set(picture.texts)
-    for number, name in enumerate(found[0]["means"]):
+    for number, name in enumerate(n for n in found[0]["means"] if n not in UNPICTURED):
         means = [variant["means"][name] for variant in found]
         widths = [picture.width(f"bar-{number}-{row}") for row in range(2)]
         if any(means):
             assert max(widths) / max(map(abs, means)) * abs(means[0]) == pytest.approx(
                 widths[0], rel=1e-3, abs=0.01
             )
+
+
+def test_a_comparison_draws_what_was_drawn_from_and_no_timings(program: Program) -> None:
+    for grid in (("--grid", "temperature=0.2,1.4"), ("-p", "precise", "-p", "creative-chat")):
+        texts = drawn(program, *GRID, *grid).texts
+        assert "drawn_entropy, bits" in texts
+        assert not [text for text in texts if re.match(r"entropy|first_token_s|tokens_per_s", text)]
 
 
 def test_a_metric_without_any_number_is_left_out(program: Program) -> None:

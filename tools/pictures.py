@@ -31,7 +31,7 @@ COMMANDS = {
     "generate": 'generate "Tell me a story about a fox." --preset creative-chat --seed 3 \\\n'
     "    --color-by probability --stats full",
     "explain": 'explain "Tell me a story about a fox." --seed 5 --max-tokens 14',
-    "compare": 'compare "Tell me a story about a fox." --seed 11 --max-tokens 22 \\\n'
+    "compare": 'compare "Tell me a story about a fox." --seed 50 --max-tokens 22 \\\n'
     "    --grid temperature=0.2,0.8,1.6",
 }
 CONTINUED = " \\\n"  # as a shell wants it

@@ -15,6 +15,19 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.protocol import Finished, Token
 from llmparams_cli.text.utf8 import joined
 
+# What the numbers say, for whoever reads them.
+EXPLAINED = {
+    "distinct-1": "the share of different words among all: 1 is no word twice",
+    "distinct-2": "the same for pairs of words in a row",
+    "repetition": "the share of four-word sequences that the text had before",
+    "entropy": "bits of uncertainty per token in the model's own distribution",
+    "drawn_entropy": "the same in what was drawn from, after all settings",
+    "logprob": "mean log probability of the tokens in the model's distribution",
+    "agreement": "pairs of words that a variant's answers share: 1 is all, 0 none",
+}
+# Plots leave out what teaches nothing about a parameter: the speed, and the model's own
+# uncertainty, which depends on where in which text it was asked.
+UNPICTURED = ("entropy", "first_token_s", "tokens_per_s")
 Measure = Callable[[Finished], float | None]
 # Runs a command with a text on its standard input: returns its exit code and output.
 Shell = Callable[[str, str], tuple[int, str]]
@@ -174,6 +187,7 @@ def measure(finished: Finished, more: Sequence[Metric]) -> dict[str, float | Non
         "distinct-2": distinct(finished.text, 2),
         "repetition": repetition(finished.text),
         "entropy": _mean(token.entropy for token in tokens),
+        "drawn_entropy": _mean(token.drawn_entropy for token in tokens),
         "logprob": _mean(token.logprob for token in tokens),
         "first_token_s": timing.first_token_s,
         "tokens_per_s": (len(tokens) - 1) / seconds if len(tokens) > 1 and seconds > 0 else None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmparams_cli.analysis.comparison import Variant, read_metric
+from llmparams_cli.analysis.comparison import EXPLAINED, Variant, read_metric
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import compare as job
@@ -30,8 +30,11 @@ from llmparams_cli.options import (
     SystemOption,
     VarOption,
     VerboseOption,
+    preset_option,
     with_parameters,
 )
+from llmparams_cli.options.values import assignments
+from llmparams_cli.params.spec import Scope
 from llmparams_cli.render.comparison import data
 from llmparams_cli.render.comparison.live import watching
 from llmparams_cli.render.comparison.text import show
@@ -40,7 +43,14 @@ from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
 
-HELP = HelpInSections
+
+class HELP(HelpInSections):  # as every command calls it
+    """Explains the numbers below the options."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Numbers of an answer, or means over a variant's answers"):
+            formatter.write_dl(list(EXPLAINED.items()))
+        super().format_epilog(ctx, formatter)
 
 
 @with_parameters
@@ -48,13 +58,15 @@ def command(
     ctx: typer.Context,
     prompt: PromptArgument = None,
     model: ModelOption = None,
-    preset: Annotated[
-        list[str] | None,
-        typer.Option("--preset", "-p", metavar="NAME", help="A variant for each; repeats."),
-    ] = None,
+    preset: Annotated[list[str] | None, preset_option("A variant for each; repeats.")] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option("--grid", metavar="NAME=A,B", help="Variants with each value; repeats."),
+        typer.Option(
+            "--grid",
+            metavar="NAME=A,B",
+            help="Variants with each value; repeats.",
+            autocompletion=assignments(Scope.SAMPLING, Scope.STOPPING, values=True),
+        ),
     ] = None,
     samples: Annotated[
         int, typer.Option("--samples", min=1, metavar="N", help="Answers of each variant.")

@@ -34,6 +34,8 @@ from llmparams_cli.options import (
     VerboseOption,
     with_parameters,
 )
+from llmparams_cli.options.values import assignments
+from llmparams_cli.params.spec import Scope
 from llmparams_cli.render.explanation import data, draw, overview
 from llmparams_cli.render.explanation import fit as fit_view
 from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
@@ -69,6 +71,7 @@ def command(
             help="Draw again from the same logits with another value, several "
             "(NAME=VALUE,NAME=VALUE), or a preset (PRESET or PRESET,NAME=VALUE); repeats, "
             "once for each other run.",
+            autocompletion=assignments(Scope.SAMPLING, Scope.STOPPING, presets=True),
         ),
     ] = None,
     go_on: Annotated[

@@ -9,6 +9,7 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.options import Command
+from llmparams_cli.options.values import runs
 from llmparams_cli.params.kinds import Number
 
 HELP = Command
@@ -23,7 +24,8 @@ def command(
         typer.Argument(metavar="[TEXT|show|clear]", help="Runs with this text; or what to do."),
     ] = None,
     id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="The run to show. [the last one]")
+        str | None,
+        typer.Argument(metavar="[ID]", help="The run to show. [the last one]", autocompletion=runs),
     ] = None,
     search: Annotated[
         str | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmparams_cli.env import Environment
+from llmparams_cli.options.values import parameters
 from llmparams_cli.params.spec import Param
 from llmparams_cli.presets.values import parameter
 from llmparams_cli.protocol import ParamEffect
@@ -25,7 +26,10 @@ def command(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(help="One parameter in full: temperature, top-k, --temp, -n, ..."),
+        typer.Argument(
+            help="One parameter in full: temperature, top-k, --temp, -n, ...",
+            autocompletion=parameters,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every field as JSON.")] = False,
     effect: Annotated[

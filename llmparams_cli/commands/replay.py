@@ -8,7 +8,8 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
-from llmparams_cli.options import Command, model_option
+from llmparams_cli.options import Command, model_option, values
+from llmparams_cli.params.spec import Scope
 
 HELP = Command
 
@@ -18,7 +19,9 @@ def command(
     receipt: Annotated[
         str,
         typer.Argument(
-            metavar="RECEIPT", help="A file, or a run of llmparams log: its id, or last."
+            metavar="RECEIPT",
+            help="A file, or a run of llmparams log: its id, or last.",
+            autocompletion=values.runs,
         ),
     ],
     model: Annotated[
@@ -27,7 +30,12 @@ def command(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Change one parameter; repeats."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Change one parameter; repeats.",
+            autocompletion=values.assignments(*Scope),
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show llama.cpp's log.")] = False,

@@ -195,7 +195,7 @@ def _jobs(
             request = each.prepared.request(
                 prompt, settings=settings, raw=raw, logprobs=0, overflow=overflow
             )
-            yield Job(each, prompt, number, request)
+            yield Job(each, prompt, number, replace(request, drawn_entropy=True))
 
 
 def _answers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ROUNDED = 999.95  # from here on, one decimal would round to 1000.0
+READABLE = 3  # decimals of a percentage at most: more zeros would have to be counted
 
 
 def size_text(count: float) -> str:
@@ -28,14 +29,17 @@ def count_text(count: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share from 0 to 1 as a percentage: 99.8%, 4.1%, 0.04%."""
+    """A share from 0 to 1 as a percentage: 99.8%, 4.1%, 0.04%, 0.004%, 4e-7%."""
     share *= 100
     if share >= 99.95 or share == 0:  # from 99.95 on, one decimal would round to 100.0
         return f"{share:.0f}%"
     if share >= 1:
         return f"{share:.1f}%"
-    # Below 0.005, two decimals would round to 0.00.
-    return f"{share:.2f}%" if share >= 0.005 else f"{share:.0e}%"
+    if share >= 0.01:
+        return f"{share:.2f}%"
+    digit, exponent = f"{share:.0e}".split("e-")
+    decimals = int(exponent)
+    return f"{share:.{decimals}f}%" if decimals <= READABLE else f"{digit}e-{decimals}%"
 
 
 def short_number(value: float) -> str:

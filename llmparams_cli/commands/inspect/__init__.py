@@ -18,8 +18,8 @@ from llmparams_cli.options import (
     PngOption,
     QuietOption,
     SvgOption,
-    model_names,
     named_model,
+    values,
     with_parameters,
 )
 from llmparams_cli.params.settings import Settings, resolve
@@ -73,7 +73,7 @@ def _command(
             "--compare",
             metavar="OTHER",
             help="What differs in another model, how much.",
-            autocompletion=model_names,
+            autocompletion=values.model_names,
         ),
     ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="List the metadata, a key a line.")] = False,

@@ -8,7 +8,8 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs import pull as job
-from llmparams_cli.options import Command, QuietOption, environment
+from llmparams_cli.options import Command, QuietOption
+from llmparams_cli.options.values import environment
 from llmparams_cli.render import pull as view
 from llmparams_cli.render.transfer import TransferBar
 

@@ -8,7 +8,7 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
-from llmparams_cli.options import Command
+from llmparams_cli.options import Command, named_preset
 from llmparams_cli.presets.checking import check
 from llmparams_cli.presets.find import PROJECT_FILE, Found, available, find, places
 from llmparams_cli.presets.parents import Reader
@@ -21,7 +21,7 @@ def command(
     ctx: typer.Context,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE", help="Preset files or names. [the project's]"),
+        named_preset("FILE", "Preset files or names. [the project's]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print an array of objects.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No tally on stderr.")] = False,

@@ -8,7 +8,7 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs import preset_diff
-from llmparams_cli.options import Command, model_option
+from llmparams_cli.options import Command, model_option, named_preset
 from llmparams_cli.render import presets as view
 
 HELP = Command
@@ -16,10 +16,10 @@ HELP = Command
 
 def command(
     ctx: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="A preset.")],
+    a: Annotated[str, named_preset("A", "A preset.")],
     b: Annotated[
         str | None,
-        typer.Argument(metavar="B", help="Another one. [the model's recommended values]"),
+        named_preset("B", "Another one. [the model's recommended values]"),
     ] = None,
     prompt: Annotated[
         str, typer.Option("--prompt", metavar="TEXT", help="What the effect is measured on.")

@@ -9,7 +9,7 @@ import typer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.jobs import preset_files
-from llmparams_cli.options import Command
+from llmparams_cli.options import Command, named_preset
 from llmparams_cli.presets.checking import check
 from llmparams_cli.presets.parents import Reader
 from llmparams_cli.render import presets as view
@@ -19,7 +19,7 @@ HELP = Command
 
 def command(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, by name or path.")],
+    name: Annotated[str, named_preset("NAME", "A preset, by name or path.")],
 ) -> None:
     """Open a preset in $VISUAL or $EDITOR, then check what you saved.
 

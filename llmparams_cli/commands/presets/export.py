@@ -12,7 +12,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.formats import WRITTEN
 from llmparams_cli.jobs.exchange import exported
-from llmparams_cli.options import Command
+from llmparams_cli.options import Command, named_preset
 from llmparams_cli.text.safe import encodable
 
 HELP = Command
@@ -20,7 +20,7 @@ HELP = Command
 
 def command(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, by name or path.")],
+    name: Annotated[str, named_preset("NAME", "A preset, by name or path.")],
     format: Annotated[str, format_option(WRITTEN)],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write. [stdout]")

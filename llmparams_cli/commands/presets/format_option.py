@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from llmparams_cli.errors import UsageError
+from llmparams_cli.options.values import words
 from llmparams_cli.params.kinds import did_you_mean
 
 
@@ -29,5 +30,5 @@ def format_option(names: Iterable[str], default: str = "") -> Any:
         metavar="FORMAT",
         help=f"{listed} {default}".rstrip(),
         callback=check,
-        autocompletion=lambda incomplete: [n for n in names if n.startswith(incomplete)],
+        autocompletion=words(names),
     )

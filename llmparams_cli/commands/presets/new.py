@@ -8,7 +8,8 @@ import typer
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs import preset_files
-from llmparams_cli.options import HelpInSections, model_option, with_parameters
+from llmparams_cli.options import HelpInSections, model_option, preset_option, with_parameters
+from llmparams_cli.options.values import runs
 
 HELP = HelpInSections
 
@@ -19,11 +20,16 @@ def command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or the file to write.")],
     preset: Annotated[
         list[str] | None,
-        typer.Option("--preset", "-p", metavar="NAME", help="Extend this preset; repeats."),
+        preset_option("Extend this preset; repeats."),
     ] = None,
     receipt: Annotated[
         str | None,
-        typer.Option("--from", metavar="RUN", help="Take the values of a finished run or chat."),
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Take the values of a finished run or chat.",
+            autocompletion=runs,
+        ),
     ] = None,
     description: Annotated[
         str, typer.Option("--description", metavar="TEXT", help="What it is for, in one line.")

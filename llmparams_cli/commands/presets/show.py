@@ -10,7 +10,7 @@ from llmparams_cli.commands.presets.format_option import format_option
 from llmparams_cli.env import Environment
 from llmparams_cli.formats import WRITTEN
 from llmparams_cli.jobs.resolution import resolution
-from llmparams_cli.options import Command
+from llmparams_cli.options import Command, named_preset
 from llmparams_cli.presets.catalog import flattened
 from llmparams_cli.render import presets as view
 from llmparams_cli.render import settings_view
@@ -21,7 +21,7 @@ HELP = Command
 
 def command(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The preset, by name or path.")],
+    name: Annotated[str, named_preset("NAME", "The preset, by name or path.")],
     format: Annotated[str, format_option(("origins", "yaml", "json", *WRITTEN))] = "origins",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print values and origins as JSON.")

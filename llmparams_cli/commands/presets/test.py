@@ -11,7 +11,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.files import resolve_path, write_whole
 from llmparams_cli.jobs import preset_tests
-from llmparams_cli.options import Command, model_option
+from llmparams_cli.options import Command, model_option, named_preset
 from llmparams_cli.presets.catalog import listed
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.render import preset_tests as view
@@ -23,7 +23,7 @@ HELP = Command
 def command(
     ctx: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Presets. [all that have tests]")
+        list[str] | None, named_preset("NAME", "Presets. [all that have tests]")
     ] = None,
     model: Annotated[
         str | None,
@@ -40,10 +40,13 @@ def command(
     that meet what is expected. The exit code is 9 if a test fails.
 
     In the preset's file:
+
     \b
       tests:
         - name: both parties are named
-          input: Brimolda Ltd pays EUR 40 to Okarin Ltd by 3 May 2031.
+          input: >-
+            Brimolda Ltd undertakes to supply Okarin Ltd with twelve desks by 3 May 2031.
+            Okarin Ltd shall pay EUR 4,800 upon delivery.
           seeds: 20
           at_least: 19
           expect:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece
+from llmparams_cli.render.comparison.columns import fit
 from llmparams_cli.render.terminal import columns
 from llmparams_cli.text.safe import one_line, printable
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-NARROWEST = 22  # columns of a live text
 Progress = Callable[[str, float], None]
 Watch = Callable[[int, Piece | Finished], None]
 
@@ -26,8 +26,7 @@ def watching(
     env: Environment, names: Sequence[str], prompts: int, progress: Progress
 ) -> Iterator[Watch]:
     """Show growing answers in columns on stderr if they fit, or else count those that ended."""
-    fits = prompts == 1 and len(names) * NARROWEST <= columns(env, env.stderr)
-    if not env.stderr_is_tty or env.quiet or not fits:
+    if env.quiet or prompts > 1 or not fit(env, env.stderr, len(names)):
         yield _counting(len(names) * prompts, progress)
         return
     from rich.live import Live

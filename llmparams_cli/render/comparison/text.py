@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmparams_cli.analysis.comparison import Variant, side_by_side
+from llmparams_cli.analysis.comparison import EXPLAINED, Variant, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar
+from llmparams_cli.render.comparison import columns
 from llmparams_cli.render.comparison.blocks import Column, blocks, width
 from llmparams_cli.render.comparison.tree import tree
-from llmparams_cli.render.styles import BOLD, styled
+from llmparams_cli.render.styles import BOLD, DIM, styled
 from llmparams_cli.render.terminal import room
+from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import encodable, one_line, printable
 from llmparams_cli.text.units import short_number
 from llmparams_cli.text.width import cells, cut, cut_middle
 
 LONGEST_TEXT = 320  # columns of a sample if there are several
 # The metrics that are also shown as bars.
-PICTURED = ("entropy", "distinct-2", "agreement", "tokens")
+PICTURED = ("drawn_entropy", "distinct-2", "agreement", "tokens")
 BAR = 12  # columns
 LONGEST_NAME = 80  # columns
 NOWHERE = "nowhere: these answers are the same"
@@ -33,6 +35,13 @@ def show(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
             asked = _in_short(env, f'prompt {number} of {len(prompts)}: "{one_line(prompt)}"')
             _write(env, styled(asked, BOLD, colored) + "\n")
             indent = "  "
+        if columns.fit(env, env.stdout, len(variants)):
+            names = [_label(env, variant.name) for variant in variants]
+            texts = [list(_answers(env, variant, prompt)) for variant in variants]
+            for line in columns.side_by_side(env, names, texts, colored=colored):
+                _write(env, line + "\n")
+            _write(env, "\n")
+            continue
         for variant in variants:
             _write(env, indent + styled(_label(env, variant.name), BOLD, colored) + "\n")
             for text in _answers(env, variant, prompt):
@@ -44,7 +53,18 @@ def show(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
         head, *lines = block
         start = "\n" if number else ""
         _write(env, "\n".join([start + styled(head, BOLD, colored), *lines, ""]))
+    _explain(env, variants, color=color)
     env.stdout.flush()
+
+
+def _explain(env: Environment, variants: Sequence[Variant], *, color: str) -> None:
+    """What the numbers of the table mean."""
+    means = [variant.means() for variant in variants]
+    view = View(env, color)
+    view.line()
+    for name, meaning in EXPLAINED.items():
+        if any(mean[name] is not None for mean in means):
+            view.line(f"{name:<{max(map(len, EXPLAINED))}}  {meaning}", DIM)
 
 
 def _prompts(variants: Sequence[Variant]) -> list[str]:
@@ -83,7 +103,7 @@ def _table(env: Environment, variants: Sequence[Variant]) -> Iterator[list[str]]
     """A row for each variant; columns without any number are left out."""
     means = [variant.means() for variant in variants]
     numbers = [
-        Column((name, *(_number(mean[name]) for mean in means)))
+        Column((_label(env, name), *(_number(mean[name]) for mean in means)))
         for name in means[0]
         if any(mean[name] is not None for mean in means)
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
-from llmparams_cli.render.bars import spark
+from llmparams_cli.render.bars import sparks
 from llmparams_cli.render.explanation.view import LONGEST_TOKEN, quoted, share_text
 from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.summary import effect_lines, stop_text
@@ -104,12 +104,15 @@ def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
 
 
 def _show_entropy(view: View, explanation: Explanation) -> None:
-    """The entropy along the text, before the stages and after them."""
-    for title, at in (("model", 0), ("drawn", -1)):
-        bits = [token.stages[at].entropy for token in explanation.tokens]
+    """The entropy along the text, before the stages and after them, on one scale."""
+    rows = {
+        title: [token.stages[at].entropy for token in explanation.tokens]
+        for title, at in (("model", 0), ("drawn", -1))
+    }
+    width = view.width - ENTROPY_WORDS
+    drawn = sparks(list(rows.values()), width, view.env.stdout, least=ONE_BIT)
+    for (title, bits), line in zip(rows.items(), drawn, strict=True):
         if bits:
-            width = view.width - ENTROPY_WORDS
-            line = spark(bits, width, view.env.stdout, top=ONE_BIT)
             view.line(f"entropy, {title}: {line} up to {max(bits):.1f} bits", DIM)
     view.line()
 

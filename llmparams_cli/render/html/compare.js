@@ -189,8 +189,9 @@
 
   function showPlots() {
     const axes = llmparams.plots.axes(variants);
+    const drawn = given.filter((metric) => !data.unpictured.includes(metric));
     const draw = (i) => at("pictures").replaceChildren(...llmparams.plots.legend(variants, axes[i]),
-      el("div", { class: "pictures" }, ...given.map((metric) => el("figure", {},
+      el("div", { class: "pictures" }, ...drawn.map((metric) => el("figure", {},
         el("figcaption", {}, metric),
         llmparams.plots.picture(axes[i], metric, variants, dots)))));
     if (axes.length > 1) at("plot-choice").append(

@@ -6,7 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from llmparams_cli.analysis.comparison import Fork, Sample, Variant, forks, side_by_side
+from llmparams_cli.analysis.comparison import (
+    UNPICTURED,
+    Fork,
+    Sample,
+    Variant,
+    forks,
+    side_by_side,
+)
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Token
 from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
@@ -29,6 +36,7 @@ def document(
         "model": model,
         "variants": [_variant(variant) for variant in variants],
         "metrics": list(variants[0].means()),
+        "unpictured": list(UNPICTURED),
         "settings": _settings(settings),
         "prompts": prompts,
         "rounds": [

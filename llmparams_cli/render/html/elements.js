@@ -31,7 +31,9 @@ llmparams.elements = (() => {
     const share = p * 100;
     if (share >= 99.95 || share === 0) return `${share.toFixed(0)}%`;
     if (share >= 1) return `${share.toFixed(1)}%`;
-    return share >= 0.005 ? `${share.toFixed(2)}%` : `${share.toExponential(0)}%`;
+    if (share >= 0.01) return `${share.toFixed(2)}%`;
+    const tiny = share.toExponential(0), decimals = -Number(tiny.split("e")[1]);
+    return decimals <= 3 ? `${share.toFixed(decimals)}%` : `${tiny}%`;
   }
   // A number, or both ends where it is not exact.
   function range(interval, show, none = "\u00b7") {

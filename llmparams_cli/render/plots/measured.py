@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmparams_cli.analysis.comparison import Variant
+from llmparams_cli.analysis.comparison import UNPICTURED, Variant
 from llmparams_cli.render.plots.sheet import SIZE, fitting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-UNITS = {"entropy": "bits", "logprob": "nats"}
+UNITS = {"drawn_entropy": "bits", "logprob": "nats"}
 LONGEST_NAME = 60  # characters of a variant's name
 LARGEST = 1e100  # what is beyond cannot be drawn to scale
 MEAN, ANSWER = "the mean of the answers", "an answer"
 
 
 def metric_names(variants: Sequence[Variant]) -> list[str]:
-    """The metrics that have a number for any variant, in the order of the table."""
+    """The metrics to draw that have a number for any variant, in the order of the table."""
     means = [variant.means() for variant in variants]
-    return [name for name in means[0] if any(drawable(mean[name]) is not None for mean in means)]
+    names = [name for name in means[0] if name not in UNPICTURED]
+    return [name for name in names if any(drawable(mean[name]) is not None for mean in means)]
 
 
 def drawable(value: float | None) -> float | None:

@@ -62,6 +62,7 @@ class Answer:
         )
         self._tokens: list[Token] = []
         self._released: list[str] = []
+        self._entropy: float | None = None  # of what the last token was drawn from, if asked for
         self._cached = 0
         self._load_s = load_s
         self._time_limit: float = request.settings["time_limit"]
@@ -174,7 +175,10 @@ class Answer:
         if self._recording is not None:
             # Before the draw: a complete grammar leaves a row without a token (`is_open`).
             self._recording.add(logits)
-        drawn = self._sampler.sample(context, row)
+        if self.request.drawn_entropy:
+            drawn, self._entropy = self._sampler.measured(context, row)
+        else:
+            drawn = self._sampler.sample(context, row)
         if self._recording is not None and drawn is not None:
             self._recording.drawn.append(drawn)
         if drawn is None and not self._sampler.grammar_is_complete():
@@ -202,7 +206,7 @@ class Answer:
         wanted = expected[place] if place < len(expected) else -1
         known = distribution.logprob(wanted) if wanted in distribution else None
         logprob, entropy = distribution.logprob(drawn), distribution.entropy
-        return Token(drawn, text, logprob, entropy, top, known)
+        return Token(drawn, text, logprob, entropy, top, known, self._entropy)
 
 
 def refuse_nan(model: Model, logits: object) -> None:

@@ -17,7 +17,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llmparams_cli.analysis.distribution import softmax
+from llmparams_cli.analysis.distribution import entropy, softmax
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
@@ -80,19 +80,33 @@ class Sampler:
             self.accept(token)
         return token
 
+    def measured(self, context: Context, row: int) -> tuple[int | None, float]:
+        """The same, and the entropy in bits of the distribution that the token was drawn from."""
+        token, array = self._drawn(context.logits(row))
+        if token is None:
+            return None, 0.0
+        self.accept(token)
+        is_sure = self.stages[-1] == "greedy"  # it marks its choice and removes nothing
+        return token, 0.0 if is_sure else entropy(softmax(left_of(array)["logit"]))
+
     def draw(self, logits: Any) -> int | None:
-        """The same from a pointer to n_vocab logits, but the token is not accepted yet.
+        """The same from a pointer to n_vocab logits, but the token is not accepted yet."""
+        return self._drawn(logits)[0]
+
+    def _drawn(self, logits: Any) -> tuple[int | None, Any]:
+        """The token, and the candidates among which it was drawn.
 
         As llama.cpp's common_sampler_sample does: draw freely first, and once more within the
         grammar only if that breaks it, because testing every token is slow.
         """
-        token = self._draw(candidates(logits, self._model.n_vocab))
+        array = candidates(logits, self._model.n_vocab)
+        token = self._draw(array)
         if self._grammar is None or self._grammar.allows(token):
-            return token
+            return token, array
         allowed = candidates(logits, self._model.n_vocab)
         self._grammar.apply(allowed)
         token = self._draw(allowed)
-        return token if self._grammar.allows(token) else None
+        return token if self._grammar.allows(token) else None, allowed
 
     def walk(self, logits: Any) -> tuple[list[Step], int | None]:
         """As `draw`, but stage by stage: the name of each with a copy of the candidates that it

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from llmparams_cli.completion import is_plain
-from llmparams_cli.env import Environment
+from llmparams_cli.ending import StopReason
 from llmparams_cli.errors import UsageError
+from llmparams_cli.options import values
 from llmparams_cli.params.kinds import Choice, Number, Switch
 from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.params.table import PARAMS
@@ -28,44 +28,30 @@ def model_option(default: str) -> Any:
         "-m",
         metavar="NAME",
         help=f"A model's name, or the path of a GGUF file. {default}",
-        autocompletion=model_names,
+        autocompletion=values.model_names,
     )
 
 
 def named_model(metavar: str, help: str) -> Any:
     """An argument that names a model on this disk."""
-    return typer.Argument(metavar=metavar, help=help, autocompletion=model_names)
+    return typer.Argument(metavar=metavar, help=help, autocompletion=values.model_names)
 
 
 def pulled_model(metavar: str, help: str) -> Any:
     """An argument that names a model that was pulled."""
-    return typer.Argument(metavar=metavar, help=help, autocompletion=pulled_models)
+    return typer.Argument(metavar=metavar, help=help, autocompletion=values.pulled_models)
 
 
-def model_names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Completes the name of a model on this disk; what begins like a path, the shell completes."""
-    from llmparams_cli.models.names import known
-    from llmparams_cli.models.stores import STORES
-
-    if incomplete.startswith((".", "/", "~")):
-        return []
-    models = known(environment(ctx))
-    found = ((name, STORES[model.store].title) for name, model in models.items())
-    return [(name, hint) for name, hint in found if name.startswith(incomplete) and is_plain(name)]
+def named_preset(metavar: str, help: str) -> Any:
+    """An argument that names a preset."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=values.preset_names)
 
 
-def pulled_models(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Completes the name of a model that was pulled."""
-    from llmparams_cli.models.resolve import pulled_names
-
-    names = pulled_names(environment(ctx))
-    return [name for name in names if name.startswith(incomplete) and is_plain(name)]
-
-
-def environment(ctx: typer.Context) -> Environment:
-    """The world outside, for completions too."""
-    # When a shell asks for completions, Typer runs the app without the program's object.
-    return ctx.obj if isinstance(ctx.obj, Environment) else Environment()
+def preset_option(help: str) -> Any:
+    """The option --preset, with what it means here."""
+    return typer.Option(
+        "--preset", "-p", metavar="NAME", help=help, autocompletion=values.preset_names
+    )
 
 
 # Options that several commands share, beside the parameters.
@@ -74,10 +60,7 @@ PromptArgument = Annotated[
     typer.Argument(metavar="PROMPT", help="The prompt; - reads standard input."),
 ]
 ModelOption = Annotated[str | None, model_option("[the default]")]
-PresetOption = Annotated[
-    list[str] | None,
-    typer.Option("--preset", "-p", metavar="NAME", help="Preset, by name or path; repeats."),
-]
+PresetOption = Annotated[list[str] | None, preset_option("Preset, by name or path; repeats.")]
 FileOption = Annotated[
     list[str] | None,
     typer.Option("--file", "-f", metavar="PATH", help="Read the prompt here; repeats."),
@@ -112,7 +95,12 @@ ShowParamsOption = Annotated[
 ]
 FailOnOption = Annotated[
     str | None,
-    typer.Option("--fail-on", metavar="A,B", help="Stop reasons that make the exit code 7."),
+    typer.Option(
+        "--fail-on",
+        metavar="A,B",
+        help="Stop reasons that make the exit code 7.",
+        autocompletion=values.words([reason.value for reason in StopReason], many=True),
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")]
 VerboseOption = Annotated[
@@ -136,9 +124,9 @@ def with_parameters(
     ]
     params = {name: param for name, param in PARAMS.items() if param.scope in scopes}
 
-    def command(**values: Any) -> None:
-        flags = {name: values.pop(name) for name in params}
-        function(**values, flags={k: v for k, v in flags.items() if v is not None and v != []})
+    def command(**given: Any) -> None:
+        flags = {name: given.pop(name) for name in params}
+        function(**given, flags={k: v for k, v in flags.items() if v is not None and v != []})
 
     # Typer reads options from __signature__. functools.wraps will not do: it sets __wrapped__,
     # and Typer follows that to the function without the parameters.
@@ -162,6 +150,7 @@ def _option(param: Param) -> inspect.Parameter:
         metavar=None if isinstance(param.kind, Switch) else param.kind.metavar,
         rich_help_panel=f"Parameters: {param.group.value}",
         show_default=False,
+        autocompletion=values.words_of(param),
     )
     # None means "not given", even where a given value would equal the table's default.
     return inspect.Parameter(
