@@ -233,7 +233,11 @@ def test_what_else_is_on_is_told(program):
 def test_the_measurement_tells_how_far_it_is():
     told = {}
     env = Environment(stdout=Stream(), stderr=Stream(), variables={})
-    measure(env, PARAMS["top_k"], lambda what, done: told.setdefault(what, []).append(done))
+
+    def progress(what, done, _tokens=0):
+        told.setdefault(what, []).append(done)
+
+    measure(env, PARAMS["top_k"], progress)
     for what in ("writing", "measuring"):
         assert told[what] == sorted(told[what]) and told[what][-1] == 1
 
