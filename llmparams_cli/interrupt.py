@@ -26,6 +26,7 @@ GRACE = 5.0  # seconds that a C call may take after one of those
 AGAIN = 0.1  # seconds until a signal that came inside a callback is sent once more
 Function = TypeVar("Function", bound=Callable[..., Any])
 PATIENCE = 3  # times that Ctrl-C is pressed
+_modes: list[Any] = []  # of the terminal, before anything changed them
 _came: list[int] = []  # signals that want the end
 _FROM_C: set[CodeType] = set()  # what C calls; `_pressed` must not raise inside these
 
@@ -52,6 +53,7 @@ def orderly_end() -> Iterator[None]:
         return
     # What is ignored on purpose, as nohup does it, stays so.
     caught = [each for each in ENDING if signal.getsignal(each) is signal.SIG_DFL]
+    _modes[:] = _terminal_modes()
     try:
         for each in caught:
             signal.signal(each, _end)
@@ -76,7 +78,37 @@ def _end(number: int, frame: FrameType | None) -> None:
         return
     for each in ENDING:
         signal.signal(each, signal.SIG_IGN)  # a second one must not break the end off
+    _end_at_last(number)
     raise Ended(128 + number)
+
+
+def _end_at_last(number: int) -> None:
+    """End the process after GRACE seconds, whatever it is in: a C call that does not return, or an
+    event loop that swallowed `Ended`.
+    """
+
+    def leave() -> None:
+        if _modes:
+            import termios
+
+            termios.tcsetattr(0, termios.TCSANOW, _modes)
+        os._exit(128 + number)
+
+    timer = threading.Timer(GRACE, leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _terminal_modes() -> list[Any]:
+    """Those of standard input, for the way out; empty where it is no terminal."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return []
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return []
 
 
 def _is_called_from_c(frame: FrameType | None) -> bool:
@@ -191,10 +223,7 @@ class Control:
                     os._exit(ExitCode.INTERRUPTED)
             elif data[0] in ENDING:
                 self.set(Stop(StopReason.INTERRUPTED, signal.Signals(data[0]).name))
-                # A C call that does not return must not keep the process alive.
-                last = threading.Timer(GRACE, os._exit, [128 + data[0]])
-                last.daemon = True
-                last.start()
+                _end_at_last(data[0])
         os.close(reader)
 
     def _is_deaf(self) -> bool:

@@ -126,3 +126,19 @@ def test_the_third_ctrl_c_ends_a_process_that_is_deaf_in_c():
     )
     done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True)
     assert (done.returncode, done.stderr) == (130, b"\n")
+
+
+def test_an_end_that_something_swallowed_comes_all_the_same():
+    code = (
+        "import os, signal, time\n"
+        "from llmparams_cli import interrupt\n"
+        "interrupt.GRACE = 0.3\n"
+        "with interrupt.orderly_end():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(60)\n"
+        "    except SystemExit:\n"
+        "        time.sleep(60)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=50, stdin=subprocess.DEVNULL)
+    assert done.returncode == 128 + signal.SIGTERM

@@ -22,7 +22,7 @@ MOST_BYTES = 1_000_000  # of a record
 
 @dataclass(frozen=True)
 class PulledFile:
-    """A file's name in the folder, its bytes and its SHA-256 (empty: the source had none)."""
+    """A file's name in the folder, its bytes, and the SHA-256 that they had when they came."""
 
     name: str
     size: int
