@@ -56,15 +56,18 @@ def read_regular(path: Path, most: int) -> str:
     return read_text(path, most)
 
 
-def sha256(path: Path, report: Callable[[int], None] = lambda _: None) -> str:
-    """The SHA-256 of a file, in hexadecimal; `report` is told how many more bytes were read."""
+def sha256(*paths: Path, report: Callable[[int], None] = lambda _: None) -> str:
+    """The SHA-256 of files, one after the other, in hexadecimal; `report` is told how many more
+    bytes were read.
+    """
     import hashlib
 
     digest, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-            report(count)
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
+                report(count)
     return digest.hexdigest()
 
 

@@ -85,3 +85,16 @@ def test_none_takes_back_a_grammar_and_a_schema(program: Program) -> None:
     assert not answer.strip().lstrip("-").isdecimal()
     for option in ("--grammar", "--json-schema"):
         assert "is empty" in program.call("generate", "hi", f"{option}=").complaint(2)
+
+
+def test_completion_goes_on_after_a_text_given_twice(program: Program) -> None:
+    line = "llmparams generate -m a -m b --overflow "
+    done = program.pipe(COMP_WORDS=line, COMP_CWORD="7", _LLMPARAMS_COMPLETE="complete_bash")
+    assert "truncate-start" in done.text
+
+
+def test_a_preset_that_needs_no_input_leaves_standard_input_to_the_target(program: Program) -> None:
+    (program.place / "p.yaml").write_text("prompt: Tell me a story\n")
+    arguments = ("explain", "-p", "p.yaml", "--target", "-", "--json")
+    done = program.pipe(*arguments, stdin=b"text")
+    assert "".join(token["text"] for token in done.json["tokens"]) == "text"

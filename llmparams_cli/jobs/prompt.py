@@ -72,8 +72,8 @@ def read_parts(
     us failed. A `target` of `-` takes standard input for itself.
     """
     named = [argument, *(files or ())]
-    alone = named == [None]
-    if target == STDIN and (STDIN in named or (required and alone)):
+    alone = required and named == [None]
+    if target == STDIN and (STDIN in named or alone):
         raise UsageError("standard input cannot be both the prompt and the --target")
     parts: list[Part] = []
     if argument is not None and argument != STDIN:
@@ -82,9 +82,9 @@ def read_parts(
         if file != STDIN:
             text = _read(f"--file {file}", resolve_path(file, env.directory).read_bytes)
             parts.append(Part(text, file))
-    if STDIN in named or (required and alone and not env.stdin_is_tty):
+    if STDIN in named or (alone and not env.stdin_is_tty):
         parts.append(Part(_read(STANDARD_INPUT, env.read_stdin), STANDARD_INPUT))
-    elif target != STDIN and not (required and alone) and not _is_read_by_others(env):
+    elif target != STDIN and not alone and not _is_read_by_others(env):
         parts.append(Part(_beside(env), STANDARD_INPUT))
     if required and argument in (None, STDIN) and not joined(parts):
         raise UsageError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any, Literal
 
 import typer
@@ -161,6 +161,14 @@ def _option(param: Param) -> inspect.Parameter:
     )
 
 
+def _refuse_lost_texts(given: Iterable[Any]) -> None:
+    """Raise UsageError for an option among those `given` of which a text would be lost."""
+    for option, count in Counter(given).items():
+        if count > 1 and _loses_text(option):
+            name = max(option.opts, key=len)
+            raise UsageError(f"{name} is given {count} times", "it takes one value")
+
+
 def _loses_text(option: Any) -> bool:
     """Would a second value of this option take the place of the first without a trace?"""
     if option.param_type_name != "option" or option.multiple or option.is_flag:
@@ -179,13 +187,18 @@ class Command(typer.core.TyperCommand):
     and choices the last one counts, as everywhere.
     """
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
-        for option, count in Counter(given).items():
-            if count > 1 and _loses_text(option):
-                name = max(option.opts, key=len)
-                raise UsageError(f"{name} is given {count} times", "it takes one value")
-        return super().parse_args(ctx, args)
+    def make_parser(self, ctx: Any) -> Any:
+        parser = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_once(args: list[str]) -> Any:
+            parsed = parse(args=args)
+            if not ctx.resilient_parsing:  # which is for completion: nobody runs that line
+                _refuse_lost_texts(parsed[2])
+            return parsed
+
+        parser.parse_args = parse_once  # type: ignore[method-assign]
+        return parser
 
 
 class HelpInSections(Command):

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llmparams_cli import files
 from llmparams_cli.files import write_whole
 
-CHUNK = 1 << 20
 SMALL = 256 << 20  # bytes that are hashed within a second
 SAMPLES = 16
 SAMPLE_BYTES = 64 << 10
@@ -49,7 +49,7 @@ def recall(paths: Sequence[Path], cache_dir: Path) -> Identity:
     size = _size(paths)
     known = _read_cache(cache_dir).get(_key(paths))
     if not isinstance(known, str) and size <= SMALL:
-        known = _sha256(paths, size)
+        known = files.sha256(*paths)
         remember(paths, known, cache_dir)
     if isinstance(known, str):
         return Identity(size, known)
@@ -65,19 +65,15 @@ def remember(paths: Sequence[Path], sha256: str | None, cache_dir: Path) -> None
         write_whole(_cache(cache_dir), json.dumps(kept, indent=1), parents=True, private=True)
 
 
-def _sha256(paths: Sequence[Path], size: int, progress: Progress | None = None) -> str:
-    import hashlib
+def _sha256(paths: Sequence[Path], size: int, progress: Progress) -> str:
+    done = 0
 
-    digest, done = hashlib.sha256(), 0
-    buffer = memoryview(bytearray(CHUNK))
-    for path in paths:
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                digest.update(buffer[:count])
-                done += count
-                if progress:
-                    progress("checking the model file", min(done / size, 1.0))
-    return digest.hexdigest()
+    def report(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("checking the model file", min(done / size, 1.0))
+
+    return files.sha256(*paths, report=report)
 
 
 def _fingerprint(paths: Sequence[Path], size: int) -> str:

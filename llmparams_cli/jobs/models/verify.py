@@ -48,7 +48,7 @@ def verify(models: Sequence[tuple[str, Kept]], progress: Progress) -> Iterator[V
 
             real = os.path.realpath(path)
             if real not in known:
-                known[real] = sha256(path, report)
+                known[real] = sha256(path, report=report)
             return known[real]
 
         yield _verified(name, model, hashed)
