@@ -133,7 +133,9 @@ def test_a_directory_whose_name_is_not_utf8(program: Program) -> None:
 def test_a_user_without_a_home_gets_an_answer_and_no_log(program: Program) -> None:
     gone = "-u HOME -u XDG_CONFIG_HOME -u XDG_STATE_HOME -u XDG_CACHE_HOME -u XDG_DATA_HOME"
     ours = "-u LLMPARAMS_STATE_DIR -u LLMPARAMS_CACHE_DIR -u LLMPARAMS_CONFIG_DIR"
-    nobody = f"unshare --user --map-user=54321 env {gone} {ours} {sys.executable} -m llmparams_cli"
+    nobody = (
+        f"unshare --user --map-user=54321 env {gone} {ours} '{sys.executable}' -m llmparams_cli"
+    )
     if program.shell("unshare --user --map-user=54321 true").code:
         pytest.skip("no user namespaces here")
     done = program.shell(f"{nobody} generate hi -n 1", PYTHONPATH=os.getcwd())

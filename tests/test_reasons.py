@@ -38,6 +38,6 @@ def test_memory_that_cannot_be_locked_is_told(program, tmp_path):
     if not shutil.which("unshare") or program.shell("unshare --user true").code:
         pytest.skip("no user namespaces here")
     model = write_llama(tmp_path / "m.gguf", vocabulary=3000)
-    run = f"{sys.executable} -m llmparams_cli generate hi -n 1 -m {model} --mlock"
+    run = f'"{sys.executable}" -m llmparams_cli generate hi -n 1 -m "{model}" --mlock'
     done = program.shell(f"unshare --user bash -c 'ulimit -l 64; {run}'")
     assert done.code == 0 and "mlock: the weights are not held in memory" in done.stderr
