@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
-from llmparams_cli.text.stream import TextStream
+from llmparams_cli.text.speech import PLAIN, Format, Part, Phase, Speech
 
 T = TypeVar("T")  # the owner of a released text: whatever the caller passes in with the bytes
 
@@ -37,37 +37,49 @@ class Stop:
 class Ending(Generic[T]):
     """Takes tokens until one of its rules ends the answer; `stop` is None until then.
 
-    Text is released in pieces, each with the owner of the token that completed it. It is held back
-    only while it may be half a character or the beginning of a stop sequence.
+    Text is released in parts, each with the owner of the token that completed it, as thoughts or as
+    the answer. It is held back only while it may be half a character, or the beginning of a stop
+    sequence or of a mark of the `format`. `phase` is the one that the prompt ends in.
     """
 
-    def __init__(self, stops: Sequence[str], max_tokens: int) -> None:
+    def __init__(
+        self,
+        stops: Sequence[str],
+        max_tokens: int,
+        format: Format = PLAIN,
+        phase: Phase = Phase.START,
+    ) -> None:
         self.stop: Stop | None = None
-        self._stream: TextStream[T] = TextStream(stops)
+        self._speech: Speech[T] = Speech(stops, format, phase)
         self._max_tokens = max_tokens
         self._count = 0
         self._last: list[T] = []  # the owner of the latest token, and of what `end` releases
         if max_tokens == 0:
             self.stop = Stop(StopReason.MAX_TOKENS, "0 tokens")
 
-    def add(self, data: bytes, owner: T) -> list[tuple[str, T]]:
+    @property
+    def is_thinking(self) -> bool:
+        """Are the thoughts that were begun still open?"""
+        return self._speech.phase is Phase.THINKING
+
+    def add(self, data: bytes, owner: T) -> list[Part[T]]:
         """Take the bytes of the next token; return the text that they make certain."""
         self._count += 1
         self._last = [owner]
-        released = self._stream.feed(data, owner)
+        released = self._speech.feed(data, owner)
         # A stop sequence comes before the limit: where one token completes both, the text is cut.
-        if self._stream.matched is not None:
-            self.stop = Stop(StopReason.STOP_SEQUENCE, self._stream.matched)
+        if self._speech.matched is not None:
+            self.stop = Stop(StopReason.STOP_SEQUENCE, self._speech.matched)
         elif 0 <= self._max_tokens <= self._count:  # negative: no limit
             released += self.end(Stop(StopReason.MAX_TOKENS, f"{self._max_tokens} tokens"))
         return released
 
-    def end_token(self, name: str | None) -> list[tuple[str, T]]:
+    def end_token(self, name: str | None) -> list[Part[T]]:
         """End with the end token `name`, which the model drew; None: its grammar is complete."""
         detail = "the grammar is complete" if name is None else name
         return self.end(Stop(StopReason.END_OF_GENERATION, detail))
 
-    def end(self, stop: Stop) -> list[tuple[str, T]]:
+    def end(self, stop: Stop) -> list[Part[T]]:
         """End for a reason from outside; text that was held back belongs to the answer after all.
 
         An answer that has ended already keeps its first reason.
@@ -75,4 +87,4 @@ class Ending(Generic[T]):
         if self.stop is not None:
             return []
         self.stop = stop
-        return self._stream.finish(self._last[0]) if self._last else []
+        return self._speech.finish(self._last[0]) if self._last else []

@@ -7,7 +7,7 @@ Renderers consume events and know nothing of backends.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from llmparams_cli.ending import StopReason as StopReason
 from llmparams_cli.errors import ExitCode, LlmparamsError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.params.settings import Settings
+from llmparams_cli.text.speech import PLAIN, Format
 from llmparams_cli.trace import Divergence, Effect, Trace
 
 AS_ENDLESS = 512  # tokens reserved for an answer without a limit, where many share a context
@@ -66,12 +67,13 @@ class ModelInfo:
 @dataclass(frozen=True)
 class Usage:
     """Tokens of one answer. `cached_tokens` of the prompt were in the KV cache already, from an
-    earlier answer.
+    earlier answer; `reasoning_tokens` of the completion were thoughts, marks included.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -90,21 +92,26 @@ class Timing:
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation; `role` is system, user or assistant."""
+    """One turn of a conversation; `role` is system, user or assistant. `reasoning` is what an
+    assistant thought before it answered.
+    """
 
     role: str
     content: str
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
 class Request:
     """One generation: what to complete, and how.
 
-    `raw` bypasses the chat template. `logprobs` is how many alternatives are wanted for each token
-    (None: no probabilities at all). `overflow` is 'refuse', 'truncate-start' or 'truncate-middle'.
-    `expected` are the token ids of an earlier answer, whose log probabilities are reported beside
-    those of this one. `drawn_entropy` asks for that of every token. `record` keeps the logits, from
-    which a `Trace` is made. `control` ends this request alone.
+    `raw` bypasses the chat template; `special` reads the names of control tokens in a raw prompt as
+    such. `date` (ISO 8601, local) is today's for templates that write it; empty: now. `logprobs` is
+    how many alternatives are wanted for each token (None: no probabilities at all). `overflow` is
+    'refuse', 'truncate-start' or 'truncate-middle'. `expected` are the token ids of an earlier
+    answer, whose log probabilities are reported beside those of this one. `drawn_entropy` asks for
+    that of every token. `record` keeps the logits, from which a `Trace` is made. `control` ends
+    this request alone.
     """
 
     messages: tuple[Message, ...]
@@ -116,6 +123,8 @@ class Request:
     drawn_entropy: bool = False
     record: bool = False
     control: Control | None = None
+    special: bool = False
+    date: str = ""
 
     @property
     def longest_answer(self) -> int:
@@ -135,7 +144,9 @@ class Passage:
 @dataclass(frozen=True)
 class Started:
     """Everything known before the first token. `prompt` is the text after the chat template,
-    `tokens` are its ids; prompt and answer may have `context` tokens together.
+    `tokens` are its ids; prompt and answer may have `context` tokens together. `date` (ISO 8601,
+    local) is the one that the template wrote into it, if it did; `format` has the marks that the
+    model sets around its thoughts.
     """
 
     prompt: str
@@ -143,6 +154,8 @@ class Started:
     seed: int
     model: ModelInfo
     context: int
+    date: str = ""
+    format: Format = PLAIN
 
     @property
     def prompt_tokens(self) -> int:
@@ -151,7 +164,8 @@ class Started:
 
 @dataclass(frozen=True)
 class Piece:
-    """Text that is certain to belong to the answer, and the token that completed it.
+    """Text that is certain to belong to the answer, or to the thoughts before it (`is_thought`),
+    and the token that completed it.
 
     Several pieces may share a token, and a token may yield no piece at all (half a
     character, or text still held back as the possible beginning of a stop sequence).
@@ -159,12 +173,14 @@ class Piece:
 
     text: str
     token: Token
+    is_thought: bool = False
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a generation. `tokens` includes those whose text a stop sequence cut off;
-    `effects` only where they were asked for. Whoever asked to record must close the `trace`.
+    """The end of a generation: `text` is what was said, `reasoning` what was thought before it.
+    `tokens` are those of both, of the marks between, and of what a stop sequence cut off; `effects`
+    only where they were asked for. Whoever asked to record must close the `trace`.
     """
 
     text: str
@@ -174,6 +190,7 @@ class Finished:
     tokens: tuple[Token, ...] = ()
     effects: tuple[Effect, ...] = ()
     trace: Trace | None = None
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,8 +244,8 @@ class Backend(Protocol):
     info: ModelInfo
     capabilities: Capabilities
 
-    def count(self, messages: Sequence[Message], *, raw: bool = False) -> int | None:
-        """How many tokens the prompt of these messages has; None: unknown."""
+    def count(self, request: Request) -> int | None:
+        """How many tokens the prompt of this request has; None: unknown."""
 
     def encode(self, text: str) -> tuple[int, ...] | None:
         """The token ids of a text that goes on after another, as after a prompt; None: unknown."""

@@ -35,6 +35,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "options": 8,
     "render": 8,
     "backends.arrivals": 8,
+    "backends.reply": 8,
     "backends.llama.native": 8,
     "backends.llama.host": 9,
     "backends.llama.sampling": 10,

@@ -204,7 +204,7 @@ def test_a_control_token_that_begins_with_another_stays_text_as_a_whole(
 def test_the_program_hands_over_what_the_backend_counts(program: Program, backend: Backend) -> None:
     text = "a<|im_end|><|endoftext|></s>b"
     usage = program.call("generate", text, "--json", "-n", "1").json["usage"]
-    assert usage["prompt_tokens"] == backend.count([Message("user", text)])
+    assert usage["prompt_tokens"] == backend.count(Request((Message("user", text),), settings()))
 
 
 # --- a prompt that does not fit

@@ -211,9 +211,9 @@ def test_a_prompt_is_shortened_if_that_is_allowed(backend):
 
 
 def test_control_tokens_in_a_message_stay_text(backend):
-    plain = backend.count([Message("user", "hi")])
-    assert backend.count([Message("user", "hi<|end|>")]) > plain + 1
-    assert backend.count([Message("user", "hi")], raw=True) == 1
+    plain = backend.count(ask("hi"))
+    assert backend.count(ask("hi<|end|>")) > plain + 1
+    assert backend.count(ask("hi", raw=True)) == 1
 
 
 def test_it_says_what_it_cannot_do(backend):

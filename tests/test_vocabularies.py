@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import sdist
+from asked import settings
 from program import Program
 
 from llmparams_cli.backends.llama.weights import vocabulary
 from llmparams_cli.jobs.inspect.tokens import split
 from llmparams_cli.models.gguf import read_model
-from llmparams_cli.protocol import Message
-from llmparams_cli.templates.rendering import prompt_tokens
+from llmparams_cli.protocol import Message, Request
+from llmparams_cli.templates.rendering import prompt
 
 pytestmark = pytest.mark.network
 SEPARATOR = "\n__ggml_vocab_test__\n"
@@ -78,18 +79,23 @@ def test_inspect_describes_every_vocabulary(files: list[Path], program: Program)
         assert done.json["tokenizer"]["size"] == read_model(file).vocabulary_size
 
 
+def asked(text: str) -> Request:
+    return Request((Message("user", text),), settings())
+
+
 def test_no_message_can_write_a_token_of_the_template(models: dict[Path, Any]) -> None:
     checked = 0
     for file, model in models.items():
         names = [model.name(token) for token in range(model.n_vocab) if is_special(model, token)]
         names = [name for name in names if "{" not in name][:20]
         template = "".join(names) + "{{ messages[0].content }}" + "".join(names)
-        own, _ = prompt_tokens(model, template, [Message("user", "")], print)
+        own = prompt(model, template, asked(""), print).tokens
         for text in ("".join(names), " ".join(names), *names, f"<|im_{names[0]}start|>"):
-            tokens, shown = prompt_tokens(model, template, [Message("user", text)], print)
-            first, second = (sum(is_special(model, id) for id in each) for each in (own, tokens))
+            made = prompt(model, template, asked(text), print)
+            both = (own, made.tokens)
+            first, second = (sum(is_special(model, id) for id in each) for each in both)
             assert first == second, (file.name, text)
-            assert text in shown
+            assert text in made.text
             checked += 1
     assert checked > 200
 

@@ -14,8 +14,9 @@ from itertools import islice, takewhile
 from typing import Any
 
 from llmparams_cli.backends.arrivals import arrivals
+from llmparams_cli.backends.reply import Reply
 from llmparams_cli.backends.words import END, TEMPLATE, Words
-from llmparams_cli.ending import Ending, Stop, StopReason
+from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.interrupt import Control
@@ -28,7 +29,6 @@ from llmparams_cli.protocol import (
     Capabilities,
     Failed,
     Finished,
-    Message,
     ModelInfo,
     Numbered,
     Passage,
@@ -41,6 +41,7 @@ from llmparams_cli.protocol import (
     Usage,
 )
 from llmparams_cli.templates import overflow, rendering
+from llmparams_cli.templates.rendering import Prompt
 from llmparams_cli.text.shorten import brief
 
 FOLLOWED = frozenset({"seed", "max_tokens", "stop", "ignore_eos", "time_limit", "context"})
@@ -72,8 +73,8 @@ class ScriptedBackend:
             parameters=FOLLOWED, ids=True, logprobs=True, traces=False, scores=False, slots=slots
         )
 
-    def count(self, messages: Sequence[Message], *, raw: bool = False) -> int:
-        return len(self._encode(messages, raw=raw)[0])
+    def count(self, request: Request) -> int:
+        return len(self._encode(request).tokens)
 
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.words.tokenize(text))
@@ -141,19 +142,21 @@ class ScriptedBackend:
         if request.record:
             raise UsageError(NO_LOGITS, CURE)
         limit = self.context(request.settings)
-        tokens, text = overflow.fitting(
-            self.words,
-            request.messages,
-            lambda messages: self._encode(messages, raw=request.raw),
-            size=limit,
-            max_tokens=request.settings["max_tokens"],
-            overflow=request.overflow,
-            note=self._env.note,
+        prompt = overflow.fitting(
+            self.words, request, self._encode, size=limit, note=self._env.note
         )
         seed = seeds.in_use(request.settings)
         written = [self.words.tokenize(text) for text in self._texts(request)]
-        started = Started(text, tuple(tokens), seed, self.info, limit)
-        cached = self._cached(tokens, limit)
+        started = Started(
+            prompt.text,
+            tuple(prompt.tokens),
+            seed,
+            self.info,
+            limit,
+            prompt.date,
+            prompt.format,
+        )
+        cached = self._cached(prompt.tokens, limit)
         return _Answer(self, request, started, written, cached, began)
 
     def _texts(self, request: Request) -> tuple[str, ...]:
@@ -176,9 +179,9 @@ class ScriptedBackend:
         same = takewhile(lambda pair: pair[0] == pair[1], zip(tokens[:-1], held, strict=False))
         return sum(1 for _ in same) // BLOCK * BLOCK
 
-    def _encode(self, messages: Sequence[Message], *, raw: bool) -> tuple[list[int], str]:
-        template = "" if raw else TEMPLATE
-        return rendering.prompt_tokens(self.words, template, messages, self._env.note)
+    def _encode(self, request: Request) -> Prompt:
+        template = "" if request.raw else TEMPLATE
+        return rendering.prompt(self.words, template, request, self._env.note)
 
     def _wait(self, answers: Iterable[_Answer]) -> None:
         """Sleep until one of them has something to do."""
@@ -209,11 +212,7 @@ class _Answer:
         self._written = written[started.seed % len(written)]
         self._possible = written  # those that begin with the text so far
         self._cached = cached
-        self._ending: Ending[Token] = Ending(
-            request.settings["stop"], request.settings["max_tokens"]
-        )
-        self._tokens: list[Token] = []
-        self._text: list[str] = []
+        self._reply = Reply(request.settings, started)
         self._began = began
         self._ready = self._first = self._last = time.perf_counter()
         limit: float = request.settings["time_limit"]
@@ -221,12 +220,12 @@ class _Answer:
 
     @property
     def stop(self) -> Stop | None:
-        return self._ending.stop
+        return self._reply.stop
 
     @property
     def sequence(self) -> list[int]:
         """The ids of prompt and answer."""
-        return [*self.started.tokens, *(token.id for token in self._tokens)]
+        return [*self.started.tokens, *(token.id for token in self._reply.tokens)]
 
     @property
     def due(self) -> float:
@@ -244,20 +243,22 @@ class _Answer:
         """
         stop = stop or self._interrupted()
         if stop is not None:
-            released = self._ending.end(stop)
+            pieces = self._reply.end(stop)
         elif self.stop is not None or time.perf_counter() < self.due:
-            released = []
+            pieces = []
         elif (token := self._next()) is None:
-            released = self._ending.end_token(self._words.name(END))
+            pieces = self._reply.end_token(self._words.name(END))
         else:
-            released = self._take(token)
-        self._text += [text for text, _ in released]
-        return [Piece(text, owner) for text, owner in released]
+            pieces = self._take(token)
+        return pieces
 
     def finished(self) -> Finished:
         """The event that tells how it ended."""
         assert self.stop is not None
-        usage = Usage(self.started.prompt_tokens, len(self._tokens), self._cached)
+        reply = self._reply
+        usage = Usage(
+            self.started.prompt_tokens, len(reply.tokens), self._cached, reply.reasoning_tokens
+        )
         ended = time.perf_counter()
         timing = Timing(
             load_s=0.0,
@@ -265,7 +266,14 @@ class _Answer:
             generation_s=ended - self._ready,
             first_token_s=self._first - self._began,
         )
-        return Finished("".join(self._text), self.stop, usage, timing, tuple(self._tokens))
+        return Finished(
+            reply.text,
+            self.stop,
+            usage,
+            timing,
+            tuple(reply.tokens),
+            reasoning=reply.reasoning,
+        )
 
     def _interrupted(self) -> Stop | None:
         control, limit = self._request.control, self.started.context
@@ -273,7 +281,7 @@ class _Answer:
             return control.stop
         if time.perf_counter() >= self._deadline:
             return Stop(StopReason.TIME_LIMIT, f"{self._request.settings['time_limit']:g} s")
-        if self.started.prompt_tokens + len(self._tokens) >= limit:
+        if self.started.prompt_tokens + len(self._reply.tokens) >= limit:
             return Stop(StopReason.CONTEXT_FULL, f"{limit} tokens")
         return None
 
@@ -281,22 +289,22 @@ class _Answer:
         """The next token of the text, None at its end; there it begins again if end tokens are
         ignored.
         """
-        place, length = len(self._tokens), len(self._written)
+        place, length = len(self._reply.tokens), len(self._written)
         if place >= length and not (length and self._request.settings["ignore_eos"]):
             return None
         return self._written[place % length]
 
-    def _take(self, id: int) -> list[tuple[str, Token]]:
-        token, place = self._token(id), len(self._tokens)
-        self._tokens.append(token)
+    def _take(self, id: int) -> list[Piece]:
+        token, place = self._token(id), len(self._reply.tokens)
+        pieces = self._reply.add(self._words, token)
         self._possible = [text for text in self._possible if text[place : place + 1] == [id]]
         self._last = time.perf_counter()
-        if len(self._tokens) == 1:
+        if place == 0:
             self._first = self._last
-        return self._ending.add(self._words.piece(id), token)
+        return pieces
 
     def _token(self, id: int) -> Token:
-        text, count, place = self._words.text(id), self._request.logprobs, len(self._tokens)
+        text, count, place = self._words.text(id), self._request.logprobs, len(self._reply.tokens)
         if count is None:
             return Token(id, text)
         ranked = self._ranked(id)
@@ -308,7 +316,7 @@ class _Answer:
 
     def _ranked(self, id: int) -> dict[int, float]:
         """The log probabilities at this position, the best first; `id` was chosen."""
-        place, tokens = len(self._tokens), self._tokens
+        place, tokens = len(self._reply.tokens), self._reply.tokens
         nexts = [text[place] if place < len(text) else END for text in self._possible]
         before = tokens[-1].id if tokens else 0
         return self._odds.after(before, nexts if id in nexts else [id], id)

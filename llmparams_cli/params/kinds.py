@@ -234,6 +234,69 @@ class Grammar(Text):
         return [value or NONE]
 
 
+class Template(Text):
+    """A chat template in Jinja, or the name of one; empty is the model's own."""
+
+    noun = "chat template"
+    metavar = "FILE|NAME"
+
+    def parse(self, text: str) -> str:
+        return self.check(text.strip() if "{" not in text else text)
+
+    def arguments(self, value: Any) -> list[str]:
+        return [value]
+
+    def allowed(self) -> str:
+        return "a file, a name, or Jinja"
+
+
+class Arguments(Kind):
+    """Values for the variables of a chat template, by name; its flag is given once for each."""
+
+    noun = "mapping from names to values"
+    metavar = "NAME=VALUE"
+    many = True
+
+    def parse(self, text: str) -> dict[str, Any]:
+        import json
+
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"{text!r} is not NAME=VALUE, such as enable_thinking=false")
+        try:
+            return self.check({name: json.loads(value)})
+        except json.JSONDecodeError:
+            return self.check({name: value})  # a text needs no quotes
+
+    def check(self, value: Any) -> dict[str, Any]:
+        import json
+
+        if not isinstance(value, dict):
+            raise ValueError(f"{value!r} is not a mapping from names to values")
+        for name in value:
+            if not isinstance(name, str) or not name.isidentifier():
+                raise ValueError(f"{name!r} is not the name of a variable")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"not JSON: {error}") from error
+        return dict(value)
+
+    def show(self, value: Any) -> str:
+        return ",".join(self.arguments(value))
+
+    def arguments(self, value: Any) -> list[str]:
+        import json
+
+        return [f"{name}={json.dumps(each, ensure_ascii=False)}" for name, each in value.items()]
+
+    def allowed(self) -> str:
+        return "any JSON value or text each"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "propertyNames": {"pattern": r"^[A-Za-z_]\w*$"}}
+
+
 class Texts(Kind):
     """A list of texts, none of them empty; its flag is given once for each."""
 

@@ -51,11 +51,14 @@ DEFAULT = Origin(Source.DEFAULT)
 
 @dataclass(frozen=True)
 class Assignment:
-    """One checked value for one parameter, as one layer gives it."""
+    """One checked value for one parameter, as one layer gives it; perhaps only for the time in
+    which the model thinks.
+    """
 
     name: str
     value: Any
     origin: Origin
+    when_thinking: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,36 @@ class Setting:
 
 
 class Settings:
-    """The resolved values of all parameters: `settings["top_k"]` is a value. Immutable."""
+    """The resolved values of all parameters: `settings["top_k"]` is a value. Immutable.
 
-    def __init__(self, settings: dict[str, Setting]) -> None:
+    `thinking` are those while the model thinks: the same, but for values that count only then. A
+    value for both overrides such a one of a lower layer.
+    """
+
+    def __init__(
+        self, settings: dict[str, Setting], thinking: dict[str, Setting] | None = None
+    ) -> None:
         self._settings = settings
+        self._thinking = settings if thinking is None else thinking
 
     def __getitem__(self, name: str) -> Any:
         return self._settings[name].value
 
     def __iter__(self) -> Iterator[Setting]:
         return iter(self._settings.values())
+
+    @property
+    def thinking(self) -> Settings:
+        return Settings(self._thinking)
+
+    @property
+    def only_thinking(self) -> list[Setting]:
+        """The settings whose values are others while the model thinks: those of then."""
+        return [
+            setting
+            for name, setting in self._thinking.items()
+            if setting.value != self._settings[name].value
+        ]
 
     def setting(self, name: str) -> Setting:
         return self._settings[name]
@@ -93,7 +116,10 @@ class Settings:
 
     def but(self, new: Assignment) -> Settings:
         """A copy with one more value on top."""
-        return Settings({**self._settings, new.name: _over(self._settings[new.name], new)})
+        thinking = _with(self._thinking, new)
+        if new.when_thinking:
+            return Settings(self._settings, thinking)
+        return Settings(_with(self._settings, new), thinking)
 
 
 def resolve(assignments: Iterable[Assignment]) -> Settings:
@@ -103,9 +129,16 @@ def resolve(assignments: Iterable[Assignment]) -> Settings:
     `--logit-bias`) must have been joined into one assignment before.
     """
     settings = {p.name: Setting(p, p.default, DEFAULT) for p in PARAMS.values()}
+    thinking = dict(settings)
     for new in assignments:
-        settings[new.name] = _over(settings[new.name], new)
-    return Settings(settings)
+        thinking[new.name] = _over(thinking[new.name], new)
+        if not new.when_thinking:
+            settings[new.name] = _over(settings[new.name], new)
+    return Settings(settings, thinking)
+
+
+def _with(settings: dict[str, Setting], new: Assignment) -> dict[str, Setting]:
+    return {**settings, new.name: _over(settings[new.name], new)}
 
 
 def _over(old: Setting, new: Assignment) -> Setting:

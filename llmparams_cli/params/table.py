@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from llmparams_cli.params.kinds import (
     INT32_MAX,
+    Arguments,
     Biases,
     Choice,
     Floats,
@@ -17,6 +18,7 @@ from llmparams_cli.params.kinds import (
     JsonSchema,
     Number,
     Switch,
+    Template,
     Texts,
     Words,
 )
@@ -527,6 +529,47 @@ _ROWS = (
         elsewhere=Elsewhere("--seed", "seed", "seed", "", "seed"),
     ),
     Param(
+        name="thinking",
+        kind=Choice(("auto", "on", "off", "low", "medium", "high")),
+        default="auto",
+        neutral="auto",
+        group=Group.INFERENCE,
+        scope=Scope.PROMPT,
+        meaning="How much a reasoning model thinks before it answers. Its chat template says what "
+        "there is: on and off, or levels. auto leaves it to the template, with which most models "
+        "think. What is thought is shown apart from the answer.",
+        raise_it="on, or high: better answers to hard questions, and longer waits.",
+        lower_it="off, or low: the answer comes at once.",
+        elsewhere=Elsewhere("--reasoning", "think", "reasoning_effort", "enable_thinking", ""),
+    ),
+    Param(
+        name="template_arg",
+        kind=Arguments(),
+        default={},
+        neutral={},
+        group=Group.INFERENCE,
+        scope=Scope.PROMPT,
+        meaning="Variables of the chat template. Their values are JSON or text, as in "
+        "enable_thinking=false or reasoning_effort=high.",
+        raise_it="Reaches what only this template has.",
+        lower_it="Leaves the template to its own defaults.",
+        elsewhere=Elsewhere("--chat-template-kwargs", "", "", "", "chat_template_kwargs"),
+    ),
+    Param(
+        name="chat_template",
+        kind=Template(),
+        default="",
+        neutral="",
+        group=Group.INFERENCE,
+        scope=Scope.PROMPT,
+        reads_file=True,
+        meaning="What turns messages into a prompt, in place of the model's own. A file, the name "
+        "of a template in the model or in llama.cpp (such as chatml), or Jinja.",
+        raise_it="Another template helps where the model's own is missing or wrong.",
+        lower_it="The model's own is the one that it was trained with.",
+        elsewhere=Elsewhere("--chat-template", "TEMPLATE", "", "chat_template", "--chat-template"),
+    ),
+    Param(
         name="max_tokens",
         kind=Number(integer=True, low=1, high=INT32_MAX, special=(-1,)),
         default=512,
@@ -542,6 +585,21 @@ _ROWS = (
         elsewhere=Elsewhere(
             "--n-predict", "num_predict", "max_completion_tokens", "max_new_tokens", "max_tokens"
         ),
+    ),
+    Param(
+        name="max_thinking_tokens",
+        kind=Number(integer=True, low=0, high=INT32_MAX, special=(-1,)),
+        default=-1,
+        neutral=-1,
+        group=Group.MEMORY,
+        scope=Scope.STOPPING,
+        aliases=("--reasoning-budget",),
+        meaning="The most tokens that a reasoning model may think. Then its own closing mark is "
+        "written for it, and it has to answer. 0 ends the thoughts at once, -1 never.",
+        raise_it="More thorough thoughts, and longer waits.",
+        lower_it="The answer comes sooner, on less thought.",
+        unit="tokens",
+        elsewhere=Elsewhere("--reasoning-budget", "", "", "", "thinking_token_budget"),
     ),
     Param(
         name="stop",

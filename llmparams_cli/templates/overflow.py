@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from llmparams_cli.errors import ContextOverflow
-from llmparams_cli.protocol import Message
+from llmparams_cli.protocol import Request
+from llmparams_cli.templates.rendering import Prompt
 from llmparams_cli.templates.vocabulary import Vocabulary
 from llmparams_cli.text.utf8 import whole
 
@@ -15,52 +16,53 @@ ROOM = 4  # truncation leaves a quarter of the context for the answer
 
 def fitting(
     model: Vocabulary,
-    messages: Sequence[Message],
-    encode: Callable[[Sequence[Message]], tuple[list[int], str]],
+    request: Request,
+    encode: Callable[[Request], Prompt],
     *,
     size: int,
-    max_tokens: int,
-    overflow: str,
     note: Callable[[str], None],
     answer: int | None = None,
-) -> tuple[list[int], str]:
-    """Encode the messages so that the prompt fits into `size` tokens, with room for `answer`
-    tokens, or for one if the answer's length is unknown.
+) -> Prompt:
+    """Encode the request so that the prompt fits into `size` tokens, with room for `answer` tokens,
+    or for one if the answer's length is unknown.
 
-    With `overflow` 'truncate-start' or 'truncate-middle', tokens are taken out of the last
+    With an `overflow` of 'truncate-start' or 'truncate-middle', tokens are taken out of the last
     message until the answer has room: if its length is unknown, a quarter of the context or
     `max_tokens`, whichever is less. 'refuse' raises ContextOverflow.
     """
-    tokens, text = encode(messages)
-    if len(tokens) + (answer or 1) <= size:
-        return tokens, text
-    if overflow == "refuse":
+    prompt = encode(request)
+    count = len(prompt.tokens)
+    if count + (answer or 1) <= size:
+        return prompt
+    if request.overflow == "refuse":
         raise ContextOverflow(
-            f"the prompt has {len(tokens)} tokens and the context holds {size}",
-            _larger_context(len(tokens), model.trained_context)
+            f"the prompt has {count} tokens and the context holds {size}",
+            _larger_context(count, model.trained_context)
             + "; --overflow truncate-start or truncate-middle shortens the prompt",
         )
-    target = size - (answer or min(size // ROOM, max_tokens if max_tokens > 0 else size))
-    message, count = model.tokenize(messages[-1].content, goes_on=True), len(tokens)
+    limit: int = request.settings["max_tokens"]
+    target = size - (answer or min(size // ROOM, limit if limit > 0 else size))
+    *others, last = request.messages
+    message = model.tokenize(last.content, goes_on=True)
     dropped = 0
     # The shortened text may tokenise into more tokens than were kept of it: cut until it fits.
-    while len(tokens) > target:
-        dropped += len(tokens) - target
+    while len(prompt.tokens) > target:
+        dropped += len(prompt.tokens) - target
         if dropped > len(message):
             raise ContextOverflow(
                 f"the prompt's fixed part alone has {count - len(message)} tokens and the context "
                 f"holds {size}",
                 "--context makes room; a shorter system text helps too",
             )
-        shorter = replace(messages[-1], content=_cut(model, message, dropped, overflow))
-        tokens, text = encode([*messages[:-1], shorter])
+        shorter = replace(last, content=_cut(model, message, dropped, request.overflow))
+        prompt = encode(replace(request, messages=(*others, shorter)))
     beside = f", the target has {answer}" if answer else ""
-    where = "start" if overflow == "truncate-start" else "middle"
+    where = "start" if request.overflow == "truncate-start" else "middle"
     note(
         f"the prompt had {count} tokens{beside} and the context holds {size}: "
         f"{dropped} tokens were dropped from its {where}"
     )
-    return tokens, text
+    return prompt
 
 
 def _cut(model: Vocabulary, tokens: Sequence[int], drop: int, overflow: str) -> str:

@@ -1,42 +1,51 @@
 """Turns messages into prompt tokens, through the model's own chat template.
 
 Templates come with the model file and are untrusted: they run in Jinja's sandbox. Messages
-are untrusted too: the text of a control token inside one must not become that token, so it
-is replaced by a mark before the template runs, and tokenised as plain text afterwards.
+are untrusted too (see `marker`).
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import pairwise, takewhile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmparams_cli.errors import ModelError
-from llmparams_cli.protocol import Message
+from llmparams_cli.protocol import Message, Request
+from llmparams_cli.templates import thoughts
+from llmparams_cli.templates.marker import Marker
 from llmparams_cli.templates.vocabulary import Vocabulary
 from llmparams_cli.text.shorten import brief
-
-# What models' own control tokens look like: <|im_start|>, <|channel>.
-LIKE_CONTROL = re.compile(r"<\|.*>|<.*\|>")
+from llmparams_cli.text.speech import PLAIN, Format
 
 
-def prompt_tokens(
-    model: Vocabulary, template: str, messages: Sequence[Message], note: Callable[[str], None]
-) -> tuple[list[int], str]:
-    """The prompt as token ids and as text. With an empty template the messages are joined by
-    blank lines.
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as token ids and as text, and how the model marks its thoughts after it. `date` is
+    the one that the template wrote into it, if it did.
     """
+
+    tokens: list[int]
+    text: str
+    format: Format = PLAIN
+    date: str = ""
+
+
+def prompt(
+    model: Vocabulary, template: str, request: Request, note: Callable[[str], None]
+) -> Prompt:
+    """The prompt of this request. With an empty template the messages are joined by blank lines."""
+    messages = request.messages
     if not template:
         if len(messages) > 1:
             note("no chat template is applied: the system text goes before the prompt")
         text = "\n\n".join(message.content for message in messages)
-        return model.tokenize(text, begin=True), text
-    marker = _Marker(model, template)
-    marked = [Message(m.role, marker.mark(m.content)) for m in messages]
+        return Prompt(model.tokenize(text, begin=True), text)
+    marker = Marker(model, template)
+    marked = [replace(m, content=marker.mark(m.content)) for m in messages]
     text = render(model, template, marked, note)
-    return _with_begin(model, marker.tokenize(text)), marker.unmark(text)
+    tokens = _with_begin(model, marker.tokenize(text))
+    return Prompt(tokens, marker.unmark(text), thoughts.format_of(template))
 
 
 def render(
@@ -113,91 +122,6 @@ def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
     if begin is None or tokens[:1] == [begin]:
         return tokens
     return [begin, *tokens]
-
-
-class _Marker:
-    """Replaces the texts of control tokens in messages by marks that pass through a template.
-
-    A mark holds a random number, so that no message can forge one. User-defined tokens that the
-    template writes, such as <think>, are control tokens here: what they do is up to the model.
-    """
-
-    def __init__(self, model: Vocabulary, template: str) -> None:
-        self._model = model
-        self._template = template
-        self._nonce = os.urandom(8).hex()
-        self._texts: list[str] = []
-        self._defused: set[str] = set()
-
-    def mark(self, content: str) -> str:
-        specials = self._control_texts(self._model.tokenize(content, special=True))
-        return re.sub(_any_of(specials), self._replace, content) if specials else content
-
-    def tokenize(self, text: str) -> list[int]:
-        """Tokenise the template's output: its control tokens as such, the marked ones as text."""
-        first, *rest = self._split(text)
-        tokens = self._model.tokenize(first, special=True)
-        for number, part in zip(rest[::2], rest[1::2], strict=True):
-            after = self._model.tokenize(part, special=True, goes_on=True)
-            # The mark's text and the plain text on both sides are one text for the tokenizer.
-            before = self._plain(reversed(tokens))[::-1]
-            behind = self._plain(after)
-            around = [b"".join(map(self._model.piece, side)) for side in (before, behind)]
-            plain = self._texts[int(number)].join(side.decode(errors="replace") for side in around)
-            tokens = tokens[: len(tokens) - len(before)]
-            tokens += self._literally(plain, goes_on=bool(before))
-            tokens += after[len(behind) :]
-        return tokens
-
-    def _plain(self, tokens: Iterable[int]) -> list[int]:
-        """The tokens before the first control token."""
-        return list(takewhile(lambda token: not self._controls(token), tokens))
-
-    def _controls(self, token: int) -> bool:
-        """Is it a control token, or one that stands for a part of the template?"""
-        if self._model.is_control(token):
-            return True
-        if not self._model.is_user_defined(token):
-            return False
-        name = self._model.name(token)
-        # A single character is no mark of anything, and could not be cut in two.
-        return bool(LIKE_CONTROL.match(name)) or (len(name.strip()) > 1 and name in self._template)
-
-    def _literally(self, text: str, *, goes_on: bool) -> list[int]:
-        """Tokenise a text without any control token. llama.cpp reads user-defined tokens in every
-        text: each is cut in two behind its first character.
-        """
-        while True:
-            cuts = [0, len(text)]
-            if self._defused:  # the empty match in front finds those that overlap, too
-                cuts += [m.start() + 1 for m in re.finditer(f"(?={_any_of(self._defused)})", text)]
-            tokens: list[int] = []
-            for start, end in pairwise(sorted(set(cuts))):
-                tokens += self._model.tokenize(text[start:end], goes_on=goes_on or start > 0)
-            left = self._control_texts(tokens) - self._defused
-            if not left:
-                return tokens
-            self._defused |= left
-
-    def unmark(self, text: str) -> str:
-        parts = self._split(text)
-        return "".join(self._texts[int(p)] if i % 2 else p for i, p in enumerate(parts))
-
-    def _split(self, text: str) -> list[str]:
-        """Plain parts at even indices, the numbers of marks at odd ones."""
-        return re.split(f"\ue000{self._nonce}:(\\d+)\ue001", text)
-
-    def _replace(self, match: re.Match[str]) -> str:
-        self._texts.append(match[0])
-        return f"\ue000{self._nonce}:{len(self._texts) - 1}\ue001"
-
-    def _control_texts(self, tokens: Iterable[int]) -> set[str]:
-        return {self._model.name(token) for token in {*tokens} if self._controls(token)} - {""}
-
-
-def _any_of(texts: Collection[str]) -> str:
-    """A regular expression; its first alternative wins, so longer ones stand before others."""
-    return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
 
 
 def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:

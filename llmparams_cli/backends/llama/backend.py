@@ -39,7 +39,6 @@ from llmparams_cli.protocol import (
     Capabilities,
     Failed,
     Finished,
-    Message,
     ModelInfo,
     Numbered,
     Passage,
@@ -48,6 +47,7 @@ from llmparams_cli.protocol import (
     Scored,
     Started,
 )
+from llmparams_cli.templates.rendering import Prompt
 from llmparams_cli.trace import Trace
 
 
@@ -98,8 +98,8 @@ class LlamaBackend:
         self._settings = settings
         self._load_s = time.perf_counter() - began
 
-    def count(self, messages: Sequence[Message], *, raw: bool = False) -> int:
-        return len(self._prompts.encode(messages, raw=raw)[0])
+    def count(self, request: Request) -> int:
+        return len(self._prompts.encode(request).tokens)
 
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._model.tokenize(text, goes_on=True))
@@ -147,7 +147,7 @@ class LlamaBackend:
         from llmparams_cli.backends.llama.decoding.ahead import read_ahead
 
         limit = self.context(request.settings)
-        tokens, _ = self._prompts.encode(request.messages, raw=request.raw)
+        tokens = self._prompts.encode(request).tokens
         if len(tokens) < limit:
             slots = self._open(request.settings, rooms.for_one(limit))
             read_ahead(slots, tokens, request.control or self._control)
@@ -191,7 +191,7 @@ class LlamaBackend:
         self._progress("loading", done)
         return self._control.stop is None
 
-    def _encoded(self, requests: Sequence[Request], limit: int) -> dict[int, tuple[list[int], str]]:
+    def _encoded(self, requests: Sequence[Request], limit: int) -> dict[int, Prompt]:
         """The prompts of several known requests, by number. Those that cannot be made are left out:
         they fail when their turn comes.
         """
@@ -207,10 +207,10 @@ class LlamaBackend:
         self,
         settings: Settings,
         requests: Sequence[Request],
-        encoded: Mapping[int, tuple[list[int], str]],
+        encoded: Mapping[int, Prompt],
         limit: int,
     ) -> Room:
-        prompts = [tokens for tokens, _ in encoded.values()]
+        prompts = [prompt.tokens for prompt in encoded.values()]
         if not prompts and (requests or self.capabilities.slots == 1):
             return rooms.for_one(limit)
         with self._left(settings) as left:
@@ -259,18 +259,28 @@ class LlamaBackend:
             self._finished,
         )
 
-    def _prepared(
-        self, request: Request, known: tuple[list[int], str] | None, limit: int
-    ) -> Answer:
+    def _prepared(self, request: Request, known: Prompt | None, limit: int) -> Answer:
         began = time.perf_counter()
-        tokens, text = known or self._prompts.fitting(request, limit)
-        seed = seeds.in_use(request.settings)
+        prompt = known or self._prompts.fitting(request, limit)
+        started = self._started(prompt, request.settings, limit)
         constraint = grammar.from_settings(self._model, request.settings, self._env.note)
-        sampler = Sampler(self._model, request.settings, seed, limit, constraint, tokens)
-        started = Started(text, tuple(tokens), seed, self.info, limit)
+        sampler = Sampler(
+            self._model, request.settings, started.seed, limit, constraint, prompt.tokens
+        )
         # Loading counts for the first answer alone.
         load_s, self._load_s = self._load_s + time.perf_counter() - began, 0.0
         return Answer(self._model, request, started, sampler, load_s=load_s)
+
+    def _started(self, prompt: Prompt, settings: Settings, limit: int) -> Started:
+        return Started(
+            prompt.text,
+            tuple(prompt.tokens),
+            seeds.in_use(settings),
+            self.info,
+            limit,
+            prompt.date,
+            prompt.format,
+        )
 
     def _finished(self, answer: Answer) -> Finished:
         return answer.finished(self._trace_of(answer))
@@ -291,14 +301,14 @@ class LlamaBackend:
 
         request = passage.request
         limit = self.context(request.settings)
-        tokens, text, target = self._prompts.with_target(request, limit, passage.text)
+        prompt, target = self._prompts.with_target(request, limit, passage.text)
         slots = self._open(request.settings, rooms.for_one(limit), outputs=OUTPUTS)
         recording = Recording(self._model.n_vocab)
         try:
             stop = score(
                 slots,
-                [*tokens, *target],
-                len(tokens),
+                [*prompt.tokens, *target],
+                len(prompt.tokens),
                 recording,
                 self._control,
                 partial(self._progress, "reading"),
@@ -307,5 +317,5 @@ class LlamaBackend:
         except BaseException:
             recording.close()
             raise
-        started = Started(text, tuple(tokens), seeds.in_use(request.settings), self.info, limit)
+        started = self._started(prompt, request.settings, limit)
         return Scored(started, self._trace(recording, request.settings, started), stop)

@@ -15,7 +15,7 @@ from llmparams_cli.jobs.answers import Seen, events
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.protocol import Backend, Message, Progress, Request, Stop, StopReason
+from llmparams_cli.protocol import Backend, Progress, Request, Stop, StopReason
 
 
 class LoadedModel:
@@ -75,9 +75,9 @@ class LoadedModel:
         assert self._backend is not None, "load comes first"
         return self._backend
 
-    def count(self, messages: tuple[Message, ...], *, raw: bool) -> int:
-        """How many tokens the prompt of these messages has; 0 if unknown."""
-        return self.backend.count(messages, raw=raw) or 0
+    def count(self, request: Request) -> int:
+        """How many tokens the prompt of this request has; 0 if unknown."""
+        return self.backend.count(request) or 0
 
     def length(self, text: str) -> int:
         """How many tokens a text has by itself; 0 if unknown."""

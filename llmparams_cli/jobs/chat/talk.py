@@ -161,7 +161,7 @@ class Chat:
         if not messages or self.transcript.waiting:
             yield
             return
-        request = Request(messages, self.settings, self.prepared.model.is_raw())
+        request = self._request(messages, self.settings)
         with self._model.reading_ahead(self.prepared, request):
             yield
 
@@ -209,7 +209,7 @@ class Chat:
             raise UsageError(f"{command}: the last turn is out of the model's view", "/undo it")
 
     def _count(self, messages: tuple[Message, ...]) -> int:
-        return self._model.count(messages, raw=self.prepared.model.is_raw())
+        return self._model.count(self._request(messages, self.settings))
 
     def _request(self, messages: tuple[Message, ...], settings: Settings) -> Request:
         return Request(messages, settings, self.prepared.model.is_raw())

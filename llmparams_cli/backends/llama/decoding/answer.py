@@ -13,7 +13,8 @@ from llmparams_cli.backends.llama.decoding.slots import Slot
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.chain import Sampler
-from llmparams_cli.ending import Ending, Stop, StopReason
+from llmparams_cli.backends.reply import Reply
+from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.protocol import (
     Candidate,
@@ -57,11 +58,7 @@ class Answer:
         self._recording = Recording(model.n_vocab) if request.record else None
         self._model = model
         self._sampler = sampler
-        self._ending: Ending[Token] = Ending(
-            request.settings["stop"], request.settings["max_tokens"]
-        )
-        self._tokens: list[Token] = []
-        self._released: list[str] = []
+        self._reply = Reply(request.settings, started)
         self._entropy: float | None = None  # of what the last token was drawn from, if asked for
         self._cached = 0
         self._load_s = load_s
@@ -70,11 +67,11 @@ class Answer:
         if request.logprobs is not None:
             import_module("numpy")  # now, so that the first token need not wait for it
         for token in drawn:
-            self._pieces(self._take(token, Token(token, "")))
+            self._take(Token(token, ""))
 
     @property
     def stop(self) -> Stop | None:
-        return self._ending.stop
+        return self._reply.stop
 
     @property
     def slot(self) -> Slot:
@@ -114,16 +111,16 @@ class Answer:
         self._first_token = self._first_token or time.perf_counter()
         if drawn is None or self._model.ends_generation(drawn):
             name = None if drawn is None else self._model.name(drawn)
-            released = self._ending.end_token(name)
+            pieces = self._reply.end_token(name)
         else:
-            released = self._take(drawn, self._token(drawn, context, row))
+            pieces = self._take(self._token(drawn, context, row))
         if self.stop:
             self._ended = time.perf_counter()
-        return self._pieces(released)
+        return pieces
 
     def end(self, stop: Stop) -> list[Piece]:
         """End it for a reason from outside; text that was held back belongs to it."""
-        return self._pieces(self._ending.end(stop))
+        return self._reply.end(stop)
 
     def check(self) -> list[Piece]:
         """End it if its time is up, or whoever asked wants no more."""
@@ -141,17 +138,25 @@ class Answer:
         began = self._began or ended
         prompt_done = self._prompt_done or ended
         return Finished(
-            "".join(self._released),
+            self._reply.text,
             self.stop,
-            Usage(self.started.prompt_tokens, len(self._tokens), self._cached),
+            self._usage,
             Timing(
                 self._load_s,
                 prompt_done - began,
                 ended - prompt_done,
                 (self._first_token or ended) - began,
             ),
-            tuple(self._tokens),
+            tuple(self._reply.tokens),
             trace=trace,
+            reasoning=self._reply.reasoning,
+        )
+
+    @property
+    def _usage(self) -> Usage:
+        reply = self._reply
+        return Usage(
+            self.started.prompt_tokens, len(reply.tokens), self._cached, reply.reasoning_tokens
         )
 
     def take_recording(self) -> Recording | None:
@@ -164,10 +169,9 @@ class Answer:
         if self._recording is not None:
             self._recording.close()
 
-    def _take(self, drawn: int, token: Token) -> list[tuple[str, Token]]:
-        self.text.append(drawn)
-        self._tokens.append(token)
-        return self._ending.add(self._model.piece(drawn), token)
+    def _take(self, token: Token) -> list[Piece]:
+        self.text.append(token.id)
+        return self._reply.add(self._model, token)
 
     def _draw(self, context: Context, row: int) -> int | None:
         logits = context.logits(row)
@@ -188,10 +192,6 @@ class Answer:
             )
         return drawn
 
-    def _pieces(self, released: Sequence[tuple[str, Token]]) -> list[Piece]:
-        self._released += [text for text, _ in released]
-        return [Piece(text, token) for text, token in released]
-
     def _token(self, drawn: int, context: Context, row: int) -> Token:
         text = escaped(self._model.piece(drawn))
         count = self.request.logprobs
@@ -202,7 +202,7 @@ class Answer:
             Candidate(other, self._model.name(other), distribution.logprob(other))
             for other in distribution.best(count)
         )
-        place, expected = len(self._tokens), self.request.expected
+        place, expected = len(self._reply.tokens), self.request.expected
         wanted = expected[place] if place < len(expected) else -1
         known = distribution.logprob(wanted) if wanted in distribution else None
         logprob, entropy = distribution.logprob(drawn), distribution.entropy

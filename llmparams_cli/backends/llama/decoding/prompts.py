@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.errors import ContextOverflow
-from llmparams_cli.protocol import Message, Request
+from llmparams_cli.protocol import Request
 from llmparams_cli.templates import overflow, rendering
+from llmparams_cli.templates.rendering import Prompt
 
 
 class Prompts:
@@ -19,45 +21,34 @@ class Prompts:
         self._template = template
         self._note = note
 
-    def encode(self, messages: Sequence[Message], *, raw: bool) -> tuple[list[int], str]:
-        """The token ids of a prompt and its text; never empty."""
-        template = "" if raw else self._template
-        tokens, text = rendering.prompt_tokens(self._model, template, messages, self._note)
-        return tokens or self._nothing(), text
+    def encode(self, request: Request) -> Prompt:
+        """The prompt of a request; it has at least one token."""
+        template = "" if request.raw else self._template
+        prompt = rendering.prompt(self._model, template, request, self._note)
+        return prompt if prompt.tokens else replace(prompt, tokens=self._nothing())
 
-    def fitting(
-        self, request: Request, size: int, answer: int | None = None
-    ) -> tuple[list[int], str]:
+    def fitting(self, request: Request, size: int, answer: int | None = None) -> Prompt:
         """The same, such that an answer (of so many tokens, if that is known) fits into a context
         of `size`; shortened if the request allows it. Raises ContextOverflow.
         """
         return overflow.fitting(
-            self._model,
-            request.messages,
-            lambda messages: self.encode(messages, raw=request.raw),
-            size=size,
-            max_tokens=request.settings["max_tokens"],
-            overflow=request.overflow,
-            note=self._note,
-            answer=answer,
+            self._model, request, self.encode, size=size, note=self._note, answer=answer
         )
 
-    def with_target(
-        self, request: Request, size: int, text: str
-    ) -> tuple[list[int], str, list[int]]:
-        """The prompt, its text, and the tokens of a given answer, which fits behind it."""
+    def with_target(self, request: Request, size: int, text: str) -> tuple[Prompt, list[int]]:
+        """The prompt, and the tokens of a given answer, which fits behind it."""
         target = self._model.tokenize(text, goes_on=True)
         # No shorter prompt helps a target that fills the context by itself.
         if request.overflow == "refuse" or len(target) >= size:
-            tokens, shown = self.encode(request.messages, raw=request.raw)
-            if len(tokens) + len(target) > size:
+            prompt = self.encode(request)
+            if len(prompt.tokens) + len(target) > size:
                 raise ContextOverflow(
-                    f"prompt and target have {len(tokens) + len(target)} tokens and the context "
-                    f"holds {size}",
+                    f"prompt and target have {len(prompt.tokens) + len(target)} tokens and the "
+                    f"context holds {size}",
                     "--context makes room",
                 )
-            return tokens, shown, target
-        return *self.fitting(request, size, len(target)), target
+            return prompt, target
+        return self.fitting(request, size, len(target)), target
 
     def _nothing(self) -> list[int]:
         """A model must start from something: an empty prompt becomes BOS or EOS."""

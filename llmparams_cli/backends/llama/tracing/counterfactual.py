@@ -16,9 +16,10 @@ from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.chain import Sampler, Step
-from llmparams_cli.ending import Ending, Stop, StopReason
+from llmparams_cli.backends.reply import Reply
+from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import LlmparamsError, UsageError
-from llmparams_cli.protocol import Finished, Request, Started
+from llmparams_cli.protocol import Finished, Request, Started, Token
 from llmparams_cli.text.utf8 import certain
 from llmparams_cli.trace import Counterfactual, Report, WhatIf
 
@@ -36,9 +37,7 @@ class Alternative:
         self._other = other
         self._started = started
         self._drawn: list[int] = []
-        self._text: list[str] = []
-        stops, limit = other.settings["stop"], other.settings["max_tokens"]
-        self._ending: Ending[None] = Ending(stops, limit)
+        self._reply = Reply(other.settings, started)
         self._is_owner = True
 
     def parting(self, recording: Recording, own: Sampler, end: Stop, report: Report) -> WhatIf:
@@ -67,21 +66,21 @@ class Alternative:
                 break
             own.accept(drawn)
             self._add(drawn)
-            stop = self._ending.stop
+            stop = self._reply.stop
             # Other settings may end the same text earlier, or for another reason: stop,
             # max_tokens.
             if stop and (number < len(recording) or stop != end):
                 found = WhatIf(changes, None, same_text=self._certain_text(), ends_at=number)
                 return self._as_known(found)
             report(number / len(recording))
-        goes_on = self._ending.stop is None and end.reason in LIMITS
+        goes_on = self._reply.stop is None and end.reason in LIMITS
         return WhatIf(changes, None, same_text=self._certain_text(), goes_on=goes_on)
 
     def open_end(self, found: WhatIf) -> Answer | None:
         """The answer to be decoded from here on, if the end is open; the sampler then belongs to
         it.
         """
-        if self._ending.stop or not (found.number or found.goes_on):
+        if self._reply.stop or not (found.number or found.goes_on):
             return None
         self._is_owner = False
         request = Request((), self._other.settings)
@@ -102,18 +101,17 @@ class Alternative:
     def _add(self, token: int | None) -> None:
         if token is None or self._model.ends_generation(token):
             name = None if token is None else self._model.name(token)
-            released = self._ending.end_token(name)
+            self._reply.end_token(name)
         else:
             self._drawn.append(token)
-            released = self._ending.add(self._model.piece(token), None)
-        self._text += [text for text, _ in released]
+            self._reply.add(self._model, Token(token, ""))
         if token is not None:
             self._sampler.accept(token)
 
     def _as_known(self, found: WhatIf) -> WhatIf:
-        if self._ending.stop is None:
+        if self._reply.stop is None:
             return found
-        return replace(found, stop=self._ending.stop, text="".join(self._text))
+        return replace(found, stop=self._reply.stop, text=self._reply.text)
 
     def _certain_text(self) -> str:
         """The text of the tokens so far, without half a character at its end."""

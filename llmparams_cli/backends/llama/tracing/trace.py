@@ -22,7 +22,7 @@ from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import Failed, Finished, Numbered, Started
-from llmparams_cli.text.stream import TextStream
+from llmparams_cli.text.speech import Speech
 from llmparams_cli.trace import (
     Counterfactual,
     Divergence,
@@ -101,12 +101,12 @@ class LlamaTrace:
 
     def texts(self) -> list[str]:
         texts = [""] * len(self)
-        stream: TextStream[int] = TextStream()
+        speech: Speech[int] = Speech()
         for place, token in enumerate(self._recording.drawn):
             ends = self._model.ends_generation(token)
-            for text, _ in stream.feed(b"" if ends else self._model.piece(token), place):
+            for text, *_ in speech.feed(b"" if ends else self._model.piece(token), place):
                 texts[place] += text
-        for text, place in stream.finish(len(texts) - 1):
+        for text, place, _ in speech.finish(len(texts) - 1):
             texts[place] += text
         return texts
 

@@ -1,0 +1,75 @@
+"""What a model has written so far: its thoughts, its answer, and why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmparams_cli.ending import Ending, Stop
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.protocol import Piece, Started, Token
+from llmparams_cli.templates.vocabulary import Vocabulary
+from llmparams_cli.text.speech import Format, Part
+
+
+class Reply:
+    """Grows token by token after the prompt of `started`, until one of the `settings` ends it."""
+
+    def __init__(self, settings: Settings, started: Started) -> None:
+        stops, format = settings["stop"], started.format
+        self.tokens: list[Token] = []
+        self.reasoning_tokens = 0  # those drawn between the marks, the closing one included
+        self._heard = Heard(format, stops)
+        self._ending: Ending[Token] = Ending(
+            stops, settings["max_tokens"], format, format.first_phase(started.prompt)
+        )
+        self._texts: dict[bool, list[str]] = {False: [], True: []}
+
+    @property
+    def stop(self) -> Stop | None:
+        return self._ending.stop
+
+    @property
+    def text(self) -> str:
+        """What was said."""
+        return "".join(self._texts[False])
+
+    @property
+    def reasoning(self) -> str:
+        """What was thought before that."""
+        return "".join(self._texts[True])
+
+    def add(self, vocabulary: Vocabulary, token: Token) -> list[Piece]:
+        """Take the next token; return the text that it makes certain."""
+        self.tokens.append(token)
+        self.reasoning_tokens += self._ending.is_thinking
+        return self._pieces(self._ending.add(self._heard.data(vocabulary, token.id), token))
+
+    def end_token(self, name: str | None) -> list[Piece]:
+        """End with the end token `name`, which the model drew; None: its grammar is complete."""
+        return self._pieces(self._ending.end_token(name))
+
+    def end(self, stop: Stop) -> list[Piece]:
+        """End for a reason from outside; text that was held back belongs to it."""
+        return self._pieces(self._ending.end(stop))
+
+    def _pieces(self, parts: Sequence[Part[Token]]) -> list[Piece]:
+        for text, _, is_thought in parts:
+            self._texts[is_thought].append(text)
+        return [Piece(text, token, is_thought) for text, token, is_thought in parts]
+
+
+class Heard:
+    """The bytes that tokens add to the text. Control tokens have none, but those that are a part of
+    a mark, or a stop sequence, have to be noticed.
+    """
+
+    def __init__(self, format: Format, stops: Sequence[str]) -> None:
+        self._marks = format.marks
+        self._stops = stops
+
+    def data(self, vocabulary: Vocabulary, token: int) -> bytes:
+        if not vocabulary.is_control(token):
+            return vocabulary.piece(token)
+        name = vocabulary.name(token)
+        is_heard = name in self._stops or any(name in mark for mark in self._marks)
+        return name.encode() if is_heard and name else b""
