@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -46,6 +46,7 @@ class Origin:
         return f"{self.source.value} {self.place}".rstrip()
 
 
+THINKING = "thinking."  # before the name of a parameter: its value while the model thinks
 DEFAULT = Origin(Source.DEFAULT)
 
 
@@ -69,6 +70,12 @@ class Setting:
     value: Any
     origin: Origin
     overrode: tuple[Assignment, ...] = ()
+    when_thinking: bool = False
+
+    @property
+    def name(self) -> str:
+        """As users write it: temperature, or thinking.temperature."""
+        return THINKING + self.param.name if self.when_thinking else self.param.name
 
     @property
     def is_default(self) -> bool:
@@ -102,7 +109,7 @@ class Settings:
     def only_thinking(self) -> list[Setting]:
         """The settings whose values are others while the model thinks: those of then."""
         return [
-            setting
+            replace(setting, when_thinking=True)
             for name, setting in self._thinking.items()
             if setting.value != self._settings[name].value
         ]
@@ -120,6 +127,15 @@ class Settings:
         if new.when_thinking:
             return Settings(self._settings, thinking)
         return Settings(_with(self._settings, new), thinking)
+
+    def at(self, setting: Setting, value: Any, origin: Origin) -> Settings:
+        """A copy with another value in the place of this setting's: in the answer, while the model
+        thinks, or, where both share it, in both.
+        """
+        new = Assignment(setting.param.name, value, origin, setting.when_thinking)
+        if setting.when_thinking or self._thinking[new.name].value == setting.value:
+            return self.but(new)
+        return Settings(_with(self._settings, new), self._thinking)
 
 
 def resolve(assignments: Iterable[Assignment]) -> Settings:
