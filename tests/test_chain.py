@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Sampler, candidates
+from llmparams_cli.backends.llama.sampling.chain import Chain, candidates
+from llmparams_cli.backends.llama.sampling.sampler import Sampler
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
 
@@ -31,17 +32,17 @@ def set_to(**values: object) -> Settings:
     return resolve(Assignment(name, value, FLAG) for name, value in {**OFF, **values}.items())
 
 
-def distribution(sampler: Sampler, logits: list[float]) -> dict[int, float]:
+def distribution(sampler: Chain, logits: list[float]) -> dict[int, float]:
     """Token → probability after all stages; tokens are the places in `logits`."""
     array = candidates((ctypes.c_float * len(logits))(*logits), len(logits))
-    llama().llama_sampler_apply(sampler.chain, ctypes.byref(array))
+    llama().llama_sampler_apply(sampler.handle, ctypes.byref(array))
     return {array.data[i].id: array.data[i].p for i in range(array.size)}
 
 
 def after(model: Model, logits: list[float], seen: tuple[int, ...] = (), **values: object):
-    sampler = Sampler(model, set_to(**values), 1, 512)
+    sampler = Chain(model, set_to(**values), 1, 512)
     for token in seen:
-        llama().llama_sampler_accept(sampler.chain, token)
+        llama().llama_sampler_accept(sampler.handle, token)
     result = distribution(sampler, logits)
     sampler.close()
     return result
@@ -166,11 +167,11 @@ def test_a_stage_left_out_of_the_order_does_nothing(model):
 
 
 def test_temperature_zero_takes_the_most_probable_token_after_penalties(model):
-    sampler = Sampler(model, set_to(temperature=0.0, presence_penalty=1.0), 1, 512)
+    sampler = Chain(model, set_to(temperature=0.0, presence_penalty=1.0), 1, 512)
     assert sampler.stages == ["penalties", "greedy"]
     array = candidates((ctypes.c_float * 3)(2.0, 1.5, 0.0), 3)
-    llama().llama_sampler_accept(sampler.chain, 0)
-    llama().llama_sampler_apply(sampler.chain, ctypes.byref(array))
+    llama().llama_sampler_accept(sampler.handle, 0)
+    llama().llama_sampler_apply(sampler.handle, ctypes.byref(array))
     assert array.data[array.selected].id == 1
     sampler.close()
 
@@ -179,34 +180,34 @@ def test_truncation_still_counts_at_temperature_zero_before_a_stage_that_reorder
     # XTC never removes the last token: with one candidate left it has nothing to choose from.
     values = {"temperature": 0.0, "xtc_probability": 1.0, "xtc_threshold": 0.12}
     for top_k, best in ((1, 0), (0, 2)):
-        sampler = Sampler(model, set_to(top_k=top_k, **values), 1, 512)
+        sampler = Chain(model, set_to(top_k=top_k, **values), 1, 512)
         array = candidates((ctypes.c_float * 5)(*FIVE), 5)
-        llama().llama_sampler_apply(sampler.chain, ctypes.byref(array))
+        llama().llama_sampler_apply(sampler.handle, ctypes.byref(array))
         assert array.data[array.selected].id == best
         sampler.close()
 
 
 def test_neutral_settings_leave_their_stages_out(model):
-    sampler = Sampler(model, set_to(), 1, 512)
+    sampler = Chain(model, set_to(), 1, 512)
     assert sampler.stages == ["dist"]
     sampler.close()
 
 
 def test_the_default_chain_has_llama_cpps_stages_in_its_order(model):
-    sampler = Sampler(model, resolve([]), 1, 512)
+    sampler = Chain(model, resolve([]), 1, 512)
     assert sampler.stages == ["top_k", "top_p", "min_p", "temperature", "dist"]
     sampler.close()
 
 
 @pytest.mark.parametrize(("version", "name"), [(1, "mirostat"), (2, "mirostat_v2")])
 def test_mirostat_replaces_truncation_and_draw(model, version, name):
-    sampler = Sampler(model, set_to(mirostat=version, top_k=5, presence_penalty=1.0), 1, 512)
+    sampler = Chain(model, set_to(mirostat=version, top_k=5, presence_penalty=1.0), 1, 512)
     assert sampler.stages == ["penalties", name]
     sampler.close()
 
 
 def test_adaptive_p_replaces_the_draw(model):
-    sampler = Sampler(model, set_to(adaptive_p_target=0.3, min_p=0.1), 1, 512)
+    sampler = Chain(model, set_to(adaptive_p_target=0.3, min_p=0.1), 1, 512)
     assert sampler.stages == ["min_p", "adaptive_p"]
     sampler.close()
 
@@ -227,19 +228,19 @@ def test_dry_forbids_repeating_a_sequence(model):
 
 
 def test_ignore_eos_forbids_every_end_token(model):
-    sampler = Sampler(model, set_to(ignore_eos=True), 1, 512)
+    sampler = Chain(model, set_to(ignore_eos=True), 1, 512)
     result = distribution(sampler, [0.0] * model.n_vocab)
     assert model.end_tokens and all(result[token] == 0.0 for token in model.end_tokens)
     sampler.close()
 
 
 def test_draws_follow_the_distribution(model):
-    sampler = Sampler(model, set_to(top_k=3), 42, 512)
+    sampler = Chain(model, set_to(top_k=3), 42, 512)
     array_type = ctypes.c_float * 5
     draws: Counter[int] = Counter()
     for _ in range(5000):
         array = candidates(array_type(*FIVE), 5)
-        llama().llama_sampler_apply(sampler.chain, ctypes.byref(array))
+        llama().llama_sampler_apply(sampler.handle, ctypes.byref(array))
         draws[array.data[array.selected].id] += 1
     sampler.close()
     for token, p in {0: 0.4 / 0.85, 1: 0.3 / 0.85, 2: 0.15 / 0.85}.items():
@@ -248,7 +249,7 @@ def test_draws_follow_the_distribution(model):
 
 def test_a_bias_for_a_token_that_does_not_exist_is_refused(model):
     with pytest.raises(Exception, match="does not exist"):
-        Sampler(model, set_to(logit_bias={"999999": 1.0}), 1, 512)
+        Chain(model, set_to(logit_bias={"999999": 1.0}), 1, 512)
 
 
 numbers = st.floats(-20, 20, allow_nan=False, width=32)

@@ -13,19 +13,18 @@ from program import Program
 from llmparams_cli.backends.llama.decoding.recording import pointer
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling import grammar
-from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.backends.llama.sampling.sampler import made
 from llmparams_cli.backends.llama.tracing.fit import Judge
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.jobs.answers import answer
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
-from llmparams_cli.protocol import Backend, Message, Request
+from llmparams_cli.protocol import Backend, Message, ModelInfo, Request, Started
 from llmparams_cli.render.explanation.fit import _low_enough, _wide_enough
 
 FLAG = Origin(Source.FLAG, "--test")
 TARGET = ("explain", "hi", "--target", "t.txt")
-SIZE = 64
+STARTED = Started("", (), 0, ModelInfo("", "", 0, ""), context=64)
 DRAWS = 300
 LIKELY = 12  # tokens of some weight in the logits below
 CASES: list[dict[str, object]] = [
@@ -67,8 +66,7 @@ def rows(model: Model, count: int) -> list[np.ndarray]:
 def forced(model: Model, values: dict[str, object], seed: int, row: np.ndarray) -> int:
     """A token that the real chain draws first from this row."""
     settings = resolve(Assignment(name, value, FLAG) for name, value in values.items())
-    constraint = grammar.from_settings(model, settings, lambda _note: None)
-    with closing(Sampler(model, settings, seed, SIZE, constraint)) as sampler:
+    with closing(made(model, settings, seed, STARTED, lambda _note: None)) as sampler:
         token = sampler.draw(pointer(row))
         assert token is not None
         return token
@@ -83,7 +81,7 @@ def test_possible_is_what_some_random_numbers_draw(values: dict[str, object], mo
         drawn = {forced(model, values, seed, row) for seed in range(DRAWS)}
         possible = set()
         for token in np.flatnonzero(row > -50).tolist():
-            with closing(Judge(model, settings, [], SIZE)) as judge:
+            with closing(Judge(model, settings, STARTED)) as judge:
                 if not judge.removed_by(pointer(row), token):
                     possible.add(token)
         assert drawn <= possible
@@ -120,7 +118,7 @@ def test_mirostat_follows_the_text_and_not_its_own_draws(model: Model) -> None:
     row = np.full(model.n_vocab, -90, dtype=np.float32)
     best, rare = model.tokenize("a")[0], model.tokenize("b")[0]
     row[best], row[rare] = np.log(0.9), np.log(0.1)  # 0.15 and 3.3 bits; the limit begins at 4
-    with closing(Judge(model, settings, [], SIZE)) as judge:
+    with closing(Judge(model, settings, STARTED)) as judge:
         texts = [rare, rare, best, best, rare]
         removed = [judge.removed_by(pointer(row), token) for token in texts]
     assert removed == ["", "mirostat_v2", "", "", ""]

@@ -23,7 +23,7 @@ from oracle.truncation import DynamicTemperature, TopNSigma, Typical, Xtc
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Sampler, candidates
+from llmparams_cli.backends.llama.sampling.chain import Chain, candidates
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
@@ -87,7 +87,7 @@ class Pair:
 
     def __init__(self, model, vocabulary, values, seed, context=CONTEXT):
         self.values = values
-        self.real = Sampler(model, settings(**values), seed, context)
+        self.real = Chain(model, settings(**values), seed, context)
         self.oracle = Reference(settings(**values), seed, vocabulary, context)
         assert self.oracle.stages == self.real.stages, values
 
@@ -105,7 +105,7 @@ class Pair:
     def draw(self, logits):
         """The real one's candidates and token after all stages; the oracle's."""
         array = as_array(logits)
-        llama().llama_sampler_apply(self.real.chain, ctypes.byref(array))
+        llama().llama_sampler_apply(self.real.handle, ctypes.byref(array))
         last = self.oracle.apply(logits)[-1]
         return table(array), drawn(array), Candidates(last.ids, last.logits)
 
@@ -117,7 +117,7 @@ class Pair:
         lib = llama()
         for place, (name, stage) in enumerate(self.oracle.chain):
             before = table(array)
-            handle = lib.llama_sampler_chain_get(self.real.chain, place)
+            handle = lib.llama_sampler_chain_get(self.real.handle, place)
             lib.llama_sampler_apply(handle, ctypes.byref(array))
             after = table(array)
             if undefined(stage, before):

@@ -25,6 +25,7 @@ FORMATS = {
             "<|channel|>commentary<|message|>",
         ),
         ends=("<|end|>",),
+        cut=f"<|end|>{_HARMONY_TURN}<|channel|>final<|message|>",
     ),
     "<|channel>": Format(opens=("<|channel>thought\n",), closes=("<channel|>",)),  # Gemma 4
     "<|think|>": Format(  # Solar
@@ -32,6 +33,7 @@ FORMATS = {
         closes=("<|end|>",),
         says=_turns(_SOLAR_TURN, "<|content|>"),
         ends=("<|end|>",),
+        cut=f"<|end|>{_SOLAR_TURN}<|content|>",
     ),
     "[/THINK]": Format(opens=("[THINK]",), closes=("[/THINK]",)),
     "<|inner_suffix|>": Format(opens=("<|inner_prefix|>",), closes=("<|inner_suffix|>",)),

@@ -29,13 +29,20 @@ class Phase(Enum):
 @dataclass(frozen=True)
 class Format:
     """The marks of a model: those that open and close its thoughts, and those that begin and end
-    what it says. All but the first two may be missing in a text.
+    what it says. All but the first two may be missing in a text. `cut` ends thoughts from outside,
+    where more than a closing mark is needed for that.
     """
 
     opens: tuple[str, ...] = ()
     closes: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
+    cut: str = ""
+
+    @property
+    def closing(self) -> str:
+        """What ends the thoughts from outside, so that the answer comes next."""
+        return self.cut or self.closes[0]
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -68,8 +75,8 @@ class Speech(Generic[T]):
         self.matched: str | None = None  # the stop sequence that ended the text
         self._stops = tuple(stops)
         self._format = format
+        self.has_thought = False
         self._decoder = decoder()
-        self._has_thought = False
         self._held: list[tuple[str, T]] = []  # in START: a part of a mark; in THINKING: blanks
         self._enter(phase)
 
@@ -89,12 +96,30 @@ class Speech(Generic[T]):
         held, self._held = self._without_blanks(self._held), []
         return parts + [(*piece, False) for piece in [*held, *self._search.finish()]]
 
+    @property
+    def is_between_characters(self) -> bool:
+        """Is no character incomplete?"""
+        return not self._decoder.getstate()[0]
+
+    @property
+    def holds_mark(self) -> bool:
+        """Has a mark begun that is not complete?"""
+        return self.phase is Phase.START and any(text.strip() for text, _ in self._held)
+
+    def may_go_on(self, text: str) -> bool:
+        """Could a mark begin with this text, or go on with it?"""
+        if self.phase is not Phase.START:
+            return False
+        bare = ("".join(held for held, _ in self._held) + text).lstrip()
+        marks = (*self._format.opens, *self._format.says)
+        return bool(bare) and any(m.startswith(bare) or bare.startswith(m) for m in marks)
+
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
         self._held = []
         wanted: tuple[str, ...] = ()
         if phase is Phase.THINKING:
-            self._has_thought, self._begun = True, False
+            self.has_thought, self._begun = True, False
             wanted = self._format.closes
         elif phase is Phase.ANSWER:
             wanted = (*self._stops, *self._format.ends)
@@ -139,7 +164,7 @@ class Speech(Generic[T]):
     def _without_blanks(self, pieces: list[tuple[str, T]]) -> list[tuple[str, T]]:
         """What is held in START, without the blanks that thoughts leave behind them."""
         whole = "".join(text for text, _ in pieces)
-        return _after(pieces, len(whole) - len(whole.lstrip())) if self._has_thought else pieces
+        return _after(pieces, len(whole) - len(whole.lstrip())) if self.has_thought else pieces
 
     def _thought(self, pieces: list[tuple[str, T]]) -> list[Part[T]]:
         """Parts of thoughts, without blanks around the whole of them."""

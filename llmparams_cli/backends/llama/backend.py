@@ -24,8 +24,7 @@ from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling import grammar
-from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.backends.llama.sampling.sampler import made
 from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError, ModelError
@@ -263,10 +262,7 @@ class LlamaBackend:
         began = time.perf_counter()
         prompt = known or self._prompts.fitting(request, limit)
         started = self._started(prompt, request.settings, limit)
-        constraint = grammar.from_settings(self._model, request.settings, self._env.note)
-        sampler = Sampler(
-            self._model, request.settings, started.seed, limit, constraint, prompt.tokens
-        )
+        sampler = made(self._model, request.settings, started.seed, started, self._env.note)
         # Loading counts for the first answer alone.
         load_s, self._load_s = self._load_s + time.perf_counter() - began, 0.0
         return Answer(self._model, request, started, sampler, load_s=load_s)

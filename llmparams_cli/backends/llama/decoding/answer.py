@@ -12,7 +12,7 @@ from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.slots import Slot
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.backends.llama.sampling.sampler import Sampler
 from llmparams_cli.backends.reply import Reply
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import ModelError, UsageError
@@ -185,7 +185,7 @@ class Answer:
             drawn = self._sampler.sample(context, row)
         if self._recording is not None and drawn is not None:
             self._recording.drawn.append(drawn)
-        if drawn is None and not self._sampler.grammar_is_complete():
+        if drawn is None and not self._sampler.is_complete():
             raise UsageError(
                 "no token is left that both the grammar and the other settings allow",
                 "logit_bias, or a truncating stage, forbids what the grammar needs",

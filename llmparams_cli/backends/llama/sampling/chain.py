@@ -1,11 +1,10 @@
-"""The sampler of one sequence, built from resolved settings.
+"""The chain of samplers that resolved settings ask for.
 
 Order of work for every token:
 1. suppressed tokens (the model's own list; end tokens with ignore_eos)
 2. the stages of `sampler_order`, by default llama.cpp's:
    logit_bias, penalties, dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature
 3. the draw: by probability, by mirostat or adaptive-p, or the most probable at temperature 0
-4. the grammar, if there is one: a draw that it forbids is repeated among what it allows
 
 Stages whose setting is neutral are left out, and at temperature 0 also those at the end that
 cannot change the argmax: the result is the same.
@@ -17,11 +16,9 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llmparams_cli.analysis.distribution import entropy, softmax
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.grammar import Grammar
 from llmparams_cli.backends.llama.sampling.penalties import Penalties, PenaltyStage
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
@@ -34,8 +31,8 @@ Step = tuple[str, Any]  # a stage's name, and the candidates that it left (a num
 MIROSTAT_STAGES = ("logit_bias", "penalties", "dry", "temperature")
 
 
-class Sampler:
-    """Draws tokens from logits. Owns its llama_sampler chain and the grammar. Close it.
+class Chain:
+    """Draws tokens from logits by one set of settings. Owns its llama_sampler chain. Close it.
 
     The stages with a memory start out with the `prompt`, if penalize_prompt says so.
     """
@@ -46,19 +43,17 @@ class Sampler:
         settings: Settings,
         seed: int,
         context_size: int,
-        grammar: Grammar | None = None,
         prompt: Sequence[int] = (),
     ) -> None:
         self.stages: list[str] = []
         self._model = model
         self._seed = seed
         self._context_size = context_size
-        self._grammar = grammar
         self._keep: list[Any] = []  # our own stages: C has pointers into them
         self._history: list[Any] = []  # handles of HISTORY_STAGES, which the chain owns
         params = llama().llama_sampler_chain_default_params()
         params.no_perf = True
-        self.chain = llama().llama_sampler_chain_init(params)
+        self.handle = llama().llama_sampler_chain_init(params)
         try:
             self._build(self._builder(settings), settings)
         except BaseException:
@@ -67,81 +62,23 @@ class Sampler:
         if settings["penalize_prompt"]:
             self.show_prompt(prompt)
 
-    def sample(self, context: Context, row: int) -> int | None:
-        """Draw a token from output `row` of the last batch, and accept it.
-
-        None when the grammar is complete and nothing may follow.
+    def sample(self, context: Context, row: int) -> int:
+        """Draw a token from output `row` of the last batch, and accept it: the library does it all,
+        and saves copying the logits.
         """
-        if self._grammar is None:
-            # The library does it all, and saves copying the logits.
-            return int(llama().llama_sampler_sample(self.chain, context.handle, row))
-        token = self.draw(context.logits(row))
-        if token is not None:
-            self.accept(token)
-        return token
+        return int(llama().llama_sampler_sample(self.handle, context.handle, row))
 
-    def measured(self, context: Context, row: int) -> tuple[int | None, float]:
-        """The same, and the entropy in bits of the distribution that the token was drawn from."""
-        token, array = self._drawn(context.logits(row))
-        if token is None:
-            return None, 0.0
-        self.accept(token)
-        is_sure = self.stages[-1] == "greedy"  # it marks its choice and removes nothing
-        return token, 0.0 if is_sure else entropy(softmax(left_of(array)["logit"]))
+    def draw(self, array: Any) -> int:
+        """Draw from these candidates, of which the stages leave some; nothing is accepted."""
+        llama().llama_sampler_apply(self.handle, ctypes.byref(array))
+        return int(array.data[array.selected].id)
 
-    def draw(self, logits: Any) -> int | None:
-        """The same from a pointer to n_vocab logits, but the token is not accepted yet."""
-        return self._drawn(logits)[0]
-
-    def _drawn(self, logits: Any) -> tuple[int | None, Any]:
-        """The token, and the candidates among which it was drawn.
-
-        As llama.cpp's common_sampler_sample does: draw freely first, and once more within the
-        grammar only if that breaks it, because testing every token is slow.
-        """
-        array = candidates(logits, self._model.n_vocab)
-        token = self._draw(array)
-        if self._grammar is None or self._grammar.allows(token):
-            return token, array
-        allowed = candidates(logits, self._model.n_vocab)
-        self._grammar.apply(allowed)
-        token = self._draw(allowed)
-        return token if self._grammar.allows(token) else None, allowed
-
-    def walk(self, logits: Any) -> tuple[list[Step], int | None]:
-        """As `draw`, but stage by stage: the name of each with a copy of the candidates that it
-        left (a numpy table with id and logit), and the token.
-
-        Where a free draw breaks the grammar, 'grammar' is the first stage.
-        """
-        steps, token = self._walk(candidates(logits, self._model.n_vocab))
-        if self._grammar is None or self._grammar.allows(token):
-            return steps, token
-        allowed = candidates(logits, self._model.n_vocab)
-        self._grammar.apply(allowed)
-        left = allowed.table[allowed.table["logit"] > -float("inf")].copy()
-        steps, token = self._walk(allowed)
-        return [("grammar", left), *steps], token if self._grammar.allows(token) else None
-
-    def steps(self, array: Any) -> list[Step]:
-        """What each stage leaves of these candidates, without the grammar."""
-        return self._walk(array)[0]
-
-    def renew_draw(self, settings: Settings) -> None:
-        """Replace the stage that draws by a new one with these settings, which has drawn nothing
-        yet.
-        """
-        last = len(self.stages) - 1
-        # What is removed from the chain belongs to the caller.
-        llama().llama_sampler_free(llama().llama_sampler_chain_remove(self.chain, last))
-        self.stages.pop()
-        self._add(*self._builder(settings).draw())
-
-    def _walk(self, array: Any) -> tuple[list[Step], int]:
+    def walk(self, array: Any) -> tuple[list[Step], int]:
+        """The same, stage by stage: what each leaves of the candidates, and the token."""
         lib, steps = llama(), []
         for place, name in enumerate(self.stages):
             lib.llama_sampler_apply(
-                lib.llama_sampler_chain_get(self.chain, place), ctypes.byref(array)
+                lib.llama_sampler_chain_get(self.handle, place), ctypes.byref(array)
             )
             steps.append((name, left_of(array).copy()))
         token = int(array.data[array.selected].id)
@@ -150,37 +87,29 @@ class Sampler:
             steps[-1] = (name, left[left["id"] == token])
         return steps, token
 
+    def accept(self, token: int) -> None:
+        """Tell the stages with a memory which token was drawn."""
+        llama().llama_sampler_accept(self.handle, token)
+
+    @property
+    def is_sure(self) -> bool:
+        """Does it always take the most probable token? Its last stage then only marks that one."""
+        return self.stages[-1] == "greedy"
+
+    def renew_draw(self, settings: Settings) -> None:
+        """Replace the stage that draws by a new one with these settings, which has drawn nothing
+        yet.
+        """
+        last = len(self.stages) - 1
+        # What is removed from the chain belongs to the caller.
+        llama().llama_sampler_free(llama().llama_sampler_chain_remove(self.handle, last))
+        self.stages.pop()
+        self._add(*self._builder(settings).draw())
+
     @property
     def penalties(self) -> PenaltyStage | None:
         """The stage of the penalties, if they are on."""
         return next((stage for stage in self._keep if isinstance(stage, PenaltyStage)), None)
-
-    def distribution(self, logits: Any) -> Any:
-        """The probabilities, by token id, with which `sample` draws from these logits (a pointer to
-        n_vocab floats), without the grammar. Accepts nothing.
-        """
-        import numpy as np
-
-        array = candidates(logits, self._model.n_vocab)
-        llama().llama_sampler_apply(self.chain, ctypes.byref(array))
-        probabilities = np.zeros(self._model.n_vocab)
-        if self.stages[-1] == "greedy":
-            probabilities[array.data[array.selected].id] = 1.0
-            return probabilities
-        left = left_of(array)
-        probabilities[left["id"]] = softmax(left["logit"])
-        return probabilities
-
-    def accept(self, token: int) -> None:
-        """Tell the grammar and the stages with a memory which token was drawn."""
-        if self._grammar:
-            self._grammar.accept(token)
-        llama().llama_sampler_accept(self.chain, token)
-
-    def grammar_is_complete(self) -> bool:
-        """May the text end here?"""
-        grammar = self._grammar
-        return grammar is None or any(map(grammar.allows, self._model.end_tokens))
 
     def show_prompt(self, tokens: Sequence[int]) -> None:
         """Make the stages with a memory (penalties, DRY) count the prompt, too."""
@@ -189,9 +118,7 @@ class Sampler:
                 llama().llama_sampler_accept(stage, token)
 
     def close(self) -> None:
-        llama().llama_sampler_free(self.chain)
-        if self._grammar:
-            self._grammar.close()
+        llama().llama_sampler_free(self.handle)
 
     def _build(self, make: _Builder, settings: Settings) -> None:
         self._add("suppress", make.suppress())
@@ -212,13 +139,9 @@ class Sampler:
         if stage is None:
             return
         self.stages.append(name)
-        llama().llama_sampler_chain_add(self.chain, stage)
+        llama().llama_sampler_chain_add(self.handle, stage)
         if name in HISTORY_STAGES:
             self._history.append(stage)
-
-    def _draw(self, array: Any) -> int:
-        llama().llama_sampler_apply(self.chain, ctypes.byref(array))
-        return int(array.data[array.selected].id)
 
 
 def candidates(logits: Any, size: int) -> Any:

@@ -15,7 +15,8 @@ from llmparams_cli.analysis.distribution import softmax
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Sampler, Step
+from llmparams_cli.backends.llama.sampling.chain import Step
+from llmparams_cli.backends.llama.sampling.sampler import Sampler
 from llmparams_cli.backends.reply import Reply
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import LlmparamsError, UsageError
@@ -121,7 +122,7 @@ class Alternative:
         return "" if token is None else self._model.name(token)
 
     def _refuse_no_token(self, drawn: int | None) -> None:
-        if drawn is None and not self._sampler.grammar_is_complete():
+        if drawn is None and not self._sampler.is_complete():
             raise UsageError(
                 f"--what-if {self._other.name}: no token is left that both the grammar and the "
                 "other settings allow"

@@ -18,8 +18,11 @@ from llmparams_cli.analysis.distribution import softmax
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import grammar
-from llmparams_cli.backends.llama.sampling.chain import Sampler, Step, candidates
+from llmparams_cli.backends.llama.sampling.chain import Chain, Step, candidates
+from llmparams_cli.backends.llama.sampling.phases import Phases
+from llmparams_cli.backends.llama.sampling.sampler import CLOSING, GRAMMAR
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+from llmparams_cli.protocol import Started
 from llmparams_cli.trace import Fit, Forced
 
 FORCED = Origin(Source.DEFAULT, "a given text")
@@ -32,20 +35,17 @@ class Judge:
     After a token that the grammar forbids the grammar is dropped: nothing could follow.
     """
 
-    def __init__(
-        self, model: Model, settings: Settings, prompt: Sequence[int], context: int
-    ) -> None:
+    def __init__(self, model: Model, settings: Settings, started: Started) -> None:
         self._n_vocab = model.n_vocab
-        self._settings = settings
-        self._mu = 2.0 * settings["mirostat_tau"]  # mirostat's threshold, which starts there
         with ExitStack() as stack:
-            self._grammar = grammar.from_settings(model, settings, lambda _note: None)
-            if self._grammar:
-                stack.enter_context(closing(self._grammar))
-            self._chains = [
-                stack.enter_context(closing(Sampler(model, outcome, SEED, context, prompt=prompt)))
-                for outcome in _outcomes(settings)
-            ]
+            rules = grammar.from_settings(model, settings, lambda _note: None)
+            self._phases = Phases.of(model, settings, started, rules)
+            if self._phases:
+                stack.enter_context(closing(self._phases))
+            self._answer, self._thinking = (
+                stack.enter_context(closing(_Outcomes(model, each, started)))
+                for each in (settings, settings.thinking)
+            )
             # All are made: from here on `close` frees them, before this the stack did.
             self._owned = stack.pop_all()
 
@@ -53,45 +53,77 @@ class Judge:
         """The first stage that removes `wanted` from these logits (a pointer to n_vocab floats);
         empty if the token is possible. Then goes on as if it had been drawn.
         """
-        walks = [chain.steps(candidates(logits, self._n_vocab)) for chain in self._chains]
-        if self._grammar and not self._grammar.allows(wanted):
-            self._grammar = None
-            self._accept(wanted, walks)
-            return "grammar"
-        walks += self._second_draws(logits, walks)
-        removed = [_gone_at(steps, wanted) for steps in walks]
-        self._accept(wanted, walks)
-        return "" if "" in removed else removed[0]
+        phases = self._phases
+        now = self._thinking if phases and phases.is_thinking else self._answer
+        walks = now.walks(lambda: candidates(logits, self._n_vocab))
+        removed = self._removed(now, logits, wanted, walks)
+        if phases:
+            if removed == GRAMMAR:
+                phases.drop_grammar()
+            phases.accept(wanted)
+        now.learn(wanted, walks)
+        for outcomes in (self._answer, self._thinking):
+            outcomes.accept(wanted)
+        return removed
 
     def close(self) -> None:
         self._owned.close()
 
-    def _second_draws(self, logits: Any, walks: Sequence[list[Step]]) -> list[list[Step]]:
+    def _removed(self, now: _Outcomes, logits: Any, wanted: int, walks: list[list[Step]]) -> str:
+        """What removes `wanted`; second draws are added to the `walks`."""
+        phases = self._phases
+        if phases and phases.due is not None:
+            return "" if wanted == phases.due else CLOSING
+        if phases and not phases.allows(wanted):
+            return GRAMMAR
+        walks += self._second_draws(now, logits, walks)
+        removed = [_gone_at(steps, wanted) for steps in walks]
+        return "" if "" in removed else removed[0]
+
+    def _second_draws(
+        self, now: _Outcomes, logits: Any, walks: Sequence[list[Step]]
+    ) -> list[list[Step]]:
         """What the stages leave of all that the grammar allows, if a free draw can break it."""
-        if self._grammar is None:
+        phases = self._phases
+        if phases is None or not phases.has_grammar:
             return []
-        allowed = self._allowed(logits).table["logit"].copy()
+        allowed = self._allowed(phases, logits).table["logit"].copy()
         if not any((allowed[_drawable(steps)] == -math.inf).any() for steps in walks):
             return []
-        self._renew_mirostat()
-        return [chain.steps(self._allowed(logits)) for chain in self._chains]
+        now.renew_mirostat()
+        return now.walks(lambda: self._allowed(phases, logits))
 
-    def _allowed(self, logits: Any) -> Any:
+    def _allowed(self, phases: Phases, logits: Any) -> Any:
         """All candidates; the logits of those that the grammar forbids are minus infinity."""
-        assert self._grammar is not None
         array = candidates(logits, self._n_vocab)
-        self._grammar.apply(array)
+        phases.apply(array)
         return array
 
-    def _accept(self, token: int, walks: Sequence[list[Step]]) -> None:
-        if self._grammar:
-            self._grammar.accept(token)
+
+class _Outcomes:
+    """The chains of one set of settings, one for each way in which XTC may act. Close it."""
+
+    def __init__(self, model: Model, settings: Settings, started: Started) -> None:
+        self._settings = settings
+        self._mu = 2.0 * settings["mirostat_tau"]  # mirostat's threshold, which starts there
+        context, prompt = started.context, started.tokens
+        with ExitStack() as stack:
+            self._chains = [
+                stack.enter_context(closing(Chain(model, outcome, SEED, context, prompt)))
+                for outcome in _outcomes(settings)
+            ]
+            self._owned = stack.pop_all()
+
+    def walks(self, array: Callable[[], Any]) -> list[list[Step]]:
+        """What each chain leaves of the candidates, stage by stage."""
+        return [chain.walk(array())[0] for chain in self._chains]
+
+    def accept(self, token: int) -> None:
         for chain in self._chains:
             chain.accept(token)
-        self._learn(token, walks)
-        self._renew_mirostat()
+        self.renew_mirostat()
 
-    def _learn(self, token: int, walks: Sequence[list[Step]]) -> None:
+    def learn(self, token: int, walks: Sequence[list[Step]]) -> None:
         """Update mirostat's threshold as this draw would; a draw that it cannot make teaches it
         nothing.
         """
@@ -104,7 +136,7 @@ class Judge:
                 self._mu -= eta * (-math.log2(own / float(weights.sum())) - tau)
                 return
 
-    def _renew_mirostat(self) -> None:
+    def renew_mirostat(self) -> None:
         """Mirostat learns from its own draws; here it has to learn from the text, so it is made
         anew.
         """
@@ -112,6 +144,9 @@ class Judge:
         for chain in self._chains:
             if chain.stages[-1].startswith("mirostat"):
                 chain.renew_draw(self._settings.but(half))
+
+    def close(self) -> None:
+        self._owned.close()
 
 
 def removals(

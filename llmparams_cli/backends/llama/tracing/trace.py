@@ -10,8 +10,7 @@ from llmparams_cli.analysis.distribution import entropy, total_variation
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling import grammar
-from llmparams_cli.backends.llama.sampling.chain import Sampler
+from llmparams_cli.backends.llama.sampling.sampler import Sampler, made
 from llmparams_cli.backends.llama.tracing.counterfactual import Alternative
 from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
 from llmparams_cli.backends.llama.tracing.views import Views
@@ -19,7 +18,7 @@ from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import BackendError
 from llmparams_cli.params import seeds
 from llmparams_cli.params.conflicts import is_inert
-from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
+from llmparams_cli.params.settings import Origin, Setting, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import Failed, Finished, Numbered, Started
 from llmparams_cli.text.speech import Speech
@@ -81,7 +80,9 @@ class LlamaTrace:
         the same random numbers, so that what changes comes from the setting. Only mirostat and
         adaptive-p learn from the draws of the other chain.
         """
-        wanted = [each for each in self._settings if is_active(each, self._settings)]
+        own, thinking = self._settings, self._settings.thinking
+        wanted = [each for each in own if is_active(each, own)]
+        wanted += [each for each in own.only_thinking if is_active(each, thinking)]
         changed: list[list[int]] = [[] for _ in wanted]
         with ExitStack() as stack:
             others = [
@@ -151,8 +152,7 @@ class LlamaTrace:
         return sum(entropies) / len(pairs), sum(variations) / len(pairs)
 
     def fit(self, report: Report) -> Fit:
-        prompt, context = self._started.tokens, self._started.context
-        with closing(Judge(self._model, self._settings, prompt, context)) as judge:
+        with closing(Judge(self._model, self._settings, self._started)) as judge:
             return admitted(self._model, self._recording, removals(self._recording, judge, report))
 
     def close(self) -> None:
@@ -177,16 +177,13 @@ class LlamaTrace:
         """A chain that has drawn nothing yet; with the run's own seed, unless `settings` have
         another.
         """
-        model, started = self._model, self._started
-        constraint = grammar.from_settings(model, settings, _silently) if constrained else None
         same = settings["seed"] == self._settings["seed"]
         # A seed of -1 in both settings means the one that this run has got by chance.
-        seed = started.seed if same else seeds.in_use(settings)
-        return Sampler(model, settings, seed, started.context, constraint, started.tokens)
+        seed = self._started.seed if same else seeds.in_use(settings)
+        return made(self._model, settings, seed, self._started, _silently, constrained=constrained)
 
     def _without(self, setting: Setting) -> Settings:
-        neutral = Assignment(setting.param.name, setting.param.neutral, NEUTRAL)
-        return self._settings.but(neutral)
+        return self._settings.at(setting, setting.param.neutral, NEUTRAL)
 
     def _ended(self, alternative: Alternative, found: WhatIf, report: Report) -> WhatIf:
         """The what-if with its text and end, decoded if they are still open."""

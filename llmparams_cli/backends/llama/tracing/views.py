@@ -9,7 +9,8 @@ from typing import Any
 
 from llmparams_cli.analysis.distribution import entropy, log_total, softmax
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Sampler, Step
+from llmparams_cli.backends.llama.sampling.chain import Step
+from llmparams_cli.backends.llama.sampling.sampler import Sampler
 from llmparams_cli.trace import MOST_SHOWN, Penalised, Stage, TokenView
 
 
