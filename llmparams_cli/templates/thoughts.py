@@ -15,7 +15,7 @@ def _turns(turn: str, *marks: str) -> tuple[str, ...]:
 
 # By a text that only templates of this format have. The first one counts that is found.
 FORMATS = {
-    "<|channel|>analysis": Format(  # gpt-oss
+    "<|channel|>": Format(  # gpt-oss
         opens=_turns(_HARMONY_TURN, "<|channel|>analysis<|message|>"),
         closes=("<|end|>",),
         says=_turns(
