@@ -142,6 +142,25 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A text as tokens: their ids and the bytes that each stands for; `begin` is the token that a
+    text of this model begins with, if any (it is the first of the ids then).
+    """
+
+    ids: tuple[int, ...]
+    pieces: tuple[bytes, ...]
+    begin: int | None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Tokens that are read by themselves; wanted are the logits for those from `first` on."""
+
+    tokens: tuple[int, ...]
+    first: int
+
+
+@dataclass(frozen=True)
 class Started:
     """Everything known before the first token. `prompt` is the text after the chat template,
     `tokens` are its ids; prompt and answer may have `context` tokens together. `date` (ISO 8601,
@@ -270,6 +289,14 @@ class Backend(Protocol):
 
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
         """Score given texts as answers (teacher forcing)."""
+
+    def split(self, text: str) -> Encoded:
+        """A whole text as tokens, with the beginning that the model wants and without an end."""
+
+    def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        """For each chunk a numpy matrix of float32: a row of logits for each token from its `first`
+        on. It is valid until the next one is asked for. Ctrl-C raises KeyboardInterrupt.
+        """
 
     def facts(self) -> Mapping[str, Any]:
         """What else decides how sums are rounded: the library, its build, the device, the batch

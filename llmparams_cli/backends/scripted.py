@@ -27,6 +27,8 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import (
     Candidate,
     Capabilities,
+    Chunk,
+    Encoded,
     Failed,
     Finished,
     ModelInfo,
@@ -99,6 +101,12 @@ class ScriptedBackend:
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
         for number, _ in enumerate(passages):
             yield number, Failed(UsageError(NO_LOGITS, CURE))
+
+    def split(self, text: str) -> Encoded:
+        raise UsageError(NO_LOGITS, CURE)
+
+    def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        raise UsageError(NO_LOGITS, CURE)
 
     def facts(self) -> Mapping[str, Any]:
         """Nothing but the file and this program decides what is answered."""

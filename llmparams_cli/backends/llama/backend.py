@@ -36,6 +36,8 @@ from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import (
     Capabilities,
+    Chunk,
+    Encoded,
     Failed,
     Finished,
     ModelInfo,
@@ -157,6 +159,22 @@ class LlamaBackend:
                 yield number, self._score(passage)
             except LlmparamsError as error:
                 yield number, Failed(error)
+
+    def split(self, text: str) -> Encoded:
+        begin = self._model.begin_token
+        ids = self._model.tokenize(text)
+        if begin is not None and ids[:1] != [begin]:
+            ids = [begin, *ids]
+        return Encoded(tuple(ids), tuple(map(self._model.piece, ids)), begin)
+
+    def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        from llmparams_cli.backends.llama.decoding.reading import matrices
+
+        limit = self.context(settings)
+        batch = min(limit, settings["batch_size"])
+        slots = self._open(settings, rooms.for_one(limit), outputs=batch)
+        self._made_for = ()  # what is read here is no slot's
+        return matrices(slots.context, batch, chunks, self._control)
 
     def facts(self) -> Mapping[str, Any]:
         limit = self.context(self._settings)

@@ -1,0 +1,80 @@
+"""How well models predict a text (perplexity)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmparams_cli.analysis.perplexity import Plan, TextResult, plan, score_of, scored
+from llmparams_cli.backends.open import opened
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.files import decode, resolve_path
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.prepare import Prepared
+from llmparams_cli.jobs.prompt import STDIN
+from llmparams_cli.params.settings import Assignment, Origin, Source
+from llmparams_cli.protocol import Encoded, Progress
+
+CHUNK = Origin(Source.FLAG, "--chunk")
+LEAST = 8  # tokens in a chunk
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A text, and how it is read: in chunks of `size` tokens, `strided` or side by side; of the
+    chunks the first `most`, if that is given.
+    """
+
+    text: str
+    size: int
+    strided: bool = False
+    most: int | None = None
+
+
+def text_of(env: Environment, file: str) -> str:
+    """The text of --text; - is standard input."""
+    try:
+        data = env.read_stdin() if file == STDIN else resolve_path(file, env.directory).read_bytes()
+        text = decode(data)
+    except OSError as error:
+        raise UsageError(f"--text {file}: {error.strerror}", "give a text file") from error
+    except ValueError as error:
+        raise UsageError(f"--text {file} is {error}") from error
+    if not text.strip():
+        raise UsageError(f"--text {file} is empty", "give a text file")
+    return text.removesuffix("\n")
+
+
+def evaluate(
+    env: Environment, models: Sequence[Prepared], wanted: Wanted, progress: Progress
+) -> list[TextResult]:
+    """Let each model read the text."""
+    return [_read(env, each, wanted, progress) for each in models]
+
+
+def _read(env: Environment, prepared: Prepared, wanted: Wanted, progress: Progress) -> TextResult:
+    settings = prepared.settings.but(Assignment("context", wanted.size, CHUNK))
+    with Control() as control, opened(env, prepared.model, settings, control, progress) as backend:
+        text = backend.split(wanted.text)
+        cut = _plan(text, wanted)
+        began = time.perf_counter()
+        scores, logprobs = [], []
+        arrays = scored(cut, backend.logits(cut.chunks, settings))
+        for number, (places, found) in enumerate(zip(cut.places, arrays, strict=True), 1):
+            scores.append(score_of(found, [text.pieces[place] for place in places]))
+            logprobs.append(found)
+            progress("reading", number / len(cut.chunks), len(cut.chunks) * cut.size)
+        seconds = time.perf_counter() - began
+        return TextResult(backend.info, text, cut, tuple(scores), tuple(logprobs), seconds)
+
+
+def _plan(text: Encoded, wanted: Wanted) -> Plan:
+    cut = plan(text, wanted.size, strided=wanted.strided, most=wanted.most)
+    if not cut.chunks:
+        raise UsageError(
+            f"the text has {len(text.ids)} tokens, and a chunk {wanted.size}",
+            f"--chunk {max(LEAST, len(text.ids) // 2)} reads it in smaller ones",
+        )
+    return cut

@@ -1,0 +1,108 @@
+"""`llmparams evaluate`: what models made of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from llmparams_cli.analysis.perplexity import TextResult, TextScore
+from llmparams_cli.env import Environment
+from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.styles import BOLD, DIM
+from llmparams_cli.render.view import View
+from llmparams_cli.text.numbers import rounded
+from llmparams_cli.text.safe import one_line, spelled
+from llmparams_cli.text.utf8 import escaped
+
+HEAD = ("model", "perplexity", "error", "bits/byte", "bits/token", "tokens", "tokens/s")
+NOTES = (
+    "perplexity   how many equally likely tokens the model hesitated between; lower is better",
+    "error        its standard error, as llama-perplexity has it",
+    "bits/byte    compares models with different tokenizers, which perplexity does not",
+)
+
+
+def show_text(env: Environment, results: Sequence[TextResult], *, color: str) -> None:
+    """Print a line for each model, the one that predicts the text best first."""
+    view = View(env, color)
+    rows = [HEAD, *map(_row, sorted(results, key=lambda each: each.score.bits_per_byte))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        first, *numbers = row
+        line = "  ".join([f"{first:<{widths[0]}}", *map(str.rjust, numbers, widths[1:])])
+        view.line(line, BOLD if not number else "")
+    view.line()
+    for note in (*NOTES, _method(results[0])):
+        view.line(note, DIM)
+
+
+def show_text_json(env: Environment, results: Sequence[TextResult], *, tokens: bool) -> None:
+    """Print all numbers; with `tokens`, every scored token with its log probability."""
+    write_json(env, _text_object(results, tokens=tokens), indent=2 if env.stdout_is_tty else None)
+
+
+def _text_object(results: Sequence[TextResult], *, tokens: bool) -> dict[str, Any]:
+    first = results[0].plan
+    return {
+        "chunk": first.size,
+        "strided": first.is_strided,
+        "models": [_model(each, tokens=tokens) for each in results],
+    }
+
+
+def _row(result: TextResult) -> tuple[str, ...]:
+    score = result.score
+    return (
+        one_line(result.model.name),
+        f"{score.perplexity:.4f}",
+        f"± {score.error:.4f}",
+        f"{score.bits_per_byte:.4f}",
+        f"{score.bits_per_token:.4f}",
+        f"{score.tokens:,}",
+        f"{result.plan.size * len(result.plan.chunks) / result.seconds:.0f}",
+    )
+
+
+def _method(result: TextResult) -> str:
+    plan, rest = result.plan, result.unread
+    kind = "each token with at least half a chunk before it" if plan.is_strided else "second halves"
+    left = f"; the last {rest:,} tokens fill no chunk" if rest else ""
+    return f"{len(plan.chunks)} chunks of {plan.size} tokens, {kind} counted{left}"
+
+
+def _model(result: TextResult, *, tokens: bool) -> dict[str, Any]:
+    document = {
+        "model": {
+            "path": result.model.path,
+            "name": result.model.name,
+            "quantization": result.model.quantization,
+        },
+        **_score(result.score),
+        "text_tokens": len(result.text.ids),
+        "seconds": rounded(result.seconds),
+        "chunks": [_score(score) for score in result.scores],
+    }
+    return document | ({"tokens": list(_tokens(result))} if tokens else {})
+
+
+def _score(score: TextScore) -> dict[str, Any]:
+    return {
+        "perplexity": rounded(score.perplexity),
+        "error": rounded(score.error),
+        "bits_per_byte": rounded(score.bits_per_byte) if score.bytes else None,
+        "bits_per_token": rounded(score.bits_per_token),
+        "tokens": score.tokens,
+        "bytes": score.bytes,
+    }
+
+
+def _tokens(result: TextResult) -> Iterator[dict[str, Any]]:
+    for places, logprobs in zip(result.plan.places, result.logprobs, strict=True):
+        for place, logprob in zip(places, logprobs, strict=True):
+            text = spelled(escaped(result.text.pieces[place]))
+            yield {
+                "place": place,
+                "id": result.text.ids[place],
+                "text": text,
+                "logprob": rounded(float(logprob)),
+            }
