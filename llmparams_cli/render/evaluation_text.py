@@ -1,4 +1,4 @@
-"""`llmparams evaluate`: what models made of a text."""
+"""`llmparams evaluate --text`: how well models predicted a text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTES = (
 )
 
 
-def show_text(env: Environment, results: Sequence[TextResult], *, color: str) -> None:
+def show(env: Environment, results: Sequence[TextResult], *, color: str) -> None:
     """Print a line for each model, the one that predicts the text best first."""
     view = View(env, color)
     rows = [HEAD, *map(_row, sorted(results, key=lambda each: each.score.bits_per_byte))]
@@ -36,7 +36,7 @@ def show_text(env: Environment, results: Sequence[TextResult], *, color: str) ->
         view.line(note, DIM)
 
 
-def show_text_json(env: Environment, results: Sequence[TextResult], *, tokens: bool) -> None:
+def show_json(env: Environment, results: Sequence[TextResult], *, tokens: bool) -> None:
     """Print all numbers; with `tokens`, every scored token with its log probability."""
     write_json(env, _text_object(results, tokens=tokens), indent=2 if env.stdout_is_tty else None)
 
