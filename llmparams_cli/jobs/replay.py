@@ -9,7 +9,7 @@ from typing import Any
 
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.errors import ModelError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer
