@@ -136,9 +136,7 @@ def _other(env: Environment, settings: Settings, text: str) -> Counterfactual:
     if preset:
         settings = _with_preset(env, settings, preset)
         changes.append(f"preset {preset}")
-    given = values.assignments(pairs, env.directory, FLAG)
-    for each in given:
-        _refuse_fixed(PARAMS[each.name])
+    given = values.assignments(pairs, env.directory, FLAG, refuse=_refuse_fixed)
     changes += [f"{each.label} {PARAMS[each.name].kind.show(each.value)}" for each in given]
     return Counterfactual(changed(settings, given), tuple(changes), text)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,23 +57,31 @@ def given(param: Param, texts: Sequence[str], directory: Path, place: str) -> An
 
 
 def assignments(
-    texts: Iterable[str], directory: Path, origin: Origin, *, when_thinking: bool = False
+    texts: Iterable[str],
+    directory: Path,
+    origin: Origin,
+    *,
+    when_thinking: bool = False,
+    refuse: Callable[[Param], None] = lambda _: None,
 ) -> list[Assignment]:
-    """Check the texts NAME=VALUE of a repeated flag, those of one name joined as flags are. With
-    `when_thinking` all of them are for thinking alone. Raises UsageError.
+    """Check the texts NAME=VALUE of a repeated flag; those of one name are joined as flags are. With
+    `when_thinking` all of them are for thinking alone. `refuse` raises for a parameter that this
+    flag does not take. Raises UsageError.
     """
-    parts: dict[Target, list[Any]] = {}
+    found: dict[str, Assignment] = {}
     for text in texts:
         name, value = pair(text)
         if value is None:
             raise UsageError(f"{origin.place} {text!r} has no =", f"{origin.place} temperature=0.4")
-        wanted = target(name, origin.place, when_thinking)
-        place = f"{origin.place} {wanted.param.name if when_thinking else wanted.name}"
-        parts.setdefault(wanted, []).append(given(wanted.param, [value], directory, place))
-    return in_layer(
-        Assignment(param.name, joined(param, each), origin, when_thinking)
-        for (param, when_thinking), each in parts.items()
-    )
+        param, in_thoughts = target(name, origin.place, when_thinking)
+        refuse(param)
+        shown = label(param.name, in_thoughts and not when_thinking)
+        checked = given(param, [value], directory, f"{origin.place} {shown}")
+        new = Assignment(param.name, checked, origin, in_thoughts)
+        if before := found.get(new.label):
+            new = replace(new, value=joined(param, [before.value, checked]))
+        found[new.label] = new
+    return in_layer(found.values())
 
 
 def in_layer(given: Iterable[Assignment]) -> list[Assignment]:
