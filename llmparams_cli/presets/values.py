@@ -64,7 +64,7 @@ def assignments(
     when_thinking: bool = False,
     refuse: Callable[[Param], None] = lambda _: None,
 ) -> list[Assignment]:
-    """Check the texts NAME=VALUE of a repeated flag; those of one name are joined as flags are. With
+    """Check the texts NAME=VALUE of a repeated flag, those of one name joined as flags are. With
     `when_thinking` all of them are for thinking alone. `refuse` raises for a parameter that this
     flag does not take. Raises UsageError.
     """
