@@ -38,6 +38,8 @@ def remarks(settings: Settings, followed: Collection[str] = PARAMS) -> list[tupl
             reason = "this backend does not follow it"
         elif setting.when_thinking:
             reason = _why_inert(setting.param, in_thoughts)
+            if settings["max_thinking_tokens"] == 0:
+                reason = "max_thinking_tokens is 0: nothing is thought"
         elif name in alone or is_inert(setting.param, in_thoughts):
             reason = _why_inert(setting.param, in_answer)
         if reason:

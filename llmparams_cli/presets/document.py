@@ -293,7 +293,7 @@ class _Reader:
             return ()
         if not isinstance(node.value, dict):
             # `thinking: on` is meant for the parameter of that name.
-            cure = f"put it under `parameters:` as {key}" if key in PARAMS else ""
+            cure = "thinking is turned on or off under `parameters:`" if key in PARAMS else ""
             self._problem(node.mark, f"{key}: not a mapping such as `temperature: 0.2`", cure)
             return ()
         assignments = (

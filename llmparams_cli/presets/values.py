@@ -178,12 +178,15 @@ def see(param: Param) -> str:
 def suggestion(name: str) -> str:
     """'; did you mean top_k?' for an unknown name, from other programs' names or by spelling."""
     word = plain(name).removeprefix(THINKING)
-    before = THINKING if word != plain(name) else ""
+    in_thoughts = word != plain(name)
     for param in PARAMS.values():
         others = (param.name, *param.aliases, *astuple(param.elsewhere))
         if word in map(plain, others):
-            return f"; did you mean {before}{param.name}?"
-    return did_you_mean(before + word if before else name, [before + each for each in PARAMS])
+            return f"; did you mean {label(param.name, in_thoughts and param.by_phase)}?"
+    if not in_thoughts:
+        return did_you_mean(name, PARAMS)
+    names = [label(each.name, in_thoughts) for each in PARAMS.values() if each.by_phase]
+    return did_you_mean(label(word, in_thoughts), names)
 
 
 def _named_file(param: Param, value: Any, directory: Path) -> Path | None:
