@@ -542,7 +542,9 @@ _ROWS = (
         "think. What is thought is shown apart from the answer.",
         raise_it="on, or high: better answers to hard questions, and longer waits.",
         lower_it="off, or low: the answer comes at once.",
-        elsewhere=Elsewhere("--reasoning", "think", "reasoning_effort", "enable_thinking", ""),
+        elsewhere=Elsewhere(
+            "--reasoning", "think", "reasoning_effort", "enable_thinking", "reasoning_effort"
+        ),
     ),
     Param(
         name="template_arg",
@@ -569,7 +571,7 @@ _ROWS = (
         "of a template in the model or in llama.cpp (such as chatml), or Jinja.",
         raise_it="Another template helps where the model's own is missing or wrong.",
         lower_it="The model's own is the one that it was trained with.",
-        elsewhere=Elsewhere("--chat-template", "TEMPLATE", "", "chat_template", "--chat-template"),
+        elsewhere=Elsewhere("--chat-template", "", "", "chat_template", "chat_template"),
     ),
     Param(
         name="max_tokens",
