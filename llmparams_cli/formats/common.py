@@ -116,8 +116,8 @@ def words(text: str) -> frozenset[str]:
 
 
 def elsewhere(program: str) -> dict[str, str]:
-    """Parameter name → its name in one of the programs that the parameter table covers. Without what
-    shapes prompts: its values have forms of their own (see `thinking`).
+    """Parameter name → its name in one of the programs that the parameter table covers. What shapes
+    prompts is left out: its values have forms of their own (see `thinking`).
     """
     params = (param for param in PARAMS.values() if param.scope is not Scope.PROMPT)
     names = {param.name: getattr(param.elsewhere, program) for param in params}
