@@ -14,6 +14,7 @@ from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
 from llmparams_cli.presets import prompt_template
 
 LLAMA_CPP = {*PARAMS} - {"repeat_penalty_growth", "penalize_prompt", "time_limit"}
+TEXTS = {"logit_bias", "stop", "dry_sequence_breakers", "grammar", "chat_template"}
 SAMPLERS = {"temperature", "top_k", "top_p", "min_p"}
 PENALTIES = {"repeat_penalty", "frequency_penalty", "presence_penalty"}
 REPETITION = PENALTIES | {"dry_multiplier"}
@@ -26,7 +27,7 @@ OLLAMA = {"context", "batch_size", "threads", "main_gpu", "mmap", "typical_p", "
 
 # What each format can say of any value that is chosen here.
 KNOWN = {
-    "llama.cpp": LLAMA_CPP - {*"logit_bias stop dry_sequence_breakers grammar chat_template".split()},
+    "llama.cpp": LLAMA_CPP - TEXTS,
     "ollama": SAMPLERS | PENALTIES | MIROSTAT | OLLAMA | {"seed", "stop", "max_tokens", "lora"},
     "webui": SAMPLERS | PENALTIES | MIROSTAT | DRY | XTC | {"typical_p", "adaptive_p_decay"},
     "llm": SAMPLERS | PENALTIES | MIROSTAT | OLLAMA | {"seed", "stop", "max_tokens"},

@@ -148,8 +148,7 @@ def _fields(draft: Draft, entries: Entries) -> str | None:
 
 
 def _thinking(draft: Draft, fields: Entries) -> None:
-    """Read the switch, the level and the budget. Models have fields of their own for the first two.
-    """
+    """Read the switch, the level and the budget; models have their own fields for the first two."""
     for key in [key for key in fields if key.startswith((REASONING, CUSTOM))]:
         name = key.rpartition(".")[2]
         if name in ("enableThinking", "reasoningEffort"):
