@@ -76,7 +76,7 @@ def facts(param: Param) -> Iterator[Fact]:
         inert = "no effect by itself: the most probable token stays the same"
         yield Fact("at temperature 0", matters if param.changes_argmax else inert)
     if param.by_phase:
-        yield Fact("while a model thinks", f"--when-thinking {param.name}=VALUE", code=True)
+        yield Fact("when thinking", f"--when-thinking {param.name}=VALUE", code=True)
     if param.gguf_key:
         yield Fact("GGUF key", param.gguf_key, code=True)
     for program, name in dataclasses.asdict(param.elsewhere).items():
