@@ -27,7 +27,7 @@ from pathlib import Path
 from llmparams_cli.errors import PresetError
 from llmparams_cli.files import MOST_SETTINGS, read_text, resolve_path
 from llmparams_cli.params.kinds import did_you_mean
-from llmparams_cli.params.settings import Assignment, Origin, Source, label
+from llmparams_cli.params.settings import THINKING, Assignment, Origin, Source, label
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import prompt_template, values
 from llmparams_cli.presets.files import shown, special
@@ -240,6 +240,8 @@ class _Reader:
     def _unknown_key(self, key: str, node: Node, known: tuple[str, ...]) -> None:
         if key in PARAMS:
             self._problem(node.mark, f"{key} is a parameter: indent it under `parameters:`")
+        elif (word := key.removeprefix(THINKING)) in PARAMS:
+            self._problem(node.mark, f"{key}: it is written as {word}, under `thinking:`")
         else:
             guess = did_you_mean(key, known) or f"; the keys are {', '.join(KEYS)}"
             self._problem(node.mark, f"unknown key {key!r}{guess}")
@@ -304,6 +306,9 @@ class _Reader:
 
     def _assignment(self, name: str, node: Node, *, when_thinking: bool) -> Assignment | None:
         written = label(name, when_thinking)
+        if (word := name.removeprefix(THINKING)) != name and word in PARAMS:
+            self._problem(node.mark, f"{name}: it is written as {word}, under `thinking:`")
+            return None
         if name not in PARAMS:
             reason = f"unknown parameter {written!r}{values.suggestion(written)}"
             self._problem(node.mark, reason, "`llmparams params` lists them all")

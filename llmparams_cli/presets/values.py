@@ -127,8 +127,10 @@ def joined(param: Param, parts: list[Any]) -> Any:
 
 
 def parameter(name: str) -> Param:
-    """The parameter with this name, flag or alias; UsageError with a suggestion if none."""
-    param = named(name)
+    """The parameter with this name, flag or alias, whose values for thinking alone may be named;
+    UsageError with a suggestion if there is none.
+    """
+    param = named(plain(name).removeprefix(THINKING))
     if param is None:
         raise UsageError(
             f"there is no parameter {name!r}{did_you_mean(plain(name), BY_FLAG)}",
@@ -141,7 +143,7 @@ def target(name: str, place: str, when_thinking: bool = False) -> Target:
     """What NAME in NAME=VALUE means: a parameter, or thinking.PARAMETER; with `when_thinking`, the
     latter alone, without its prefix. UsageError at `place` for any other name.
     """
-    found = known(f"{THINKING}{name}" if when_thinking else name)
+    found = known(f"{THINKING}{name.removeprefix(THINKING)}" if when_thinking else name)
     if found is None:
         raise UsageError(
             f"{place}: unknown parameter {name!r}{suggestion(name)}",
