@@ -167,6 +167,9 @@ BAD = {
     "thinking:\n  temprature: 0.6": "unknown parameter 'thinking.temprature'; did you mean thinki",
     "thinking:\n  enable_thinking: true": "; did you mean thinking?",
     "thinking:\n  top_p: 2": "thinking.top_p: 2 is out of range",
+    "thinking:\n  thinking.top_p: 0.2": "thinking.top_p: it is written as top_p, under `thinking:`",
+    "parameters:\n  thinking.top_p: 1": "thinking.top_p: it is written as top_p, under `thinking:`",
+    "thinking.top_p: 0.2": "thinking.top_p: it is written as top_p, under `thinking:`",
     "thinking: on": "thinking: not a mapping such as `temperature: 0.2`",
     "thinking: [1]": "thinking: not a mapping",
 }
@@ -214,6 +217,10 @@ def test_the_schema_and_the_program_agree_on_what_has_phases(tmp_path, param):
 def test_a_wrong_flag_is_one_line(program: Program, flag: str, reason: str) -> None:
     done = program.call("generate", "hi", "--when-thinking", flag)
     assert reason in done.complaint(2)
+
+
+def test_the_names_that_are_shown_lead_to_the_parameter(program: Program) -> None:
+    assert program.call("params", "thinking.top_p").text.startswith("top_p\n")
 
 
 def two(program: Program) -> Program:
