@@ -23,7 +23,7 @@ from llmparams_cli.params import seeds
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.params.table import PARAMS, named
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.protocol import Backend, Finished, Piece, Progress, Request, Started
 
@@ -71,12 +71,12 @@ def setups(
     for preset in presets or [""]:
         prepared = prepare(env, [preset] if preset else [], flags, variables)
         for point in product(*axes):
-            settings = changed(prepared.settings, point)
+            settings = changed(prepared.settings, values.in_layer(point))
             # One seed for all, even if it was left to chance: then only the parameters differ.
             seed = seeds.in_use(settings) if seed is None else seed
             if not any(assignment.name == "seed" for assignment in point):
                 settings = settings.but(Assignment("seed", seed, GRID))
-            texts = {a.name: PARAMS[a.name].kind.show(a.value) for a in point}
+            texts = {a.label: PARAMS[a.name].kind.show(a.value) for a in point}
             name = " ".join([preset, *(f"{key}={text}" for key, text in texts.items())]).strip()
             shown = {"preset": preset, **texts} if preset else texts
             name = distinguished(name or "as set", [each.variant.name for each in found])
@@ -89,9 +89,8 @@ def setups(
 def _axis(env: Environment, text: str) -> list[Assignment]:
     """Read --grid NAME=V1,V2,…"""
     name, listed = values.pair(text)
-    param = named(name)
-    if param is None:
-        raise UsageError(f"--grid: unknown parameter {name!r}{values.suggestion(name)}")
+    target = values.target(name, GRID.place)
+    param = target.param
     if param.scope in (Scope.LOAD, Scope.CONTEXT):
         raise UsageError(
             f"--grid {name}: one model is loaded once for all variants",
@@ -101,7 +100,7 @@ def _axis(env: Environment, text: str) -> list[Assignment]:
         raise UsageError(f"--grid {text!r} has no values", f"--grid {name}=A,B,C")
     place = f"{GRID.place} {name}"
     points = (values.given(param, [value], env.directory, place) for value in listed.split(","))
-    return [Assignment(param.name, point, GRID) for point in points]
+    return [Assignment(param.name, point, GRID, target.when_thinking) for point in points]
 
 
 def _refuse_several_models(found: Sequence[Setup]) -> None:

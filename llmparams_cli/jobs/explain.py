@@ -20,7 +20,7 @@ from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Origin, Settings, Source
 from llmparams_cli.params.spec import Param, Scope
-from llmparams_cli.params.table import PARAMS, named
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.catalog import alone
 from llmparams_cli.protocol import Finished, Passage, Progress, Request, Started, Stop, StopReason
@@ -30,8 +30,8 @@ FLAG = Origin(Source.FLAG, "--what-if")
 TOP = 8  # candidates of every draw, at least
 COVERAGE = 0.999  # of the probability, in the candidates that a page computes with
 # The group is what may be a parameter's name; `_split` looks it up.
-COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w-]*)\s*=)")
-PAIR = re.compile(r"\s*-*[a-zA-Z][\w-]*\s*=")
+COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w.-]*)\s*=)")
+PAIR = re.compile(r"\s*-*[a-zA-Z][\w.-]*\s*=")
 Watched = Callable[[str], Report]
 
 
@@ -136,29 +136,24 @@ def _other(env: Environment, settings: Settings, text: str) -> Counterfactual:
     if preset:
         settings = _with_preset(env, settings, preset)
         changes.append(f"preset {preset}")
-    given = values.assignments(map(_pair, pairs), env.directory, FLAG)
-    changes += [f"{each.name} {PARAMS[each.name].kind.show(each.value)}" for each in given]
+    given = values.assignments(pairs, env.directory, FLAG, refuse=_refuse_fixed)
+    changes += [f"{each.label} {PARAMS[each.name].kind.show(each.value)}" for each in given]
     return Counterfactual(changed(settings, given), tuple(changes), text)
 
 
-def _pair(text: str) -> tuple[Param, str]:
-    name, value = values.pair(text)
-    param = named(name)
-    if param is None:
-        raise UsageError(f"--what-if: unknown parameter {name!r}{values.suggestion(name)}")
+def _refuse_fixed(param: Param) -> None:
     if _is_fixed(param):
         raise UsageError(
             f"--what-if {param.name}: the draws are made again, the model is not run again",
             "run explain again for another value",
         )
-    return param, value or ""
 
 
 def _split(text: str) -> tuple[str, list[str]]:
     """A preset ('' for none), and the texts NAME=VALUE. A comma belongs to a value unless the name
     of a parameter and = follow it.
     """
-    commas = [comma for comma in COMMA.finditer(text) if named(comma[1])]
+    commas = [comma for comma in COMMA.finditer(text) if values.known(comma[1])]
     starts = [0, *(comma.end() for comma in commas)]
     ends = [*(comma.start() for comma in commas), len(text)]
     parts = [text[start:end] for start, end in zip(starts, ends, strict=True)]

@@ -475,6 +475,7 @@ _ROWS = (
         neutral=False,
         group=Group.QUALITY,
         scope=Scope.SAMPLING,
+        of_the_whole=True,
         stage="penalties",
         changes_argmax=True,
         meaning="Whether the penalties and DRY count the prompt's tokens too. Off, they count "
@@ -521,6 +522,7 @@ _ROWS = (
         default=-1,
         group=Group.INFERENCE,
         scope=Scope.SAMPLING,
+        of_the_whole=True,
         aliases=("-s",),
         meaning="Where the random numbers start; -1 draws a seed and reports it. The same seed, "
         "model and settings give the same text again.",
@@ -540,7 +542,9 @@ _ROWS = (
         "think. What is thought is shown apart from the answer.",
         raise_it="on, or high: better answers to hard questions, and longer waits.",
         lower_it="off, or low: the answer comes at once.",
-        elsewhere=Elsewhere("--reasoning", "think", "reasoning_effort", "enable_thinking", ""),
+        elsewhere=Elsewhere(
+            "--reasoning", "think", "reasoning_effort", "enable_thinking", "reasoning_effort"
+        ),
     ),
     Param(
         name="template_arg",
@@ -567,7 +571,7 @@ _ROWS = (
         "of a template in the model or in llama.cpp (such as chatml), or Jinja.",
         raise_it="Another template helps where the model's own is missing or wrong.",
         lower_it="The model's own is the one that it was trained with.",
-        elsewhere=Elsewhere("--chat-template", "TEMPLATE", "", "chat_template", "--chat-template"),
+        elsewhere=Elsewhere("--chat-template", "", "", "chat_template", "chat_template"),
     ),
     Param(
         name="max_tokens",
@@ -875,6 +879,7 @@ _ROWS = (
         neutral="",
         group=Group.QUALITY,
         scope=Scope.SAMPLING,
+        of_the_whole=True,
         changes_argmax=True,
         reads_file=True,
         meaning="A grammar in GBNF that the output must follow. Tokens that would break it are "
@@ -889,6 +894,7 @@ _ROWS = (
         default=None,
         group=Group.QUALITY,
         scope=Scope.SAMPLING,
+        of_the_whole=True,
         changes_argmax=True,
         reads_file=True,
         aliases=("-j",),

@@ -69,22 +69,28 @@ def make(
         "answer_logprobs": logprobs,
         **{key: result[key] for key in ("text", "stop", "usage", "timing")},
     }
-    values = {setting.param.name: setting.value for setting in request.settings}
+    values = {setting.name: setting.value for setting in request.settings.both}
     return {**document, "checksums": checksums(document, values)}
 
 
 def parameters(settings: Settings, origin: Callable[[Origin], Any]) -> dict[str, Any]:
-    """Every parameter with its value, its origin, and what it overrode (highest layer first)."""
+    """Every parameter with its value, its origin, and what it overrode (highest layer first).
+    thinking.PARAMETER is there where its value is one for thinking alone.
+    """
     return {
-        setting.param.name: {
+        setting.name: {
             "value": setting.param.kind.to_json(setting.value),
             "origin": origin(setting.origin),
             "overrode": [
-                {"value": setting.param.kind.to_json(below.value), "origin": origin(below.origin)}
+                {
+                    "value": setting.param.kind.to_json(below.value),
+                    "origin": origin(below.origin),
+                    **({"when_thinking": True} if below.when_thinking else {}),
+                }
                 for below in setting.overrode
             ],
         }
-        for setting in settings
+        for setting in settings.both
     }
 
 

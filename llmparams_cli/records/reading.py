@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import decode
 from llmparams_cli.params.kinds import INT32_MAX, did_you_mean
-from llmparams_cli.params.settings import Assignment, Origin
+from llmparams_cli.params.settings import THINKING, Assignment, Origin
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.protocol import Message, Stop, StopReason
@@ -195,13 +195,19 @@ def _messages(field: Field) -> tuple[Message, ...]:
 
 
 def _assignments(field: Field) -> tuple[Assignment, ...]:
-    return tuple(_assignment(name, field[name]) for name in field.of(dict))
+    """The values, those for thinking alone above the others."""
+    return tuple(values.in_layer(_assignment(name, field[name]) for name in field.of(dict)))
 
 
-def _assignment(name: str, field: Field) -> Assignment:
+def _assignment(label: str, field: Field) -> Assignment:
+    name = label.removeprefix(THINKING)
     if name not in PARAMS:
         field.refuse(f"there is no such parameter{did_you_mean(name, PARAMS)}")
-    return Assignment(name, _parameter(name, field["value"]), origin(field["origin"]))
+    when_thinking = name != label
+    if when_thinking and (reason := values.not_by_phase(PARAMS[name])):
+        field.refuse(reason)
+    value = _parameter(name, field["value"])
+    return Assignment(name, value, origin(field["origin"]), when_thinking)
 
 
 def _parameter(name: str, field: Field) -> Any:
@@ -255,7 +261,7 @@ def _stop(field: Field) -> Stop:
 
 def _edited(document: Field, assignments: tuple[Assignment, ...]) -> tuple[str, ...]:
     recorded = document["checksums"].of(dict)
-    given = {assignment.name: assignment.value for assignment in assignments}
+    given = {assignment.label: assignment.value for assignment in assignments}
     now = checksums(document.value, given)
     return tuple(name for name in {**now, **recorded} if now.get(name) != recorded.get(name))
 

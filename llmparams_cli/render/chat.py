@@ -83,19 +83,20 @@ class ChatView:
         for words in fold(one_line(text).split(" "), 1, columns(env, env.stderr) - 1):
             env.aside(f"{before}{' '.join(words)}{after}\n")
 
-    def changed(self, pairs: Iterable[tuple[Setting, Setting]]) -> None:
-        """Values before and after."""
+    def changed(self, found: Iterable[tuple[str, Setting, Setting]]) -> None:
+        """Values before and after, by their names."""
         arrow = "→" if encodes("→", self._env.stderr) else "->"
-        for old, new in pairs:
+        for name, old, new in found:
             before, after = (_brief(s) for s in (old, new))
-            self.remark(f"{new.param.name} {before} {arrow} {after} ({new.origin})")
+            self.remark(f"{name} {before} {arrow} {after} ({new.origin})")
 
     def setting(self, setting: Setting) -> None:
         """One parameter: its value, where it came from, what it overrode, what it means."""
         self._setting("", setting, _BOLD)
         for old in setting.overrode:
             shown = one_line(setting.param.kind.show(old.value)) or "-"
-            self.write(f"  overrode {shown}  ({old.origin})", _DIM)
+            phase = "thinking " if old.when_thinking else ""
+            self.write(f"  overrode {phase}{shown}  ({old.origin})", _DIM)
         self._words(setting.param.summary, "  ", _DIM)
 
     def tokens(self, parts: Sequence[int], context: int) -> None:
@@ -159,7 +160,7 @@ class ChatView:
             f"model {one_line(started.model.name)}",
         )
         self._fold([*numbers, *facts], separator(self._env.stdout), "", "")
-        named = [s for s in settings if not s.is_default]
+        named = [s for s in settings.both if not s.is_default]
         self.write("not at their defaults:" if named else "every parameter is at its default")
         for setting in named:
             self._setting("  ", setting, "")
@@ -179,7 +180,7 @@ class ChatView:
             self._words(note, "", _DIM)
 
     def _setting(self, indent: str, setting: Setting, style: str) -> None:
-        words = f"{setting.param.name} {_brief(setting)} ({one_line(str(setting.origin))})"
+        words = f"{setting.name} {_brief(setting)} ({one_line(str(setting.origin))})"
         self._words(words, indent, style)
 
     def _words(self, text: str, indent: str, style: str) -> None:

@@ -114,7 +114,7 @@ def effects_object(effects: Sequence[Effect]) -> list[dict[str, Any]]:
     """For every setting that was on, the draws (from 1) that it changed."""
     return [
         {
-            "parameter": effect.setting.param.name,
+            "parameter": effect.setting.name,
             "value": effect.setting.param.kind.show(effect.setting.value),
             "draws": effect.draws,
             "changed": list(effect.changed),

@@ -60,7 +60,7 @@ def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
     for effect in sorted(effects, key=lambda effect: -len(effect.changed)):
         setting = effect.setting
         value = beginning(one_line(setting.param.kind.show(setting.value)), LONGEST_VALUE, "...")
-        name = f"{setting.param.name} {value}"
+        name = f"{setting.name} {value}"
         count = len(effect.changed)
         told = f"decided {count} of" if count else "changed nothing in"
         origin = one_line(str(setting.origin))

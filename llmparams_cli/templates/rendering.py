@@ -39,6 +39,9 @@ def prompt(
     if not template:
         if len(messages) > 1:
             note("no chat template is applied: the system text goes before the prompt")
+        if own := request.settings.only_thinking:
+            names = ", ".join(setting.name for setting in own)
+            note(f"without effect: {names}: no chat template tells thoughts from the answer")
         text = "\n\n".join(message.content for message in messages)
         return Prompt(model.tokenize(text, begin=True), text)
     marker = Marker(model, template)

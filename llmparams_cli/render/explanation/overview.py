@@ -99,7 +99,7 @@ def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
     deciders: dict[int, list[str]] = {}
     for effect in effects:
         for number in effect.changed:
-            deciders.setdefault(number, []).append(effect.setting.param.name)
+            deciders.setdefault(number, []).append(effect.setting.name)
     return deciders
 
 

@@ -14,7 +14,7 @@ from llmparams_cli.analysis.comparison import (
     forks,
     side_by_side,
 )
-from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.settings import Settings, label
 from llmparams_cli.protocol import Token
 from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
 from llmparams_cli.render.summary import stop_text
@@ -63,10 +63,17 @@ def _variant(variant: Variant) -> dict[str, Any]:
 def _settings(settings: Sequence[Settings]) -> list[dict[str, Any]]:
     """The settings that any variant sets, with all variants' values. Seeds are shown elsewhere."""
     rows = zip(*settings, strict=True)
-    return [
-        {"name": row[0].param.name, "values": [each.param.kind.show(each.value) for each in row]}
+    found = [
+        (row[0].name, row)
         for row in rows
-        if row[0].param.name != "seed" and not all(each.is_default for each in row)
+        if row[0].name != "seed" and not all(each.is_default for each in row)
+    ]
+    for row in zip(*(each.thinking for each in settings), strict=True):
+        if any(each.when_thinking for each in row):
+            found.append((label(row[0].param.name, True), row))
+    return [
+        {"name": name, "values": [each.param.kind.show(each.value) for each in row]}
+        for name, row in found
     ]
 
 

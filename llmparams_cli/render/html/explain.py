@@ -31,16 +31,16 @@ def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[s
 
 def _settings(explanation: Explanation) -> list[dict[str, Any]]:
     """Every parameter; `changed` are the draws it changed, if its effect was measured."""
-    changed = {each.setting.param.name: list(each.changed) for each in explanation.effects}
+    changed = {each.setting.name: list(each.changed) for each in explanation.effects}
     return [
         {
-            "name": setting.param.name,
+            "name": setting.name,
             "value": setting.param.kind.show(setting.value),
             "origin": str(setting.origin),
             "is_default": setting.is_default,
-            "changed": changed.get(setting.param.name),
+            "changed": changed.get(setting.name),
         }
-        for setting in explanation.settings
+        for setting in explanation.settings.both
     ]
 
 
