@@ -11,20 +11,26 @@ from llmparams_cli.errors import ContextOverflow
 from llmparams_cli.protocol import Request
 from llmparams_cli.templates import overflow, rendering
 from llmparams_cli.templates.rendering import Prompt
+from llmparams_cli.templates.repairs import Repairs
 
 
 class Prompts:
-    """Makes the prompts of one model; `template` is its chat template, `note` tells the user."""
+    """Makes the prompts of one model; `template` is its chat template, `date` what templates take
+    for now (ISO 8601, local), `note` tells the user.
+    """
 
-    def __init__(self, model: Model, template: str, note: Callable[[str], None]) -> None:
+    def __init__(self, model: Model, template: str, date: str, note: Callable[[str], None]) -> None:
         self._model = model
         self._template = template
+        self._date = date
         self._note = note
+        self._repairs = Repairs()
 
     def encode(self, request: Request) -> Prompt:
         """The prompt of a request; it has at least one token."""
         template = "" if request.raw else self._template
-        prompt = rendering.prompt(self._model, template, request, self._note)
+        dated = replace(request, date=request.date or self._date)
+        prompt = rendering.prompt(self._model, template, dated, self._note, self._repairs)
         return prompt if prompt.tokens else replace(prompt, tokens=self._nothing())
 
     def fitting(self, request: Request, size: int, answer: int | None = None) -> Prompt:
