@@ -33,8 +33,7 @@ def _system_into_user(messages: Messages) -> Messages | None:
     if not users or messages[0].role != "system":
         return None
     system, *others = messages
-    first = others[users[0] - 1]
-    others[users[0] - 1] = replace(first, content=f"{system.content}\n\n{first.content}")
+    others[users[0] - 1] = _joined(system, others[users[0] - 1])
     return others
 
 
@@ -44,9 +43,13 @@ def _without_empty_answers(messages: Messages) -> Messages | None:
         if message.role == "assistant" and _is_blank(message):
             continue
         if kept and kept[-1].role == message.role == "user":
-            message = replace(message, content=f"{kept.pop().content}\n\n{message.content}")
+            message = _joined(kept.pop(), message)
         kept.append(message)
     return kept if len(kept) < len(messages) else None
+
+
+def _joined(one: Message, other: Message) -> Message:
+    return Message("user", f"{one.content}\n\n{other.content}")
 
 
 SYSTEM = Repair(
@@ -106,10 +109,10 @@ class Repairs:
     def _whole(self, template: Template, messages: Messages) -> str:
         """What the template makes of the messages; raises ModelError if a text is not in it."""
         shape = template.depends_on, tuple(map(_shape, messages))
-        lost = self._lost.get(shape, ())
-        text = "" if lost else template.run(messages)
         if shape not in self._lost:
-            lost = self._lost[shape] = _lost(template, messages)
+            self._lost[shape] = _lost(template, messages)
+        lost = self._lost[shape]
+        text = "" if lost else template.run(messages)
         if lost is None:
             lost = [place for place, each in enumerate(messages) if not _is_in(each.content, text)]
         if not lost:
@@ -148,7 +151,9 @@ def _lost(template: Template, messages: Messages) -> Sequence[int] | None:
     ]
     try:
         text = template.run(probe).lower()
-    except ModelError:
+    except ModelError as error:
+        if _is_endless(error):
+            raise
         return None
     return [place for place, word in words.items() if word not in text]
 
