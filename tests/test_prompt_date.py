@@ -63,12 +63,20 @@ def test_without_a_date_in_the_receipt_it_is_named_as_the_reason(dated: Program)
     written(dated)
     edit(dated, without_date)
     dated.began += DAY
-    report = dated.call("replay", "run.json", "--json", TZ="UTC").json
-    first, second = report["differences"]
+    first, second = dated.call("replay", "run.json", "--json").json["differences"]
     assert first["what"].startswith("date ")
-    assert first["recorded"].startswith("2026-11-2")
     assert first["replayed"] == "2026-11-27T10:30:00"
     assert second["what"].startswith("prompt token ")
+    # Both are in local time, here one that is five hours ahead.
+    first, *_ = dated.pipe("replay", "run.json", "--json", TZ="XYZ-5").json["differences"]
+    assert first["recorded"] == "2026-11-26T14:00:00"
+
+
+def test_a_date_that_is_the_same_is_no_reason(dated: Program) -> None:
+    written(dated)
+    edit(dated, lambda document: document["messages"][0].update(content="hello"))
+    report = dated.call("replay", "run.json", "--json").json
+    assert not any(each["what"].startswith("date") for each in report["differences"])
 
 
 def test_the_same_date_by_chance_is_no_difference(dated: Program) -> None:

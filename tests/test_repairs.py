@@ -80,6 +80,9 @@ def test_where_no_probe_passes_the_text_itself_is_looked_for(program: Program) -
     prompt, notes = asked(program, looks + DROPS, "hi", "--system", "Be brief.")
     assert prompt == "<user>Be brief.\n\nhi<|end|><|assistant|>"
     assert NO_PLACE in notes
+    quotes = KEEPS_ALL.replace("m.content", "m.content | tojson")
+    prompt, notes = asked(program, looks + quotes, " hi\n", "--system", 'Be "brief".\n')
+    assert prompt.startswith('<system>"Be \\"brief\\".') and "place" not in notes
 
 
 def test_a_control_token_in_a_system_text_stays_text_before_the_message(program: Program) -> None:
@@ -102,6 +105,8 @@ def test_a_text_that_nothing_helps_is_refused(program: Program) -> None:
     line = program.call("generate", "Where\x1b am I? " * 9, "-m", path).complaint(ExitCode.MODEL)
     assert "drops a text: the user message 'Where\\x1b am I?" in line
     assert "--chat-template" in line and "--raw" not in line and len(line) < 200
+    line = program.call("generate", "a<|end|>b", "-m", path).complaint(ExitCode.MODEL)
+    assert "'a<|end|>b'" in line
 
 
 def test_the_first_trouble_is_the_one_that_is_told(program: Program) -> None:
