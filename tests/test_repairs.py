@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -147,6 +149,27 @@ def test_the_messages_around_an_empty_answer_become_one() -> None:
     text = Repairs().render(Template(run, "", str), conversation, notes.append)
     assert text == "S\n\na\n\nb\n\nc|d|e"
     assert [NO_PLACE in notes[0], NO_EMPTY_PLACE in notes[1]] == [True, True]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+def test_nothing_is_noted_while_the_user_types(program: Program) -> None:
+    """The last answer is read ahead then, in a prompt of its own."""
+    path = model(program, NO_EMPTY)
+    silent = ("-m", path, "--grammar", 'root ::= ""', "--no-save")
+    session = program.terminal("chat", *silent, PROMPT_TOOLKIT_NO_CPR="1")
+    ready = "\x1b[?2004h"  # with every prompt, the terminal is asked to mark what is pasted
+    session.wait_for(ready)
+    session.type("one\r")
+    session.wait_for("answer 0")
+    session.wait_for(ready)
+    time.sleep(0.3)  # for what would come too early
+    session.type("two\r")
+    session.wait_for("answer 0")
+    session.wait_for(ready)
+    session.press_ctrl_d()
+    lines = session.end().lines
+    [noted] = [place for place, line in enumerate(lines) if NO_EMPTY_PLACE in line]
+    assert lines.index("> two") < noted
 
 
 class Counting:

@@ -65,15 +65,15 @@ def prompt(
 def _without_template(model: Vocabulary, request: Request, note: Callable[[str], None]) -> Prompt:
     if not request.raw:
         note(
-            "this model has no chat template: it goes on with a text instead of answering messages "
-            "(--chat-template gives it one)"
+            "this model has no chat template: it continues your text rather than answer it "
+            "(--chat-template names one)"
         )
     if request.messages[0].role == "system":
         note("no chat template is applied: the system text goes before the prompt")
     if model.adds_end:
         note(
-            "the model's file wants an end token after every text (add_eos_token): it is left out, "
-            "or else the answer would come after the end"
+            "no end token is put after the prompt, though the model's file asks for one "
+            "(add_eos_token)"
         )
     text = "\n\n".join(message.content for message in request.messages)
     return Prompt(_with_begin(model, model.tokenize(text)), text)

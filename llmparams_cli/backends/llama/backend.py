@@ -148,7 +148,7 @@ class LlamaBackend:
         from llmparams_cli.backends.llama.decoding.ahead import read_ahead
 
         limit = self.context(request.settings)
-        tokens = self._prompts.encode(request).tokens
+        tokens = self._prompts.encode(request, quietly=True).tokens  # the user is typing
         if len(tokens) < limit:
             slots = self._open(request.settings, rooms.for_one(limit))
             read_ahead(slots, tokens, request.control or self._control)

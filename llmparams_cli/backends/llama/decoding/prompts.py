@@ -26,11 +26,12 @@ class Prompts:
         self._note = note
         self._repairs = Repairs()
 
-    def encode(self, request: Request) -> Prompt:
-        """The prompt of a request; it has at least one token."""
+    def encode(self, request: Request, *, quietly: bool = False) -> Prompt:
+        """The prompt of a request; it has at least one token. `quietly`: without any note."""
         template = "" if request.raw else self._template
         dated = replace(request, date=request.date or self._date)
-        prompt = rendering.prompt(self._model, template, dated, self._note, self._repairs)
+        note = _silent if quietly else self._note
+        prompt = rendering.prompt(self._model, template, dated, note, self._repairs)
         return prompt if prompt.tokens else replace(prompt, tokens=self._nothing())
 
     def fitting(self, request: Request, size: int, answer: int | None = None) -> Prompt:
@@ -61,3 +62,7 @@ class Prompts:
         lib, vocab = llama(), self._model.vocab
         begin = int(lib.llama_vocab_bos(vocab))
         return [begin if begin >= 0 else max(0, int(lib.llama_vocab_eos(vocab)))]
+
+
+def _silent(_note: str) -> None:
+    pass
