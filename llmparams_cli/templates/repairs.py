@@ -120,8 +120,8 @@ class Repairs:
         message = messages[lost[0]]
         start = brief(repr(template.unmarked(message.content)), SHOWN)
         raise ModelError(
-            f"the model's chat template drops a text: the {message.role} message {start}",
-            "--chat-template names another one",
+            f"the chat template drops a text: the {message.role} message {start}",
+            "--chat-template takes another one",
         )
 
 
