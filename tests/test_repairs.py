@@ -103,7 +103,7 @@ def test_a_text_that_nothing_helps_is_refused(program: Program) -> None:
     path = model(program, "{{ messages[0].content }}")
     done = program.call("generate", "Where\x1b am I? " * 9, "-m", path, "--system", "Be brief.")
     assert done.code == 0 and NO_PLACE in done.stderr  # the first message has both
-    path = model(program, "a fixed text")
+    path = model(program, "a fixed text{# of no message #}")
     line = program.call("generate", "Where\x1b am I? " * 9, "-m", path).complaint(ExitCode.MODEL)
     assert "drops a text: the user message 'Where\\x1b am I?" in line
     assert "--chat-template" in line and "--raw" not in line and len(line) < 200
