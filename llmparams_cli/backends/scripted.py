@@ -42,6 +42,7 @@ from llmparams_cli.protocol import (
 )
 from llmparams_cli.templates import overflow, rendering
 from llmparams_cli.templates.rendering import Prompt
+from llmparams_cli.templates.repairs import Repairs
 from llmparams_cli.text.shorten import brief
 
 FOLLOWED = frozenset({"seed", "max_tokens", "stop", "ignore_eos", "time_limit", "context"})
@@ -67,6 +68,7 @@ class ScriptedBackend:
         self.script = resolved.script
         self.words = Words(resolved.script.context)
         self.odds = _Odds(resolved.script, self.words)
+        self._repairs = Repairs()
         self._kept: tuple[int, Sequence[int]] = (0, ())  # the context's size, and what it holds
         self.info = ModelInfo(resolved.reference, resolved.name, parameters=0, quantization="")
         self.capabilities = Capabilities(
@@ -181,7 +183,7 @@ class ScriptedBackend:
 
     def _encode(self, request: Request) -> Prompt:
         template = "" if request.raw else TEMPLATE
-        return rendering.prompt(self.words, template, request, self._env.note)
+        return rendering.prompt(self.words, template, request, self._env.note, self._repairs)
 
     def _wait(self, answers: Iterable[_Answer]) -> None:
         """Sleep until one of them has something to do."""

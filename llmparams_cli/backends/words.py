@@ -27,14 +27,13 @@ class Words:
     """The vocabulary of a scripted model: it grows with the texts that it reads."""
 
     begin_token: int | None = None
+    adds_end = False
 
     def __init__(self, trained_context: int) -> None:
         self.trained_context = trained_context
         self._pieces: dict[int, bytes] = {}
 
-    def tokenize(
-        self, text: str, *, special: bool = False, begin: bool = False, goes_on: bool = False
-    ) -> list[int]:
+    def tokenize(self, text: str, *, special: bool = False, goes_on: bool = False) -> list[int]:
         """The ids of a text; with `special`, the names of control tokens are read as such."""
         if not special:
             return [self._id(piece) for piece in PIECES.findall(text.encode())]

@@ -53,7 +53,7 @@ class Prepared:
         return Request(
             self.messages(prompt),
             settings or self.settings,
-            self.model.is_raw(raw),
+            raw,
             logprobs,
             overflow,
             expected,

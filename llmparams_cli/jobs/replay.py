@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def replay(
         *_prompt_difference(receipt, started),
         *_circumstance_differences(receipt, now),
     ]
-    return beside(receipt, finished, differences)
+    return beside(receipt, started, finished, differences)
 
 
 def _recorded(receipt: Receipt) -> Iterator[Assignment]:
@@ -131,6 +132,7 @@ def _generate(
         logprobs=0,
         overflow=receipt.overflow,
         expected=receipt.answer_ids,
+        date=receipt.prompt_date,
     )
     pieces = 0
 
@@ -148,6 +150,7 @@ def _generate(
 def _edits(receipt: Receipt) -> Iterator[Difference]:
     now = {f"parameters.{a.label}": PARAMS[a.name].kind.show(a.value) for a in receipt.assignments}
     now |= {"seed": str(receipt.seed), "context": str(receipt.context)}
+    now["prompt_date"] = receipt.prompt_date
     for name in receipt.edited:
         yield Difference(name, None, brief(now.get(name) or "otherwise", 60))
 
@@ -197,11 +200,23 @@ def _prompt_difference(receipt: Receipt, started: Started) -> Iterator[Differenc
     recorded, now = receipt.prompt_ids, started.tokens
     if recorded == now:
         return
+    if started.date and not receipt.prompt_date:
+        yield Difference("date (written by the chat template)", _local(receipt.date), started.date)
     place = first_difference(recorded, now)
     yield Difference(
         f"prompt token {place + 1} (from messages, template and tokenizer)",
         *(str(ids[place]) if place < len(ids) else "none" for ids in (recorded, now)),
     )
+
+
+def _local(date: str) -> str:
+    """The date of a receipt as templates write it: in local time, without its zone."""
+    try:
+        # Before Python 3.11, fromisoformat does not read Z.
+        moment = datetime.fromisoformat(date.replace("Z", "+00:00"))
+        return moment.astimezone().replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError):
+        return brief(date)
 
 
 def _circumstance_differences(receipt: Receipt, now: dict[str, Any]) -> Iterator[Difference]:

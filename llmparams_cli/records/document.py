@@ -18,11 +18,12 @@ from llmparams_cli.text.safe import escape_json, spelled
 FORMAT = 2
 READABLE = (1, FORMAT)  # they differ in the form of origins only, see `origins`
 
-# The fields that have a checksum, beside every parameter.
+# The fields that have a checksum where they are there, beside every parameter.
 CHECKED = (
     "messages",
     "raw",
     "overflow",
+    "prompt_date",
     "seed",
     "context",
     "prompt_ids",
@@ -61,6 +62,7 @@ def make(
         "messages": [{"role": m.role, "content": m.content} for m in request.messages],
         "raw": request.raw,
         "overflow": request.overflow,
+        **({"prompt_date": started.date} if started.date else {}),
         "parameters": parameters(request.settings, origins.to_object),
         **{key: result[key] for key in ("seed", "prompt")},
         "prompt_ids": list(started.tokens),
@@ -117,7 +119,7 @@ def checksums(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
     """A checksum for each field that the answer depends on or consists of. They show what was
     edited later, but are no protection: whoever edits can write new ones.
     """
-    return {name: _checksum(document[name]) for name in CHECKED} | {
+    return {name: _checksum(document[name]) for name in CHECKED if name in document} | {
         f"parameters.{name}": _checksum(value) for name, value in values.items()
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -48,7 +49,10 @@ class File:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The checked content of a receipt. `edited` names the fields that fail their checksum."""
+    """The checked content of a receipt. `prompt_date` (ISO 8601, local) is the one that the chat
+    template wrote into the prompt; empty: none, or none that the receipt knows of. `edited` names
+    the fields that fail their checksum.
+    """
 
     place: str
     id: str
@@ -61,6 +65,7 @@ class Receipt:
     messages: tuple[Message, ...]
     raw: bool
     overflow: str
+    prompt_date: str
     assignments: tuple[Assignment, ...]
     seed: int
     prompt_ids: tuple[int, ...]
@@ -157,6 +162,7 @@ def check(document: Field) -> Receipt:
         messages=_messages(document["messages"]),
         raw=document["raw"].of(bool),
         overflow=document["overflow"].one_of(OVERFLOWS),
+        prompt_date=_moment(document["prompt_date"]) if "prompt_date" in document.value else "",
         assignments=assignments,
         seed=_parameter("seed", document["seed"]),
         prompt_ids=_ids(document["prompt_ids"]),
@@ -192,6 +198,14 @@ def _messages(field: Field) -> tuple[Message, ...]:
     if not messages:
         field.refuse("there is none")
     return tuple(Message(m["role"].one_of(ROLES), m["content"].of(str)) for m in messages)
+
+
+def _moment(field: Field) -> str:
+    """A time without its zone: prompts have the local one."""
+    try:
+        return datetime.fromisoformat(field.of(str)).replace(tzinfo=None).isoformat()
+    except ValueError:
+        field.refuse(f"{_shown(field.value)} is not a time such as 2026-11-26T16:47:43")
 
 
 def _assignments(field: Field) -> tuple[Assignment, ...]:

@@ -79,6 +79,7 @@ def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
         **_circumstances(receipt),
         "seed": receipt["seed"],
         "tokens": f"{usage.get('prompt_tokens')} + {usage.get('completion_tokens')}",
+        **_dated(receipt),
         "stop": f"{receipt['stop']['reason']} ({receipt['stop']['detail']})",
     }
     for name, value in fields.items():
@@ -91,6 +92,12 @@ def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
     for message in receipt["messages"]:
         yield f"\n{message['role']}:\n{printable(message['content'])}"
     yield f"\nanswer:\n{printable(receipt['text'])}"
+
+
+def _dated(receipt: dict[str, Any]) -> dict[str, str]:
+    """The date in the prompt, where the chat template wrote one."""
+    date = receipt.get("prompt_date")
+    return {"date": f"{date} (in the prompt, by the chat template)"} if date else {}
 
 
 def _circumstances(receipt: dict[str, Any]) -> dict[str, str]:

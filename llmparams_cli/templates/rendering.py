@@ -11,9 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llmparams_cli.errors import ModelError
+from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import Message, Request
 from llmparams_cli.templates import thoughts
 from llmparams_cli.templates.marker import Marker
+from llmparams_cli.templates.repairs import Repairs, Template
+from llmparams_cli.templates.today import Today
 from llmparams_cli.templates.vocabulary import Vocabulary
 from llmparams_cli.text.shorten import brief
 from llmparams_cli.text.speech import PLAIN, Format
@@ -32,42 +35,51 @@ class Prompt:
 
 
 def prompt(
-    model: Vocabulary, template: str, request: Request, note: Callable[[str], None]
+    model: Vocabulary,
+    template: str,
+    request: Request,
+    note: Callable[[str], None],
+    repairs: Repairs | None = None,
 ) -> Prompt:
-    """The prompt of this request. With an empty template the messages are joined by blank lines."""
-    messages = request.messages
+    """The prompt of this request. With an empty template the messages are joined by blank lines.
+    `repairs` are kept from one prompt to the next, to save time.
+    """
     if not template:
-        if len(messages) > 1:
-            note("no chat template is applied: the system text goes before the prompt")
-        if own := request.settings.only_thinking:
-            names = ", ".join(setting.name for setting in own)
-            note(f"without effect: {names}: no chat template tells thoughts from the answer")
-        text = "\n\n".join(message.content for message in messages)
-        return Prompt(model.tokenize(text, begin=True), text)
+        return _without_template(model, request, note)
     marker = Marker(model, template)
-    marked = [replace(m, content=marker.mark(m.content)) for m in messages]
-    text = render(model, template, marked, note)
+    marked = [replace(m, content=marker.mark(m.content)) for m in request.messages]
+    compiled, today = _compile(template), Today(request.date)
+    text = (repairs or Repairs()).render(
+        Template(
+            lambda messages: _run(model, compiled, messages, today),
+            (template, repr(request.settings.of_scope(Scope.PROMPT))),
+            marker.unmark,
+        ),
+        marked,
+        note,
+    )
     tokens = _with_begin(model, marker.tokenize(text))
-    return Prompt(tokens, marker.unmark(text), thoughts.format_of(template))
+    return Prompt(tokens, marker.unmark(text), thoughts.format_of(template), today.asked_for)
 
 
-def render(
-    model: Vocabulary, template: str, messages: Sequence[Message], note: Callable[[str], None]
-) -> str:
-    """Run the template; the result ends where the assistant's answer begins."""
-    compiled = _compile(template)
-    try:
-        return _run(model, compiled, messages)
-    except ModelError as error:
-        merged = _system_into_user(messages)
-        if merged is None:
-            raise
-        text = _run(model, compiled, merged)
+def _without_template(model: Vocabulary, request: Request, note: Callable[[str], None]) -> Prompt:
+    if not request.raw:
         note(
-            f"the chat template has no place for a system text ({error.message}); "
-            "it was put before the prompt"
+            "this model has no chat template: it continues your text rather than answer it "
+            "(--chat-template names one)"
         )
-        return text
+    if request.messages[0].role == "system":
+        note("no chat template is applied: the system text goes before the prompt")
+    if model.adds_end:
+        note(
+            "no end token is put after the prompt, though the model's file asks for one "
+            "(add_eos_token)"
+        )
+    if own := request.settings.only_thinking:
+        names = ", ".join(setting.name for setting in own)
+        note(f"without effect: {names}: no chat template tells thoughts from the answer")
+    text = "\n\n".join(message.content for message in request.messages)
+    return Prompt(_with_begin(model, model.tokenize(text)), text)
 
 
 def _compile(template: str) -> Any:
@@ -79,7 +91,6 @@ def _compile(template: str) -> Any:
     environment = jinja.Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = _tojson
     environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _strftime_now
     try:
         with jinja.bounded():  # Jinja computes constants while it compiles
             return environment.from_string(template)
@@ -90,7 +101,8 @@ def _compile(template: str) -> Any:
         ) from error
 
 
-def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
+def _run(model: Vocabulary, template: Any, messages: Sequence[Message], today: Today) -> str:
+    """Run the template; the result ends where the assistant's answer begins."""
     from llmparams_cli.text import jinja
 
     try:
@@ -102,6 +114,7 @@ def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
                 "bos_token": model.special_text("bos"),
                 "eos_token": model.special_text("eos"),
                 "tools": None,
+                "strftime_now": today.strftime_now,
             },
         )
     except Exception as error:  # whatever the template's code runs into
@@ -109,14 +122,6 @@ def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
             f"the model's chat template fails: {brief(str(error))}",
             "--raw generates without the template",
         ) from error
-
-
-def _system_into_user(messages: Sequence[Message]) -> list[Message] | None:
-    """For templates without a system role: its text goes before the first user message."""
-    if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
-        return None
-    system, user, *rest = messages
-    return [Message("user", f"{system.content}\n\n{user.content}"), *rest]
 
 
 def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
@@ -136,9 +141,3 @@ def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
 
 def _raise(message: str) -> None:
     raise ValueError(message)
-
-
-def _strftime_now(form: str) -> str:
-    from datetime import datetime
-
-    return datetime.now().strftime(form)

@@ -78,7 +78,9 @@ class LlamaBackend:
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
-        self._prompts = Prompts(self._model, resolved.header.chat_template, env.note)
+        self._prompts = Prompts(
+            self._model, resolved.header.chat_template, env.began.isoformat(), env.note
+        )
         self.info = ModelInfo(
             path=str(resolved.path),
             name=resolved.header.name,
@@ -146,7 +148,7 @@ class LlamaBackend:
         from llmparams_cli.backends.llama.decoding.ahead import read_ahead
 
         limit = self.context(request.settings)
-        tokens = self._prompts.encode(request).tokens
+        tokens = self._prompts.encode(request, quietly=True).tokens  # the user is typing
         if len(tokens) < limit:
             slots = self._open(request.settings, rooms.for_one(limit))
             read_ahead(slots, tokens, request.control or self._control)

@@ -124,6 +124,11 @@ class Model:
         token = int(lib.llama_vocab_bos(self.vocab))
         return token if token >= 0 and lib.llama_vocab_get_add_bos(self.vocab) else None
 
+    @cached_property
+    def adds_end(self) -> bool:
+        """Does the vocabulary say that every text ends with EOS?"""
+        return bool(llama().llama_vocab_get_add_eos(self.vocab))
+
     def special_text(self, which: str) -> str:
         """The text of 'bos' or 'eos', empty when there is none."""
         token = getattr(llama(), f"llama_vocab_{which}")(self.vocab)
