@@ -6,17 +6,26 @@ are untrusted too (see `marker`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from llmparams_cli.errors import ModelError
 from llmparams_cli.protocol import Message, Request
 from llmparams_cli.templates import thoughts
+from llmparams_cli.templates.choice import is_jinja
 from llmparams_cli.templates.marker import Marker
+from llmparams_cli.templates.thinking import arguments, unheeded
 from llmparams_cli.templates.vocabulary import Vocabulary
 from llmparams_cli.text.shorten import brief
 from llmparams_cli.text.speech import PLAIN, Format
+
+ROLES = ("system", "user", "assistant", "user")
+SPECIAL_TOKENS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
+ALWAYS = ("bos", "eos")  # these have a variable also where the vocabulary does not have them
+ADDITIONAL = "additional_special_tokens"
+CURE = "--chat-template takes another one"
 
 
 @dataclass(frozen=True)
@@ -39,27 +48,42 @@ def prompt(
     if not template:
         if len(messages) > 1:
             note("no chat template is applied: the system text goes before the prompt")
+        for name in unheeded(request.settings):
+            note(f"no chat template is applied: {name} has no effect")
         text = "\n\n".join(message.content for message in messages)
         return Prompt(model.tokenize(text, begin=True), text)
-    marker = Marker(model, template)
-    marked = [replace(m, content=marker.mark(m.content)) for m in messages]
-    text = render(model, template, marked, note)
+    marker = Marker(model, _written(model, template))
+    marked = [
+        replace(m, content=marker.mark(m.content), reasoning=marker.mark(m.reasoning))
+        for m in messages
+    ]
+    values = arguments(template, request.settings, note)
+    text = render(model, template, marked, note, values)
     tokens = _with_begin(model, marker.tokenize(text))
     return Prompt(tokens, marker.unmark(text), thoughts.format_of(template))
 
 
 def render(
-    model: Vocabulary, template: str, messages: Sequence[Message], note: Callable[[str], None]
+    model: Vocabulary,
+    template: str,
+    messages: Sequence[Message],
+    note: Callable[[str], None],
+    values: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """Run the template; the result ends where the assistant's answer begins."""
+    """Run the template, with `values` for its variables; the result ends where the assistant's
+    answer begins.
+    """
+    if not is_jinja(template):
+        return model.named_template(template, messages)
     compiled = _compile(template)
+    values = {**_tokens(model, template), **values}
     try:
-        return _run(model, compiled, messages)
+        return _run(compiled, messages, values)
     except ModelError as error:
         merged = _system_into_user(messages)
         if merged is None:
             raise
-        text = _run(model, compiled, merged)
+        text = _run(compiled, merged, values)
         note(
             f"the chat template has no place for a system text ({error.message}); "
             "it was put before the prompt"
@@ -68,44 +92,54 @@ def render(
 
 
 def _compile(template: str) -> Any:
-    from jinja2.ext import loopcontrols
+    from llmparams_cli.templates.environment import compiled
 
-    from llmparams_cli.text import jinja
-
-    # Set up as in transformers, for which templates are written.
-    environment = jinja.Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _strftime_now
     try:
-        with jinja.bounded():  # Jinja computes constants while it compiles
-            return environment.from_string(template)
+        return compiled(template)
     except Exception as error:  # TemplateError, RecursionError, …
-        raise ModelError(
-            f"the model's chat template is not valid Jinja: {error}",
-            "--raw generates without the template",
-        ) from error
+        raise ModelError(f"the chat template is not valid Jinja: {error}", CURE) from error
 
 
-def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
+def _run(template: Any, messages: Sequence[Message], values: Mapping[str, Any]) -> str:
     from llmparams_cli.text import jinja
 
+    fixed = {
+        "messages": [_as_mapping(message) for message in messages],
+        "add_generation_prompt": True,
+        "tools": None,
+        "documents": None,
+    }
     try:
-        return jinja.render(
-            template,
-            {
-                "messages": [{"role": m.role, "content": m.content} for m in messages],
-                "add_generation_prompt": True,
-                "bos_token": model.special_text("bos"),
-                "eos_token": model.special_text("eos"),
-                "tools": None,
-            },
-        )
+        return jinja.render(template, {**fixed, **values})
     except Exception as error:  # whatever the template's code runs into
-        raise ModelError(
-            f"the model's chat template fails: {brief(str(error))}",
-            "--raw generates without the template",
-        ) from error
+        raise ModelError(f"the chat template fails: {brief(str(error))}", CURE) from error
+
+
+def _as_mapping(message: Message) -> dict[str, str]:
+    """A message as templates read it; each has its own name for the thoughts."""
+    names = ("reasoning_content", "reasoning", "thinking") if message.reasoning else ()
+    return {
+        "role": message.role,
+        "content": message.content,
+        **dict.fromkeys(names, message.reasoning),
+    }
+
+
+def _tokens(model: Vocabulary, template: str) -> dict[str, Any]:
+    """The special tokens that this template may write, by the names of their variables."""
+    texts = {which: model.special_text(which) for which in SPECIAL_TOKENS}
+    named = {f"{which}_token": text for which, text in texts.items() if text or which in ALWAYS}
+    if ADDITIONAL in template:  # there may be thousands
+        others = [text for text in model.control_texts if text not in texts.values()]
+        return {**named, ADDITIONAL: others}
+    return named
+
+
+def _written(model: Vocabulary, template: str) -> str:
+    """A text with all control tokens that the template writes."""
+    if is_jinja(template):
+        return template
+    return model.named_template(template, [Message(role, "x") for role in ROLES])
 
 
 def _system_into_user(messages: Sequence[Message]) -> list[Message] | None:
@@ -122,20 +156,3 @@ def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
     if begin is None or tokens[:1] == [begin]:
         return tokens
     return [begin, *tokens]
-
-
-def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
-    import json
-
-    # Jinja's own filter escapes <, > and & for HTML.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _raise(message: str) -> None:
-    raise ValueError(message)
-
-
-def _strftime_now(form: str) -> str:
-    from datetime import datetime
-
-    return datetime.now().strftime(form)

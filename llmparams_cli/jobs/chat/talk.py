@@ -212,7 +212,7 @@ class Chat:
         return self._model.count(self._request(messages, self.settings))
 
     def _request(self, messages: tuple[Message, ...], settings: Settings) -> Request:
-        return Request(messages, settings, self.prepared.model.is_raw())
+        return Request(messages, settings, self.prepared.model.is_raw(settings))
 
     def _make_room(self, settings: Settings) -> Dropped | None:
         """Where too little room is left for the answer, drop the oldest turns, or refuse."""

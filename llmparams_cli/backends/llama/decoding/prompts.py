@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from llmparams_cli.backends.llama.native.library import llama
@@ -10,20 +10,25 @@ from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.errors import ContextOverflow
 from llmparams_cli.protocol import Request
 from llmparams_cli.templates import overflow, rendering
+from llmparams_cli.templates.choice import template_for
 from llmparams_cli.templates.rendering import Prompt
 
 
 class Prompts:
-    """Makes the prompts of one model; `template` is its chat template, `note` tells the user."""
+    """Makes the prompts of one model; `templates` are its own chat templates by name, `note` tells
+    the user.
+    """
 
-    def __init__(self, model: Model, template: str, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, model: Model, templates: Mapping[str, str], note: Callable[[str], None]
+    ) -> None:
         self._model = model
-        self._template = template
+        self._templates = templates
         self._note = note
 
     def encode(self, request: Request) -> Prompt:
         """The prompt of a request; it has at least one token."""
-        template = "" if request.raw else self._template
+        template = template_for(self._templates, request)
         prompt = rendering.prompt(self._model, template, request, self._note)
         return prompt if prompt.tokens else replace(prompt, tokens=self._nothing())
 
