@@ -6,9 +6,10 @@ are untrusted too (see `marker`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from functools import partial
 from typing import Any
 
 from llmparams_cli.errors import ModelError
@@ -25,6 +26,7 @@ ROLES = ("system", "user", "assistant", "user")
 SPECIAL_TOKENS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 ALWAYS = ("bos", "eos")  # these have a variable also where the vocabulary does not have them
 ADDITIONAL = "additional_special_tokens"
+UNDEFINED = re.compile(r"'(\w+)' is undefined")
 CURE = "--chat-template takes another one"
 
 
@@ -57,38 +59,41 @@ def prompt(
         replace(m, content=marker.mark(m.content), reasoning=marker.mark(m.reasoning))
         for m in messages
     ]
-    values = arguments(template, request.settings, note)
-    text = render(model, template, marked, note, values)
+    run = renderer(model, template, arguments(template, request.settings, note))
+    text = _whole(run, marked, note)
     tokens = _with_begin(model, marker.tokenize(text))
     return Prompt(tokens, marker.unmark(text), thoughts.format_of(template))
 
 
-def render(
-    model: Vocabulary,
-    template: str,
+def _whole(
+    run: Callable[[Sequence[Message]], str],
     messages: Sequence[Message],
     note: Callable[[str], None],
-    values: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """Run the template, with `values` for its variables; the result ends where the assistant's
-    answer begins.
-    """
-    if not is_jinja(template):
-        return model.named_template(template, messages)
-    compiled = _compile(template)
-    values = {**_tokens(model, template), **values}
+    """What the template makes of the messages, perhaps with the system text elsewhere."""
     try:
-        return _run(compiled, messages, values)
+        return run(messages)
     except ModelError as error:
         merged = _system_into_user(messages)
         if merged is None:
             raise
-        text = _run(compiled, merged, values)
+        text = run(merged)
         note(
             f"the chat template has no place for a system text ({error.message}); "
             "it was put before the prompt"
         )
         return text
+
+
+def renderer(
+    model: Vocabulary, template: str, values: Mapping[str, Any]
+) -> Callable[[Sequence[Message]], str]:
+    """Runs this template, with `values` for its variables: it turns messages into a text that ends
+    where the assistant's answer begins, or raises ModelError.
+    """
+    if not is_jinja(template):
+        return partial(model.named_template, template)
+    return partial(_run, _compile(template), {**_tokens(model, template), **values})
 
 
 def _compile(template: str) -> Any:
@@ -100,7 +105,7 @@ def _compile(template: str) -> Any:
         raise ModelError(f"the chat template is not valid Jinja: {error}", CURE) from error
 
 
-def _run(template: Any, messages: Sequence[Message], values: Mapping[str, Any]) -> str:
+def _run(template: Any, values: Mapping[str, Any], messages: Sequence[Message]) -> str:
     from llmparams_cli.text import jinja
 
     fixed = {
@@ -112,7 +117,10 @@ def _run(template: Any, messages: Sequence[Message], values: Mapping[str, Any]) 
     try:
         return jinja.render(template, {**fixed, **values})
     except Exception as error:  # whatever the template's code runs into
-        raise ModelError(f"the chat template fails: {brief(str(error))}", CURE) from error
+        reason = brief(str(error))
+        missing = UNDEFINED.fullmatch(reason)
+        cure = f"--template-arg {missing[1]}=VALUE sets it" if missing else CURE
+        raise ModelError(f"the chat template fails: {reason}", cure) from error
 
 
 def _as_mapping(message: Message) -> dict[str, str]:
