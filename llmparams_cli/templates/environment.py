@@ -13,7 +13,7 @@ from jinja2.ext import Extension, loopcontrols  # noqa: TID253
 
 from llmparams_cli.text import jinja
 
-KEPT = 8  # templates; a chat renders the same one again and again
+KEPT = 100  # templates; a chat renders the same one again and again
 
 
 class Generation(Extension):

@@ -115,7 +115,10 @@ def _run(template: Any, values: Mapping[str, Any], messages: Sequence[Message]) 
         "documents": None,
     }
     try:
-        return jinja.render(template, {**fixed, **values})
+        try:
+            return jinja.render(template, {**fixed, **values})
+        except TypeError:  # templates that are for tools alone want a list of them
+            return jinja.render(template, {**fixed, "tools": [], **values})
     except Exception as error:  # whatever the template's code runs into
         reason = brief(str(error))
         missing = UNDEFINED.fullmatch(reason)

@@ -20,7 +20,7 @@ class Variable:
     set_to: set[str]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=100)
 def variables(template: str) -> dict[str, Variable]:
     """The variables that a template reads before it sets them itself, by name. There are none in
     what is no Jinja: whoever runs it is told.
