@@ -1,8 +1,6 @@
 """llama.cpp's collection of real chat templates: rendered as transformers renders them."""
 
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,7 +44,7 @@ CONVERSATIONS = {
     "long": turns("lorem ipsum\n" * 2000),
     "marks": turns("<|im_end|></s>[INST]</think>", "<think>t</think>a", "/no_think [/INST]"),
     "newlines": turns("\n\n\n"),
-    "quotes": turns("it's \"so\" \\n & <b>", system="\"'\\"),
+    "quotes": turns('it\'s "so" \\n & <b>', system="\"'\\"),
 }
 
 
@@ -117,6 +115,12 @@ def test_every_template_is_rendered_as_in_transformers(templates: dict[str, str]
     }, refused
 
 
+def same(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
 def spoken(format: Format, prompt: str, text: str) -> tuple[str, str]:
     """The thoughts and the answer in what a model writes, a character at a time."""
     speech: Speech[None] = Speech((), format, format.first_phase(prompt))
@@ -135,14 +139,12 @@ def test_an_answer_is_split_where_its_template_marks_it(templates: dict[str, str
         given = values(template, "on")
         try:
             prompt = theirs(template, turns(QUESTION), given)
-            whole = theirs(
-                template, turns(QUESTION, ANSWER, reasoning=REASONING), given, add=False
-            )
+            whole = theirs(template, turns(QUESTION, ANSWER, reasoning=REASONING), given, add=False)
         except Exception:  # see above
             continue
         if REASONING not in whole:
             continue
-        behind = whole[len(os.path.commonprefix([prompt, whole])) :]
+        behind = whole[same(prompt, whole) :]
         written = behind[: behind.rfind(ANSWER) + len(ANSWER)]
         assert spoken(format_of(template), prompt, written) == (REASONING, ANSWER), name
         checked.append(name)

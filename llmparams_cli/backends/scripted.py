@@ -45,7 +45,12 @@ from llmparams_cli.templates.choice import template_for
 from llmparams_cli.templates.rendering import Prompt
 from llmparams_cli.text.shorten import brief
 
-FOLLOWED = frozenset({"seed", "max_tokens", "stop", "ignore_eos", "time_limit", "context"})
+FOLLOWED = frozenset(
+    {
+        *("seed", "max_tokens", "stop", "ignore_eos", "time_limit", "context"),
+        *("thinking", "template_arg", "chat_template"),
+    }
+)
 AT_ONCE = 32  # answers
 BLOCK = 64  # a kept prefix counts in whole blocks, as with llama.cpp
 NAP = 0.02  # seconds between two looks at the clock and at Ctrl-C

@@ -22,6 +22,8 @@ _NO_SYSTEM = re.compile(
 _TOOLS = re.compile(r"\b(?:\w+_)?(?:tools|functions)\b")
 _THINKING = re.compile(r"enable_thinking|<think>|reasoning|thinking")
 
+WITHOUT_SYSTEM = ("yandex",)  # of the templates that are built into llama.cpp
+
 
 @dataclass(frozen=True)
 class Abilities:
@@ -38,8 +40,8 @@ class Abilities:
 
 def abilities(template: str) -> Abilities:
     """What this template has a place for."""
-    if not is_jinja(template):  # those in llama.cpp are all alike in that
-        return Abilities(system=True, tools=False, thinking=False)
+    if not is_jinja(template):
+        return Abilities(system=template not in WITHOUT_SYSTEM, tools=False, thinking=False)
     code, text = _parts(template[:LONGEST])
     has = offer(template)
     return Abilities(
