@@ -100,6 +100,11 @@ def find_given(given: Placed, env: Environment) -> ResolvedModel:
         raise
 
 
+def refuse_template(settings: Settings, model: ResolvedModel) -> None:
+    """Raise UsageError for a chat template that this model cannot be used with."""
+    refuse_unusable(settings, model.templates, named_templates)
+
+
 def settle(
     layers: Gathered,
     find: Callable[[str | None], Found],
@@ -122,7 +127,7 @@ def settle(
         below, notes = from_gguf(model.recommended)
     settings = resolve([*below, *layers.assignments])
     if model is not None:
-        refuse_unusable(settings, model.templates, named_templates)
+        refuse_template(settings, model)
     # A backend need not follow all parameters: setting one of the others has no effect.
     known = PARAMS if model is None else followed(model)
     for each in [*layers.notes, *notes, *inert(settings, known)]:

@@ -88,7 +88,8 @@ def arguments(template: str, settings: Settings, note: Callable[[str], None]) ->
 def _set(has: Offer, wanted: str) -> tuple[dict[str, Any], str]:
     """The variables, and what the template lacks."""
     if not has.switch and not has.levels:
-        return {}, "the chat template has no variable for it: the model does as it was trained"
+        cure = "; --max-thinking-tokens 0 ends all thoughts at once" if wanted == "off" else ""
+        return {}, f"the chat template has no variable for it{cure}"
     switched = {has.switch: has.on} if has.switch else {}
     if wanted == "on":
         return switched, ""
