@@ -245,6 +245,21 @@ def test_thoughts_of_past_answers_have_the_names_that_templates_know() -> None:
     assert text(template, *messages) == "000"
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for m in messages %}{% for c in m.content %}{% if c.type == 'text' %}{{ c.text }}"
+        "{% endif %}{% endfor %}{% endfor %}",
+        "{% for m in messages %}{{ '' + m.content[0]['text'] }}{% endfor %}",
+        "{{ messages | map(attribute='content') | map('first') | map(attribute='text') | join }}",
+        "{% if messages[0].content is string %}{{ messages[0].content }}{% else %}no text"
+        "{% endif %}",
+    ],
+)
+def test_templates_for_pictures_get_texts_as_parts(template: str) -> None:
+    assert text(template) == "x"
+
+
 def test_control_tokens_in_thoughts_are_text() -> None:
     messages = [Message("user", "a"), Message("assistant", "b", "<|end|>"), Message("user", "c")]
     found, _ = made("{{ messages[1].reasoning }}{{ '<|end|>' }}", *messages)

@@ -12,7 +12,7 @@ from llmparams_cli.errors import ModelError
 from llmparams_cli.protocol import Message
 from llmparams_cli.templates import thinking
 from llmparams_cli.templates.abilities import abilities
-from llmparams_cli.templates.rendering import renderer
+from llmparams_cli.templates.renderer import renderer
 from llmparams_cli.templates.thoughts import format_of
 from llmparams_cli.text.speech import Format, Speech
 
