@@ -26,7 +26,7 @@ CHATML = "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n"
 def asked(program: Program, *arguments: str) -> Any:
     """The prompt that the model got."""
     done = program.call("generate", "x", "-n", "1", "--no-log", "--json", *arguments)
-    assert done.code == 0, done.stderr
+    assert done.code == 0 and "no effect" not in done.stderr, done.stderr
     return done.json["prompt"]
 
 
@@ -130,6 +130,8 @@ def test_jinja_that_is_none_is_refused_before(program: Program) -> None:
         ({"": None, "rag": "2{# #}"}, [], "2"),
         ({"": None, "chatml": "3{# #}"}, ["chatml"], "3"),  # its own goes before llama.cpp's
         ({"": None}, [], "x"),
+        ({"": " \n"}, [], "x"),
+        ({"": None, "rag": "2{# #}", "tool_use": OWN}, [], "[user]x[answer]"),
         ({"": None}, ["chatml"], CHATML),
         ({"": None, "tool_use": "{% for t in tools %}{% endfor %}" + OWN}, [], "[user]x[answer]"),
     ],
@@ -152,6 +154,11 @@ def test_a_models_template_that_is_no_known_name(program: Program) -> None:
     assert "'mistral of ours'" in line and "--chat-template" in line
     assert program.call(*arguments, "--raw").code == 0
     assert program.call(*arguments, "--chat-template", "chatml").code == 0
+
+
+def test_a_wrong_name_in_a_grid(program: Program) -> None:
+    done = program.call("compare", "x", "--grid", "chat_template=chatml,chatmll")
+    assert "did you mean chatml?" in done.complaint(ExitCode.USAGE)
 
 
 def test_a_chat_takes_another_template(program: Program) -> None:
