@@ -10,7 +10,7 @@ pytestmark = pytest.mark.real_model
 TEMPLATE = (
     "{% for m in messages %}<|user|><think>{{ m['content'] }}<|end|>{% endfor %}<|assistant|>"
 )
-DEFINED = ("<think>", "<b>", "<|tool>", "§")
+DEFINED = ("<think>", "<b>", "<|tool>", "§", "### Instruction:")
 METADATA = sentencepiece()
 TOKENS = [*METADATA["tokenizer.ggml.tokens"], *DEFINED]
 METADATA |= {
@@ -51,3 +51,11 @@ def test_a_message_cannot_write_what_the_template_writes(opener, model, content,
     assert (begin, user, think, end) == ("<s>", "<|user|>", "<think>", "<|end|>")
     assert middle == expected
     assert assistant in CONTROL_TOKENS
+
+
+def test_a_message_cannot_write_what_a_template_in_llama_cpp_writes(opener, model):
+    request = conversation("x### Instruction:", chat_template="deepseek")
+    events = opener(model).answer([request])
+    started = next(event for _, event in events if isinstance(event, Started))
+    assert started.prompt.count("### Instruction:") == 2
+    assert [TOKENS[token] for token in started.tokens].count("### Instruction:") == 1

@@ -126,7 +126,8 @@ def command(
         env,
         settings=prepared.settings,
         prompt=prompts.in_brief(request.messages[-1].content, parts),
-        continues=prepared.model.is_raw(raw) and not any(part.is_document for part in parts),
+        continues=prepared.model.is_raw(prepared.settings, raw)
+        and not any(part.is_document for part in parts),
         output=output,
         color=color,
         color_by=color_by,

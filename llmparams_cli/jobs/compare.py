@@ -18,7 +18,7 @@ from llmparams_cli.files import read_text, resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import all_events, whole
 from llmparams_cli.jobs.explain import Watched, draws, watching
-from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.jobs.prepare import Prepared, prepare, refuse_template
 from llmparams_cli.params import seeds
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
@@ -72,6 +72,7 @@ def setups(
         prepared = prepare(env, [preset] if preset else [], flags, variables)
         for point in product(*axes):
             settings = changed(prepared.settings, values.in_layer(point))
+            refuse_template(settings, prepared.model)
             # One seed for all, even if it was left to chance: then only the parameters differ.
             seed = seeds.in_use(settings) if seed is None else seed
             if not any(assignment.name == "seed" for assignment in point):

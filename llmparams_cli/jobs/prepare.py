@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from llmparams_cli.backends.open import followed
+from llmparams_cli.backends.open import followed, named_templates
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models.resolve import ResolvedModel, find_model, unnamed
@@ -18,6 +18,7 @@ from llmparams_cli.presets.document import Placed, text_of
 from llmparams_cli.presets.metadata import from_gguf
 from llmparams_cli.presets.prompt_template import PromptTemplate, from_preset
 from llmparams_cli.protocol import Message, Request
+from llmparams_cli.templates.choice import refuse_unusable
 from llmparams_cli.templates.conversation import conversation
 
 Found = TypeVar("Found", bound=ResolvedModel | None)
@@ -98,6 +99,11 @@ def find_given(given: Placed, env: Environment) -> ResolvedModel:
         raise
 
 
+def refuse_template(settings: Settings, model: ResolvedModel) -> None:
+    """Raise UsageError for a chat template that this model cannot be used with."""
+    refuse_unusable(settings, model.templates, named_templates)
+
+
 def settle(
     layers: Gathered,
     find: Callable[[str | None], Found],
@@ -119,6 +125,8 @@ def settle(
     if model is not None and recommended:
         below, notes = from_gguf(model.recommended)
     settings = resolve([*below, *layers.assignments])
+    if model is not None:
+        refuse_template(settings, model)
     # A backend need not follow all parameters: setting one of the others has no effect.
     known = PARAMS if model is None else followed(model)
     for each in [*layers.notes, *notes, *inert(settings, known)]:

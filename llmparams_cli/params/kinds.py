@@ -30,6 +30,10 @@ class Kind:
         """Read the value from a flag or an environment variable."""
         return self.check(text)
 
+    def read(self, text: str) -> Any:
+        """Read the value from a file's text."""
+        return self.parse(text)
+
     def check(self, value: Any) -> Any:
         """Check a value from YAML or JSON, and return it in its canonical form."""
         raise NotImplementedError
@@ -243,11 +247,34 @@ class Template(Text):
     def parse(self, text: str) -> str:
         return self.check(text.strip() if "{" not in text else text)
 
+    def read(self, text: str) -> str:
+        template = _in_json(text)
+        if "{" not in template:
+            raise ValueError("there is no chat template in it: it has no { of Jinja")
+        return self.check(template)
+
     def arguments(self, value: Any) -> list[str]:
         return [value]
 
     def allowed(self) -> str:
         return "a file, a name, or Jinja"
+
+
+def _in_json(text: str) -> str:
+    """The chat template in one of the Hub's files in JSON; other texts as they are."""
+    import json
+
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    found = found.get("chat_template") if isinstance(found, dict) else None
+    if isinstance(found, list):  # of several, each with its name
+        named = [each for each in found if isinstance(each, dict) and each.get("name") == "default"]
+        found = named[0].get("template") if named else None
+    if not isinstance(found, str):
+        raise ValueError("there is no chat_template in this JSON")
+    return found
 
 
 class Arguments(Kind):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import MOST_SETTINGS, read_text, resolve_path
-from llmparams_cli.params.kinds import JsonSchema, did_you_mean
+from llmparams_cli.params.kinds import JsonSchema, Template, did_you_mean
 from llmparams_cli.params.settings import THINKING, Assignment, Origin, label
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import BY_FLAG, PARAMS, named, plain
@@ -93,15 +93,21 @@ def from_text(param: Param, text: str, directory: Path) -> Any:
     """Check the text of a flag or variable; @FILE is relative to `directory`."""
     path = _named_file(param, text, directory)
     # A JSON Schema may be named without @: no schema looks like the name of a file.
-    if path is None and isinstance(param.kind, JsonSchema):
-        named = resolve_path(text, directory)
-        path = named if os.path.isfile(named) else None
-    return _from_file(param, path) if path else _placed(param, _parsed(param, text), directory)
+    if path is None and isinstance(param.kind, JsonSchema | Template):
+        path = _existing(text, directory)
+    return (
+        _from_file(param, path)
+        if path
+        else _placed(param, _parsed(param.kind.parse, text), directory)
+    )
 
 
 def from_yaml(param: Param, value: Any, directory: Path) -> Any:
     """Check a value from a preset file; @FILE and paths are relative to the file's `directory`."""
-    if path := _named_file(param, value, directory):
+    path = _named_file(param, value, directory)
+    if path is None and isinstance(param.kind, Template):
+        path = _existing(value, directory)
+    if path:
         if kind := special(path):  # which could be waited for for ever
             raise ValueError(f"{path}: {kind}, not a file")
         return _from_file(param, path)
@@ -197,15 +203,21 @@ def _named_file(param: Param, value: Any, directory: Path) -> Path | None:
     return None
 
 
+def _existing(text: Any, directory: Path) -> Path | None:
+    """The file that is written without @, if there is one."""
+    named = resolve_path(text, directory) if isinstance(text, str) else directory
+    return named if os.path.isfile(named) else None
+
+
 def _from_file(param: Param, path: Path) -> Any:
     try:
-        return _parsed(param, read_text(path, MOST_SETTINGS))
+        return _parsed(param.kind.read, read_text(path, MOST_SETTINGS))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _parsed(param: Param, text: str) -> Any:
+def _parsed(parse: Callable[[str], Any], text: str) -> Any:
     try:
-        return param.kind.parse(text)
+        return parse(text)
     except RecursionError as error:  # JSON of a thousand brackets
         raise ValueError("nested too deeply") from error

@@ -6,19 +6,18 @@ are untrusted too (see `marker`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
-from llmparams_cli.errors import ModelError
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.protocol import Message, Request
+from llmparams_cli.protocol import Request
 from llmparams_cli.templates import thoughts
 from llmparams_cli.templates.marker import Marker
+from llmparams_cli.templates.renderer import renderer, written
 from llmparams_cli.templates.repairs import Repairs, Template
+from llmparams_cli.templates.thinking import arguments, unheeded
 from llmparams_cli.templates.today import Today
 from llmparams_cli.templates.vocabulary import Vocabulary
-from llmparams_cli.text.shorten import brief
 from llmparams_cli.text.speech import PLAIN, Format
 
 
@@ -46,12 +45,16 @@ def prompt(
     """
     if not template:
         return _without_template(model, request, note)
-    marker = Marker(model, template)
-    marked = [replace(m, content=marker.mark(m.content)) for m in request.messages]
-    compiled, today = _compile(template), Today(request.date)
+    marker = Marker(model, written(model, template))
+    marked = [
+        replace(m, content=marker.mark(m.content), reasoning=marker.mark(m.reasoning))
+        for m in request.messages
+    ]
+    today = Today(request.date)
+    values = {"strftime_now": today.strftime_now, **arguments(template, request.settings, note)}
     text = (repairs or Repairs()).render(
         Template(
-            lambda messages: _run(model, compiled, messages, today),
+            renderer(model, template, values),
             (template, repr(request.settings.of_scope(Scope.PROMPT))),
             marker.unmark,
         ),
@@ -63,6 +66,7 @@ def prompt(
 
 
 def _without_template(model: Vocabulary, request: Request, note: Callable[[str], None]) -> Prompt:
+    """The messages, joined by blank lines, with notes on what is not applied."""
     if not request.raw:
         note(
             "this model has no chat template: it continues your text rather than answer it "
@@ -70,58 +74,18 @@ def _without_template(model: Vocabulary, request: Request, note: Callable[[str],
         )
     if request.messages[0].role == "system":
         note("no chat template is applied: the system text goes before the prompt")
+    for name in unheeded(request.settings):
+        note(f"no chat template is applied: {name} has no effect")
+    if own := request.settings.only_thinking:
+        names = ", ".join(setting.name for setting in own)
+        note(f"without effect: {names}: no chat template tells thoughts from the answer")
     if model.adds_end:
         note(
             "no end token is put after the prompt, though the model's file asks for one "
             "(add_eos_token)"
         )
-    if own := request.settings.only_thinking:
-        names = ", ".join(setting.name for setting in own)
-        note(f"without effect: {names}: no chat template tells thoughts from the answer")
     text = "\n\n".join(message.content for message in request.messages)
     return Prompt(_with_begin(model, model.tokenize(text)), text)
-
-
-def _compile(template: str) -> Any:
-    from jinja2.ext import loopcontrols
-
-    from llmparams_cli.text import jinja
-
-    # Set up as in transformers, for which templates are written.
-    environment = jinja.Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = _raise
-    try:
-        with jinja.bounded():  # Jinja computes constants while it compiles
-            return environment.from_string(template)
-    except Exception as error:  # TemplateError, RecursionError, …
-        raise ModelError(
-            f"the model's chat template is not valid Jinja: {error}",
-            "--raw generates without the template",
-        ) from error
-
-
-def _run(model: Vocabulary, template: Any, messages: Sequence[Message], today: Today) -> str:
-    """Run the template; the result ends where the assistant's answer begins."""
-    from llmparams_cli.text import jinja
-
-    try:
-        return jinja.render(
-            template,
-            {
-                "messages": [{"role": m.role, "content": m.content} for m in messages],
-                "add_generation_prompt": True,
-                "bos_token": model.special_text("bos"),
-                "eos_token": model.special_text("eos"),
-                "tools": None,
-                "strftime_now": today.strftime_now,
-            },
-        )
-    except Exception as error:  # whatever the template's code runs into
-        raise ModelError(
-            f"the model's chat template fails: {brief(str(error))}",
-            "--raw generates without the template",
-        ) from error
 
 
 def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
@@ -130,14 +94,3 @@ def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
     if begin is None or tokens[:1] == [begin]:
         return tokens
     return [begin, *tokens]
-
-
-def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
-    import json
-
-    # Jinja's own filter escapes <, > and & for HTML.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _raise(message: str) -> None:
-    raise ValueError(message)

@@ -78,9 +78,7 @@ class LlamaBackend:
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
-        self._prompts = Prompts(
-            self._model, resolved.header.chat_template, env.began.isoformat(), env.note
-        )
+        self._prompts = Prompts(self._model, resolved.templates, env.began.isoformat(), env.note)
         self.info = ModelInfo(
             path=str(resolved.path),
             name=resolved.header.name,

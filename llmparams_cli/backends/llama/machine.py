@@ -12,7 +12,7 @@ from llmparams_cli.backends.llama.host.memory import USABLE, free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
 from llmparams_cli.backends.llama.host.shares import HOST, Estimate, Share
-from llmparams_cli.backends.llama.native import library
+from llmparams_cli.backends.llama.native import library, named_templates
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
@@ -32,6 +32,7 @@ __all__ = [
     "layers_on_gpus",
     "library",
     "lora_adapters",
+    "named_templates",
     "probe",
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from llmparams_cli.backends.llama.native.library import llama
@@ -10,25 +10,32 @@ from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.errors import ContextOverflow
 from llmparams_cli.protocol import Request
 from llmparams_cli.templates import overflow, rendering
+from llmparams_cli.templates.choice import template_for
 from llmparams_cli.templates.rendering import Prompt
 from llmparams_cli.templates.repairs import Repairs
 
 
 class Prompts:
-    """Makes the prompts of one model; `template` is its chat template, `date` what templates take
-    for now (ISO 8601, local), `note` tells the user.
+    """Makes the prompts of one model; `templates` are its own chat templates by name, `date` what
+    templates take for now (ISO 8601, local), `note` tells the user.
     """
 
-    def __init__(self, model: Model, template: str, date: str, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        templates: Mapping[str, str],
+        date: str,
+        note: Callable[[str], None],
+    ) -> None:
         self._model = model
-        self._template = template
+        self._templates = templates
         self._date = date
         self._note = note
         self._repairs = Repairs()
 
     def encode(self, request: Request, *, quietly: bool = False) -> Prompt:
         """The prompt of a request; it has at least one token. `quietly`: without any note."""
-        template = "" if request.raw else self._template
+        template = template_for(self._templates, request)
         dated = replace(request, date=request.date or self._date)
         note = _silent if quietly else self._note
         prompt = rendering.prompt(self._model, template, dated, note, self._repairs)

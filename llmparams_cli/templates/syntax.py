@@ -1,0 +1,89 @@
+"""What the source of a chat template says about its variables; nothing of it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+LONGEST = 1 << 20  # characters that are looked at; real templates have at most 30,000
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable that a template takes from outside: the texts that it is compared with, and those
+    that the template sets it to where nothing is given.
+    """
+
+    compared: set[str]
+    set_to: set[str]
+
+
+@lru_cache(maxsize=100)
+def variables(template: str) -> dict[str, Variable]:
+    """The variables that a template reads before it sets them itself, by name. There are none in
+    what is no Jinja: whoever runs it is told.
+    """
+    from llmparams_cli.templates.environment import parsed
+    from llmparams_cli.text import jinja
+
+    try:
+        with jinja.bounded():
+            return _variables(parsed(template[:LONGEST]))
+    except Exception:  # TemplateError, RecursionError, …
+        return {}
+
+
+def _variables(tree: Any) -> dict[str, Variable]:
+    from jinja2 import meta, nodes
+
+    compared = [
+        (_all(nodes.Name, each.expr), _texts(*each.ops)) for each in _all(nodes.Compare, tree)
+    ]
+    assigned = [
+        (_all(nodes.Name, each.target), _texts(each.node)) for each in _all(nodes.Assign, tree)
+    ]
+    first = {name.name: name.ctx for name in reversed(list(_in_order(tree)))}
+    # This one goes last, as it computes constants within the tree. It also counts variables that
+    # are set in one branch and read in another.
+    undeclared = meta.find_undeclared_variables(tree)
+    return {
+        name: Variable(_near(name, compared), _near(name, assigned))
+        for name in sorted(undeclared)
+        if first.get(name) == "load"
+    }
+
+
+def _near(name: str, found: list[tuple[list[Any], set[str]]]) -> set[str]:
+    """The texts that stand beside a variable."""
+    return {
+        text for names, texts in found if name in [each.name for each in names] for text in texts
+    }
+
+
+def _in_order(node: Any) -> Iterator[Any]:
+    """All names below a node, in the order in which they are read and set."""
+    from jinja2 import nodes
+
+    if isinstance(node, nodes.Name):
+        yield node
+    children = list(node.iter_child_nodes())
+    if isinstance(node, (nodes.Assign, nodes.AssignBlock)):
+        children.reverse()  # the target comes after its value
+    own = {arg.name for arg in node.args} if isinstance(node, nodes.Macro) else ()
+    for child in children:
+        yield from (name for name in _in_order(child) if name.name not in own)
+
+
+def _texts(*expressions: Any) -> set[str]:
+    """The texts in some expressions."""
+    from jinja2 import nodes
+
+    constants = (node for each in expressions for node in _all(nodes.Const, each))
+    return {node.value for node in constants if isinstance(node.value, str)}
+
+
+def _all(kind: Any, node: Any) -> list[Any]:
+    """The nodes of a kind, this one included."""
+    return [each for each in (node, *node.find_all(kind)) if isinstance(each, kind)]
