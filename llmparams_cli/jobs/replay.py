@@ -138,6 +138,7 @@ def _generate(
         logprobs=0,
         overflow=receipt.overflow,
         expected=receipt.answer_ids,
+        special=receipt.special,
     )
     pieces = 0
 

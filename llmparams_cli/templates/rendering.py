@@ -37,15 +37,27 @@ def prompt(
     """The prompt of this request. With an empty template the messages are joined by blank lines."""
     messages = request.messages
     if not template:
-        if len(messages) > 1:
-            note("no chat template is applied: the system text goes before the prompt")
-        text = "\n\n".join(message.content for message in messages)
-        return Prompt(model.tokenize(text, begin=True), text)
+        return _raw(model, request, note)
     marker = Marker(model, template)
     marked = [replace(m, content=marker.mark(m.content)) for m in messages]
     text = render(model, template, marked, note)
     tokens = _with_begin(model, marker.tokenize(text))
     return Prompt(tokens, marker.unmark(text), thoughts.format_of(template))
+
+
+def _raw(model: Vocabulary, request: Request, note: Callable[[str], None]) -> Prompt:
+    """The messages as they are, joined by blank lines."""
+    if len(request.messages) > 1:
+        note("no chat template is applied: the system text goes before the prompt")
+    runs = [list(message.runs(request.special)) for message in request.messages]
+    trusted = (text for run in runs for text, is_literal in run if not is_literal)
+    marker = Marker(model, "\n".join(trusted))
+    marked = (
+        "".join(marker.mark_whole(text) if is_literal else text for text, is_literal in run)
+        for run in runs
+    )
+    text = "\n\n".join(marked)
+    return Prompt(_with_begin(model, marker.tokenize(text)), marker.unmark(text))
 
 
 def render(
