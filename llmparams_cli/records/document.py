@@ -18,11 +18,11 @@ from llmparams_cli.text.safe import escape_json, spelled
 FORMAT = 2
 READABLE = (1, FORMAT)  # they differ in the form of origins only, see `origins`
 
-# The fields that have a checksum, beside every parameter.
+# The fields that have a checksum where they are there, beside every parameter.
 CHECKED = (
     "messages",
     "raw",
-    "special",  # this one is left out where it is false
+    "special",
     "overflow",
     "seed",
     "context",
