@@ -85,8 +85,8 @@ class ScriptedBackend:
     def count(self, request: Request) -> int:
         return len(self._encode(request).tokens)
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self.words.tokenize(text))
+    def encode(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        return tuple(self.words.tokenize(text, special=special))
 
     def context(self, settings: Settings) -> int:
         return int(settings["context"]) or self.script.context

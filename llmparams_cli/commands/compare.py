@@ -15,6 +15,7 @@ from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.explain import COVERAGE, TOP
 from llmparams_cli.jobs.model_note import note_model
+from llmparams_cli.jobs.prepare import Form
 from llmparams_cli.options import (
     ColorOption,
     FileOption,
@@ -26,6 +27,7 @@ from llmparams_cli.options import (
     PromptArgument,
     QuietOption,
     RawOption,
+    SpecialOption,
     SvgOption,
     SystemOption,
     VarOption,
@@ -87,6 +89,7 @@ def command(
     var: VarOption = None,
     system: SystemOption = None,
     raw: RawOption = False,
+    special: SpecialOption = False,
     overflow: OverflowOption = "refuse",
     html: HtmlOption = None,
     as_json: Annotated[
@@ -129,7 +132,8 @@ def command(
     found = job.setups(env, preset or [], grid or [], given, var or [])
     if len(found) * samples == 1 and not many:
         raise UsageError("there is only one answer", "--grid temperature=0.2,1.2, or --preset")
-    texts = job.prompts_of(env, many) if many else [_prompt(env, prompt, file, found)]
+    parts = [] if many else _parts(env, prompt, file, found)
+    texts = job.prompts_of(env, many) if many else [prompts.joined(parts)]
     note_model(env, found[0].prepared, texts[0], argument=None if many else prompt, files=file)
     # In the order in which `run` numbers the answers to one prompt.
     names = [each.variant.name for each in found for _ in range(samples)]
@@ -139,8 +143,7 @@ def command(
             found,
             texts,
             samples=samples,
-            raw=raw,
-            overflow=overflow,
+            form=Form(raw, special, overflow, parts),
             metrics=metrics,
             details=0 if html is None else job.DETAILED,  # only a page shows single draws
             progress=progress,
@@ -163,11 +166,11 @@ def _plot(variants: list[Variant]) -> Sheet:
     return metrics(variants)
 
 
-def _prompt(
+def _parts(
     env: Environment, prompt: str | None, file: list[str] | None, found: list[job.Setup]
-) -> str:
+) -> list[prompts.Part]:
     required = any(each.prepared.needs_input for each in found)
-    return prompts.read(env, prompt, file, required=required)
+    return prompts.read_parts(env, prompt, file, required=required)
 
 
 def _write_page(env: Environment, file: str, found: list[job.Setup]) -> None:

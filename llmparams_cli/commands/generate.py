@@ -13,7 +13,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.model_note import note_model
-from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.jobs.prepare import Form, Prepared, prepare
 from llmparams_cli.jobs.receipt import Receipts, Run
 from llmparams_cli.options import (
     ColorOption,
@@ -27,6 +27,7 @@ from llmparams_cli.options import (
     QuietOption,
     RawOption,
     ShowParamsOption,
+    SpecialOption,
     SystemOption,
     VarOption,
     VerboseOption,
@@ -50,6 +51,7 @@ def command(
     var: VarOption = None,
     system: SystemOption = None,
     raw: RawOption = False,
+    special: SpecialOption = False,
     overflow: OverflowOption = "refuse",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of text.")
@@ -121,7 +123,8 @@ def command(
     note_model(env, prepared, text, argument=prompt, files=file)
     # Colours need the probabilities of the tokens themselves, but no alternatives.
     logprobs_wanted = 0 if color_by and alternatives is None else alternatives
-    request = prepared.request(text, raw=raw, logprobs=logprobs_wanted, overflow=overflow)
+    form = Form(raw, special, overflow, parts)
+    request = prepared.request(text, form=form, logprobs=logprobs_wanted)
     renderer = choose(
         env,
         settings=prepared.settings,

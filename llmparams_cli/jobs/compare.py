@@ -18,7 +18,7 @@ from llmparams_cli.files import read_text, resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import all_events, whole
 from llmparams_cli.jobs.explain import Watched, draws, watching
-from llmparams_cli.jobs.prepare import Prepared, prepare, refuse_template
+from llmparams_cli.jobs.prepare import Form, Prepared, prepare, refuse_template
 from llmparams_cli.params import seeds
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
@@ -156,8 +156,7 @@ def run(
     prompts: Sequence[str],
     *,
     samples: int,
-    raw: bool,
-    overflow: str,
+    form: Form,
     metrics: Sequence[Metric],
     details: int,
     progress: Progress,
@@ -171,7 +170,7 @@ def run(
     """
     if len(found) * samples > MOST:
         raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
-    jobs = [job for prompt in prompts for job in _jobs(found, prompt, samples, raw, overflow)]
+    jobs = [job for prompt in prompts for job in _jobs(found, prompt, samples, form)]
     first = found[0]
     with (
         Control() as control,
@@ -185,16 +184,12 @@ def run(
     return [each.variant for each in found]
 
 
-def _jobs(
-    found: Sequence[Setup], prompt: str, samples: int, raw: bool, overflow: str
-) -> Iterator[Job]:
+def _jobs(found: Sequence[Setup], prompt: str, samples: int, form: Form) -> Iterator[Job]:
     for each in found:
         for number in range(samples):
             seed = seeds.after(each.settings["seed"], number)
             settings = each.settings.but(Assignment("seed", seed, GRID))
-            request = each.prepared.request(
-                prompt, settings=settings, raw=raw, logprobs=0, overflow=overflow
-            )
+            request = each.prepared.request(prompt, settings=settings, form=form, logprobs=0)
             yield Job(each, prompt, number, replace(request, drawn_entropy=True))
 
 

@@ -212,7 +212,7 @@ def fit(
         result = scored(backend, Passage(request, text))
         with closing(result.trace) as trace:
             if result.stop:
-                whole = len(backend.encode(text) or ())
+                whole = len(backend.encode(text, special=request.special) or ())
                 env.note(
                     f"the time limit ({result.stop.detail}) was reached: only {len(trace)} of "
                     f"{whole} tokens of the target are measured"

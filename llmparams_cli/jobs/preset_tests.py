@@ -73,7 +73,7 @@ def _request(
         _input(env, case, prepared),
         logprobs=0 if measured else None,
         # Only the first token counts: what follows depends on it.
-        expected=(backend.encode(first.text) or ())[:1] if first else (),
+        expected=(backend.encode(first.text, special=True) or ())[:1] if first else (),
     )
 
 

@@ -133,6 +133,7 @@ def _generate(
         overflow=receipt.overflow,
         expected=receipt.answer_ids,
         date=receipt.prompt_date,
+        special=receipt.special,
     )
     pieces = 0
 

@@ -73,6 +73,13 @@ SystemOption = Annotated[
     str | None, typer.Option("--system", metavar="TEXT", help="System text, or @FILE.")
 ]
 RawOption = Annotated[bool, typer.Option("--raw", help="Do not apply the chat template.")]
+SpecialOption = Annotated[
+    bool,
+    typer.Option(
+        "--special",
+        help="With --raw: read control tokens by name; of a pipe only with -, or as all there is.",
+    ),
+]
 OverflowOption = Annotated[
     Literal["refuse", "truncate-start", "truncate-middle"],
     typer.Option("--overflow", help="What to do with a prompt beyond the context."),

@@ -495,7 +495,7 @@ _ROWS = (
         aliases=("-l",),
         meaning="Makes chosen tokens more or less likely. Adds a number to the logits of tokens "
         "named by id or by text, which stands for every token it consists of; false "
-        "forbids a token.",
+        "forbids a token. The name of a control token is that token, not the letters of its name.",
         raise_it="A positive number makes the token more likely; 100 all but forces it.",
         lower_it="A negative number makes it less likely; false forbids it.",
         elsewhere=Elsewhere("--logit-bias", "", "logit_bias", "sequence_bias", "logit_bias"),
@@ -614,7 +614,8 @@ _ROWS = (
         scope=Scope.STOPPING,
         aliases=("-r", "--reverse-prompt"),
         meaning="Texts that end the output when they appear. They are not printed themselves. A "
-        "full stop, for example, ends it after one sentence and saves tokens.",
+        "full stop, for example, ends it after one sentence and saves tokens. The name of a "
+        "control token ends it at that token.",
         raise_it="More texts: more ways to end early.",
         lower_it="Fewer texts: the model decides where it ends.",
         elsewhere=Elsewhere("--reverse-prompt", "stop", "stop", "stop_strings", "stop"),
@@ -883,7 +884,8 @@ _ROWS = (
         changes_argmax=True,
         reads_file=True,
         meaning="A grammar in GBNF that the output must follow. Tokens that would break it are "
-        "never drawn.",
+        "never drawn. <NAME> outside quotes is the token of that name, a control token too, which "
+        "adds no text.",
         raise_it="A narrower grammar leaves fewer ways to go wrong.",
         lower_it="A wider grammar, or none, leaves the form to the model.",
         elsewhere=Elsewhere("--grammar", "", "", "", "structured_outputs"),

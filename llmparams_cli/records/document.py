@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmparams_cli.params.settings import Origin, Settings
-from llmparams_cli.protocol import Finished, Request, Started, Stop
+from llmparams_cli.protocol import Finished, Message, Request, Started, Stop
 from llmparams_cli.records import origins
 from llmparams_cli.records.identity import Identity
 from llmparams_cli.text.numbers import rounded
@@ -22,6 +22,7 @@ READABLE = (1, FORMAT)  # they differ in the form of origins only, see `origins`
 CHECKED = (
     "messages",
     "raw",
+    "special",
     "overflow",
     "prompt_date",
     "seed",
@@ -59,8 +60,9 @@ def make(
         "model": {**result["model"], **model},
         "adapters": adapters,
         "context": started.context,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "messages": [_message(message) for message in request.messages],
         "raw": request.raw,
+        **({"special": True} if request.special else {}),
         "overflow": request.overflow,
         **({"prompt_date": started.date} if started.date else {}),
         "parameters": parameters(request.settings, origins.to_object),
@@ -122,6 +124,11 @@ def checksums(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
     return {name: _checksum(document[name]) for name in CHECKED if name in document} | {
         f"parameters.{name}": _checksum(value) for name, value in values.items()
     }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    literal = {"literal": message.literal} if message.literal else {}
+    return {"role": message.role, "content": message.content, **literal}
 
 
 def _object(value: Any, newline: str, levels: int) -> str:

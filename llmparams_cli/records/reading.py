@@ -64,6 +64,7 @@ class Receipt:
     context: int
     messages: tuple[Message, ...]
     raw: bool
+    special: bool
     overflow: str
     prompt_date: str
     assignments: tuple[Assignment, ...]
@@ -161,6 +162,7 @@ def check(document: Field) -> Receipt:
         context=document["context"].count(),
         messages=_messages(document["messages"]),
         raw=document["raw"].of(bool),
+        special="special" in document.value and document["special"].of(bool),
         overflow=document["overflow"].one_of(OVERFLOWS),
         prompt_date=_moment(document["prompt_date"]) if "prompt_date" in document.value else "",
         assignments=assignments,
@@ -197,7 +199,22 @@ def _messages(field: Field) -> tuple[Message, ...]:
     messages = field.items()
     if not messages:
         field.refuse("there is none")
-    return tuple(Message(m["role"].one_of(ROLES), m["content"].of(str)) for m in messages)
+    return tuple(map(_message, messages))
+
+
+def _message(field: Field) -> Message:
+    content = field["content"].of(str)
+    literal = _ranges(field["literal"], len(content)) if "literal" in field.value else ()
+    return Message(field["role"].one_of(ROLES), content, literal=literal)
+
+
+def _ranges(field: Field, length: int) -> tuple[tuple[int, int], ...]:
+    """Ranges of characters in a text of this length, in their order."""
+    pairs = [tuple(number.count() for number in pair.items()) for pair in field.items()]
+    numbers = [number for pair in pairs for number in pair]
+    if any(len(pair) != 2 for pair in pairs) or sorted([*numbers, length]) != [*numbers, length]:
+        field.refuse("these are no ranges of characters in the content")
+    return tuple((start, end) for start, end in pairs)
 
 
 def _moment(field: Field) -> str:

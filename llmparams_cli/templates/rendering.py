@@ -84,8 +84,15 @@ def _without_template(model: Vocabulary, request: Request, note: Callable[[str],
             "no end token is put after the prompt, though the model's file asks for one "
             "(add_eos_token)"
         )
-    text = "\n\n".join(message.content for message in request.messages)
-    return Prompt(_with_begin(model, model.tokenize(text)), text)
+    runs = [list(message.runs(request.special)) for message in request.messages]
+    trusted = (text for run in runs for text, is_literal in run if not is_literal)
+    marker = Marker(model, "\n".join(trusted))
+    marked = (
+        "".join(marker.mark_whole(text) if is_literal else text for text, is_literal in run)
+        for run in runs
+    )
+    text = "\n\n".join(marked)
+    return Prompt(_with_begin(model, marker.tokenize(text)), marker.unmark(text))
 
 
 def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:

@@ -100,8 +100,8 @@ class LlamaBackend:
     def count(self, request: Request) -> int:
         return len(self._prompts.encode(request).tokens)
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._model.tokenize(text, goes_on=True))
+    def encode(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        return tuple(self._model.tokenize(text, special=special, goes_on=True))
 
     def context(self, settings: Settings) -> int:
         wanted = settings.of_scope(Scope.CONTEXT)

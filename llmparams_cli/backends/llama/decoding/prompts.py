@@ -51,7 +51,7 @@ class Prompts:
 
     def with_target(self, request: Request, size: int, text: str) -> tuple[Prompt, list[int]]:
         """The prompt, and the tokens of a given answer, which fits behind it."""
-        target = self._model.tokenize(text, goes_on=True)
+        target = self._model.tokenize(text, special=request.special, goes_on=True)
         # No shorter prompt helps a target that fills the context by itself.
         if request.overflow == "refuse" or len(target) >= size:
             prompt = self.encode(request)
