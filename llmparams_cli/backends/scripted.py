@@ -273,7 +273,7 @@ class _Answer:
             self.stop,
             usage,
             timing,
-            tuple(reply.tokens),
+            reply.marked,
             reasoning=reply.reasoning,
         )
 

@@ -9,15 +9,18 @@ from datetime import datetime
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Setting, Settings
 from llmparams_cli.protocol import Finished, Piece, Started, StopReason
-from llmparams_cli.render.plain import Answer
+from llmparams_cli.render.plain import Answer, pass_on
 from llmparams_cli.render.summary import (
+    cut_off,
     fold,
     generation_speed,
     separator,
+    still_thinking,
     stop_text,
-    was_cut_off,
+    thought_share,
 )
 from llmparams_cli.render.terminal import TerminalRenderer, columns
+from llmparams_cli.render.thoughts import Thoughts
 from llmparams_cli.text.safe import encodable, encodes, one_line, printable
 from llmparams_cli.text.shorten import beginning, ending
 
@@ -26,15 +29,19 @@ _WIDEST_BAR = 72
 _FILLS = ("█▓▒░", "#=-.")  # system, history, answer, free: in Unicode and in ASCII
 _COLORS = ("35", "36", "33", "2")
 _LONGEST_VALUE = 60  # characters
+_CHANGE = "/set {name} N"  # how a parameter is changed in a chat
 _TAIL = 1006  # characters of the last answer that are shown when a chat goes on
 
 
 class ChatView:
     """Prints everything in a chat: what the user asked for to stdout, remarks to stderr."""
 
-    def __init__(self, env: Environment, color: str, color_by: str | None) -> None:
+    def __init__(
+        self, env: Environment, color: str, color_by: str | None, *, hide_thinking: bool = False
+    ) -> None:
         self._env = env
         self.color = color
+        self.hide_thinking = hide_thinking  # it may change between two answers
         self._color_by = color_by
         self._legend_wanted = True  # until it was printed with the first answer
         self._dressed = env.stdout_is_tty or color == "always"
@@ -45,10 +52,10 @@ class ChatView:
     def renderer(self) -> TerminalAnswer | PipedAnswer:
         """The renderer of the next answer."""
         if not self._dressed:
-            return PipedAnswer(self._env)
+            return PipedAnswer(self._env, self.color, self.hide_thinking)
         by = self._color_by if self._colored else None
         legend, self._legend_wanted = self._legend_wanted, False
-        return TerminalAnswer(self._env, self.color, by, legend=legend)
+        return TerminalAnswer(self._env, self.color, by, self.hide_thinking, legend=legend)
 
     def write(self, text: str, style: str = "") -> None:
         """Print a line that the user asked for to stdout."""
@@ -229,8 +236,23 @@ def chat_list(env: Environment, chats: Iterable[ListedChat]) -> None:
 class TerminalAnswer(TerminalRenderer):
     """An answer in a chat: the person has just typed the prompt, so it is not shown again."""
 
-    def __init__(self, env: Environment, color: str, color_by: str | None, *, legend: bool) -> None:
-        super().__init__(env, prompt="", continues=False, color=color, color_by=color_by)
+    def __init__(
+        self,
+        env: Environment,
+        color: str,
+        color_by: str | None,
+        hide_thinking: bool = False,
+        *,
+        legend: bool,
+    ) -> None:
+        super().__init__(
+            env,
+            prompt="",
+            continues=False,
+            color=color,
+            color_by=color_by,
+            hide_thinking=hide_thinking,
+        )
         self._legend_wanted = legend
 
     def started(self, event: Started) -> None:
@@ -246,30 +268,35 @@ class TerminalAnswer(TerminalRenderer):
         items = chat_statistics(self._started, event, verbose=env.verbose)
         for row in fold(items, len(between), columns(env, env.stderr) - 1):
             self._aside(between.join(row))
+        for row in fold(still_thinking(event, _CHANGE).split(), 1, columns(env, env.stderr) - 1):
+            self._aside(" ".join(row))
 
 
 class PipedAnswer:
     """An answer in a pipe, with a newline after it unless it ends in one."""
 
-    def __init__(self, env: Environment) -> None:
+    def __init__(self, env: Environment, color: str, hide_thinking: bool) -> None:
         self._env = env
         self._answer = Answer(env)
+        self._thoughts = Thoughts(env, color, hidden=hide_thinking)
 
     def started(self, event: Started) -> None:
         self._started = event
 
     def piece(self, event: Piece) -> None:
-        self._answer.write(event.text)
+        pass_on(event, self._thoughts, self._answer)
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        self._answer.end_line()
+        self._thoughts.end(is_last=True)
+        if not event.is_unsaid:
+            self._answer.end_line()
         self._answer.end()
         if env.verbose:
             items = chat_statistics(self._started, event, verbose=True)
-            env.warn(separator(env.stderr).join(items))
-        elif was_cut_off(event.stop) and not env.quiet:
-            env.warn(f"the answer was cut off: {stop_text(event.stop)}")
+            env.warn(separator(env.stderr).join(filter(None, [still_thinking(event), *items])))
+        elif (told := cut_off(event)) and not env.quiet:
+            env.warn(told)
 
 
 def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> list[str]:
@@ -278,7 +305,7 @@ def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> l
     new = usage.prompt_tokens - usage.cached_tokens
     items = [
         f"prompt {new} new + {usage.cached_tokens} kept",
-        f"answer {usage.completion_tokens}",
+        f"answer {usage.completion_tokens}{thought_share(finished)}",
     ]
     speed = generation_speed(finished)
     if speed is not None:

@@ -32,6 +32,7 @@ def choose(
     color_by: str | None = None,
     logprobs: bool = False,
     newline: bool = True,
+    hide_thinking: bool = False,
 ) -> Renderer:
     """Pick the renderer for stdout.
 
@@ -39,7 +40,7 @@ def choose(
     says that the answer continues its last line (no template). `color` is `--color`,
     `color_by` is 'probability', 'entropy' or None. `logprobs`: were they asked for by
     `--logprobs` (and so belong into the JSON)? `newline`: does a piped answer that lacks one get
-    it?
+    it? `hide_thinking`: show only that the model thinks, not what.
     """
     if output != "auto":
         from llmparams_cli.render.json_output import JsonRenderer, StreamJsonRenderer
@@ -65,7 +66,10 @@ def choose(
             color=color,
             color_by=color_by,
             newline=newline,
+            hide_thinking=hide_thinking,
         )
     from llmparams_cli.render.plain import PlainRenderer
 
-    return PlainRenderer(env, settings, newline=newline)
+    return PlainRenderer(
+        env, settings, color=color, newline=newline, hide_thinking=hide_thinking
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import Finished, Started, Stop, StopReason
 from llmparams_cli.text.safe import encodes, one_line
 from llmparams_cli.text.shorten import beginning
@@ -13,6 +14,12 @@ from llmparams_cli.trace import Effect
 LONGEST_VALUE = 40  # characters
 # The model or the user meant the answer to end here; every other stop cuts it off.
 _WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)
+# What limit was reached, in words, and the parameter that moves it.
+_MORE = {
+    StopReason.MAX_TOKENS: ("", "max_tokens"),
+    StopReason.CONTEXT_FULL: (", when the context was full", "context"),
+    StopReason.TIME_LIMIT: (", at the time limit", "time_limit"),
+}
 
 
 def per_second(count: int, seconds: float) -> float | None:
@@ -34,7 +41,7 @@ def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]
     usage, timing = finished.usage, finished.timing
     yield (
         f"{usage.prompt_tokens} prompt + {usage.completion_tokens} completion"
-        f" = {usage.total_tokens} tokens"
+        f"{thought_share(finished)} = {usage.total_tokens} tokens"
     )
     speed = generation_speed(finished)
     if speed is not None:
@@ -73,6 +80,39 @@ def stop_text(stop: Stop) -> str:
     if stop.reason is StopReason.STOP_SEQUENCE:
         detail = f'"{detail}"'
     return f"{stop.reason.value} ({detail})" if detail else stop.reason.value
+
+
+def thought_share(finished: Finished) -> str:
+    """How many tokens of the completion were thought, after a blank; empty if none was."""
+    count = finished.usage.reasoning_tokens
+    return f" ({count} thought)" if count else ""
+
+
+def still_thinking(finished: Finished, change: str = "{flag}") -> str:
+    """That an answer was cut off before its first word, and the cure; empty if it was not.
+    `change` says how a parameter is changed: {flag} and {name} stand for it.
+    """
+    reason = finished.stop.reason
+    if not (finished.is_unsaid and was_cut_off(finished.stop)):
+        return ""
+    told = f"the model was still thinking after {finished.usage.completion_tokens} tokens"
+    if reason not in _MORE:
+        return told
+    when, name = _MORE[reason]
+    more, sooner = (
+        change.format(flag=PARAMS[each].flag, name=each) for each in (name, "max_thinking_tokens")
+    )
+    return f"{told}{when}: {more} allows more, {sooner} makes it answer sooner"
+
+
+def cut_off(finished: Finished, change: str = "{flag}") -> str:
+    """That a limit or Ctrl-C ended the answer, and where that is known the cure; empty if none
+    did.
+    """
+    if not was_cut_off(finished.stop):
+        return ""
+    told = f"the answer was cut off: {stop_text(finished.stop)}"
+    return still_thinking(finished, change) or told
 
 
 def was_cut_off(stop: Stop) -> bool:
