@@ -19,6 +19,7 @@ from llmparams_cli.options import (
     ColorOption,
     FileOption,
     HelpInSections,
+    HideThinkingOption,
     HtmlOption,
     ModelOption,
     OverflowOption,
@@ -42,6 +43,7 @@ from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
+from llmparams_cli.render.summary import still_thinking
 
 
 class HELP(HelpInSections):  # as every command calls it
@@ -96,6 +98,7 @@ def command(
     png: PngOption = None,
     svg: SvgOption = None,
     color: ColorOption = "auto",
+    hide_thinking: HideThinkingOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -133,7 +136,10 @@ def command(
     note_model(env, found[0].prepared, texts[0], argument=None if many else prompt, files=file)
     # In the order in which `run` numbers the answers to one prompt.
     names = [each.variant.name for each in found for _ in range(samples)]
-    with ProgressBar(env) as progress, watching(env, names, len(texts), progress) as watch:
+    with (
+        ProgressBar(env) as progress,
+        watching(env, names, len(texts), progress, hide_thinking=hide_thinking) as watch,
+    ):
         variants = job.run(
             env,
             found,
@@ -146,6 +152,7 @@ def command(
             progress=progress,
             watch=watch,
         )
+    _note_unsaid(env, variants)
     if html is not None:
         _write_page(env, html, found)
     plots.write(lambda: _plot(variants))
@@ -155,6 +162,13 @@ def command(
         data.show_csv(env, variants)
     elif not (html or plots):
         show(env, variants, color=color)
+
+
+def _note_unsaid(env: Environment, variants: list[Variant]) -> None:
+    """How many answers thoughts left no room for, and the cure."""
+    told = [still_thinking(sample.finished) for each in variants for sample in each.samples]
+    if unsaid := list(filter(None, told)):
+        env.note(f"{len(unsaid)} of {len(told)} answers: {unsaid[0]}")
 
 
 def _plot(variants: list[Variant]) -> Sheet:

@@ -47,6 +47,8 @@ def choose(
 
         if color_by:
             env.note(f"--color-by {color_by} does nothing in JSON; --logprobs N adds the numbers")
+        if hide_thinking:
+            env.note("--hide-thinking does nothing in JSON, which has thoughts as 'reasoning'")
         if output == "stream-json":
             return StreamJsonRenderer(env, settings, logprobs=logprobs)
         indent = 2 if env.stdout_is_tty else None
@@ -70,6 +72,4 @@ def choose(
         )
     from llmparams_cli.render.plain import PlainRenderer
 
-    return PlainRenderer(
-        env, settings, color=color, newline=newline, hide_thinking=hide_thinking
-    )
+    return PlainRenderer(env, settings, color=color, newline=newline, hide_thinking=hide_thinking)

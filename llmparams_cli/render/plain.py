@@ -9,7 +9,13 @@ from __future__ import annotations
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, Piece, Started
-from llmparams_cli.render.summary import cut_off, effect_lines, separator, statistics, still_thinking
+from llmparams_cli.render.summary import (
+    cut_off,
+    effect_lines,
+    separator,
+    statistics,
+    still_thinking,
+)
 from llmparams_cli.render.thoughts import Thoughts
 from llmparams_cli.text.safe import encodable
 

@@ -9,15 +9,18 @@ llmparams.answer = (() => {
 
   // The token drawn at `i` (from 0). `remarks` are told after its probability in the model's own
   // distribution.
-  function token(i, { text, p, isEnd }, onclick, remarks = [], classes = []) {
+  function token(i, { text, p, isEnd, isThought }, onclick, remarks = [], classes = []) {
     const shown = isEnd ? [el("span", { class: "end" }, text)]
       : text.split(/(\n)/).flatMap((part) =>
         (part === "\n" ? [el("span", { class: "mark" }, "\u21b5"), "\n"] : [part]));
+    const thought = isThought ? ["thought"] : [];
     const told = [`draw ${i + 1}: ${name(text)}`, percent(p), ...(isEnd ? ["end token"] : []),
-      ...remarks];
+      ...thought, ...remarks];
     return el("span", {
-      role: "button", tabindex: -1, class: ["token", `level-${level(p)}`, ...classes].join(" "),
-      "aria-label": told.join(", "), title: [`${name(text)} ${percent(p)}`, ...remarks].join(", "),
+      role: "button", tabindex: -1,
+      class: ["token", `level-${level(p)}`, ...thought, ...classes].join(" "),
+      "aria-label": told.join(", "),
+      title: [`${name(text)} ${percent(p)}`, ...thought, ...remarks].join(", "),
       onclick,
     }, ...(text === "" ? ["\u2205"] : shown));
   }

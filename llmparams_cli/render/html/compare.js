@@ -16,8 +16,11 @@
     return answer.data;
   }
 
-  const tokensOf = (answer) => answer.tokens.map(([id, p], i) =>
-    ({ id, p, text: pieces[id], isEnd: answer.ended && i === answer.tokens.length - 1 }));
+  const tokensOf = (answer) => {
+    const thoughts = new Set(answer.thoughts);
+    return answer.tokens.map(([id, p], i) => ({ id, p, text: pieces[id],
+      isEnd: answer.ended && i === answer.tokens.length - 1, isThought: thoughts.has(i) }));
+  };
   const written = (answer) => answer.tokens.map(([id], i) => (
     answer.ended && i === answer.tokens.length - 1 ? "" : answer.completed[i] ?? pieces[id]));
 
