@@ -30,6 +30,7 @@ CHECKED = (
     "answer_ids",
     "answer_texts",
     "text",
+    "reasoning",
     "stop",
 )
 
@@ -69,7 +70,7 @@ def make(
         "answer_ids": [token.id for token in finished.tokens],
         "answer_texts": [spelled(token.text) for token in finished.tokens],
         "answer_logprobs": logprobs,
-        **{key: result[key] for key in ("text", "stop", "usage", "timing")},
+        **{key: result[key] for key in ("text", "reasoning", "stop", "usage", "timing") if key in result},
     }
     values = {setting.name: setting.value for setting in request.settings.both}
     return {**document, "checksums": checksums(document, values)}

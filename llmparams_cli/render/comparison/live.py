@@ -31,8 +31,8 @@ def watching(
     *,
     hide_thinking: bool = False,
 ) -> Iterator[Watch]:
-    """Show growing answers in columns on stderr if they fit, or else count those that ended. Thoughts
-    are dim, or with `hide_thinking` counted.
+    """Show growing answers in columns on stderr if they fit, or else count those that ended. With
+    `hide_thinking`, thoughts are only counted.
     """
     if env.quiet or prompts > 1 or not fit(env, env.stderr, len(names)):
         yield _counting(len(names) * prompts, progress)
@@ -40,9 +40,9 @@ def watching(
     from rich.live import Live
 
     console = _console(env)
-    texts = [Growing(hide_thinking) for _ in names]
+    texts = [_Growing(hide_thinking) for _ in names]
     live = Live(
-        get_renderable=lambda: growing(console, names, texts),
+        get_renderable=lambda: growing(console, names, [each.text() for each in texts]),
         console=console,
         transient=True,
         refresh_per_second=12,
@@ -60,7 +60,7 @@ def watching(
 
 
 @dataclass
-class Growing:
+class _Growing:
     """One answer so far, and the thoughts before it, or (`hides`) how many pieces they are."""
 
     hides: bool
@@ -103,7 +103,7 @@ def _console(env: Environment) -> Console:
     return Console(file=env.stderr, width=columns(env, env.stderr))
 
 
-def growing(console: Console, names: Sequence[str], texts: Sequence[Growing]) -> Columns:
+def growing(console: Console, names: Sequence[str], texts: Sequence[Text]) -> Columns:
     """A column for each text; of one that is longer than the screen, the end."""
     from rich.columns import Columns
     from rich.panel import Panel
@@ -112,7 +112,7 @@ def growing(console: Console, names: Sequence[str], texts: Sequence[Growing]) ->
     room, lines = console.width // len(names), max(4, console.height - 4)
     # A panel's border and padding take four columns.
     panels = [
-        Panel(_tail(console, text.text(), room - 4, lines), title=Text(one_line(name)), width=room)
+        Panel(_tail(console, text, room - 4, lines), title=Text(one_line(name)), width=room)
         for name, text in zip(names, texts, strict=True)
     ]
     return Columns(panels, padding=0)
