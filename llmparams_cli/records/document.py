@@ -70,7 +70,11 @@ def make(
         "answer_ids": [token.id for token in finished.tokens],
         "answer_texts": [spelled(token.text) for token in finished.tokens],
         "answer_logprobs": logprobs,
-        **{key: result[key] for key in ("text", "reasoning", "stop", "usage", "timing") if key in result},
+        **{
+            key: result[key]
+            for key in ("text", "reasoning", "stop", "usage", "timing")
+            if key in result
+        },
     }
     values = {setting.name: setting.value for setting in request.settings.both}
     return {**document, "checksums": checksums(document, values)}

@@ -20,7 +20,7 @@ from llmparams_cli.render.summary import (
     thought_share,
 )
 from llmparams_cli.render.terminal import TerminalRenderer, columns
-from llmparams_cli.render.thoughts import Thoughts
+from llmparams_cli.render.thoughts import Thoughts, barred
 from llmparams_cli.text.safe import encodable, encodes, one_line, printable
 from llmparams_cli.text.shorten import beginning, ending
 
@@ -152,10 +152,17 @@ class ChatView:
             return
         self.asked(_end(message))
         if answer is not None:
-            self.write(_end(answer), _DIM)
+            if answer:
+                self.write(_end(answer), _DIM)
             if interrupted:
                 self.remark("(interrupted)")
+            elif not answer:
+                self.remark("(no answer)")
         self.write("")
+
+    def thoughts(self, text: str) -> None:
+        """What was thought before an answer."""
+        self.write(barred(self._env, self._env.stdout, text), _DIM)
 
     def why(self, started: Started, finished: Finished, settings: Settings) -> None:
         """Explain the last answer: its numbers, its stop reason, the settings not at default."""

@@ -95,7 +95,7 @@ def _in_full(env: Environment, receipt: dict[str, Any]) -> Iterator[str]:
     for message in receipt["messages"]:
         yield f"\n{message['role']}:\n{printable(message['content'])}"
     if thought := receipt.get("reasoning"):
-        yield f"\nthoughts:\n{barred(thought, env.stdout)}"
+        yield f"\nthoughts:\n{barred(env, env.stdout, thought)}"
     yield f"\nanswer:\n{printable(receipt['text'])}"
 
 

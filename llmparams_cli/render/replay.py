@@ -39,7 +39,7 @@ def _lines(env: Environment, report: dict[str, Any]) -> Iterator[str]:
             stop = one_line(report["stop"][name]["reason"])
             yield f"\n{name}, up to {stop}:"
             if thought := report["reasoning"][name]:
-                yield barred(thought, env.stdout) + "\n"
+                yield barred(env, env.stdout, thought) + "\n"
             yield printable(report["text"][name])
 
 
