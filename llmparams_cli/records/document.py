@@ -33,6 +33,7 @@ CHECKED = (
     "reasoning",
     "stop",
 )
+ANSWER = ("text", "reasoning", "stop", "usage", "timing")  # what the object of --json has of it
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -70,11 +71,7 @@ def make(
         "answer_ids": [token.id for token in finished.tokens],
         "answer_texts": [spelled(token.text) for token in finished.tokens],
         "answer_logprobs": logprobs,
-        **{
-            key: result[key]
-            for key in ("text", "reasoning", "stop", "usage", "timing")
-            if key in result
-        },
+        **{key: result[key] for key in ANSWER if key in result},
     }
     values = {setting.name: setting.value for setting in request.settings.both}
     return {**document, "checksums": checksums(document, values)}
