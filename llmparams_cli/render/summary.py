@@ -89,16 +89,13 @@ def thought_share(finished: Finished) -> str:
 
 
 def still_thinking(finished: Finished, change: str = "{flag}") -> str:
-    """That an answer was cut off before its first word, and the cure; empty if it was not.
+    """That a limit cut an answer off before its first word, and the cure; empty if none did.
     `change` says how a parameter is changed: {flag} and {name} stand for it.
     """
-    reason = finished.stop.reason
-    if not (finished.is_unsaid and was_cut_off(finished.stop)):
+    if not finished.is_unsaid or finished.stop.reason not in _MORE:
         return ""
     told = f"the model was still thinking after {finished.usage.completion_tokens} tokens"
-    if reason not in _MORE:
-        return told
-    when, name = _MORE[reason]
+    when, name = _MORE[finished.stop.reason]
     more, sooner = (
         change.format(flag=PARAMS[each].flag, name=each) for each in (name, "max_thinking_tokens")
     )

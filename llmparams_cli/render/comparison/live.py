@@ -11,6 +11,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece
 from llmparams_cli.render.comparison.columns import fit
 from llmparams_cli.render.terminal import columns
+from llmparams_cli.render.thoughts import counted
 from llmparams_cli.text.safe import one_line, printable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def watching(
     from rich.live import Live
 
     console = _console(env)
-    texts = [_Growing(hide_thinking) for _ in names]
+    texts = [_Growing(env, hide_thinking) for _ in names]
     live = Live(
         get_renderable=lambda: growing(console, names, [each.text() for each in texts]),
         console=console,
@@ -63,6 +64,7 @@ def watching(
 class _Growing:
     """One answer so far, and the thoughts before it, or (`hides`) how many pieces they are."""
 
+    env: Environment
     hides: bool
     thought: str = ""
     said: str = ""
@@ -79,9 +81,9 @@ class _Growing:
     def text(self) -> Text:
         from rich.text import Text
 
-        thought = self.thought or (f"thinking: {self.count:,} tokens" if self.count else "")
-        if self.hides and self.said:  # the count vanishes
-            thought = ""
+        thought = self.thought
+        if self.count and not self.said:  # then the count vanishes
+            thought = counted(self.env.stderr, self.count)
         between = "\n\n" if thought and self.said else ""
         return Text.assemble((thought, "dim"), between, self.said)
 
