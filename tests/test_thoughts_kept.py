@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import script
 from program import Done, Program
+from rendering import Pipe
 from speaker import write_speaker
 from test_thinking import TEMPLATE, metadata
 
@@ -18,7 +18,7 @@ from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.jobs.explain import near_stops
 from llmparams_cli.params.settings import resolve
 from llmparams_cli.protocol import Message, ModelInfo, Started, Token, Usage
-from llmparams_cli.records.chats import entries
+from llmparams_cli.records.chats import entries, sessions
 from llmparams_cli.records.chats.entries import Answered
 from llmparams_cli.templates.thoughts import USUAL, format_of
 from llmparams_cli.text.speech import Format
@@ -187,18 +187,9 @@ def test_a_chat_keeps_thoughts_beside_answers(thinker: Program) -> None:
 
 def test_the_template_gets_earlier_thoughts(thinker: Program) -> None:
     chat(thinker, "2+2?", flags=("--session", "sums", "--seed", "0"))
-    from llmparams_cli.env import Environment
-    from llmparams_cli.records.chats import sessions
-
-    env = Environment(io(), io(), io(), thinker.variables, thinker.place)
+    env = Pipe(variables=thinker.variables).env
     messages = sessions.transcript(env, "sums").messages("")
     assert messages[-1] == Message("assistant", "4.", "I add.")
-
-
-def io() -> Any:
-    import io as streams
-
-    return streams.StringIO()
 
 
 def test_an_answer_without_thoughts_reads_and_writes_as_before() -> None:
@@ -229,16 +220,14 @@ def test_a_chat_without_thoughts_says_so(thinker: Program) -> None:
 
 def test_a_summary_has_no_thoughts(thinker: Program) -> None:
     script.write(thinker.place, "<think>\nWhat was said?\n</think>\n\nSums.")
-    flags = ("--when-full", "summarize", "--context", "100", "-n", "20")
-    long = "one two three four five six seven eight nine ten eleven twelve"
+    flags = ("--when-full", "summarize", "--context", "160", "-n", "20")
+    long = " ".join(["word"] * 40)
     done = chat(thinker, long, long, long, flags=flags)
     assert done.code == 0, done.stderr
     [path] = (thinker.place / "state/chats").glob("*.jsonl")
-    summaries = [line.get("summary") for line in map(json.loads, path.open()) if "turns" in line]
+    lines = map(json.loads, path.read_text().splitlines())
+    summaries = [line.get("summary") for line in lines if line["kind"] == "out-of-view"]
     assert summaries == ["Sums."]
-
-
-CTRL_C = "the partial thoughts"
 
 
 def test_ctrl_c_among_the_thoughts_keeps_them_and_the_next_turn_goes_on(thinker: Program) -> None:
@@ -274,7 +263,7 @@ def test_hidden_thoughts_can_be_shown_while_a_chat_runs(thinker: Program) -> Non
     assert len(shown) == 1 and shown[0] > lines.index("thoughts are shown from here on")
 
 
-def test_a_chat_that_only_thought_goes_on(thinker: Program, tmp_path: Path) -> None:
+def test_a_chat_that_only_thought_goes_on(thinker: Program) -> None:
     chat(thinker, "2+2?", flags=("-n", "8"))
     done = chat(thinker, "Again?", flags=("--continue", "-n", "100"))
     assert (done.code, done.text) == (0, "4.\n")
