@@ -220,7 +220,7 @@ def test_a_chat_without_thoughts_says_so(thinker: Program) -> None:
 
 def test_a_summary_has_no_thoughts(thinker: Program) -> None:
     script.write(thinker.place, "<think>\nWhat was said?\n</think>\n\nSums.")
-    flags = ("--when-full", "summarize", "--context", "160", "-n", "20")
+    flags = ("--when-full", "summarize", "--context", "140", "-n", "20")
     long = " ".join(["word"] * 40)
     done = chat(thinker, long, long, long, flags=flags)
     assert done.code == 0, done.stderr
