@@ -257,6 +257,8 @@ def test_json_has_thoughts_beside_the_text(thinker: Program) -> None:
     assert (result["text"], result["reasoning"]) == (SAID, THOUGHT)
     usage = result["usage"]
     assert usage["completion_tokens"] == len(result["tokens"]) == usage["reasoning_tokens"] + 5
+    said = [each["text"] for each in result["tokens"] if not each.get("is_thought")]
+    assert "".join(said) == SAID
     script.write(thinker.place, SAID)
     plain = thinker.call("generate", "2+2?", "--json").json
     assert "reasoning" not in plain and plain["usage"]["reasoning_tokens"] == 0

@@ -175,6 +175,7 @@ def _token_object(token: Token, *, logprobs: bool) -> dict[str, Any]:
         "logprob": rounded(token.logprob),
         "entropy": rounded(token.entropy),
         "top": [_candidate_object(candidate) for candidate in token.top],
+        **({"is_thought": True} if token.is_thought else {}),
     }
 
 

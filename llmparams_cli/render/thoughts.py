@@ -117,20 +117,15 @@ class _Margin:
         self._column = 0
 
     def lay(self, text: str, style: str) -> str:
-        laid, run = "", ""
+        laid, run = "", ""  # what is finished, and what will be styled together
         style = "" if style == PLAIN else style
-
-        def begin() -> str:
-            """End the run before a bar, which has a style of its own."""
-            return styled(run, style) + self._bar
-
         for char in text:
             taken = 0 if char == "\n" else cells(char)
             if self._column + taken > self._width:  # a wide character leaves a column over
                 run += " " * int(self._width - self._column)
                 self._column = 0
             if self._column == 0:
-                laid, run = laid + begin(), ""
+                laid, run = laid + styled(run, style) + self._bar, ""
             if char == "\n":
                 laid, run, self._column = laid + styled(run, style) + "\n", "", 0
                 continue
