@@ -1,4 +1,4 @@
-"""A chat on a terminal or in a pipe: answers, their cost, and the state of the context."""
+"""A chat on a terminal or in a pipe: what was said, set and kept, and the state of the context."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ from datetime import datetime
 
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Setting, Settings
-from llmparams_cli.protocol import Finished, Piece, Started, StopReason
-from llmparams_cli.render.plain import Answer, pass_on
-from llmparams_cli.render.summary import (
-    cut_off,
-    fold,
-    generation_speed,
-    separator,
-    still_thinking,
-    stop_text,
-    thought_share,
-)
-from llmparams_cli.render.terminal import TerminalRenderer, columns
-from llmparams_cli.render.thoughts import Thoughts, barred
+from llmparams_cli.protocol import Finished, Started
+from llmparams_cli.render.chat_answer import PipedAnswer, TerminalAnswer, chat_statistics
+from llmparams_cli.render.summary import fold, separator, stop_text
+from llmparams_cli.render.terminal import columns
+from llmparams_cli.render.thoughts import barred
 from llmparams_cli.text.safe import encodable, encodes, one_line, printable
 from llmparams_cli.text.shorten import beginning, ending
 
@@ -29,7 +21,6 @@ _WIDEST_BAR = 72
 _FILLS = ("█▓▒░", "#=-.")  # system, history, answer, free: in Unicode and in ASCII
 _COLORS = ("35", "36", "33", "2")
 _LONGEST_VALUE = 60  # characters
-_CHANGE = "/set {name} N"  # how a parameter is changed in a chat
 _TAIL = 1006  # characters of the last answer that are shown when a chat goes on
 
 
@@ -238,92 +229,6 @@ def chat_list(env: Environment, chats: Iterable[ListedChat]) -> None:
         body = "\n".join([head, *(f"  {line}" for line in others), f"  {words}"])
         env.stdout.write(encodable(body, env.stdout) + "\n")
     env.stdout.flush()
-
-
-class TerminalAnswer(TerminalRenderer):
-    """An answer in a chat: the person has just typed the prompt, so it is not shown again."""
-
-    def __init__(
-        self,
-        env: Environment,
-        color: str,
-        color_by: str | None,
-        hide_thinking: bool = False,
-        *,
-        legend: bool,
-    ) -> None:
-        super().__init__(
-            env,
-            prompt="",
-            continues=False,
-            color=color,
-            color_by=color_by,
-            hide_thinking=hide_thinking,
-        )
-        self._legend_wanted = legend
-
-    def started(self, event: Started) -> None:
-        self._started = event
-
-    def finished(self, event: Finished) -> None:
-        env = self._env
-        self._end_line()
-        self._answer.end()
-        if self._scale and self._colored_aside and self._legend_wanted:
-            self._legend(self._scale)
-        between = separator(env.stderr)
-        items = chat_statistics(self._started, event, verbose=env.verbose)
-        for row in fold(items, len(between), columns(env, env.stderr) - 1):
-            self._aside(between.join(row))
-        for row in fold(still_thinking(event, _CHANGE).split(), 1, columns(env, env.stderr) - 1):
-            self._aside(" ".join(row))
-
-
-class PipedAnswer:
-    """An answer in a pipe, with a newline after it unless it ends in one."""
-
-    def __init__(self, env: Environment, color: str, hide_thinking: bool) -> None:
-        self._env = env
-        self._answer = Answer(env)
-        self._thoughts = Thoughts(env, color, hidden=hide_thinking)
-
-    def started(self, event: Started) -> None:
-        self._started = event
-
-    def piece(self, event: Piece) -> None:
-        pass_on(event, self._thoughts, self._answer)
-
-    def finished(self, event: Finished) -> None:
-        env = self._env
-        self._thoughts.end(is_last=True)
-        if not event.is_unsaid:
-            self._answer.end_line()
-        self._answer.end()
-        if env.verbose:
-            items = chat_statistics(self._started, event, verbose=True)
-            env.warn(separator(env.stderr).join(filter(None, [still_thinking(event), *items])))
-        elif (told := cut_off(event)) and not env.quiet:
-            env.warn(told)
-
-
-def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> list[str]:
-    """Tokens of the prompt (new, and kept from the cache) and of the answer; why it ended."""
-    usage = finished.usage
-    new = usage.prompt_tokens - usage.cached_tokens
-    items = [
-        f"prompt {new} new + {usage.cached_tokens} kept",
-        f"answer {usage.completion_tokens}{thought_share(finished)}",
-    ]
-    speed = generation_speed(finished)
-    if speed is not None:
-        items.append(f"{speed:.0f} tokens/s")
-    if finished.stop.reason is StopReason.END_OF_GENERATION and not verbose:
-        items.append(finished.stop.reason.value)
-    else:
-        items.append(stop_text(finished.stop))
-    if verbose:
-        items += [f"seed {started.seed}", f"context {started.context}"]
-    return items
 
 
 def _shares(parts: Sequence[int], width: int) -> list[int]:
