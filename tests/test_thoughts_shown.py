@@ -217,6 +217,17 @@ def test_an_answer_that_was_only_thought_is_told_with_the_cure(
     assert line.endswith("--max-thinking-tokens makes it answer sooner")
 
 
+def test_a_model_that_ends_among_its_thoughts_is_told_of_too(thinker: Program) -> None:
+    script.write(thinker.place, "<think>\nI add.")
+    done = thinker.call("generate", "2+2?")
+    assert (done.code, done.stdout) == (0, b"")
+    assert (
+        "thought and gave no answer: end-of-generation (<|end|>); try another seed" in done.stderr
+    )
+    stopped = thinker.call("generate", "2+2?", "--stop", "</think>", "--json")
+    assert "gave no answer" in stopped.stderr and stopped.json["reasoning"] == "I add."
+
+
 def test_nothing_is_said_of_thoughts_that_an_answer_follows(thinker: Program) -> None:
     count = thinker.call("generate", "2+2?", "--json").json["usage"]["completion_tokens"]
     done = thinker.call("generate", "2+2?", "-n", str(count - 1))
@@ -299,7 +310,7 @@ def test_metrics_judge_the_answer_alone(thinker: Program) -> None:
         (SAID, THOUGHT),
     ]
     text = thinker.call(*grid).text
-    assert "max_tokens=7\n(still thinking)\n" in text and f"max_tokens=200\n{SAID}\n" in text
+    assert "max_tokens=7\n(only thoughts)\n" in text and f"max_tokens=200\n{SAID}\n" in text
     assert "I add" not in text.split("where they part")[0]
 
 

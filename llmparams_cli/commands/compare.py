@@ -43,7 +43,7 @@ from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
-from llmparams_cli.render.summary import still_thinking
+from llmparams_cli.render.summary import only_thought
 
 
 class HELP(HelpInSections):  # as every command calls it
@@ -166,7 +166,7 @@ def command(
 
 def _note_unsaid(env: Environment, variants: list[Variant]) -> None:
     """How many answers thoughts left no room for, and the cure."""
-    told = [still_thinking(sample.finished) for each in variants for sample in each.samples]
+    told = [only_thought(sample.finished) for each in variants for sample in each.samples]
     if unsaid := list(filter(None, told)):
         env.note(f"{len(unsaid)} of {len(told)} answers: {unsaid[0]}")
 

@@ -9,8 +9,8 @@ from llmparams_cli.render.summary import (
     cut_off,
     fold,
     generation_speed,
+    only_thought,
     separator,
-    still_thinking,
     stop_text,
     thought_share,
 )
@@ -55,7 +55,7 @@ class TerminalAnswer(TerminalRenderer):
         items = chat_statistics(self._started, event, verbose=env.verbose)
         for row in fold(items, len(between), columns(env, env.stderr) - 1):
             self._aside(between.join(row))
-        for row in fold(still_thinking(event, _CHANGE).split(), 1, columns(env, env.stderr) - 1):
+        for row in fold(only_thought(event, _CHANGE).split(), 1, columns(env, env.stderr) - 1):
             self._aside(" ".join(row))
 
 
@@ -81,7 +81,7 @@ class PipedAnswer:
         self._answer.end()
         if env.verbose:
             items = chat_statistics(self._started, event, verbose=True)
-            env.warn(separator(env.stderr).join(filter(None, [still_thinking(event), *items])))
+            env.warn(separator(env.stderr).join(filter(None, [only_thought(event), *items])))
         elif (told := cut_off(event)) and not env.quiet:
             env.warn(told)
 

@@ -14,7 +14,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
 from llmparams_cli.records.document import parameters, stop_object
-from llmparams_cli.render.summary import generation_speed, per_second, still_thinking
+from llmparams_cli.render.summary import generation_speed, only_thought, per_second
 from llmparams_cli.text.numbers import all_finite, rounded
 from llmparams_cli.text.safe import escape_json, spelled
 from llmparams_cli.trace import Effect
@@ -82,7 +82,7 @@ class StreamJsonRenderer:
 
 def _note_if_unsaid(env: Environment, event: Finished) -> None:
     """An empty `text` must not surprise whoever reads nothing else."""
-    if told := still_thinking(event):
+    if told := only_thought(event):
         env.note(told)
 
 

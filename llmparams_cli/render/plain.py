@@ -12,9 +12,9 @@ from llmparams_cli.protocol import Finished, Piece, Started
 from llmparams_cli.render.summary import (
     cut_off,
     effect_lines,
+    only_thought,
     separator,
     statistics,
-    still_thinking,
 )
 from llmparams_cli.render.thoughts import Thoughts
 from llmparams_cli.text.safe import encodable
@@ -89,7 +89,7 @@ class PlainRenderer:
             self._answer.end_line()
         self._answer.end()
         if env.verbose:
-            items = [still_thinking(event), *statistics(self._started, event, verbose=True)]
+            items = [only_thought(event), *statistics(self._started, event, verbose=True)]
         else:
             items = [cut_off(event)]
             if self._random_seed and env.stderr_is_tty:

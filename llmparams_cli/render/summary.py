@@ -88,12 +88,14 @@ def thought_share(finished: Finished) -> str:
     return f" ({count} thought)" if count else ""
 
 
-def still_thinking(finished: Finished, change: str = "{flag}") -> str:
-    """That a limit cut an answer off before its first word, and the cure; empty if none did.
-    `change` says how a parameter is changed: {flag} and {name} stand for it.
+def only_thought(finished: Finished, change: str = "{flag}") -> str:
+    """That an answer ended before its first word, and the cure; empty if there is one, or Ctrl-C
+    ended it. `change` says how a parameter is changed: {flag} and {name} stand for it.
     """
-    if not finished.is_unsaid or finished.stop.reason not in _MORE:
+    if not finished.is_unsaid or finished.stop.reason is StopReason.INTERRUPTED:
         return ""
+    if finished.stop.reason not in _MORE:
+        return f"the model thought and gave no answer: {stop_text(finished.stop)}; try another seed"
     told = f"the model was still thinking after {finished.usage.completion_tokens} tokens"
     when, name = _MORE[finished.stop.reason]
     more, sooner = (
@@ -103,13 +105,9 @@ def still_thinking(finished: Finished, change: str = "{flag}") -> str:
 
 
 def cut_off(finished: Finished, change: str = "{flag}") -> str:
-    """That a limit or Ctrl-C ended the answer, and where that is known the cure; empty if none
-    did.
-    """
-    if not was_cut_off(finished.stop):
-        return ""
+    """That an answer is missing, or that a limit or Ctrl-C ended it; empty if neither is so."""
     told = f"the answer was cut off: {stop_text(finished.stop)}"
-    return still_thinking(finished, change) or told
+    return only_thought(finished, change) or (told if was_cut_off(finished.stop) else "")
 
 
 def was_cut_off(stop: Stop) -> bool:

@@ -20,9 +20,9 @@ from llmparams_cli.render.styles import DIM, RESET, styled
 from llmparams_cli.render.summary import (
     effect_lines,
     fold,
+    only_thought,
     separator,
     statistics,
-    still_thinking,
 )
 from llmparams_cli.render.thoughts import Thoughts
 from llmparams_cli.render.words import PLAIN, Words, screen
@@ -146,8 +146,8 @@ class TerminalRenderer:
         for line in effect_lines(event.effects) if event.effects else ():
             self._aside(line)
         self._answer.end()
-        if still_thinking(event):
-            env.note(still_thinking(event))
+        if only_thought(event):
+            env.note(only_thought(event))
 
     def _think(self, event: Piece, style: str) -> None:
         self._write(self._words.end())

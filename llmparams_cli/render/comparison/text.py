@@ -12,7 +12,7 @@ from llmparams_cli.render.comparison import columns
 from llmparams_cli.render.comparison.blocks import Column, blocks, width
 from llmparams_cli.render.comparison.tree import tree
 from llmparams_cli.render.styles import BOLD, DIM, styled
-from llmparams_cli.render.summary import still_thinking
+from llmparams_cli.render.summary import only_thought
 from llmparams_cli.render.terminal import room
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import encodable, one_line, printable
@@ -85,7 +85,7 @@ def _answers(env: Environment, variant: Variant, prompt: str) -> Iterator[str]:
 
 def _instead(finished: Finished) -> str:
     """What stands in place of an answer that thoughts left no room for."""
-    return "(still thinking)" if still_thinking(finished) else ""
+    return "(only thoughts)" if only_thought(finished) else ""
 
 
 def _in_short(env: Environment, line: str) -> str:
