@@ -92,8 +92,8 @@ def test_thoughts_are_dim_on_any_background() -> None:
     terminal = Terminal()
     both(terminal)
     assert f"\x1b[2m{BAR}\x1b[0m\x1b[2mI" in terminal.bytes().decode()
-    row = terminal.lines().index(SAID)
-    assert {terminal.screen().buffer[row][0].fg} == {"default"}
+    screen = terminal.screen()
+    assert screen.buffer[2][2].fg == "default"
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,10 @@ def test_a_terminal_that_knows_only_ascii_has_a_bar_too() -> None:
 def test_colours_of_tokens_are_those_of_thoughts_too() -> None:
     terminal = Terminal(40, 40)
     both(terminal, color_by="probability")
-    lines, buffer = terminal.lines(), terminal.screen().buffer
-    for row in (lines.index(SAID), 3):  # 3: a line that the terminal broke
+    screen = terminal.screen()
+    buffer = screen.buffer
+    said = next(row for row, line in enumerate(screen.display) if line.strip() == SAID)
+    for row in (said, 3):  # 3: a line that the terminal broke
         assert buffer[row][4].bg != "default"
     assert buffer[3][0].bg == "default"  # the bar
 
@@ -146,6 +148,10 @@ def test_thoughts_after_the_answer_has_begun_are_apart_from_it() -> None:
     terminal = Terminal()
     play(terminal, ("One moment.", False), ("I add.", True), ("4.", False))
     assert terminal.lines()[2:7] == ["One moment.", "", f"{BAR}I add.", "", "4."]
+    last = Terminal()
+    play(last, ("One moment.", False), ("I add.", True))
+    thought, gap, numbers = last.lines()[4:7]
+    assert (thought, gap) == (f"{BAR}I add.", "") and numbers.startswith("2 prompt")
 
 
 def test_thoughts_go_on_a_line_of_their_own_where_the_answer_would_continue_one() -> None:
@@ -245,6 +251,7 @@ def test_json_notes_it_too_and_quiet_does_not(thinker: Program) -> None:
 def test_a_terminal_shows_the_thoughts_and_the_note(thinker: Program) -> None:
     shown = thinker.terminal("generate", "2+2?", "-n", "7", width=120).end()
     assert shown.lines[2:4] == [f"{BAR}I add the", ""]
+    assert shown.lines[4].startswith("7 prompt + 7 completion (7 thought)")
     assert "--max-thinking-tokens makes it answer sooner" in " ".join(shown.lines[-2:])
 
 
