@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,11 +16,14 @@ from test_thinking import TEMPLATE, metadata
 from llmparams_cli.backends.reply import Reply
 from llmparams_cli.backends.words import Words
 from llmparams_cli.ending import Stop, StopReason
+from llmparams_cli.jobs.chat.choices import chosen
+from llmparams_cli.jobs.chat.talk import Chat
 from llmparams_cli.jobs.explain import near_stops
 from llmparams_cli.params.settings import resolve
-from llmparams_cli.protocol import Message, ModelInfo, Started, Token, Usage
+from llmparams_cli.protocol import Message, ModelInfo, Piece, Started, Token, Usage
 from llmparams_cli.records.chats import entries, sessions
 from llmparams_cli.records.chats.entries import Answered
+from llmparams_cli.records.chats.journal import ChatJournal
 from llmparams_cli.templates.thoughts import USUAL, format_of
 from llmparams_cli.text.speech import Format
 
@@ -231,9 +235,10 @@ def test_a_summary_has_no_thoughts(thinker: Program) -> None:
 
 
 def test_ctrl_c_among_the_thoughts_keeps_them_and_the_next_turn_goes_on(thinker: Program) -> None:
-    script.write(thinker.place, "<think>\none two three\n</think>\n\n4.", delay=0.1)
-    session = thinker.terminal("chat", "2+2?", PROMPT_TOOLKIT_NO_CPR="1")
-    session.wait_for("one")
+    endless = "<think>\none" + " more" * 500
+    script.write(thinker.place, endless, TEXTS[1], delay=0.03)
+    session = thinker.terminal("chat", "2+2?", "--seed", "0", PROMPT_TOOLKIT_NO_CPR="1")
+    session.wait_for("more")
     session.press_ctrl_c()
     session.wait_for("/retry asks again")
     session.wait_for("\x1b[?2004h")
@@ -244,8 +249,25 @@ def test_ctrl_c_among_the_thoughts_keeps_them_and_the_next_turn_goes_on(thinker:
     assert session.end().code == 0
     cut, whole = answers(thinker)
     assert (cut["text"], cut["stop"]) == ("", "interrupted")
-    assert cut["reasoning"].startswith("one") and cut["reasoning"] != "one two three"
-    assert (whole["text"], whole["reasoning"]) == ("4.", "one two three")
+    assert cut["reasoning"].startswith("one more") and cut["reasoning"].count("more") < 500
+    # With those of the mark, which make no text.
+    assert cut["usage"]["reasoning_tokens"] >= cut["reasoning"].count(" ") + len("<>\n1") + 1
+    assert (whole["text"], whole["reasoning"]) == ("4.", "I multiply.")
+
+
+def test_thoughts_of_an_answer_that_nobody_waits_for_are_kept(thinker: Program) -> None:
+    env = Pipe(variables=thinker.variables).env
+    choices = chosen(env, [], [], {"seed": "0"}, None)
+    with closing(Chat(env, ChatJournal(None), choices, lambda *_: None)) as talk:
+        talk.say("2+2?")
+        with closing(talk.answer()) as events:
+            for event in events:
+                if isinstance(event, Piece) and event.text == " add":
+                    break
+        answer = talk.transcript.turns[-1].answer
+    assert answer is not None
+    assert (answer.text, answer.reasoning, answer.stop.reason.value) == ("", "I add", "interrupted")
+    assert answer.usage.reasoning_tokens == 2
 
 
 def test_hidden_thoughts_can_be_shown_while_a_chat_runs(thinker: Program) -> None:

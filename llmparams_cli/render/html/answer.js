@@ -36,11 +36,13 @@ llmparams.answer = (() => {
     });
   }
 
-  const legend = (...more) => [
+  // `thinks`: is any of the tokens a thought?
+  const legend = (thinks, ...more) => [
     el("p", {}, "The model\u2019s own probability of the token:"),
     el("ul", { class: "legend" }, ...[...LEVEL_NAMES].reverse().map((text, i) =>
       el("li", {}, el("span", { class: `token level-${LEVEL_NAMES.length - 1 - i}` }, "a"),
-        ` ${text}`)), ...more),
+        ` ${text}`)), ...(thinks ? [el("li", {}, el("span", { class: "token thought" }, "a"),
+      " a thought, or a mark around thoughts")] : []), ...more),
   ];
 
   return { token, keys, legend };

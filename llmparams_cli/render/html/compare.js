@@ -239,6 +239,7 @@
     + "its tokens.";
   at("choices").addEventListener("submit", (event) => event.preventDefault());
   at("legend").append(...llmparams.answer.legend(
+    answers.some((answer) => answer.thoughts.length),
     el("li", {}, el("ins", {}, el("span", { class: "token" }, "a")), " not in the reference"),
     el("li", {}, el("span", { class: "token parts" }, "a"), " parts from it here")));
   showRound();

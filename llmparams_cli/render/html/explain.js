@@ -26,6 +26,7 @@
     box.append(...(nodes.length ? nodes : [el("p", {}, "Nothing was drawn.")]));
     llmparams.answer.keys(box, nodes.length, () => selected, (i) => select(i, true));
     at("legend").append(...llmparams.answer.legend(
+      data.thoughts.includes(true),
       el("li", {}, el("span", { class: "token decided" }, "a"), " a setting changed this draw")));
   }
 
