@@ -40,6 +40,7 @@ class Token:
     `logprob` (natural logarithm) and `entropy` (bits) are those of the model's own distribution,
     before penalties, truncation and temperature; `drawn_entropy` is that of what was drawn from,
     after them. `expected_logprob` is that of the token at this position in `Request.expected`.
+    `is_thought`: it belongs to the thoughts, or to a mark around them, and not to the answer.
     """
 
     id: int
@@ -49,6 +50,7 @@ class Token:
     top: tuple[Candidate, ...] = ()
     expected_logprob: float | None = None
     drawn_entropy: float | None = None
+    is_thought: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,16 @@ class Finished:
     effects: tuple[Effect, ...] = ()
     trace: Trace | None = None
     reasoning: str = ""
+
+    @property
+    def answer_tokens(self) -> tuple[Token, ...]:
+        """The tokens of what was said."""
+        return tuple(token for token in self.tokens if not token.is_thought)
+
+    @property
+    def is_unsaid(self) -> bool:
+        """Did the model think to the end, without a word of an answer?"""
+        return self.usage.reasoning_tokens > 0 and not self.text.strip()
 
 
 @dataclass(frozen=True)

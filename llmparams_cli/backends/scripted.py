@@ -280,7 +280,7 @@ class _Answer:
             self.stop,
             usage,
             timing,
-            tuple(reply.tokens),
+            reply.marked,
             reasoning=reply.reasoning,
         )
 

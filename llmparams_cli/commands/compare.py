@@ -20,6 +20,7 @@ from llmparams_cli.options import (
     ColorOption,
     FileOption,
     HelpInSections,
+    HideThinkingOption,
     HtmlOption,
     ModelOption,
     OverflowOption,
@@ -44,6 +45,7 @@ from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
+from llmparams_cli.render.summary import only_thought
 
 
 class HELP(HelpInSections):  # as every command calls it
@@ -99,6 +101,7 @@ def command(
     png: PngOption = None,
     svg: SvgOption = None,
     color: ColorOption = "auto",
+    hide_thinking: HideThinkingOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -137,7 +140,10 @@ def command(
     note_model(env, found[0].prepared, texts[0], argument=None if many else prompt, files=file)
     # In the order in which `run` numbers the answers to one prompt.
     names = [each.variant.name for each in found for _ in range(samples)]
-    with ProgressBar(env) as progress, watching(env, names, len(texts), progress) as watch:
+    with (
+        ProgressBar(env) as progress,
+        watching(env, names, len(texts), progress, hide_thinking=hide_thinking) as watch,
+    ):
         variants = job.run(
             env,
             found,
@@ -149,6 +155,7 @@ def command(
             progress=progress,
             watch=watch,
         )
+    _note_unsaid(env, variants)
     if html is not None:
         _write_page(env, html, found)
     plots.write(lambda: _plot(variants))
@@ -158,6 +165,13 @@ def command(
         data.show_csv(env, variants)
     elif not (html or plots):
         show(env, variants, color=color)
+
+
+def _note_unsaid(env: Environment, variants: list[Variant]) -> None:
+    """How many answers thoughts left no room for, and the cure."""
+    told = [only_thought(sample.finished) for each in variants for sample in each.samples]
+    if unsaid := list(filter(None, told)):
+        env.note(f"{len(unsaid)} of {len(told)} answers: {unsaid[0]}")
 
 
 def _plot(variants: list[Variant]) -> Sheet:

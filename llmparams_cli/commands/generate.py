@@ -20,6 +20,7 @@ from llmparams_cli.options import (
     FailOnOption,
     FileOption,
     HelpInSections,
+    HideThinkingOption,
     ModelOption,
     OverflowOption,
     PresetOption,
@@ -70,6 +71,7 @@ def command(
         Literal["probability", "entropy"] | None,
         typer.Option("--color-by", help="Colour every token by the model's own numbers."),
     ] = None,
+    hide_thinking: HideThinkingOption = False,
     show_params: ShowParamsOption = False,
     fail_on: FailOnOption = None,
     receipt: Annotated[
@@ -136,6 +138,7 @@ def command(
         color_by=color_by,
         logprobs=alternatives is not None,
         newline=not no_newline,
+        hide_thinking=hide_thinking,
     )
     run = _generate(env, prepared, request, renderer, full=stats == "full")
     _keep(env, receipts, run)

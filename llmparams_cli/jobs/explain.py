@@ -73,13 +73,14 @@ def looked_at(
 ) -> Explanation:
     """Everything about a recorded answer except what other settings would have made of it."""
     trace = recorded(finished)
+    thoughts = [token.is_thought for token in finished.tokens]
     return Explanation(
         settings,
         started,
         finished,
         tuple(trace.views(top, watched("looking"), coverage)),
         trace.effects(watched("comparing")),
-        near_stops(trace.texts(), settings["stop"], finished.stop),
+        near_stops(trace.texts(), thoughts, settings["stop"], finished.stop),
     )
 
 
@@ -186,13 +187,20 @@ def _is_fixed(param: Param) -> bool:
     return param.scope in (Scope.LOAD, Scope.CONTEXT) or param.name == "time_limit"
 
 
-def near_stops(texts: Sequence[str], stops: Sequence[str], end: Stop) -> tuple[NearStop, ...]:
-    """How near each stop sequence came to ending the answer; `texts` are those of the draws."""
+def near_stops(
+    texts: Sequence[str], thoughts: Sequence[bool], stops: Sequence[str], end: Stop
+) -> tuple[NearStop, ...]:
+    """How near each stop sequence came to ending the answer; `texts` are those of the draws, and
+    `thoughts` tells which of them are no part of it.
+    """
     matched = end.detail if end.reason is StopReason.STOP_SEQUENCE else None
-    drawn = "".join(texts)
-    ends = list(accumulate(map(len, texts)))
+    thoughts = [*thoughts, *[False] * (len(texts) - len(thoughts))]  # the end is drawn, too
+    said = ["" if thought else text for text, thought in zip(texts, thoughts, strict=True)]
     near = []
     for stop in stops:
+        # The closing mark of thoughts may be one.
+        counted = said if stop != matched or stop in "".join(said) else texts
+        drawn, ends = "".join(counted), list(accumulate(map(len, counted)))
         # The longest beginning of the stop sequence that occurs anywhere in the text.
         length = next((n for n in range(len(stop), 0, -1) if stop[:n] in drawn), 0)
         at = drawn.find(stop[:length]) + length

@@ -91,6 +91,10 @@ HtmlOption = Annotated[
 ColorOption = Annotated[
     Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
 ]
+HideThinkingOption = Annotated[
+    bool,
+    typer.Option("--hide-thinking", help="Show that the model thinks, and how much, but not what."),
+]
 PngOption = Annotated[
     str | None, typer.Option("--png", metavar="FILE", help="Write the plot as a picture.")
 ]

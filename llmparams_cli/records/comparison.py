@@ -53,8 +53,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Parting:
-    """The first place where the runs differ. `recorded_logprob` is the one in the receipt;
-    `same_prompt`: both runs began with the same tokens.
+    """The first place where the runs differ, among the thoughts of the replay (`is_thought`) or
+    after them. `recorded_logprob` is the one in the receipt; `same_prompt`: both runs began with
+    the same tokens.
     """
 
     index: int
@@ -63,6 +64,7 @@ class Parting:
     replayed: Drawn
     recorded_logprob: float | None
     same_prompt: bool = True
+    is_thought: bool = False
 
     @property
     def is_near_tie(self) -> bool:
@@ -78,6 +80,7 @@ class Parting:
         recorded["recorded_logprob"] = self.recorded_logprob
         return {
             "index": self.index,
+            "is_thought": self.is_thought,
             "before": spelled(self.before),
             "recorded": recorded,
             "replayed": self.replayed.to_object(),
@@ -99,7 +102,7 @@ class Replay:
 
     @property
     def identical(self) -> bool:
-        return self.parting is None and self.finished.text == self.receipt.text
+        return self.parting is None and _same_texts(self.receipt, self.finished)
 
     def reasons(self) -> list[str]:
         """Why the answer differs, or could have differed; the likeliest reason first."""
@@ -126,6 +129,7 @@ class Replay:
             "reasons": self.reasons(),
             "drift": self.drift,
             "text": {"recorded": recorded.text, "replayed": finished.text},
+            "reasoning": {"recorded": recorded.reasoning, "replayed": finished.reasoning},
             "stop": {
                 name: stop_object(stop)
                 for name, stop in (("recorded", recorded.stop), ("replayed", finished.stop))
@@ -169,7 +173,15 @@ def _parting(receipt: Receipt, finished: Finished, same_prompt: bool) -> Parting
         Drawn(here.id, here.text, here.logprob) if here else _end(finished.stop),
         logprobs[place] if logprobs and place < len(recorded) else None,
         same_prompt,
+        here.is_thought if here else finished.is_unsaid,
     )
+
+
+def _same_texts(receipt: Receipt, finished: Finished) -> bool:
+    recorded, now = (receipt.reasoning, receipt.text), (finished.reasoning, finished.text)
+    # Before there was `reasoning` in receipts, the text had the thoughts too.
+    has_both = not receipt.reasoning and finished.reasoning in receipt.text
+    return recorded == now or (has_both and receipt.text.endswith(finished.text))
 
 
 def _same_end(recorded: Stop, now: Stop) -> bool:

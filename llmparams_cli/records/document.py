@@ -31,8 +31,10 @@ CHECKED = (
     "answer_ids",
     "answer_texts",
     "text",
+    "reasoning",
     "stop",
 )
+ANSWER = ("text", "reasoning", "stop", "usage", "timing")  # what the object of --json has of it
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -71,7 +73,7 @@ def make(
         "answer_ids": [token.id for token in finished.tokens],
         "answer_texts": [spelled(token.text) for token in finished.tokens],
         "answer_logprobs": logprobs,
-        **{key: result[key] for key in ("text", "stop", "usage", "timing")},
+        **{key: result[key] for key in ANSWER if key in result},
     }
     values = {setting.name: setting.value for setting in request.settings.both}
     return {**document, "checksums": checksums(document, values)}

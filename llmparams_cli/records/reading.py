@@ -74,6 +74,7 @@ class Receipt:
     answer_texts: tuple[str, ...]
     answer_logprobs: tuple[float | None, ...] | None
     text: str
+    reasoning: str
     stop: Stop
     edited: tuple[str, ...]
 
@@ -172,6 +173,7 @@ def check(document: Field) -> Receipt:
         answer_texts=tuple(item.of(str) for item in _parallel(document["answer_texts"], ids)),
         answer_logprobs=_logprobs(document["answer_logprobs"], ids),
         text=document["text"].of(str),
+        reasoning=document["reasoning"].of(str) if "reasoning" in document.value else "",
         stop=_stop(document["stop"]),
         edited=_edited(document, assignments),
     )

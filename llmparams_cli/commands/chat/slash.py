@@ -94,6 +94,8 @@ def _arguments(env: Environment, words: list[str], typed: str) -> dict[str, str]
             return {name: STORES[model.store].title for name, model in known(env).items()}
         case ["/load"]:
             return dict.fromkeys(sessions.names(env), "")
+        case ["/thoughts"]:
+            return dict.fromkeys(turns.SHOWN, "")
         case ["/export"]:
             return dict.fromkeys(export.FORMATS, "")
     return {}
@@ -121,6 +123,9 @@ SLASHES = {
     ),
     "why": Slash(
         "[N|all]", "How the last answer, its draw N, or every draw came about.", turns.why
+    ),
+    "thoughts": Slash(
+        "[show|hide]", "The last answer's thoughts; or show or hide the next.", turns.thoughts
     ),
     "tokens": Slash("", "How full the context is.", turns.tokens),
     "retry": Slash("", "Answer again, with another seed.", turns.retry),

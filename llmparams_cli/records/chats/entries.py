@@ -3,7 +3,8 @@
     {"kind": "chat", "format": 2, "version": …, the fields of settings}   the first line
     {"kind": "settings", "choices": …, "model": …, "settings": …}         changed from here on
     {"kind": "message", "text": …, "sent": …}      `sent` where a template makes more of it
-    {"kind": "answer", "text": …, "stop": …, "detail": …, "seed": …, "usage": …}
+    {"kind": "answer", "text": …, "reasoning": …, "stop": …, "detail": …, "seed": …, "usage": …}
+                                                   `reasoning`: what was thought before, if it was
     {"kind": "retry"}                              the last answer does not count
     {"kind": "undo"}                               nor does the last turn
     {"kind": "clear"}                              nor does any turn
@@ -63,10 +64,13 @@ class Said:
 
 @dataclass(frozen=True)
 class Answered:
+    """An answer, and the thoughts before it."""
+
     text: str
     stop: Stop
     seed: int
     usage: Usage
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,7 @@ def _fields(entry: Entry) -> dict[str, Any]:
     if isinstance(entry, Answered):
         return {
             "text": entry.text,
+            **({"reasoning": entry.reasoning} if entry.reasoning else {}),
             "stop": entry.stop.reason.value,
             "detail": entry.stop.detail,
             "seed": entry.seed,
@@ -214,6 +219,7 @@ def _fields(entry: Entry) -> dict[str, Any]:
                 "prompt_tokens": entry.usage.prompt_tokens,
                 "cached_tokens": entry.usage.cached_tokens,
                 "completion_tokens": entry.usage.completion_tokens,
+                "reasoning_tokens": entry.usage.reasoning_tokens,
             },
         }
     if isinstance(entry, Dropped):
@@ -296,7 +302,9 @@ def _answered(fields: _Fields) -> Answered:
             usage.count("prompt_tokens"),
             usage.count("completion_tokens"),
             usage.count("cached_tokens"),
+            usage.count("reasoning_tokens") if "reasoning_tokens" in usage.data else 0,
         ),
+        fields.text("reasoning", ""),
     )
 
 

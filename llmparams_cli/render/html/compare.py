@@ -80,11 +80,12 @@ def _settings(settings: Sequence[Settings]) -> list[dict[str, Any]]:
 def _answer(sample: Sample, recorded: Recorded) -> dict[str, Any]:
     """One answer. `tokens` are ids with their probabilities in the model's own distribution;
     if the answer `ended` with an end token, that is the last one. `data` are its draws, if they
-    were recorded. `completed` maps the index of a token that is only part of a character to
-    what it adds to the text.
+    were recorded; `thoughts` are the indices of tokens that are no part of the text. `completed`
+    maps the index of a token that is only part of a character to what it adds to the text.
     """
     finished, explanation = sample.finished, sample.explanation
     tokens = [[token.id, _probability(token)] for token in finished.tokens]
+    thoughts = [place for place, token in enumerate(finished.tokens) if token.is_thought]
     end = explanation.tokens[-1] if explanation and explanation.tokens else None
     if end and end.is_end:
         tokens.append([end.id, short(end.probability(end.model) or 0.0)])
@@ -93,6 +94,7 @@ def _answer(sample: Sample, recorded: Recorded) -> dict[str, Any]:
         "stop": stop_text(finished.stop),
         "metrics": _numbers(sample.metrics),
         "tokens": tokens,
+        "thoughts": thoughts,
         "completed": _completed(finished.tokens),
         "ended": bool(end and end.is_end),
         "data": explanation and answer(explanation, recorded),

@@ -19,6 +19,7 @@ def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[s
         "model": started.model.name,
         "prompt": started.prompt,
         "text": finished.text,
+        "thoughts": [explanation.is_thought(token) for token in explanation.tokens],
         "seed": started.seed,
         "stop": stop_text(finished.stop),
         "settings": _settings(explanation),
