@@ -93,6 +93,16 @@ def test_a_file_without_a_template_is_named(program: Program, content: str, reas
     assert reason in line and "f.txt" in line and "--chat-template" in line
 
 
+def test_a_file_that_is_not_there_is_no_name(program: Program) -> None:
+    for given in ("no.jinja", "presets/no", "@no"):
+        done = program.call("generate", "x", "--chat-template", given)
+        line = done.complaint(ExitCode.USAGE)
+        assert f"{program.place}/{given.lstrip('@')}: no such file" in line
+    (program.place / "p.yaml").write_text("parameters:\n  chat_template: no.jinja\n")
+    done = program.call("presets", "check", "p.yaml")
+    assert done.code == ExitCode.PRESET and "p.yaml:2" in done.text + done.stderr
+
+
 def test_a_receipt_has_the_template_itself(program: Program) -> None:
     (program.place / "own.jinja").write_text(OWN)
     arguments = ("--chat-template", "own.jinja", "--receipt", "r.json", "--seed", "1")
@@ -104,7 +114,7 @@ def test_a_receipt_has_the_template_itself(program: Program) -> None:
 
 
 @pytest.mark.real_model
-@pytest.mark.parametrize("name", ["chatmll", "no/such.jinja", "x" * 5000])
+@pytest.mark.parametrize("name", ["chatmll", "tool use", "x" * 5000])
 def test_a_wrong_name_is_refused_before_the_model_is_loaded(program: Program, name: str) -> None:
     path = write_llama(program.place / "m.gguf", tensors={"output_norm.weight": None})
     arguments = ("generate", "x", "-m", str(path), "--chat-template", name)

@@ -9,6 +9,7 @@ and the place.
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 LARGEST = sys.float_info.max
 INT32_MAX = 2**31 - 1  # llama.cpp keeps counts in 32 bits; not worth mentioning to users
 NONE = "none"  # on the command line: no grammar, no schema
+VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"  # the name of one in Jinja
 YAML_WORDS = {True: "on", False: "off"}  # YAML 1.1 reads a bare `on` or `off` as a boolean
 
 
@@ -301,7 +303,7 @@ class Arguments(Kind):
         if not isinstance(value, dict):
             raise ValueError(f"{value!r} is not a mapping from names to values")
         for name in value:
-            if not isinstance(name, str) or not name.isidentifier():
+            if not isinstance(name, str) or not re.fullmatch(VARIABLE, name):
                 raise ValueError(f"{name!r} is not the name of a variable")
         try:
             json.dumps(value, allow_nan=False)
@@ -321,7 +323,7 @@ class Arguments(Kind):
         return "any JSON value or text each"
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "object", "propertyNames": {"pattern": r"^[A-Za-z_]\w*$"}}
+        return {"type": "object", "propertyNames": {"pattern": f"^{VARIABLE}$"}}
 
 
 class Texts(Kind):

@@ -25,6 +25,7 @@ from llmparams_cli.text.shorten import brief
 PATHS = frozenset({"lora"})  # parameters whose values are paths, made absolute here but not read
 # What limits or shapes thoughts in the place of one that cannot.
 FOR_THOUGHTS = {"max_tokens": "max_thinking_tokens"}
+LIKE_PATH = re.compile(r"[/\\]|\.(jinja2?|j2|json|txt|tmpl)$")
 EQUALS = re.compile("=")
 EQUALS_OR_BLANK = re.compile(r"(?<=\S)\s*=\s*|\s+")  # between NAME and VALUE in a chat
 
@@ -93,8 +94,9 @@ def from_text(param: Param, text: str, directory: Path) -> Any:
     """Check the text of a flag or variable; @FILE is relative to `directory`."""
     path = _named_file(param, text, directory)
     # A JSON Schema may be named without @: no schema looks like the name of a file.
-    if path is None and isinstance(param.kind, JsonSchema | Template):
-        path = _existing(text, directory)
+    if path is None and isinstance(param.kind, JsonSchema):
+        named = resolve_path(text, directory)
+        path = named if os.path.isfile(named) else None
     return (
         _from_file(param, path)
         if path
@@ -104,10 +106,7 @@ def from_text(param: Param, text: str, directory: Path) -> Any:
 
 def from_yaml(param: Param, value: Any, directory: Path) -> Any:
     """Check a value from a preset file; @FILE and paths are relative to the file's `directory`."""
-    path = _named_file(param, value, directory)
-    if path is None and isinstance(param.kind, Template):
-        path = _existing(value, directory)
-    if path:
+    if path := _named_file(param, value, directory):
         if kind := special(path):  # which could be waited for for ever
             raise ValueError(f"{path}: {kind}, not a file")
         return _from_file(param, path)
@@ -198,15 +197,16 @@ def suggestion(name: str) -> str:
 
 
 def _named_file(param: Param, value: Any, directory: Path) -> Path | None:
-    if param.reads_file and isinstance(value, str) and value.startswith("@"):
+    """The file that a value names, whether there is one or not."""
+    if not param.reads_file or not isinstance(value, str):
+        return None
+    if value.startswith("@"):
         return resolve_path(value[1:], directory)
+    # A chat template needs no @: neither Jinja nor the name of one looks like a path.
+    if isinstance(param.kind, Template) and "{" not in value:
+        named = resolve_path(value.strip(), directory)
+        return named if os.path.isfile(named) or LIKE_PATH.search(value.strip()) else None
     return None
-
-
-def _existing(text: Any, directory: Path) -> Path | None:
-    """The file that is written without @, if there is one."""
-    named = resolve_path(text, directory) if isinstance(text, str) else directory
-    return named if os.path.isfile(named) else None
 
 
 def _from_file(param: Param, path: Path) -> Any:
