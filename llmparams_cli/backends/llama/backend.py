@@ -18,7 +18,7 @@ from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
-from llmparams_cli.backends.llama.host import memory, placement, plan
+from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
 from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
@@ -219,8 +219,30 @@ class LlamaBackend:
 
             if prompts:
                 answers = max(each.longest_answer for each in requests)
-                return rooms.for_many(prompts, answers, limit, lack)
-            return rooms.for_stream(self.capabilities.slots, limit, lack)
+                room = rooms.for_many(prompts, answers, limit, lack)
+            else:
+                room = rooms.for_stream(self.capabilities.slots, limit, lack)
+            if not self._model.keeps_states or room.slots == 1:
+                return room
+            room = rooms.even(room, lack)
+        return rooms.able(room, self._most_sequences(settings, room), limit)
+
+    def _most_sequences(self, settings: Settings, room: Room) -> int:
+        """How many sequences of the room this model can have: some it cannot have many of."""
+        what = "trying several sequences"
+        self._progress(what, 0.0)
+        try:
+            return sequences.most(
+                self._env,
+                self._resolved.header,
+                settings,
+                room.slots,
+                room.size,
+                self._control,
+                shared=room.shared,
+            )
+        finally:
+            self._progress(what, 1.0)
 
     def _open(self, settings: Settings, room: Room, outputs: int = 0) -> Slots:
         """The slots of a context as these settings want it; the one place that makes contexts.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
+from llmparams_cli.backends.llama.host import buffers, child, devices, hardware, probe, remembered
 from llmparams_cli.backends.llama.host.memory import USABLE, free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
@@ -23,6 +23,7 @@ __all__ = [
     "Estimate",
     "Share",
     "buffers",
+    "child",
     "devices",
     "estimate",
     "estimates",
@@ -34,6 +35,7 @@ __all__ = [
     "lora_adapters",
     "named_templates",
     "probe",
+    "remembered",
 ]
 
 

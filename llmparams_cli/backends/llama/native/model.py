@@ -46,6 +46,13 @@ class Model:
         self._pieces: dict[int, bytes] = {}  # each is asked for again and again
 
     @cached_property
+    def keeps_states(self) -> bool:
+        """Has it a state for every sequence, beside attention or in place of it?"""
+        lib = llama()
+        recurrent = lib.llama_model_is_recurrent(self.handle)
+        return bool(recurrent or lib.llama_model_is_hybrid(self.handle))
+
+    @cached_property
     def trained_context(self) -> int:
         return int(llama().llama_model_n_ctx_train(self.handle))
 
