@@ -395,6 +395,9 @@ def test_what_a_chat_cannot_set(program: Program, line: str, reason: str) -> Non
     assert reason in chat(program, line).stderr
 
 
+SHOWN = b"/params temperature\n/params thinking.temperature\n"
+
+
 def test_a_chat_keeps_them(program: Program) -> None:
     chat(program, "2+2", "/set thinking.temperature 0.3", "3+3", "/save kept")
     done = program.call("chat", "--continue", stdin=b"/params thinking.temperature\n2+2\n/why\n")
@@ -402,7 +405,7 @@ def test_a_chat_keeps_them(program: Program) -> None:
     assert done.text.count("thinking.temperature 0.3 (chat /set)") == 2
     # A new flag for both times is above what was set in the chat before.
     flags = ("chat", "--continue", "--temperature", "1")
-    done = program.call(*flags, stdin=b"/params temperature\n/params thinking.temperature\n")
+    done = program.call(*flags, stdin=b"/set top_k 3\n" + SHOWN)
     assert done.text.count("temperature 1 (flag --temperature)") == 2
 
 
