@@ -347,6 +347,15 @@ def test_a_preset_of_a_run_has_both_parts(program: Program) -> None:
     )
 
 
+def test_a_preset_may_be_for_thinking_alone(program: Program) -> None:
+    done = program.call("presets", "new", "warm", "--when-thinking", "top_p=1")
+    assert done.code == 0, done.stderr
+    assert yaml.safe_load((program.place / "presets/warm.yaml").read_text()) == {
+        "thinking": {"top_p": 1}
+    }
+    assert shown(program, "-p", "warm")["thinking.top_p"]["value"] == 1
+
+
 def test_presets_diff_compares_what_counts_at_each_time(program: Program) -> None:
     (two(program).place / "one.yaml").write_text("parameters: {temperature: 0.7, top_p: 0.95}\n")
     diff = ("presets", "diff", "two.yaml", "one.yaml", "--tokens", "0")
