@@ -347,6 +347,15 @@ def test_a_preset_of_a_run_has_both_parts(program: Program) -> None:
     )
 
 
+def test_a_preset_may_be_for_thinking_alone(program: Program) -> None:
+    done = program.call("presets", "new", "warm", "--when-thinking", "top_p=1")
+    assert done.code == 0, done.stderr
+    assert yaml.safe_load((program.place / "presets/warm.yaml").read_text()) == {
+        "thinking": {"top_p": 1}
+    }
+    assert shown(program, "-p", "warm")["thinking.top_p"]["value"] == 1
+
+
 def test_presets_diff_compares_what_counts_at_each_time(program: Program) -> None:
     (two(program).place / "one.yaml").write_text("parameters: {temperature: 0.7, top_p: 0.95}\n")
     diff = ("presets", "diff", "two.yaml", "one.yaml", "--tokens", "0")
@@ -395,6 +404,9 @@ def test_what_a_chat_cannot_set(program: Program, line: str, reason: str) -> Non
     assert reason in chat(program, line).stderr
 
 
+SHOWN = b"/params temperature\n/params thinking.temperature\n"
+
+
 def test_a_chat_keeps_them(program: Program) -> None:
     chat(program, "2+2", "/set thinking.temperature 0.3", "3+3", "/save kept")
     done = program.call("chat", "--continue", stdin=b"/params thinking.temperature\n2+2\n/why\n")
@@ -402,7 +414,7 @@ def test_a_chat_keeps_them(program: Program) -> None:
     assert done.text.count("thinking.temperature 0.3 (chat /set)") == 2
     # A new flag for both times is above what was set in the chat before.
     flags = ("chat", "--continue", "--temperature", "1")
-    done = program.call(*flags, stdin=b"/params temperature\n/params thinking.temperature\n")
+    done = program.call(*flags, stdin=b"/set top_k 3\n" + SHOWN)
     assert done.text.count("temperature 1 (flag --temperature)") == 2
 
 
@@ -483,9 +495,10 @@ def test_each_time_is_judged_by_its_own_values():
 
 def test_where_nothing_thinks_they_are_told_to_have_no_effect(program: Program) -> None:
     raw = two(program).call("generate", "2+2", "--raw", "-p", "two.yaml", "-n", "2")
-    assert "without effect: thinking.temperature, thinking.top_p: no chat template" in raw.stderr
+    for name in ("thinking.temperature", "thinking.top_p"):
+        assert f"no chat template is applied: {name} has no effect" in raw.stderr
     chat = program.call("generate", "2+2", *MODEL)
-    assert "without effect" not in chat.stderr
+    assert "no chat template" not in chat.stderr
 
 
 @pytest.mark.parametrize("format", WRITTEN)

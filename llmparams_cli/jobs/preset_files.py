@@ -66,7 +66,8 @@ def create(
         thinking={**base.thinking, **chosen_for_thinking(settings)},
         comments=base.comments,
     )
-    if not any((preset.parameters, preset.system, preset.prompt, preset.extends, preset.model)):
+    values = (preset.parameters, preset.thinking)
+    if not any((*values, preset.system, preset.prompt, preset.extends, preset.model)):
         raise UsageError("this preset would say nothing", "give a flag such as --temperature 0.3")
     return save(env, name, preset, user=user, force=force)
 

@@ -74,11 +74,10 @@ def _without_template(model: Vocabulary, request: Request, note: Callable[[str],
         )
     if request.messages[0].role == "system":
         note("no chat template is applied: the system text goes before the prompt")
-    for name in unheeded(request.settings):
+    # Nothing tells thoughts from the answer then.
+    for_thoughts = (setting.name for setting in request.settings.only_thinking)
+    for name in (*unheeded(request.settings), *for_thoughts):
         note(f"no chat template is applied: {name} has no effect")
-    if own := request.settings.only_thinking:
-        names = ", ".join(setting.name for setting in own)
-        note(f"without effect: {names}: no chat template tells thoughts from the answer")
     if model.adds_end:
         note(
             "no end token is put after the prompt, though the model's file asks for one "
