@@ -50,8 +50,13 @@ def offer(template: str) -> Offer:
     effort = next((name for name in EFFORTS if name in known), "")
     if not effort:
         return Offer(switch, off, on)
-    has = known[effort].compared | known[effort].set_to
-    levels = tuple(level for level in LEVELS if level in has) if known[effort].compared else NEUTRAL
+    variable = known[effort]
+    has = variable.compared | variable.set_to
+    levels = tuple(level for level in LEVELS if level in has)
+    if not variable.compared or (variable.is_written and not variable.is_limited):
+        levels = NEUTRAL
+    elif levels and not variable.is_limited:
+        levels = tuple(dict.fromkeys((*levels, LEVELS[-1])))  # what is none of them is the rest
     if not switch and (none := next((each for each in NONE if each in has), "")):
         # Where it may be none it may be so by default: on is the highest.
         switch, off, on = effort, none, levels[-1] if levels else "high"
