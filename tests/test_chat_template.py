@@ -321,6 +321,8 @@ def test_the_variables_that_a_template_wants(template: str, expected: list[str])
          "reasoning_effort", ("medium", "high")),
         ("{% if (reasoning_effort | lower) in ('none', 'low') %}{% endif %}",
          "reasoning_effort", ("low", "high")),
+        ("{% if reasoning_effort in ['low', 'high'] %}{{ reasoning_effort }}{% endif %}",
+         "", ("low", "high")),
         ("{% if not reasoning_effort in ['low'] %}{% set reasoning_effort = 'low' %}{% endif %}",
          "", ("low",)),
         ("{% if enable_thinking and reasoning_effort != 'max' %}{% endif %}",

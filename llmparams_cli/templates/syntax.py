@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+HIGHEST = "high"  # of the levels that variables have
 LONGEST = 1 << 20  # characters that are looked at; real templates have at most 30,000
 
 
@@ -47,10 +48,12 @@ def _variables(tree: Any) -> dict[str, Variable]:
     ]
     limited = {
         name
-        for kind, op in ((nodes.Compare, "notin"), (nodes.Not, "in"))
+        for kind, op in ((nodes.Compare, "notin"), (nodes.Not, "in"), (nodes.Compare, "in"))
         for each in _all(kind, tree)
         for compare in _all(nodes.Compare, each)
         if op in [operand.op for operand in compare.ops]
+        # A list in which something may be is a list of all only if it goes up to the highest.
+        and (kind is nodes.Not or op == "notin" or HIGHEST in _texts(*compare.ops))
         for name in _names(compare.expr)
     }
     written = {name for each in _all(nodes.Output, tree) for name in _uncompared(each)}
