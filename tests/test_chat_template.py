@@ -16,6 +16,7 @@ from llmparams_cli.protocol import Message, Request
 from llmparams_cli.templates.abilities import abilities
 from llmparams_cli.templates.rendering import Prompt, prompt
 from llmparams_cli.templates.syntax import variables
+from llmparams_cli.templates.thinking import offer
 from llmparams_cli.templates.thoughts import format_of
 
 BACKENDS = ("llama", "scripted")
@@ -302,6 +303,38 @@ def test_control_tokens_in_thoughts_are_text() -> None:
 )
 def test_the_variables_that_a_template_wants(template: str, expected: list[str]) -> None:
     assert list(variables(template)) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "switch", "levels"),
+    [
+        ("{{ reasoning_effort }}", "", ("low", "medium", "high")),
+        # What is not low is the rest.
+        ("{% if reasoning_effort == 'low' %}x{% endif %}", "", ("low", "high")),
+        ("{{ 'x' if reasoning_effort == 'low' else 'y' }}", "", ("low", "high")),
+        # Whatever else it is given it writes out.
+        ("{% if reasoning_effort == 'low' %}x{% else %}{{ reasoning_effort }}{% endif %}", "",
+         ("low", "medium", "high")),
+        ("{% if reasoning_effort not in ['low', 'high'] %}{{ raise_exception(reasoning_effort) }}"
+         "{% endif %}", "", ("low", "high")),
+        ("{% set e = reasoning_effort | default('medium') %}{% if e == 'none' %}{% endif %}",
+         "reasoning_effort", ("medium", "high")),
+        ("{% if (reasoning_effort | lower) in ('none', 'low') %}{% endif %}",
+         "reasoning_effort", ("low", "high")),
+        ("{% if reasoning_effort in ['low', 'high'] %}{{ reasoning_effort }}{% endif %}",
+         "", ("low", "high")),
+        ("{% if not reasoning_effort in ['low'] %}{% set reasoning_effort = 'low' %}{% endif %}",
+         "", ("low",)),
+        ("{% if enable_thinking and reasoning_effort != 'max' %}{% endif %}",
+         "enable_thinking", ()),
+        ("{% for enable_thinking in messages %}{{ enable_thinking }}{% endfor %}", "", ()),
+    ],
+)  # fmt: skip
+def test_what_is_offered_is_read_off_the_template(
+    template: str, switch: str, levels: tuple[str, ...]
+) -> None:
+    has = offer(template)
+    assert (has.switch, has.levels) == (switch, levels)
 
 
 def test_thinking_and_arguments_reach_the_template(program: Program) -> None:

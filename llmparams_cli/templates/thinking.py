@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.templates.syntax import variables
+from llmparams_cli.templates.syntax import HIGHEST, variables
 
 # The variables that switch thinking, each with its values for off and on. The first one counts that
 # a template has.
@@ -21,7 +21,7 @@ SWITCHES: dict[str, tuple[Any, Any]] = {
 }
 # The variables that have levels.
 EFFORTS = ("reasoning_effort", "thinking_effort", "reasoning_strength")
-LEVELS = ("minimal", "low", "medium", "high")  # "max" and the like: by template_arg alone
+LEVELS = ("minimal", "low", "medium", HIGHEST)  # "max" and the like: by template_arg alone
 NEUTRAL = ("low", "medium", "high")  # of a template that writes out whatever it is given
 NONE = ("none", "no_think")  # levels that mean off
 # As in llama.cpp: what is given unless it is set, and a variable that is given by another's name.
@@ -50,11 +50,16 @@ def offer(template: str) -> Offer:
     effort = next((name for name in EFFORTS if name in known), "")
     if not effort:
         return Offer(switch, off, on)
-    has = known[effort].compared | known[effort].set_to
-    levels = tuple(level for level in LEVELS if level in has) if known[effort].compared else NEUTRAL
+    variable = known[effort]
+    has = variable.compared | variable.set_to
+    levels = tuple(level for level in LEVELS if level in has)
+    if not variable.compared or (variable.is_written and not variable.is_limited):
+        levels = NEUTRAL
+    elif levels and not variable.is_limited:
+        levels = tuple(dict.fromkeys((*levels, HIGHEST)))  # what is none of them is the rest
     if not switch and (none := next((each for each in NONE if each in has), "")):
         # Where it may be none it may be so by default: on is the highest.
-        switch, off, on = effort, none, levels[-1] if levels else "high"
+        switch, off, on = effort, none, levels[-1] if levels else HIGHEST
     return Offer(switch, off, on, effort, levels)
 
 
