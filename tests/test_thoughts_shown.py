@@ -234,6 +234,12 @@ def test_a_model_that_ends_among_its_thoughts_is_told_of_too(thinker: Program) -
     assert "gave no answer" in stopped.stderr and stopped.json["reasoning"] == "I add."
 
 
+def test_an_empty_answer_of_a_model_that_does_not_think_is_a_line(thinker: Program) -> None:
+    script.write(thinker.place, SAID)
+    done = thinker.call("generate", "2+2?", "--stop", "The")
+    assert (done.text, done.stderr) == ("\n", "")
+
+
 def test_nothing_is_said_of_thoughts_that_an_answer_follows(thinker: Program) -> None:
     count = thinker.call("generate", "2+2?", "--json").json["usage"]["completion_tokens"]
     done = thinker.call("generate", "2+2?", "-n", str(count - 1))

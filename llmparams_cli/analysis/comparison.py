@@ -17,7 +17,7 @@ from llmparams_cli.text.utf8 import joined
 
 # What the numbers say, for whoever reads them.
 EXPLAINED = {
-    "thought": "tokens of the thoughts before the answer; the other numbers leave them out",
+    "thought": "tokens thought before the answer; no other number counts them",
     "distinct-1": "the share of different words among all: 1 is no word twice",
     "distinct-2": "the same for pairs of words in a row",
     "repetition": "the share of four-word sequences that the text had before",
