@@ -230,8 +230,11 @@ def test_a_prompt_fits_if_there_is_room_for_one_token_more(program: Program, ove
         assert done.code == 0, done.stderr
         assert "dropped" not in done.stderr
         assert done.json["usage"] == {
-            "prompt_tokens": count, "completion_tokens": 1, "total_tokens": count + 1,
-        }  # fmt: skip
+            "prompt_tokens": count,
+            "completion_tokens": 1,
+            "total_tokens": count + 1,
+            "reasoning_tokens": 0,
+        }
     done = program.call(*arguments, "--context", str(count), "--overflow", overflow)
     assert f"the prompt had {count} tokens and the context holds {count}" in done.stderr
     assert done.json["usage"]["prompt_tokens"] < count

@@ -5,6 +5,8 @@ say what such a model says. From one prompt over a chat of three turns to a repl
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +37,7 @@ FAMILIES = {
         "gpt-2",
         "<|channel|>analysis<|message|>I add<|end|><|start|>assistant",
         ("<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>"),
-        memory="analysis",
+        memory=" add",
         later="<|channel|>final<|message|>Four<|return|>",
     ),
     "R1": Family(
@@ -117,4 +119,5 @@ def test_a_receipt_is_replayed_a_day_later(speaker: str, program: Program, tmp_p
     assert program.call("generate", *flags, "--receipt", str(receipt), ASKED).code == 0
     document = json.loads(receipt.read_text())
     assert (document["text"], document["reasoning"]) == ("Four", "I add")
-    assert program.call("replay", str(receipt)).code == 0
+    later = replace(program, began=program.began + timedelta(days=1))
+    assert later.call("replay", str(receipt)).code == 0
