@@ -64,7 +64,7 @@ FAMILIES = {
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sdist.models(tmp_path_factory.mktemp("llama.cpp"))
+    return sdist.models(tmp_path_factory)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -50,7 +50,7 @@ CONVERSATIONS = {
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = sdist.models(tmp_path_factory.mktemp("llama.cpp")) / "templates"
+    folder = sdist.models(tmp_path_factory) / "templates"
     found = {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja"))}
     assert len(found) >= 70
     return found

@@ -22,7 +22,7 @@ SEPARATOR = "\n__ggml_vocab_test__\n"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> list[Path]:
-    folder = sdist.models(tmp_path_factory.mktemp("llama.cpp"))
+    folder = sdist.models(tmp_path_factory)
     return sorted(folder.glob("ggml-vocab-*.gguf"))
 
 
