@@ -35,7 +35,7 @@ def request(
         _input(env, case, prepared),
         logprobs=0 if measured else None,
         # Only the first token counts: what follows depends on it.
-        expected=(backend.encode(first.text) or ())[:1] if first else (),
+        expected=(backend.encode(first.text, special=True) or ())[:1] if first else (),
     )
 
 

@@ -115,18 +115,24 @@ def _within(measure: Callable[[Finished], float | None]) -> Callable[[Finished, 
 
 def _entropy(answer: Finished) -> float | None:
     """The mean entropy of the answer's tokens, in bits."""
-    values = [token.entropy for token in answer.tokens if token.entropy is not None]
+    values = [token.entropy for token in answer.answer_tokens if token.entropy is not None]
     return sum(values) / len(values) if values else None
 
 
 def _probability(answer: Finished) -> float | None:
     """The geometric mean of the tokens' probabilities."""
-    values = [token.logprob for token in answer.tokens if token.logprob is not None]
+    values = [token.logprob for token in answer.answer_tokens if token.logprob is not None]
     return math.exp(sum(values) / len(values)) if values else None
 
 
-def _first(answer: Finished) -> float | None:
-    """The probability that the answer begins with the expected token."""
+def _first(answer: Finished, wanted: Any) -> str:
+    """Why the probability that the answer begins with the expected token is not as wanted."""
+    if answer.usage.reasoning_tokens:  # where the answer begins is known only after that
+        return "the model thought before it answered; it is measured without thoughts (thinking)"
+    return _within(_probability_of_first)(answer, wanted)
+
+
+def _probability_of_first(answer: Finished) -> float | None:
     logprob = answer.tokens[0].expected_logprob if answer.tokens else None
     return None if logprob is None else math.exp(logprob)
 
@@ -138,11 +144,11 @@ TESTS: dict[str, Callable[[Finished, Any], str]] = {
     "matches": _matches,
     "json": _json,
     "stop": _stop,
-    "tokens": _within(lambda answer: answer.usage.completion_tokens),
+    "tokens": _within(lambda answer: len(answer.answer_tokens)),
     "characters": _within(lambda answer: len(answer.text)),
     "entropy": _within(_entropy),
     "probability": _within(_probability),
-    "first": _within(_first),
+    "first": _first,
 }
 
 

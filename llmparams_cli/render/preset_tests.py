@@ -8,7 +8,7 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.presets.outcome import Result
-from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.json_output import said, write_json
 from llmparams_cli.render.styles import GREEN, RED, styled
 from llmparams_cli.text.safe import encodable, one_line
 
@@ -114,9 +114,9 @@ def result_object(result: Result) -> dict[str, Any]:
         "runs": [
             {
                 "seed": outcome.seed,
-                "text": outcome.answer.text,
+                **said(outcome.answer),
                 "stop": outcome.answer.stop.reason.value,
-                "tokens": outcome.answer.usage.completion_tokens,
+                "tokens": len(outcome.answer.answer_tokens),
                 "failures": list(outcome.failures),
             }
             for outcome in result.outcomes
