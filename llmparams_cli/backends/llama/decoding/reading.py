@@ -22,10 +22,12 @@ def matrices(
     for chunk in chunks:
         context.drop(0)
         parts = []
-        last = len(chunk.tokens) - 1  # nothing follows the last token: its logits are not wanted
-        for start in range(0, last, batch_size):
-            places = range(start, min(start + batch_size, last))
-            rows = [place - start for place in places if place >= chunk.first - 1]
+        # The last token is read although nothing follows it: kernels round by the number of tokens
+        # in a call, and llama-perplexity reads it, too.
+        count = len(chunk.tokens)
+        for start in range(0, count, batch_size):
+            places = range(start, min(start + batch_size, count))
+            rows = [place - start for place in places if chunk.first - 1 <= place < count - 1]
             done = context.decode([(chunk.tokens[place], place, 0) for place in places], rows)
             if control.stop or not done:
                 raise KeyboardInterrupt
@@ -33,6 +35,6 @@ def matrices(
                 pointer = llama().llama_get_logits(context.handle)
                 part = np.ctypeslib.as_array(pointer, shape=(len(rows), context.model.n_vocab))
                 parts.append(part)
-                if last - start > batch_size:  # the next call overwrites it
+                if count - start > batch_size:  # the next call overwrites it
                     parts[-1] = part.copy()
         yield parts[0] if len(parts) == 1 else np.concatenate(parts)
