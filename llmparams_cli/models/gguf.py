@@ -102,6 +102,10 @@ class Header:
         return sum(tensor.elements for tensor in self.tensors)
 
     @property
+    def bits_per_weight(self) -> float:
+        return 8 * sum(tensor.bytes for tensor in self.tensors) / max(1, self.parameters)
+
+    @property
     def quantization(self) -> str:
         """'Q4_K_M', 'F16', …: as declared, or else the type that takes up most of the bytes."""
         if declared := FILE_TYPES.get(self._number("general.file_type", -1)):
@@ -299,7 +303,7 @@ def read_header(path: Path) -> Header:
         metadata = _metadata(cursor, entry_count)
         alignment = _alignment(path, metadata)
         tensors = _tensors(cursor, tensor_count, alignment)
-        data_offset = _pad(cursor.position, alignment) if tensors else cursor.position
+        data_offset = padded(cursor.position, alignment) if tensors else cursor.position
     needed = data_offset + (tensors[-1].offset + tensors[-1].bytes if tensors else 0)
     if size < needed:
         raise ModelError(f"{path} is truncated: {_part_of(size, needed)} are there", AGAIN)
@@ -363,7 +367,7 @@ def _tensors(cursor: Cursor, count: int, alignment: int) -> tuple[Tensor, ...]:
                 f"tensor {_quote(tensor.name)} is at {tensor.offset} where {offset} is expected",
             )
         tensors[tensor.name] = tensor
-        offset = _pad(offset + tensor.bytes, alignment)
+        offset = padded(offset + tensor.bytes, alignment)
     return tuple(tensors.values())
 
 
@@ -395,7 +399,8 @@ def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _pad(position: int, alignment: int) -> int:
+def padded(position: int, alignment: int) -> int:
+    """The next multiple of the alignment."""
     return -(-position // alignment) * alignment  # rounded up: // rounds down
 
 

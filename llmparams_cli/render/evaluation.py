@@ -8,7 +8,7 @@ from typing import Any
 from llmparams_cli.analysis.perplexity import TextResult, TextScore
 from llmparams_cli.env import Environment
 from llmparams_cli.render.json_output import write_json
-from llmparams_cli.render.styles import BOLD, DIM
+from llmparams_cli.render.styles import DIM
 from llmparams_cli.render.view import View
 from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import one_line, spelled
@@ -25,12 +25,7 @@ NOTES = (
 def show_text(env: Environment, results: Sequence[TextResult], *, color: str) -> None:
     """Print a line for each model, the one that predicts the text best first."""
     view = View(env, color)
-    rows = [HEAD, *map(_row, sorted(results, key=lambda each: each.score.bits_per_byte))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for number, row in enumerate(rows):
-        first, *numbers = row
-        line = "  ".join([f"{first:<{widths[0]}}", *map(str.rjust, numbers, widths[1:])])
-        view.line(line, BOLD if not number else "")
+    view.table(HEAD, map(_row, sorted(results, key=lambda each: each.score.bits_per_byte)))
     view.line()
     for note in (*NOTES, _method(results[0])):
         view.line(note, DIM)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,9 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import llmparams_cli
 from llmparams_cli import APP, __version__
-from llmparams_cli.backends.llama.host import buffers, hardware, trial
+from llmparams_cli.backends.llama.host import buffers, child, hardware, trial
 from llmparams_cli.backends.llama.host.buffers import WeightMode
 from llmparams_cli.backends.llama.native import library
 from llmparams_cli.backends.llama.native.crash import SIGNALS
@@ -247,31 +245,22 @@ class _End(NamedTuple):
 
 def _run(env: Environment, *arguments: str) -> _End:
     import subprocess
-    import tempfile
 
     try:
-        # An empty directory: Python's -m looks for modules in the current one first.
-        with tempfile.TemporaryDirectory(prefix=f"{APP}-") as directory:
-            child = subprocess.run(
-                [sys.executable, "-m", trial.__name__, *arguments],
-                cwd=directory,
-                env={**env.variables, "PYTHONPATH": _import_path()},
+        with child.folder() as directory:
+            done = subprocess.run(
+                child.module(trial.__name__, *arguments),
+                **child.surroundings(env.variables, directory),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=PATIENCE,
-                start_new_session=True,  # Ctrl-C must not look like a crash of the library
             )
     except subprocess.TimeoutExpired as error:
         return _End(None, _text(error.stdout), "")
     except OSError as error:
         return _End(ExitCode.INTERNAL, "", str(error))
-    return _End(child.returncode, _text(child.stdout), _text(child.stderr))
+    return _End(done.returncode, _text(done.stdout), _text(done.stderr))
 
 
 def _text(data: bytes | None) -> str:
     return (data or b"").decode("utf-8", "replace")
-
-
-def _import_path() -> str:
-    """The PYTHONPATH with which the child imports the very modules of this process."""
-    return os.pathsep.join([str(Path(llmparams_cli.__file__).parents[1]), *filter(None, sys.path)])

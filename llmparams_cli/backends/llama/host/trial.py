@@ -20,7 +20,7 @@ from llmparams_cli.backends.llama.host.buffers import WeightMode
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.native.quantise import quantise
+from llmparams_cli.backends.llama.native.quantise import Recipe, quantise
 from llmparams_cli.errors import BackendError, LlmparamsError
 
 BEGUN = "the reference is computed"  # printed before the mode is tried
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _compare(source: Path, type: str, mode: WeightMode) -> int:
     path = Path("quantised.gguf")
-    quantise(source, FILE_TYPES[type], path, hardware.usable_cpus())
+    quantise(source, path, Recipe(FILE_TYPES[type], hardware.usable_cpus(), pure=True))
     expected = logits(path, WeightMode.PLAIN)
     print(BEGUN, flush=True)
     error = distance(expected, logits(path, mode))
