@@ -73,7 +73,8 @@ class Header:
     """Everything a GGUF file says about itself. Missing numbers are 0, missing texts empty.
 
     `metadata` maps keys to numbers, bools, texts, lists, and `Array`s in place of long lists.
-    A model split over several files has one header with several `paths`.
+    A model split over several files has one header with several `paths`. The header is `length`
+    bytes long, the tensors' data begin at `data_offset`.
     """
 
     paths: tuple[Path, ...]
@@ -81,6 +82,7 @@ class Header:
     metadata: dict[str, Any]
     tensors: tuple[Tensor, ...]
     alignment: int
+    length: int
     data_offset: int
     size: int
 
@@ -303,11 +305,12 @@ def read_header(path: Path) -> Header:
         metadata = _metadata(cursor, entry_count)
         alignment = _alignment(path, metadata)
         tensors = _tensors(cursor, tensor_count, alignment)
-        data_offset = padded(cursor.position, alignment) if tensors else cursor.position
+        length = cursor.position
+    data_offset = padded(length, alignment) if tensors else length
     needed = data_offset + (tensors[-1].offset + tensors[-1].bytes if tensors else 0)
     if size < needed:
         raise ModelError(f"{path} is truncated: {_part_of(size, needed)} are there", AGAIN)
-    return Header((path,), version, metadata, tensors, alignment, data_offset, size)
+    return Header((path,), version, metadata, tensors, alignment, length, data_offset, size)
 
 
 def _version(cursor: Cursor) -> int:

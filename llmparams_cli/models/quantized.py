@@ -27,24 +27,25 @@ class Quantized:
 
 
 def foreseen(source: Header, target: Path, file_type: str, types: Mapping[str, str]) -> Header:
-    """The header of the file that is made of `source` with these types of tensors, which are written
-    in this order.
+    """The header of the file that is made of `source` with tensors of these types, which are
+    written in this order.
     """
-    start = source.data_offset
+    length = source.length
     for key in KEYS:
-        start += len(key) + KEY_BYTES if key not in source.metadata else 0
+        length += len(key) + KEY_BYTES if key not in source.metadata else 0
     position, tensors = 0, []
     shapes = {tensor.name: tensor.shape for tensor in source.tensors}
     for name, type in types.items():
         tensor = Tensor(name, shapes[name], TENSOR_TYPES_BY_NAME[type], position)
         tensors.append(tensor)
         position = padded(position + tensor.bytes, DEFAULT_ALIGNMENT)
-    data_offset = padded(start, DEFAULT_ALIGNMENT)
+    data_offset = padded(length, DEFAULT_ALIGNMENT)
     return replace(
         source,
         paths=(target,),
         metadata=source.metadata | {KEYS[1]: FILE_TYPE_NUMBERS[file_type]},
         tensors=tuple(tensors),
+        length=length,
         data_offset=data_offset,
         size=data_offset + position,
     )

@@ -27,9 +27,8 @@ def show(env: Environment, found: Quantized, *, color: str) -> None:
     view.line(f"{share:.0%} of the size; {_mix(found.result)}", DIM)
     if found.unfit:
         count = len(found.unfit)
-        rows = "has rows" if count == 1 else "have rows"
-        tensors = "tensor" if count == 1 else "tensors"
-        view.line(f"{count} {tensors} {rows} that fit no blocks of the mix: a larger type", DIM)
+        many = f"{count} tensors have rows" if count > 1 else "1 tensor has rows"
+        view.line(f"{many} that are no whole number of its blocks: they got a larger type", DIM)
     if found.is_planned:
         view.line("nothing was written (--dry-run)", DIM)
 
@@ -56,7 +55,8 @@ def _row(env: Environment, header: Header) -> tuple[str, ...]:
 
 def _mix(header: Header) -> str:
     shares = sorted(header.tensor_types().items(), key=lambda item: -item[1].bytes)
-    return ", ".join(f"{share.tensors} tensors in {type}" for type, share in shares)
+    mix = ", ".join(f"{type} ({share.tensors})" for type, share in shares)
+    return f"tensors: {mix}"
 
 
 def _file(header: Header) -> dict[str, Any]:

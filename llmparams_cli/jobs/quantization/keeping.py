@@ -55,15 +55,16 @@ def kept(header: Header, keep: Sequence[Keep]) -> dict[str, str]:
     Raises UsageError for a name that means none.
     """
     found: dict[str, str] = {}
+    matrices = [tensor for tensor in header.tensors if len(tensor.shape) > 1]
     for each in keep:
-        meant = [tensor for tensor in header.tensors if each.means(tensor.name)]
+        meant = [tensor for tensor in matrices if each.means(tensor.name)]
         if not meant and each.name == OUTPUT:  # one matrix serves as both
-            meant = [t for t in header.tensors if t.name == EMBEDDINGS + WEIGHT]
+            meant = [tensor for tensor in matrices if tensor.name == EMBEDDINGS + WEIGHT]
         if not meant:
-            names = sorted({_last(tensor.name) for tensor in header.tensors})
+            names = sorted({_last(tensor.name) for tensor in matrices})
             guess = did_you_mean(each.name, names)
             raise UsageError(
-                f"{each}: the model has no such tensor{guess}", f"it has {', '.join(names)}"
+                f"{each}: the model has no such matrix{guess}", f"it has {', '.join(names)}"
             )
         found |= {tensor.name: each.type or tensor.type.name for tensor in meant}
     return found
@@ -78,7 +79,7 @@ def refuse_unkept(
             each = next(each for each in reversed(keep) if each.means(name) or each.name == OUTPUT)
             raise UsageError(
                 f"{each}: llama.cpp makes {name} {planned[name]} instead",
-                "norms stay as they are, and rows must be a whole number of blocks",
+                "a row must be a whole number of blocks, and some small matrices stay as they are",
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from llmparams_cli import APP
 from llmparams_cli.backends.llama.machine import hardware
 from llmparams_cli.backends.llama.weights import Recipe, planned, quantised
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ModelError, OutputError, UsageError
+from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.files import appearing, free_space, remove_left, resolve_path
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.jobs.quantization.keeping import Keep, kept, refuse_unkept
@@ -27,6 +28,11 @@ from llmparams_cli.protocol import Progress
 from llmparams_cli.text.units import size_text
 
 PLAIN = ("F32", "F16", "BF16")  # file types without a mix of tensor types
+AGAIN = (
+    "{} is quantised already ({}): a second time adds new errors to those that it has, and a larger"
+    " type brings nothing back"
+)
+NOT_HERE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 SPARE = 10_000_000  # bytes that a disk shall have left
 
 
@@ -69,7 +75,7 @@ def file_type(text: str) -> str:
 
 
 def target_of(env: Environment, text: str, *, force: bool) -> Path:
-    """The path of a file to be made; refuses one that exists, without `force`, or cannot be made."""
+    """The path of a file to be made; refuses one that cannot be made, or exists without `force`."""
     path = resolve_path(text, env.directory)
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no such folder", "make it first")
@@ -109,6 +115,8 @@ def order(prepared: Prepared, wanted: Wanted) -> Order:
 def make(env: Environment, order: Order, progress: Progress) -> Quantized:
     """Write the file; it appears when it is whole. Ctrl-C ends it at once."""
     result = order.result
+    if result.source.is_quantized:
+        env.note(AGAIN.format(result.source.path, result.source.quantization))
     remove_left(order.target)
     _check_space(order.target, result.result.size)
     # Tensors done, as a share of all weights.
@@ -135,9 +143,10 @@ def _output(order: Order) -> Iterator[Path]:
     except FileExistsError as error:  # made meanwhile
         raise UsageError(f"{order.target} exists", "--force replaces it") from error
     except OSError as error:
-        raise OutputError(
-            f"{order.target} cannot be written: {error.strerror}", "name another place"
-        ) from error
+        if error.errno in NOT_HERE:
+            message = f"{order.target} cannot be written: {error.strerror}"
+            raise UsageError(message, "name another file") from error
+        raise
 
 
 def _source(model: ResolvedModel) -> Header:
@@ -157,8 +166,7 @@ def _refuse(header: Header, wanted: Wanted) -> None:
         raise UsageError(f"{wanted.target} is the model itself", "name another file")
     if header.is_quantized and not wanted.again:
         raise UsageError(
-            f"{header.path} is quantised already ({header.quantization}): a second time adds new"
-            " errors to those that it has, and a larger type brings nothing back",
+            AGAIN.format(header.path, header.quantization),
             "take the file in F16, BF16 or F32; or --requantize, if there is none",
         )
     if wanted.keep and wanted.type in PLAIN:
@@ -175,7 +183,5 @@ def _refuse(header: Header, wanted: Wanted) -> None:
 def _check_space(target: Path, needed: int) -> None:
     free = free_space(target.parent)
     if free is not None and needed + SPARE > free:
-        raise OutputError(
-            f"{size_text(needed)} are needed in {target.parent}, and {size_text(free)} are free",
-            "make room, or name a file on a larger disk",
-        )
+        text = f"{size_text(needed)} are needed, and {size_text(free)} are free"
+        raise OSError(errno.ENOSPC, text, str(target.parent))

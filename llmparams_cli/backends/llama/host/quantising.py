@@ -6,6 +6,7 @@ writes the library's log, from which the progress is read.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.quantise import Recipe, quantise
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import BackendError, LlmparamsError, OutputError
+from llmparams_cli.errors import BackendError, LlmparamsError
 
 BEGUN = re.compile(r"\[ *(\d+)/ *\d+\]")
 NOT_WRITTEN = "iostream error"  # what C++ says of a full disk
@@ -65,12 +66,11 @@ def quantised(
         raise _error(target, complaint.strip().splitlines()[-1:], code)
 
 
-def _error(target: Path, last: list[str], code: int) -> LlmparamsError:
+def _error(target: Path, last: list[str], code: int) -> Exception:
     complaint = "".join(last).removeprefix("llmparams: error: ")
     if NOT_WRITTEN in complaint:
-        return OutputError(
-            f"{target.parent}: the disk is full, or its limit is reached", "make room there"
-        )
+        text = "the disk is full, or its limit is reached"
+        return OSError(errno.ENOSPC, text, str(target.parent))
     return BackendError(complaint or f"llama.cpp's quantiser ended with exit code {code}")
 
 

@@ -17,7 +17,7 @@ from llmparams_cli.models.importance import read_importance
 from llmparams_cli.text.safe import printable
 
 # A line of its log in a dry run; its last word is the type to come, if that is another one.
-TENSOR = re.compile(r"\[ *\d+/ *\d+\] (.*?) +- \[[ \d,]+\], type = .*?(?: \((\w+)\))?\n")
+TENSOR = re.compile(r"\[ *\d+/ *\d+\] (.*) - \[[ \d,]+\], type = .*?(?: \((\w+)\))?\n")
 UNFIT = re.compile(r"warning: (.*?) +- ncols ")
 NEEDS_IMPORTANCE = "will require an imatrix"
 SPECIAL = re.compile(r"[.^$|()\[\]{}*+?\\]")  # in the regular expressions of C++
@@ -62,10 +62,10 @@ def planned(header: Header, recipe: Recipe) -> Plan:
     with log.told_to(lines.append):
         _call(header.path, header.path, recipe, dry_run=True)
     names = {printable(tensor.name): tensor for tensor in header.tensors}  # as the log has them
-    found = [match for line in lines if (match := TENSOR.match(line)) and match[1] in names]
-    if len(found) != len(header.tensors):
+    found = [match for line in lines if (match := TENSOR.match(line))]
+    if sorted(names) != sorted(match[1].rstrip() for match in found):
         raise BackendError(f"llama.cpp does not tell what it would make of {header.path}")
-    tensors = ((names[match[1]], match[2]) for match in found)
+    tensors = ((names[match[1].rstrip()], match[2]) for match in found)
     types = {tensor.name: (new or tensor.type.name).upper() for tensor, new in tensors}
     unfit = tuple(match[1] for line in lines if (match := UNFIT.match(line)))
     return Plan(types, unfit, any(NEEDS_IMPORTANCE in line for line in lines))
