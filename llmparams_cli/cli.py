@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": "Show what every sampler stage and setting did to an answer.",
     "evaluate": "Measure how well models predict a text.",
     "quantize": "Make a model smaller, and measure what that costs.",
+    "imatrix": "Find out which weights matter, for quantize.",
     "presets": "List, show, compare, check, test, import and export presets.",
     "models": "Get, list, check and remove models.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",

@@ -7,11 +7,14 @@ llama-imatrix: GGUF, or its older format without a magic number (.dat).
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.errors import ModelError
 from llmparams_cli.models.gguf import MAGIC, Header, read_header
+from llmparams_cli.models.gguf_written import written
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -20,7 +23,55 @@ if TYPE_CHECKING:
 SUMS, COUNTS = ".in_sum2", ".counts"
 MOST_BYTES = 4_000_000_000  # of a file in the older format; it is read as a whole
 CURE = "llmparams imatrix makes one, as llama-imatrix does"
+_DATASETS = "imatrix.datasets"
 _I32 = struct.Struct("<i")
+
+
+@dataclass
+class Squares:
+    """What the columns of a matrix were multiplied with: sums of squares, a row for each of the
+    tensor's matrices, and how many values were added; once, if each matrix had as many.
+    """
+
+    sums: Any
+    counts: Any
+
+    @classmethod
+    def zero(cls, matrices: int, columns: int, counts: int) -> Squares:
+        import numpy as np
+
+        return cls(np.zeros((matrices, columns)), np.zeros(counts, np.int64))
+
+
+@dataclass(frozen=True)
+class Importance:
+    """An importance matrix as it is made: squares by the names of tensors, collected from so many
+    `chunks` of `size` tokens of the text `dataset`.
+    """
+
+    squares: Mapping[str, Squares]
+    chunks: int
+    size: int
+    dataset: str
+
+
+def importance_bytes(matrix: Importance) -> bytes:
+    """The file of an importance matrix, in GGUF."""
+
+    tensors: dict[str, Any] = {}
+    for name, each in sorted(matrix.squares.items()):
+        # A row of sums for each count, as llama-imatrix writes them.
+        tensors[name + SUMS] = each.sums.astype("<f4").reshape(len(each.counts), -1)
+        tensors[name + COUNTS] = each.counts.astype("<f4").reshape(-1, 1)
+    return written(
+        {
+            "general.type": "imatrix",
+            _DATASETS: [matrix.dataset],
+            "imatrix.chunk_count": matrix.chunks,
+            "imatrix.chunk_size": matrix.size,
+        },
+        tensors,
+    )
 
 
 def read_importance(path: Path) -> dict[str, NDArray[float32]]:

@@ -14,7 +14,7 @@ from llmparams_cli.files import decode, resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.jobs.prompt import STDIN
-from llmparams_cli.params.settings import Assignment, Origin, Source
+from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.protocol import Encoded, Progress
 
 CHUNK = Origin(Source.FLAG, "--chunk")
@@ -55,10 +55,10 @@ def evaluate(
 
 
 def _read(env: Environment, prepared: Prepared, wanted: Wanted, progress: Progress) -> TextResult:
-    settings = prepared.settings.but(Assignment("context", wanted.size, CHUNK))
+    settings = for_chunks(prepared.settings, wanted)
     with Control() as control, opened(env, prepared.model, settings, control, progress) as backend:
         text = backend.split(wanted.text)
-        cut = _plan(text, wanted)
+        cut = cut_up(text, wanted)
         began = time.perf_counter()
         scores, logprobs = [], []
         arrays = scored(cut, backend.logits(cut.chunks, settings))
@@ -70,7 +70,13 @@ def _read(env: Environment, prepared: Prepared, wanted: Wanted, progress: Progre
         return TextResult(backend.info, text, cut, tuple(scores), tuple(logprobs), seconds)
 
 
-def _plan(text: Encoded, wanted: Wanted) -> Plan:
+def for_chunks(settings: Settings, wanted: Wanted) -> Settings:
+    """The settings with room for one chunk."""
+    return settings.but(Assignment("context", wanted.size, CHUNK))
+
+
+def cut_up(text: Encoded, wanted: Wanted) -> Plan:
+    """The chunks of a text; raises UsageError if it fills none."""
     cut = plan(text, wanted.size, strided=wanted.strided, most=wanted.most)
     if not cut.chunks:
         raise UsageError(
