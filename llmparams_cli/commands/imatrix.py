@@ -21,6 +21,7 @@ from llmparams_cli.render.progress import ProgressBar
 from llmparams_cli.text.safe import one_line
 
 HELP = HelpInSections
+LEAST = 32  # tokens: fewer are no text
 
 
 def _command(
@@ -29,7 +30,7 @@ def _command(
     output: Annotated[str, typer.Argument(metavar="OUT", help="The file to be made (GGUF).")],
     text: Annotated[str, typer.Option("--text", metavar="FILE", help="The text; - reads stdin.")],
     chunk: Annotated[
-        int, typer.Option("--chunk", min=32, metavar="N", help="Tokens that are read at a time.")
+        int, typer.Option("--chunk", min=LEAST, metavar="N", help="Tokens that are read at a time.")
     ] = 512,
     chunks: Annotated[
         int | None, typer.Option("--chunks", min=1, metavar="N", help="Read only the first N.")
@@ -56,7 +57,7 @@ def _command(
     from llmparams_cli.models.importance import importance_bytes
 
     target = target_of(env, output, force=force)
-    wanted = Wanted(text_of(env, text), chunk, most=chunks)
+    wanted = Wanted(text_of(env, text), chunk, most=chunks, least=LEAST)
     prepared = prepare(env, [], {**flags, "model": model})
     with ProgressBar(env) as progress:
         matrix = collect(env, prepared, wanted, text, progress)

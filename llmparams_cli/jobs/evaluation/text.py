@@ -24,13 +24,14 @@ LEAST = 8  # tokens in a chunk
 @dataclass(frozen=True)
 class Wanted:
     """A text, and how it is read: in chunks of `size` tokens, `strided` or side by side; of the
-    chunks the first `most`, if that is given.
+    chunks the first `most`, if that is given. The user may choose a size of `least` tokens or more.
     """
 
     text: str
     size: int
     strided: bool = False
     most: int | None = None
+    least: int = LEAST
 
 
 def text_of(env: Environment, file: str) -> str:
@@ -79,8 +80,10 @@ def cut_up(text: Encoded, wanted: Wanted) -> Plan:
     """The chunks of a text; raises UsageError if it fills none."""
     cut = plan(text, wanted.size, strided=wanted.strided, most=wanted.most)
     if not cut.chunks:
+        half = len(text.ids) // 2
+        smaller = f"--chunk {half} reads it in smaller ones"
         raise UsageError(
             f"the text has {len(text.ids)} tokens, and a chunk {wanted.size}",
-            f"--chunk {max(LEAST, len(text.ids) // 2)} reads it in smaller ones",
+            smaller if half >= wanted.least else "give a longer text",
         )
     return cut
