@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmparams_cli.analysis.divergence import (
     Compared,
-    Divergence,
+    TextDivergence,
     compare,
     joined,
     mean,
@@ -67,10 +67,10 @@ def test_a_model_is_no_different_from_itself() -> None:
     assert (found.flips, found.same, found.ratio) == (0, (1.0, 0.0), (1.0, 0.0))
 
 
-def divergence() -> Divergence:
+def divergence() -> TextDivergence:
     """Three tokens: probabilities 1/2, 1/4, 1/8, and of the other model 1/4, 1/2, 1/8."""
     base, other = np.log([0.5, 0.25, 0.125]), np.log([0.25, 0.5, 0.125])
-    return Divergence(
+    return TextDivergence(
         Compared(base, other, np.array([0.0, 0.3, 0.6]), np.array([True, False, True]))
     )
 

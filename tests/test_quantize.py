@@ -275,6 +275,76 @@ def test_the_log_is_shown_when_verbose(source, program: Program) -> None:
     assert "blk.1.ffn_up.weight" in done.stderr
 
 
+STORY = "The fox saw a bear. The bear saw the fox. They went home together. " * 12
+READ = ("--text", "-", "--chunk", "64", "--chunks", "3")
+
+
+@pytest.mark.real_model
+def test_the_cost_is_measured_on_a_text(program: Program) -> None:
+    flags = ("quantize", "builtin", "out.gguf", "--type", "Q2_K", *READ)
+    shown = program.call(*flags, stdin=STORY.encode())
+    assert shown.code == 0, shown.stderr
+    lines = shown.text.splitlines()
+    assert [line.split()[0] for line in lines[4:7]] == ["perplexity", "F16", "Q2_K"]
+    assert max(map(len, lines)) <= 80
+    labels = ("perplexity", "KL divergence", "Δp", "same top token", "greedy text")
+    assert all(any(line.startswith(label) for line in lines[8:]) for label in labels)
+    done = program.call(*flags, "--force", "--json", stdin=STORY.encode())
+    source, result, found = (done.json[each] for each in ("source", "result", "divergence"))
+    ratio = found["perplexity_ratio"]["mean"]
+    assert ratio == pytest.approx(result["perplexity"] / source["perplexity"], rel=1e-4)
+    assert ratio != 1 and found["kl_divergence"]["mean"] > 0
+    assert found["tokens"] == 3 * (64 - 33)
+    assert found["same_top"]["mean"] == pytest.approx(1 - found["flips"] / found["tokens"], 1e-4)
+    assert min(source["read_per_second"], result["written_per_second"]) > 0
+
+
+@pytest.mark.real_model
+def test_a_copy_is_no_different(program: Program) -> None:
+    flags = ("--type", "F16", *READ, "--json")
+    done = program.call("quantize", "builtin", "out.gguf", *flags, stdin=STORY.encode())
+    found = done.json["divergence"]
+    assert found["kl_divergence"]["max"] == found["probability_change"]["max"] == 0
+    assert found["flips"] == 0 and found["greedy"] == {"same": 32, "differs": None}
+
+
+@pytest.mark.real_model
+def test_any_two_models_are_compared_by_evaluate(program: Program) -> None:
+    """The other way round the ratio is the inverse."""
+    program.call("quantize", "builtin", "out.gguf", "--type", "Q2_K")
+    base = ("evaluate", "builtin", "--against", "out.gguf", *READ, "--json")
+    other = ("evaluate", "out.gguf", "--against", "builtin", *READ, "--json")
+    first, second = (program.call(*each, stdin=STORY.encode()).json for each in (base, other))
+    (there,), (back,) = first["against"], second["against"]
+    assert there["base"].endswith("out.gguf") and back["base"].endswith("model.gguf")
+    ratios = [each["perplexity_ratio"]["mean"] for each in (there, back)]
+    assert ratios[0] * ratios[1] == pytest.approx(1, rel=1e-4)
+    assert there["kl_divergence"]["mean"] != back["kl_divergence"]["mean"]
+    alone = program.call("evaluate", "builtin", *READ, "--json", stdin=STORY.encode()).json
+    assert first["models"][1]["perplexity"] == alone["models"][0]["perplexity"]
+    shown = program.call(*other[:-1], stdin=STORY.encode()).text
+    assert "out.gguf beside model.gguf" in shown  # both have the same name inside
+
+
+@pytest.mark.real_model
+def test_models_with_other_tokenizers_are_not_compared(source, program: Program) -> None:
+    flags = ("evaluate", "builtin", "--against", str(source), *READ)
+    done = program.call(*flags, stdin=STORY.encode())
+    assert "have different tokenizers" in done.complaint(ExitCode.USAGE)
+
+
+def test_a_text_that_cannot_be_read_is_told_before_anything_is_made(
+    source, program: Program
+) -> None:
+    for flags, words in {
+        ("--text", "none.txt"): "--text none.txt: No such file",
+        ("--text", "-", "--dry-run"): "--text has no effect with --dry-run",
+    }.items():
+        done = program.call("quantize", str(source), "out.gguf", "--type", "Q8_0", *flags)
+        assert words in done.complaint(ExitCode.USAGE)
+    assert [*program.place.iterdir()] == []
+
+
 def write_matrix(path: Path, name: str, sums: np.ndarray, counts: list[float]) -> Path:
     writer = gguf.GGUFWriter(path, "imatrix")
     writer.add_type("imatrix")

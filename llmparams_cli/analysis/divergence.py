@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from llmparams_cli.analysis.perplexity import ROWS
+from llmparams_cli.analysis.perplexity import ROWS, TextResult
 
 PERCENTILES = (0.1, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
 
@@ -33,7 +33,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Divergence:
+class TextDivergence:
     """The statistics that `llama-perplexity --kl-divergence` prints, over all tokens of a text.
 
     `probability` is about by how much the probability of each token of the text changed (Δp).
@@ -99,12 +99,12 @@ def compare(base: Any, other: Any, targets: Sequence[int]) -> Compared:
     return Compared(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def joined(parts: Iterable[Compared]) -> Divergence:
+def joined(parts: Iterable[Compared]) -> TextDivergence:
     """The statistics over several chunks of a text."""
     import numpy as np
 
     columns = zip(*(vars(each).values() for each in parts), strict=True)
-    return Divergence(Compared(*map(np.concatenate, columns)))
+    return TextDivergence(Compared(*map(np.concatenate, columns)))
 
 
 def mean(values: Any) -> Estimate:
@@ -147,3 +147,28 @@ def _scaled(logits: Any, top: Any) -> tuple[Any, Any, Any]:
     below = logits - logits[np.arange(len(logits)), top][:, None]
     powers = np.exp(below)
     return below, powers, powers.sum(axis=1, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Where two greedy answers to one prompt part: after `same` tokens, at these texts (empty:
+    the answer ended there).
+    """
+
+    same: int
+    base: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A model beside its base on one text. `fork` is None where both answer the prompt alike, with
+    `answered` tokens; `speeds` are tokens a second that the base and the other wrote.
+    """
+
+    base: TextResult
+    other: TextResult
+    divergence: TextDivergence
+    fork: Fork | None
+    answered: int
+    speeds: tuple[float, float]

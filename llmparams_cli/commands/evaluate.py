@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from llmparams_cli.analysis.divergence import Beside
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.model_note import note_model
@@ -16,6 +17,7 @@ from llmparams_cli.options import (
     QuietOption,
     VerboseOption,
     named_model,
+    values,
     with_parameters,
 )
 from llmparams_cli.params.spec import Scope
@@ -31,6 +33,15 @@ def _command(
     ] = None,
     text: Annotated[
         str | None, typer.Option("--text", metavar="FILE", help="The text; - reads stdin.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="NAME",
+            help="Measure how far the others depart from this model.",
+            autocompletion=values.model_names,
+        ),
     ] = None,
     chunk: Annotated[
         int, typer.Option("--chunk", min=8, metavar="N", help="Tokens that are read at a time.")
@@ -63,6 +74,7 @@ def _command(
     \b
     llmparams evaluate --text story.txt
     llmparams evaluate smollm2 gemma3-270m --text story.txt --strided
+    llmparams evaluate model-q4.gguf --text story.txt --against model-f16.gguf
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
@@ -71,18 +83,25 @@ def _command(
     if tokens and not as_json:
         raise UsageError("--tokens has no effect without --json")
     from llmparams_cli.jobs.evaluation import text as job
+    from llmparams_cli.jobs.evaluation.beside import beside
     from llmparams_cli.render import evaluation as view
 
     wanted = job.Wanted(job.text_of(env, text), chunk, strided, chunks)
     named: list[str | None] = [*models] if models else [None]
     prepared = [prepare(env, [], {**flags, "model": model}) for model in named]
     note_model(env, prepared[0])
+    found: list[Beside] = []
     with ProgressBar(env) as progress:
-        results = job.evaluate(env, prepared, wanted, progress)
+        if against is None:
+            results = job.evaluate(env, prepared, wanted, progress)
+        else:
+            base = prepare(env, [], {**flags, "model": against})
+            found = [beside(env, base, each, wanted, progress) for each in prepared]
+            results = [found[0].base, *(each.other for each in found)]
     if as_json:
-        view.show_text_json(env, results, tokens=tokens)
+        view.show_text_json(env, results, found, tokens=tokens)
     else:
-        view.show_text(env, results, color=color)
+        view.show_text(env, results, found, color=color)
 
 
 command = with_parameters(_command, (Scope.LOAD, Scope.CONTEXT))

@@ -14,6 +14,7 @@ from llmparams_cli.text.width import cells, pad, wrap
 # For streams that cannot encode the marks that this program adds.
 IN_ASCII = {
     "·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v", "×": "x", "–": "-", "σ": "sd",
+    "±": "+-", "Δ": "d",
 }  # fmt: skip
 BROKEN_INDENT = "    "
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmparams_cli.analysis.perplexity import Plan, TextResult, plan, score_of, scored
+from llmparams_cli.analysis.perplexity import Plan, TextResult, plan, result_of, scored
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
@@ -61,14 +61,11 @@ def _read(env: Environment, prepared: Prepared, wanted: Wanted, progress: Progre
         text = backend.split(wanted.text)
         cut = cut_up(text, wanted)
         began = time.perf_counter()
-        scores, logprobs = [], []
-        arrays = scored(cut, backend.logits(cut.chunks, settings))
-        for number, (places, found) in enumerate(zip(cut.places, arrays, strict=True), 1):
-            scores.append(score_of(found, [text.pieces[place] for place in places]))
+        logprobs = []
+        for number, found in enumerate(scored(cut, backend.logits(cut.chunks, settings)), 1):
             logprobs.append(found)
             progress("reading", number / len(cut.chunks), len(cut.chunks) * cut.size)
-        seconds = time.perf_counter() - began
-        return TextResult(backend.info, text, cut, tuple(scores), tuple(logprobs), seconds)
+        return result_of(backend.info, text, cut, logprobs, time.perf_counter() - began)
 
 
 def for_chunks(settings: Settings, wanted: Wanted) -> Settings:
