@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from llmparams_cli.analysis.perplexity import ROWS, TextResult
+from llmparams_cli.analysis.perplexity import ROWS, TextResult, log_probabilities
 
 PERCENTILES = (0.1, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
 
@@ -125,17 +125,15 @@ def percentiles(values: Any) -> dict[float, float]:
 def _rows(base: Any, other: Any, targets: Sequence[int]) -> tuple[Any, ...]:
     import numpy as np
 
-    places = np.arange(len(base)), list(targets[: len(base)])
     tops = base.argmax(axis=1), other.argmax(axis=1)
     first, weights, total = _scaled(base, tops[0])
     second, _, others = _scaled(other, tops[1])
-    logs = np.log(total), np.log(others)
     # The powers are of single precision, the sums of double.
     distance = np.einsum("ij,ij->i", weights, first - second, dtype=np.float64) / total
     return (
-        first[places] - logs[0],
-        second[places] - logs[1],
-        np.maximum(0.0, distance - logs[0] + logs[1]),
+        log_probabilities(base, targets[: len(base)]),
+        log_probabilities(other, targets[: len(other)]),
+        np.maximum(0.0, distance - np.log(total) + np.log(others)),
         tops[0] == tops[1],
     )
 

@@ -77,10 +77,10 @@ def cut_up(text: Encoded, wanted: Wanted) -> Plan:
     """The chunks of a text; raises UsageError if it fills none."""
     cut = plan(text, wanted.size, strided=wanted.strided, most=wanted.most)
     if not cut.chunks:
-        half = len(text.ids) // 2
-        smaller = f"--chunk {half} reads it in smaller ones"
+        count = len(text.ids)
+        smaller = f"--chunk {max(wanted.least, count // 2)} reads it in smaller ones"
         raise UsageError(
-            f"the text has {len(text.ids)} tokens, and a chunk {wanted.size}",
-            smaller if half >= wanted.least else "give a longer text",
+            f"the text has {count} tokens, and a chunk {wanted.size}",
+            smaller if count >= wanted.least else "give a longer text",
         )
     return cut
