@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -15,6 +16,8 @@ import pytest
 from models import write_llama
 from program import COMMAND, Program, wait_until
 
+from llmparams_cli.analysis.divergence import Beside, Compared, TextDivergence
+from llmparams_cli.analysis.ladder import Rung, beaten, best
 from llmparams_cli.backends.llama.weights import Recipe, planned
 from llmparams_cli.errors import ExitCode, ModelError
 from llmparams_cli.files import appearing, remove_left
@@ -23,6 +26,7 @@ from llmparams_cli.models import builtin
 from llmparams_cli.models.ggml_types import MADE, SHORT
 from llmparams_cli.models.gguf import read_header
 from llmparams_cli.models.importance import read_importance
+from llmparams_cli.text.units import bytes_of
 
 
 @pytest.fixture(scope="module")
@@ -331,6 +335,101 @@ def test_models_with_other_tokenizers_are_not_compared(source, program: Program)
     flags = ("evaluate", "builtin", "--against", str(source), *READ)
     done = program.call(*flags, stdin=STORY.encode())
     assert "have different tokenizers" in done.complaint(ExitCode.USAGE)
+
+
+LADDER = ("quantize", "builtin", "--ladder", "--type", "Q8_0,Q2_K,q4_k_m", *READ)
+
+
+@pytest.mark.real_model
+def test_a_ladder_has_a_rung_for_each_type_and_makes_the_best_that_fits(program: Program) -> None:
+    flags = ("--size", "4M", "--json")
+    done = program.call(*LADDER[:2], "best.gguf", *LADDER[2:], *flags, stdin=STORY.encode())
+    assert done.code == 0, done.stderr
+    found = {rung["type"]: rung for rung in done.json["ladder"]}
+    assert [*found] == ["Q8_0", "Q2_K", "Q4_K_M"]
+    distances = [found[type]["divergence"]["kl_divergence"]["mean"] for type in found]
+    assert distances[0] < distances[2] < distances[1]
+    assert done.json["chosen"] == "Q4_K_M"  # 3.5 MB, where Q8_0 has 6.1
+    assert read_header(program.place / "best.gguf").quantization == "Q4_K_M"
+    assert [path.name for path in program.place.iterdir() if path.is_file()] == ["best.gguf"]
+
+
+@pytest.mark.real_model
+def test_a_ladder_is_a_table_with_bars(program: Program) -> None:
+    done = program.call(*LADDER, stdin=STORY.encode())
+    assert done.code == 0, done.stderr
+    head, *lines = done.text.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["F16", "Q8_0", "Q4_K_M", "Q2_K"]
+    bars = [line.count("█") for line in lines[:4]]
+    assert bars[0] == 0 and bars[1] < bars[2] < bars[3] == 12
+    assert max(map(len, [head, *lines])) <= 90
+
+
+@pytest.mark.real_model
+def test_a_ladder_is_drawn(program: Program) -> None:
+    pytest.importorskip("matplotlib")
+    done = program.call(*LADDER, "--svg", "ladder.svg", "--size", "3M", stdin=STORY.encode())
+    assert done.code == 0, done.stderr
+    drawn = (program.place / "ladder.svg").read_text()
+    assert all(f">{text}<" in drawn for text in ("Q8_0", "Q2_K", "Q4_K_M", "size in MB"))
+    assert "mathdefault" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("out.gguf",), "--type is missing"),
+        (("--type", "Q4_0"), "OUT is missing"),
+        (("out.gguf", "--type", "Q4_0", "--size", "1M"), "--size has no effect without --ladder"),
+        (("out.gguf", "--type", "Q4_0,Q8_0"), "no such type"),
+        (("--ladder",), "--ladder measures on a text"),
+        (("--ladder", *READ, "--type", "Q4"), "--type Q4: there is no such type"),
+        (("--ladder", *READ, "out.gguf"), "OUT without --size has no effect with --ladder"),
+        (("--ladder", *READ, "--dry-run"), "--dry-run has no effect with --ladder"),
+        (("--ladder", *READ, "--size", "big"), "--size big: no size"),
+        (("--ladder", *READ, "--size", "1M", "--type", "Q2_K,Q8_0"), "the smallest, Q2_K, has 2.4"),
+        (("--ladder", *READ, "--type", "Q8_0,IQ2_XS"), "needs an importance matrix"),
+    ],
+)
+def test_what_does_not_go_together_is_told(flags, words, program: Program) -> None:
+    done = program.call("quantize", "builtin", *flags, stdin=STORY.encode())
+    assert words in done.complaint(ExitCode.USAGE)
+
+
+def beside(distance: float, speed: float) -> Any:
+    """No more than a rung looks at."""
+    of = np.array([distance])
+    divergence = TextDivergence(Compared(of, of, of, of))
+    return Beside(None, None, divergence, None, 0, (0.0, speed))  # type: ignore[arg-type]
+
+
+def test_a_type_is_beaten_by_what_is_better_in_everything() -> None:
+    rungs = [
+        Rung("small", 10, 2.0, beside(0.5, 100)),
+        Rung("large", 20, 4.0, beside(0.1, 100)),
+        Rung("worse", 20, 4.0, beside(0.2, 99)),  # no faster than large
+        Rung("fast", 20, 4.0, beside(0.2, 150)),
+        Rung("noisy", 21, 4.0, beside(0.3, 160)),  # the speed of fast, but for noise
+        Rung("huge", 30, 8.0, beside(0.01, 10)),
+    ]
+    assert beaten(rungs) == {"worse": "large", "noisy": "fast"}
+    assert [getattr(best(rungs, size), "type", None) for size in (5, 10, 25, 99)] == [
+        None, "small", "large", "huge",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("100M", 10**8), ("1.5 GB", 15 * 10**8), ("2KiB", 2048), ("7", 7), ("1t", 10**12)],
+)
+def test_sizes_are_read_as_people_write_them(text, count) -> None:
+    assert bytes_of(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "M", "1.2.3", "-5M", "5X", "nan", "1e5"])
+def test_what_is_no_size_is_refused(text) -> None:
+    with pytest.raises(ValueError):
+        bytes_of(text)
 
 
 def test_a_text_that_cannot_be_read_is_told_before_anything_is_made(

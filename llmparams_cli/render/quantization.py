@@ -44,11 +44,11 @@ def show(env: Environment, found: Quantized, measured: Beside | None, *, color: 
 
 def show_json(env: Environment, found: Quantized, measured: Beside | None) -> None:
     """Print both files in numbers, and how far the second departs from the first."""
-    source, result = _file(found.source), _file(found.result)
+    source, result = file_object(found.source), file_object(found.result)
     document: dict[str, Any] = {"source": source, "result": result}
     if measured:
-        source |= _measured(measured.base, measured.speeds[0])
-        result |= _measured(measured.other, measured.speeds[1])
+        source |= measured_object(measured.base, measured.speeds[0])
+        result |= measured_object(measured.other, measured.speeds[1])
         document["divergence"] = divergence_object(measured)
     document |= {"unfit": list(found.unfit), "dry_run": found.is_planned}
     write_json(env, document, indent=2 if env.stdout_is_tty else None)
@@ -80,7 +80,8 @@ def _measures(result: TextResult, speed: float) -> tuple[str, ...]:
     return (f"{score.perplexity:.4f}", f"± {score.error:.4f}", read, f"{speed:.0f}")
 
 
-def _measured(result: TextResult, speed: float) -> dict[str, Any]:
+def measured_object(result: TextResult, speed: float) -> dict[str, Any]:
+    """What a model made of the text, for JSON."""
     return {
         "perplexity": rounded(result.score.perplexity),
         "error": rounded(result.score.error),
@@ -96,7 +97,8 @@ def _mix(header: Header) -> str:
     return f"tensors: {mix}"
 
 
-def _file(header: Header) -> dict[str, Any]:
+def file_object(header: Header) -> dict[str, Any]:
+    """A file in numbers, for JSON."""
     return {
         "path": str(header.path),
         "type": header.quantization,

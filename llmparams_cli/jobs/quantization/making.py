@@ -90,7 +90,7 @@ def target_of(env: Environment, text: str, *, force: bool) -> Path:
 
 def order(prepared: Prepared, wanted: Wanted) -> Order:
     """Plan a quantisation; raises an error for what cannot be done or should not be."""
-    header = _source(prepared.model)
+    header = source_of(prepared.model)
     _refuse(header, wanted)
     types = kept(header, wanted.keep)
     recipe = Recipe(
@@ -149,7 +149,8 @@ def _output(order: Order) -> Iterator[Path]:
         raise
 
 
-def _source(model: ResolvedModel) -> Header:
+def source_of(model: ResolvedModel) -> Header:
+    """The header of a model that can be quantised; raises ModelError for any other."""
     if not isinstance(model, GgufModel):
         raise ModelError(f"{model.reference} is a script: there are no weights in it", GIVE_A_FILE)
     header = model.header
