@@ -362,7 +362,7 @@ def test_a_ladder_is_a_table_with_bars(program: Program) -> None:
     assert [line.split()[0] for line in lines[:4]] == ["F16", "Q8_0", "Q4_K_M", "Q2_K"]
     bars = [line.count("█") for line in lines[:4]]
     assert bars[0] == 0 and bars[1] < bars[2] < bars[3] == 12
-    assert max(map(len, [head, *lines])) <= 90
+    assert max(map(len, [head, *lines])) <= 80
 
 
 @pytest.mark.real_model
@@ -398,7 +398,7 @@ def test_what_does_not_go_together_is_told(flags, words, program: Program) -> No
 
 def beside(distance: float, speed: float) -> Any:
     """No more than a rung looks at."""
-    of = np.array([distance])
+    of = np.array([distance, distance])
     divergence = TextDivergence(Compared(of, of, of, of))
     return Beside(None, None, divergence, None, 0, (0.0, speed))  # type: ignore[arg-type]
 
@@ -416,6 +416,16 @@ def test_a_type_is_beaten_by_what_is_better_in_everything() -> None:
     assert [getattr(best(rungs, size), "type", None) for size in (5, 10, 25, 99)] == [
         None, "small", "large", "huge",
     ]  # fmt: skip
+
+
+def test_a_type_is_not_beaten_by_chance() -> None:
+    values = np.array([0.1, 0.2, 0.3, 0.2])
+    rungs = []
+    for name, distances in {"a": values, "b": values[::-1] + 0.01, "c": values + 0.01}.items():
+        divergence = TextDivergence(Compared(values, values, distances, values))
+        found = Beside(None, None, divergence, None, 0, (0.0, 1.0))  # type: ignore[arg-type]
+        rungs.append(Rung(name, 10, 2.0, found))
+    assert beaten(rungs) == {"c": "a"}  # at every token; b is no worse than it might be
 
 
 @pytest.mark.parametrize(

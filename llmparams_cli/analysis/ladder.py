@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmparams_cli.analysis.divergence import Beside
+from llmparams_cli.analysis.divergence import Beside, mean
 
+CLEAR = 2.0  # standard errors by which one is nearer to the original than another
 NOISE = 0.1  # the share by which two measurements of one speed may differ
 
 
@@ -34,7 +35,7 @@ class Rung:
 
 def beaten(rungs: Sequence[Rung]) -> dict[str, str]:
     """The types that another beats in everything, each with the nearest to the original of those:
-    it is no larger, nearer to the original, and no slower.
+    it is no larger, clearly nearer to the original, and no slower.
     """
     found = {}
     for rung in rungs:
@@ -45,8 +46,11 @@ def beaten(rungs: Sequence[Rung]) -> dict[str, str]:
 
 
 def _beats(other: Rung, rung: Rung) -> bool:
-    is_as_fast = other.speed >= rung.speed * (1 - NOISE)
-    return other.size <= rung.size and other.distance < rung.distance and is_as_fast
+    if other.size > rung.size or other.speed < rung.speed * (1 - NOISE):
+        return False
+    # Both were measured at the same tokens.
+    gap = mean(rung.beside.divergence.at.divergence - other.beside.divergence.at.divergence)
+    return gap.value > CLEAR * gap.error
 
 
 def best(rungs: Sequence[Rung], size: int) -> Rung | None:

@@ -119,7 +119,6 @@ def _command(
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-
     _refuse_missing(output, type, text, ladder=ladder)
     if ladder:
         idle = {"--dry-run": dry_run, "OUT without --size": output is not None and size is None}
@@ -189,7 +188,6 @@ def _refuse_idle(options: Mapping[str, Any], how: str) -> None:
 
 
 def _make(run: _Run, model: str, *, dry_run: bool) -> None:
-
     prepared = run.prepare(model)
     order = making.order(prepared, run.wanted)
     result, found = order.result, None
@@ -208,10 +206,11 @@ def _make(run: _Run, model: str, *, dry_run: bool) -> None:
 def _climb(
     run: _Run, model: str, named: str | None, size: int | None, plots: Plots, *, has_target: bool
 ) -> None:
-
     assert run.reading
     kinds = ladders.types(named, importance=run.wanted.importance is not None)
     prepared = run.prepare(model)
+    if has_target:  # for its errors, before an hour of measuring
+        making.order(prepared, replace(run.wanted, type=kinds[0]))
     with ProgressBar(run.env) as progress:
         source, rungs = ladders.climb(
             run.env,

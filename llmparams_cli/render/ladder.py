@@ -17,7 +17,7 @@ from llmparams_cli.render.view import View
 from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.units import size_text
 
-HEAD = ("type", "size", "bits", "perplexity", "KL divergence", "", "same top", "written/s")
+HEAD = ("type", "size", "bits", "KL divergence", "", "same top", "written/s")
 BAR = 12  # columns
 DECADES = 4  # that a bar spans: a full one is the largest divergence
 
@@ -58,12 +58,11 @@ def show_json(env: Environment, source: Header, rungs: Sequence[Rung], chosen: R
 
 
 def _original(source: Header, rungs: Sequence[Rung]) -> tuple[str, ...]:
-    score, speed = rungs[0].beside.base.score, max(rung.beside.speeds[0] for rung in rungs)
+    speed = max(rung.beside.speeds[0] for rung in rungs)
     return (
         source.quantization,
         size_text(source.size),
         f"{source.bits_per_weight:.2f}",
-        f"{score.perplexity:.3f}",
         "",
         "",
         "",
@@ -72,16 +71,15 @@ def _original(source: Header, rungs: Sequence[Rung]) -> tuple[str, ...]:
 
 
 def _row(env: Environment, rung: Rung, most: float) -> tuple[str, ...]:
-    found = rung.beside
+    divergence = rung.beside.divergence
     share = 1 + math.log10(rung.distance / most) / DECADES if rung.distance > 0 else 0.0
     return (
         rung.type,
         size_text(rung.size),
         f"{rung.bits_per_weight:.2f}",
-        f"{found.other.score.perplexity:.3f}",
-        f"{rung.distance:.5f}",
+        f"{rung.distance:.5f} ± {divergence.mean.error:.5f}",
         bar(max(0.0, share), BAR, env.stdout),
-        f"{found.divergence.same.value:.1%}",
+        f"{divergence.same.value:.1%}",
         f"{rung.speed:.0f}",
     )
 
