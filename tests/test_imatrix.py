@@ -41,8 +41,8 @@ def test_the_sums_of_the_first_matrix_are_those_of_normed_embeddings(program: Pr
     normed = rows / np.sqrt((rows**2).mean(axis=1, keepdims=True) + 1e-5)
     for name in ("attn_q", "attn_k", "attn_v"):
         sums = found[f"blk.0.{name}.weight.in_sum2"]
-        assert sums.shape == (1, 64)
-        assert sums[0] == pytest.approx((normed**2).sum(axis=0), rel=1e-5)
+        assert sums.shape == (64,)
+        assert sums == pytest.approx((normed**2).sum(axis=0), rel=1e-5)
     assert {float(found[name].item()) for name in found if name.endswith(".counts")} == {64.0}
     assert len(found) == 2 * 2 * 7  # no more than the matrices of both layers
     means = read_importance(program.place / "m.gguf")["blk.0.attn_q.weight"]
@@ -77,8 +77,16 @@ def test_each_expert_counts_the_tokens_that_it_was_given(program: Program) -> No
     assert counts.shape == (4, 1) and counts.sum() == 2 * 64  # two experts for each token
     assert sums.shape[0] == 4
     # What both experts of a token see is the same: all of it twice.
-    dense = found["blk.1.ffn_gate_inp.weight.in_sum2"][0]
+    dense = found["blk.1.ffn_gate_inp.weight.in_sum2"]
     assert sums.sum(axis=0) == pytest.approx(2 * dense, rel=1e-5)
+
+
+def test_experts_that_were_never_asked_are_told(program: Program) -> None:
+    path = write_experts(program.place / "model.gguf", experts=60)
+    done = program.call("imatrix", str(path), "m.gguf", *FLAGS, "--chunks", "1", stdin=TEXT)
+    counts = [data for name, data in entries(program.place / "m.gguf").items() if "exps" in name]
+    unused = sum(int((each == 0).sum()) for each in counts if each.shape[-1] == 1)
+    assert unused and f"{unused} experts were never asked" in done.stderr
 
 
 def test_the_matrix_serves_types_that_need_one(program: Program) -> None:

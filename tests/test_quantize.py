@@ -16,16 +16,19 @@ import pytest
 from models import write_llama
 from program import COMMAND, Program, wait_until
 
-from llmparams_cli.analysis.divergence import Beside, Compared, TextDivergence
+from llmparams_cli.analysis.divergence import Beside, Compared, Fork, TextDivergence
 from llmparams_cli.analysis.ladder import Rung, beaten, best
-from llmparams_cli.backends.llama.weights import Recipe, planned
+from llmparams_cli.backends.llama.weights import Recipe, planned, quantise
 from llmparams_cli.errors import ExitCode, ModelError
 from llmparams_cli.files import appearing, remove_left
+from llmparams_cli.jobs.evaluation.beside import fork
 from llmparams_cli.jobs.quantization import making
 from llmparams_cli.models import builtin
 from llmparams_cli.models.ggml_types import MADE, SHORT
 from llmparams_cli.models.gguf import read_header
 from llmparams_cli.models.importance import read_importance
+from llmparams_cli.models.quantized import foreseen
+from llmparams_cli.protocol import Token
 from llmparams_cli.text.units import bytes_of
 
 
@@ -80,6 +83,46 @@ def test_a_type_has_the_size_that_was_foreseen(type, source, matrix, program: Pr
     assert made["size"] == (program.place / "out.gguf").stat().st_size
     assert (told.json["dry_run"], done.json["dry_run"]) == (True, False)
     assert [*program.place.glob(".out*")] == []
+
+
+@pytest.mark.parametrize("length", range(1, 33, 3))
+@pytest.mark.parametrize("version", [None, 2])
+def test_the_size_is_right_to_the_byte_whatever_the_header(length, version, tmp_path) -> None:
+    """The keys that llama.cpp adds, and the padding that they move."""
+    metadata = {"general.name": "x" * length, "general.quantization_version": version}
+    path = write_llama(tmp_path / "model.gguf", layers=1, metadata=metadata)
+    recipe = Recipe("Q8_0", 1)
+    header = read_header(path)
+    expected = foreseen(header, path, "Q8_0", planned(header, recipe).types)
+    quantise(path, tmp_path / "out.gguf", recipe)
+    assert expected.size == (tmp_path / "out.gguf").stat().st_size
+    assert expected.data_offset == read_header(tmp_path / "out.gguf").data_offset
+
+
+def test_another_alignment_than_the_usual_does_no_harm(program: Program) -> None:
+    """llama.cpp would copy the number, and write with its own."""
+    metadata = {"general.alignment": 64}
+    path = write_llama(program.place / "odd.gguf", vocabulary=301, metadata=metadata)
+    flags = ("quantize", str(path), "out.gguf", "--type", "Q8_0", "--json")
+    told, done = program.call(*flags, "--dry-run"), program.call(*flags)
+    assert done.code == 0, done.stderr
+    assert told.json["result"] == done.json["result"]
+    assert read_header(program.place / "out.gguf").alignment == 32
+    assert program.call("generate", "x", "-m", "out.gguf", "-n", "1").code == 0
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "expected"),
+    [
+        ("abc", "abc", None),
+        ("abc", "abd", Fork(2, "c", "d")),
+        ("ab", "abc", Fork(2, "", "c")),
+        ("abc", "x", Fork(0, "a", "x")),
+    ],
+)
+def test_answers_part_at_the_first_other_token(base, other, expected) -> None:
+    tokens = [tuple(Token(ord(char), char) for char in text) for text in (base, other)]
+    assert fork(*tokens) == expected
 
 
 def test_short_names_are_those_of_llama_quantize() -> None:

@@ -65,6 +65,8 @@ def _command(
     name = one_line(display_path(target, env.directory))
     count, read = len(matrix.squares), matrix.chunks * matrix.size
     env.note(f"wrote {name}: {count} matrices, from {read:,} tokens in chunks of {matrix.size}")
+    if unused := sum(int((each.counts == 0).sum()) for each in matrix.squares.values()):
+        env.note(f"{unused} experts were never asked: all of their columns count alike")
 
 
 command = with_parameters(_command, (Scope.LOAD, Scope.CONTEXT))

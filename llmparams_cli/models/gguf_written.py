@@ -22,7 +22,9 @@ def written(metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> bytes:
     data: list[bytes] = []
     position = 0
     for name, array in tensors.items():
-        shape = array.shape[::-1]
+        shape = list(array.shape[::-1])
+        while len(shape) > 1 and shape[-1] == 1:  # as ggml writes them
+            shape.pop()
         head.append(_text(name))
         head.append(struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, F32, position))
         block = _padded(array.astype("<f4").tobytes())

@@ -67,7 +67,7 @@ def beside(
         result_of(first.info, text, cut, [each.base for each in parts], clocks[0].seconds),
         result_of(second.info, text, cut, [each.other for each in parts], clocks[1].seconds),
         joined(parts),
-        _fork(answers[0][0], answers[1][0]),
+        fork(answers[0][0], answers[1][0]),
         len(answers[0][0]),
         (answers[0][1], answers[1][1]),
     )
@@ -129,7 +129,8 @@ def _greedy(backend: Backend, request: Request) -> tuple[tuple[Token, ...], floa
     return tokens, best
 
 
-def _fork(base: tuple[Token, ...], other: tuple[Token, ...]) -> Fork | None:
+def fork(base: tuple[Token, ...], other: tuple[Token, ...]) -> Fork | None:
+    """Where the second answer leaves the first."""
     for same, (first, second) in enumerate(zip_longest(base, other)):
         if first is None or second is None or first.id != second.id:
             return Fork(same, first.text if first else "", second.text if second else "")

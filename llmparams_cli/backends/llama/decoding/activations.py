@@ -11,6 +11,7 @@ from typing import Any
 
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import function, ggml, llama
+from llmparams_cli.errors import BackendError
 from llmparams_cli.interrupt import Control, called_from_c
 from llmparams_cli.models.importance import Squares
 from llmparams_cli.protocol import Chunk
@@ -46,6 +47,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.found: dict[str, Squares] = {}
+        self.error: Exception | None = None  # it could not pass through C
         self.callback = llama().ggml_backend_sched_eval_callback(self._seen)
 
     @called_from_c
@@ -60,10 +62,13 @@ class Collector:
             factor = tensor.src[1].contents
             is_read = factor.ne[1] >= FEWEST and factor.type == F32 and name.startswith("blk.")
             return is_read or operation == "MUL_MAT_ID"
-        if operation == "MUL_MAT":
-            self._add(name, tensor)
-        else:
-            self._add_experts(name, tensor)
+        try:
+            if operation == "MUL_MAT":
+                self._add(name, tensor)
+            else:
+                self._add_experts(name, tensor)
+        except Exception as error:
+            self.error = error
         return True
 
     def _add(self, name: str, tensor: _Tensor) -> None:
@@ -111,6 +116,10 @@ def collected(
             done = context.decode([(chunk.tokens[place], place, 0) for place in places], rows)
             if control.stop or not done:
                 raise KeyboardInterrupt
+        if collector.error:
+            raise BackendError(
+                f"what this model computes does not fit its matrices: {collector.error}"
+            ) from collector.error
         yield collector.found
 
 

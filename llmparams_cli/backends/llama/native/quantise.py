@@ -12,7 +12,7 @@ from typing import Any
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.errors import BackendError
 from llmparams_cli.models.ggml_types import FILE_TYPE_NUMBERS, TENSOR_TYPE_NUMBERS
-from llmparams_cli.models.gguf import Header
+from llmparams_cli.models.gguf import DEFAULT_ALIGNMENT, Header, read_header
 from llmparams_cli.models.importance import read_importance
 from llmparams_cli.text.safe import printable
 
@@ -79,7 +79,11 @@ def _call(source: Path, target: Path, recipe: Recipe, *, dry_run: bool) -> None:
     params.pure = recipe.pure
     params.allow_requantize = recipe.again
     params.dry_run = dry_run
-    alive = [_overrides(params, recipe.kept), _importance(params, recipe.importance)]
+    alive = [
+        _overrides(params, recipe.kept),
+        _importance(params, recipe.importance),
+        _alignment(params, source),
+    ]
     log.clear()
     code = lib.llama_model_quantize(bytes(source), bytes(target), ctypes.byref(params))
     alive.clear()
@@ -104,6 +108,21 @@ def _overrides(params: Any, kept: Mapping[str, str]) -> Any:
 
 def _escaped(match: re.Match[str]) -> str:
     return f"\\{match[0]}"
+
+
+def _alignment(params: Any, source: Path) -> Any:
+    """Let the file declare the alignment with which the library writes it, whatever the source has:
+    it would copy that number otherwise, and the file could not be read.
+    """
+    if read_header(source).alignment == DEFAULT_ALIGNMENT:
+        return None
+    lib = llama()
+    array = (lib.llama_model_kv_override * 2)()  # the list ends with an entry without a key
+    array[0].tag = lib.LLAMA_KV_OVERRIDE_TYPE_INT
+    array[0].key = b"general.alignment"
+    array[0].value.val_i64 = DEFAULT_ALIGNMENT
+    params.kv_overrides = array
+    return array
 
 
 def _importance(params: Any, file: str) -> Any:
