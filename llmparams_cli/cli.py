@@ -25,7 +25,7 @@ COMMANDS = {
     "chat": "Talk with a model; change its parameters live.",
     "compare": "Presets and values side by side: texts and numbers from one prefill.",
     "explain": "Show what every sampler stage and setting did to an answer.",
-    "evaluate": "Measure how well models predict a text.",
+    "evaluate": "Measure models and presets by a text or by cases: which is better, surely?",
     "quantize": "Make a model smaller, and measure what that costs.",
     "imatrix": "Find out which weights matter, for quantize.",
     "presets": "List, show, compare, check, test, import and export presets.",

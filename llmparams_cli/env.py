@@ -11,6 +11,7 @@ import select
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from errno import EBADF
 from pathlib import Path
 from typing import TextIO, cast
@@ -24,13 +25,16 @@ NOWHERE = Path(os.devnull, APP)  # below a file: nothing is there, and nothing c
 
 @dataclass
 class Environment:
-    """Streams and settings of one run. `variables` is the process environment."""
+    """Streams and settings of one run. `variables` is the process environment, `began` the local
+    time at which it began: what the run takes for now wherever a prompt says so.
+    """
 
     stdin: TextIO = field(default_factory=lambda: _open(sys.stdin, "r"))
     stdout: TextIO = field(default_factory=lambda: output(_open(sys.stdout, "w")))
     stderr: TextIO = field(default_factory=lambda: _open(sys.stderr, "w"))
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
     directory: Path = field(default_factory=Path.cwd)
+    began: datetime = field(default_factory=lambda: datetime.now().replace(microsecond=0))
     verbose: bool = False
     quiet: bool = False
     # Takes a bar off the terminal before a line is printed there; the bar's business.

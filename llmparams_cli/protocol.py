@@ -40,6 +40,7 @@ class Token:
     `logprob` (natural logarithm) and `entropy` (bits) are those of the model's own distribution,
     before penalties, truncation and temperature; `drawn_entropy` is that of what was drawn from,
     after them. `expected_logprob` is that of the token at this position in `Request.expected`.
+    `is_thought`: it belongs to the thoughts, or to a mark around them, and not to the answer.
     """
 
     id: int
@@ -49,6 +50,7 @@ class Token:
     top: tuple[Candidate, ...] = ()
     expected_logprob: float | None = None
     drawn_entropy: float | None = None
+    is_thought: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,25 +95,39 @@ class Timing:
 @dataclass(frozen=True)
 class Message:
     """One turn of a conversation; `role` is system, user or assistant. `reasoning` is what an
-    assistant thought before it answered.
+    assistant thought before it answered. `literal` are ranges of characters (start, end) in which
+    names of control tokens stay text, whatever the request says.
     """
 
     role: str
     content: str
     reasoning: str = ""
+    literal: tuple[tuple[int, int], ...] = ()
+
+    def runs(self, special: bool) -> Iterator[tuple[str, bool]]:
+        """The content in parts, each with the answer: is it literal? All of it is if the names of
+        control tokens are not to be read (`special`).
+        """
+        literal = self.literal if special else ((0, len(self.content)),)
+        at = 0
+        for start, end in literal:
+            yield self.content[at:start], False
+            yield self.content[start:end], True
+            at = end
+        yield self.content[at:], False
 
 
 @dataclass(frozen=True)
 class Request:
     """One generation: what to complete, and how.
 
-    `raw` bypasses the chat template; `special` reads the names of control tokens in a raw prompt as
-    such. `date` (ISO 8601, local) is today's for templates that write it; empty: now. `logprobs` is
-    how many alternatives are wanted for each token (None: no probabilities at all). `overflow` is
-    'refuse', 'truncate-start' or 'truncate-middle'. `expected` are the token ids of an earlier
-    answer, whose log probabilities are reported beside those of this one. `drawn_entropy` asks for
-    that of every token. `record` keeps the logits, from which a `Trace` is made. `control` ends
-    this request alone.
+    `raw` bypasses the chat template; `special` reads the names of control tokens in a raw prompt,
+    and in a passage after it, as such. `date` (ISO 8601, local) is today's for templates that write
+    it; empty: now. `logprobs` is how many alternatives are wanted for each token (None: no
+    probabilities at all). `overflow` is 'refuse', 'truncate-start' or 'truncate-middle'. `expected`
+    are the token ids of an earlier answer, whose log probabilities are reported beside those of
+    this one. `drawn_entropy` asks for that of every token. `record` keeps the logits, from which a
+    `Trace` is made. `control` ends this request alone.
     """
 
     messages: tuple[Message, ...]
@@ -211,6 +227,16 @@ class Finished:
     trace: Trace | None = None
     reasoning: str = ""
 
+    @property
+    def answer_tokens(self) -> tuple[Token, ...]:
+        """The tokens of what was said."""
+        return tuple(token for token in self.tokens if not token.is_thought)
+
+    @property
+    def is_unsaid(self) -> bool:
+        """Did the model think to the end, without a word of an answer?"""
+        return self.usage.reasoning_tokens > 0 and not self.text.strip()
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -266,8 +292,10 @@ class Backend(Protocol):
     def count(self, request: Request) -> int | None:
         """How many tokens the prompt of this request has; None: unknown."""
 
-    def encode(self, text: str) -> tuple[int, ...] | None:
-        """The token ids of a text that goes on after another, as after a prompt; None: unknown."""
+    def encode(self, text: str, *, special: bool = False) -> tuple[int, ...] | None:
+        """The token ids of a text that goes on after another, as after a prompt; None: unknown.
+        `special` reads the names of control tokens as such.
+        """
 
     def context(self, settings: Settings) -> int:
         """How many tokens prompt and answer may have together."""

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,7 @@ class Program:
     place: Path
     cache: Path
     variables: dict[str, str] = field(init=False)
+    began: datetime = datetime(2026, 11, 26, 10, 30)  # what `call` takes for now
 
     def __post_init__(self) -> None:
         kept = ("PATH", "HOME", "MPLCONFIGDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
@@ -188,6 +190,7 @@ class Program:
             stderr=io.TextIOWrapper(err, "utf-8", newline=""),
             variables=self.variables | variables,
             directory=self.place,
+            began=self.began,
         )
         code = run(arguments, env)
         env.stdout.flush()

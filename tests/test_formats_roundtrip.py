@@ -14,6 +14,7 @@ from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
 from llmparams_cli.presets import prompt_template
 
 LLAMA_CPP = {*PARAMS} - {"repeat_penalty_growth", "penalize_prompt", "time_limit"}
+TEXTS = {"logit_bias", "stop", "dry_sequence_breakers", "grammar", "chat_template"}
 SAMPLERS = {"temperature", "top_k", "top_p", "min_p"}
 PENALTIES = {"repeat_penalty", "frequency_penalty", "presence_penalty"}
 REPETITION = PENALTIES | {"dry_multiplier"}
@@ -26,7 +27,7 @@ OLLAMA = {"context", "batch_size", "threads", "main_gpu", "mmap", "typical_p", "
 
 # What each format can say of any value that is chosen here.
 KNOWN = {
-    "llama.cpp": LLAMA_CPP - {"logit_bias", "stop", "dry_sequence_breakers", "grammar"},
+    "llama.cpp": LLAMA_CPP - TEXTS,
     "ollama": SAMPLERS | PENALTIES | MIROSTAT | OLLAMA | {"seed", "stop", "max_tokens", "lora"},
     "webui": SAMPLERS | PENALTIES | MIROSTAT | DRY | XTC | {"typical_p", "adaptive_p_decay"},
     "llm": SAMPLERS | PENALTIES | MIROSTAT | OLLAMA | {"seed", "stop", "max_tokens"},
@@ -48,6 +49,7 @@ BIASES = st.one_of(st.just(-math.inf), st.floats(-100, 100).map(lambda x: round(
 SCHEMAS = st.dictionaries(
     st.sampled_from(["title", "description"]), st.text("ab;#\n\"'", max_size=5), max_size=2
 ).map(lambda texts: {"type": "object", **texts})
+JSON = st.one_of(st.booleans(), st.integers(), st.text('ab;#"', max_size=3), st.none())
 
 
 def values(name: str) -> st.SearchStrategy:
@@ -66,6 +68,8 @@ def values(name: str) -> st.SearchStrategy:
         "lora": st.lists(st.sampled_from(["a.gguf", "./b c.gguf", "/d/e.gguf"]), max_size=2),
         "grammar": st.sampled_from(['root ::= "a"', 'root ::= "a" # one\nb ::= "b"']),
         "json_schema": SCHEMAS,
+        "template_arg": st.dictionaries(st.sampled_from(["a", "b_c"]), JSON, max_size=2),
+        "chat_template": st.sampled_from(["chatml", "{{ messages }}", "{% if a %}\n#;{% endif %}"]),
     }.get(name, st.booleans())
 
 

@@ -23,7 +23,12 @@ BACKENDS = ("llama", "scripted")  # see conftest
 KEYS = {
     "text": str,
     "stop": {"reason": str, "detail": str},
-    "usage": {"prompt_tokens": int, "completion_tokens": int, "total_tokens": int},
+    "usage": {
+        "prompt_tokens": int,
+        "completion_tokens": int,
+        "reasoning_tokens": int,
+        "total_tokens": int,
+    },
     "timing": {
         "load_s": float,
         "prompt_s": float,

@@ -129,7 +129,7 @@ def test_a_bad_or_hostile_template_is_one_line(
 ) -> None:
     path = write_llama(tmp_path / "model.gguf", chat_template=template)
     line = program.call("generate", "hi", "-m", str(path)).complaint(ExitCode.MODEL)
-    assert reason in line and "--raw" in line
+    assert reason in line and "--chat-template" in line
     assert program.call("generate", "hi", "-m", str(path), "--raw", "-n", "1").code == 0
 
 
@@ -230,8 +230,11 @@ def test_a_prompt_fits_if_there_is_room_for_one_token_more(program: Program, ove
         assert done.code == 0, done.stderr
         assert "dropped" not in done.stderr
         assert done.json["usage"] == {
-            "prompt_tokens": count, "completion_tokens": 1, "total_tokens": count + 1,
-        }  # fmt: skip
+            "prompt_tokens": count,
+            "completion_tokens": 1,
+            "total_tokens": count + 1,
+            "reasoning_tokens": 0,
+        }
     done = program.call(*arguments, "--context", str(count), "--overflow", overflow)
     assert f"the prompt had {count} tokens and the context holds {count}" in done.stderr
     assert done.json["usage"]["prompt_tokens"] < count

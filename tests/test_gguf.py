@@ -109,7 +109,7 @@ def test_describes_the_model(model: Path) -> None:
     assert (header.head_count, header.head_count_kv) == (4, 2)
     assert (header.key_length, header.value_length) == (16, 16)
     assert header.vocabulary_size == 2000
-    assert "<|assistant|>" in header.chat_template
+    assert "<|assistant|>" in header.chat_templates["default"]
     assert header.size == model.stat().st_size
     per_layer = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 128 * 64 + 2 * 64
     assert header.parameters == 2 * 2000 * 64 + 2 * per_layer + 64
@@ -209,7 +209,7 @@ def test_a_header_without_numbers_says_0(tmp_path: Path) -> None:
     header = read_header(write_gguf(tmp_path / "m.gguf", "none", {}, {}))
     assert (header.context_length, header.vocabulary_size, header.key_length) == (0, 0, 0)
     assert header.kv_bytes_per_token() == 0
-    assert (header.quantization, header.chat_template, header.parameters) == ("", "", 0)
+    assert (header.quantization, header.chat_templates, header.parameters) == ("", {}, 0)
 
 
 def test_numbers_of_a_wrong_type_count_as_absent(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ VALUES: list[tuple[Kind, st.SearchStrategy[Any]]] = [
     (Switch(), st.booleans()),
     (Choice(WORDS), st.sampled_from(WORDS)),
     (Text(), st.text()),
-    (Grammar(), st.just("") | st.text().filter(str.strip)),
+    # The word none, for none, is no grammar.
+    (Grammar(), st.just("") | st.text().filter(lambda text: text.strip() and text != "none")),
     (Texts(), st.text(min_size=1).map(lambda text: [text])),
     (Words(WORDS), st.lists(st.sampled_from(WORDS), unique=True)),
     (Floats(), st.lists(st.floats(0, 1e300))),

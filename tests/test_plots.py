@@ -180,11 +180,17 @@ def test_the_page_does_not_change_which_candidates_are_drawn(program: Program) -
     assert picture.ids(r"bar-.*") == alone.ids(r"bar-.*")
 
 
+def pictured(variants: list[dict[str, Any]]) -> list[str]:
+    """The metrics that a plot shows."""
+    means = variants[0]["means"].items()
+    return [name for name, mean in means if name not in UNPICTURED and mean is not None]
+
+
 def test_lines_run_through_the_means_and_the_answers_are_dots(program: Program) -> None:
     grid = ("--grid", "temperature=0.2,0.8,1.4", "--grid", "top_k=5,500")
     picture, document = both(program, *GRID, *grid, "--samples", "2", "--metric", "length:1-8")
     found = document["variants"]
-    names = [name for name in found[0]["means"] if name not in UNPICTURED]
+    names = pictured(found)
     assert {"top_k=5", "top_k=500", "temperature"} <= set(picture.texts)
     assert len(picture.ids(r"line-\d+-\d+")) == 2 * len(names)
     for number, name in enumerate(names):
@@ -218,7 +224,7 @@ def test_presets_are_bars(program: Program) -> None:
     picture, document = both(program, *GRID, *presets)
     found = document["variants"]
     assert {"precise", "creative-chat"} <= set(picture.texts)
-    for number, name in enumerate(n for n in found[0]["means"] if n not in UNPICTURED):
+    for number, name in enumerate(pictured(found)):
         means = [variant["means"][name] for variant in found]
         widths = [picture.width(f"bar-{number}-{row}") for row in range(2)]
         if any(means):

@@ -14,14 +14,14 @@ from program import CHECKOUT, Program
 from rendering import Pipe
 
 from llmparams_cli.backends.llama.host import trial
-from llmparams_cli.backends.llama.machine import buffers, library, probe
+from llmparams_cli.backends.llama.machine import buffers, child, library, probe, remembered
 from llmparams_cli.backends.llama.weights import Recipe, quantise
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 
 STORY = ("generate", "Once", "--raw", "--seed", "1", "--max-tokens", "16")
 COMPLAINT = "this build of llama.cpp"
-Finding, WeightMode = probe.Finding, buffers.WeightMode
+Finding, WeightMode = remembered.Finding, buffers.WeightMode
 
 
 def pipe(cache: Path, **variables: str) -> Pipe:
@@ -60,7 +60,7 @@ def without_fault(program: Program) -> Program:
     return program
 
 
-def remembered(program: Program) -> dict[str, object]:
+def modes(program: Program) -> dict[str, object]:
     (entry,) = json.loads((program.cache / "probe.json").read_text()).values()
     return {type: found["mode"] for type, found in entry["findings"].items()}
 
@@ -113,27 +113,27 @@ def test_another_library_is_another_question(tmp_path, monkeypatch):
     other.mkdir()
     file = other / Path(library.path_of("ggml-cpu")).name
     file.touch()
-    assert probe.Memory(tmp_path).recall("Q4_0")
+    assert remembered.Memory(tmp_path).recall("Q4_0")
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(other))
-    assert not probe.Memory(tmp_path).recall("Q4_0")
-    probe.Memory(tmp_path).tell()
-    assert probe.Memory(tmp_path).told
+    assert not remembered.Memory(tmp_path).recall("Q4_0")
+    remembered.Memory(tmp_path).tell()
+    assert remembered.Memory(tmp_path).told
     os.utime(file, (0, 0))
-    assert not probe.Memory(tmp_path).told
+    assert not remembered.Memory(tmp_path).told
 
 
 def test_the_machines_of_a_shared_cache_do_not_forget_each_other(tmp_path, monkeypatch):
-    probe.Memory(tmp_path).tell()
+    remembered.Memory(tmp_path).tell()
     own = json.loads((tmp_path / "probe.json").read_text())
-    monkeypatch.setattr(probe, "_identity", lambda: "another machine")
-    probe.Memory(tmp_path).tell()
+    monkeypatch.setattr(remembered, "_identity", lambda: "another machine")
+    remembered.Memory(tmp_path).tell()
     both = json.loads((tmp_path / "probe.json").read_text())
-    assert both == own | {"another machine": {"told": True, "findings": {}}}
-    for number in range(probe.ENTRIES):
-        monkeypatch.setattr(probe, "_identity", lambda number=number: f"machine {number}")
-        probe.Memory(tmp_path).tell()
-    assert len(json.loads((tmp_path / "probe.json").read_text())) == probe.ENTRIES
-    assert probe.Memory(tmp_path).told
+    assert both == own | {"another machine": {"told": True, "findings": {}, "sequences": {}}}
+    for number in range(remembered.ENTRIES):
+        monkeypatch.setattr(remembered, "_identity", lambda number=number: f"machine {number}")
+        remembered.Memory(tmp_path).tell()
+    assert len(json.loads((tmp_path / "probe.json").read_text())) == remembered.ENTRIES
+    assert remembered.Memory(tmp_path).told
 
 
 @pytest.mark.parametrize(
@@ -146,17 +146,20 @@ def test_the_machines_of_a_shared_cache_do_not_forget_each_other(tmp_path, monke
         '{"KEY": {"findings": [1]}}',
         '{"KEY": {"findings": {"Q4_0": {"mode": "warp", "failures": {}}}}}',
         '{"KEY": {"findings": {"Q4_0": {"mode": "full"}}}}',
+        '{"KEY": {"sequences": {"a": 1}}}',
+        '{"KEY": {"sequences": {"a": {"works": "many", "fails": 0, "failure": ""}}}}',
         "\udcff",
     ],
 )
 def test_a_damaged_memory_is_an_empty_one(content, tmp_path):
-    key = json.dumps(probe._identity())[1:-1]
+    key = json.dumps(remembered._identity())[1:-1]
     text = content.replace("KEY", key)
     (tmp_path / "probe.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    memory = probe.Memory(tmp_path)
+    memory = remembered.Memory(tmp_path)
     assert memory.types == [] and not memory.told
+    assert memory.recall_sequences("a") == remembered.Sequences()
     memory.tell()
-    assert probe.Memory(tmp_path).told
+    assert remembered.Memory(tmp_path).told
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
@@ -184,7 +187,7 @@ def test_a_fault_of_the_library_is_told(tmp_path):
 
 
 def test_signals_of_the_library_are_faults_and_those_of_people_are_not():
-    faults = {code: probe._End(code, "", "").fault for code in (-11, -6, -4, -9, -2, 0, 1)}
+    faults = {code: child.End(code, "", "").fault for code in (-11, -6, -4, -9, -2, 0, 1)}
     assert faults == {
         -11: "crashes (SIGSEGV)",
         -6: "crashes (SIGABRT)",
@@ -194,8 +197,8 @@ def test_signals_of_the_library_are_faults_and_those_of_people_are_not():
         0: "",
         1: "",
     }
-    assert probe._End(0xC0000005, "", "").fault == "crashes (0xc0000005)"  # Windows
-    assert probe._End(None, "", "").fault == "hangs"
+    assert child.End(0xC0000005, "", "").fault == "crashes (0xc0000005)"  # Windows
+    assert child.End(None, "", "").fault == "hangs"
 
 
 def test_the_distance_of_logits_is_in_units_of_their_spread():
@@ -227,7 +230,7 @@ def test_a_crash_is_found_avoided_told_once_and_remembered(faulty, quantised):
     assert done.stderr.count(COMPLAINT) == 1
     assert "crashes (SIGSEGV)" in done.stderr and "(AMX)" in done.stderr
     assert "three times slower" in done.stderr and "llmparams doctor" in done.stderr
-    assert remembered(faulty) == {"Q4_0": "repack"}
+    assert modes(faulty) == {"Q4_0": "repack"}
     again = faulty.pipe(*STORY, "-m", str(quantised))
     assert (again.code, again.text) == (0, done.text)
     assert COMPLAINT not in again.stderr
@@ -254,13 +257,13 @@ def test_wrong_numbers_are_found_too(faulty, quantised):
     done = faulty.pipe(*STORY, "-m", str(quantised), FAULT="numbers")
     assert done.code == 0
     assert "computes wrong numbers" in done.stderr
-    assert remembered(faulty) == {"Q4_0": "repack"}
+    assert modes(faulty) == {"Q4_0": "repack"}
 
 
 def test_when_every_fast_path_is_broken_plain_memory_is_used(faulty, quantised):
     done = faulty.pipe(*STORY, "-m", str(quantised), FAULT="everywhere")
     assert done.code == 0
-    assert remembered(faulty) == {"Q4_0": "plain"}
+    assert modes(faulty) == {"Q4_0": "plain"}
     assert done.text == without_fault(faulty).pipe(*STORY, "-m", str(quantised)).text != ""
 
 
@@ -301,7 +304,7 @@ def test_the_worst_finding_decides(tmp_path):
         "Q4_K": Finding(WeightMode.PLAIN, {WeightMode.FULL: "hangs"}),
         "Q8_0": Finding(WeightMode.REPACK, {WeightMode.FULL: "hangs"}),
     }
-    memory = probe.Memory(tmp_path)
+    memory = remembered.Memory(tmp_path)
     for type, finding in found.items():
         memory.learn(type, finding)
     assert probe.choose(pipe(tmp_path).env, ["Q4_0", "F32"]) is WeightMode.FULL

@@ -42,7 +42,12 @@ def test_the_object_is_the_documented_one() -> None:
     assert document == {
         "text": "Hello wörld",
         "stop": {"reason": "stop-sequence", "detail": "\n\n"},
-        "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+        "usage": {
+            "prompt_tokens": 5,
+            "completion_tokens": 2,
+            "reasoning_tokens": 0,
+            "total_tokens": 7,
+        },
         "timing": {
             "load_s": 0.25,
             "prompt_s": 0.5,

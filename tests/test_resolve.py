@@ -74,7 +74,7 @@ def test_a_split_model_is_taken_whole(env: Environment) -> None:
 def test_no_reference_means_the_builtin_model(env: Environment) -> None:
     model = find_model(BUILTIN, env)
     assert (model.path, model.is_builtin) == (builtin.PATH, True)
-    assert model.header.chat_template
+    assert model.header.chat_templates
 
 
 def test_the_builtin_model_matches_its_checksum() -> None:

@@ -72,7 +72,7 @@ def test_thoughts_are_apart_from_the_answer(opener, models):
     pieces = [(event.text, event.is_thought) for event in events if isinstance(event, Piece)]
     assert pieces == [("I", True), (" add", True), ("four", False)]
     assert (events[-1].reasoning, events[-1].text) == ("I add", "four")
-    assert (events[-1].usage.completion_tokens, events[-1].usage.reasoning_tokens) == (5, 3)
+    assert (events[-1].usage.completion_tokens, events[-1].usage.reasoning_tokens) == (5, 4)
 
 
 def test_a_raw_text_is_not_divided(opener, models):

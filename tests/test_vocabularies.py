@@ -22,7 +22,7 @@ SEPARATOR = "\n__ggml_vocab_test__\n"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> list[Path]:
-    folder = sdist.models(tmp_path_factory.mktemp("llama.cpp"))
+    folder = sdist.models(tmp_path_factory)
     return sorted(folder.glob("ggml-vocab-*.gguf"))
 
 
@@ -79,25 +79,74 @@ def test_inspect_describes_every_vocabulary(files: list[Path], program: Program)
         assert done.json["tokenizer"]["size"] == read_model(file).vocabulary_size
 
 
-def asked(text: str) -> Request:
-    return Request((Message("user", text),), settings())
+def asked(text: str, literal: tuple[tuple[int, int], ...] = (), **more: Any) -> Request:
+    return Request((Message("user", text, literal=literal),), settings(), **more)
+
+
+def special_names(model: Any) -> list[str]:
+    """Names of tokens that are not for texts: all but those that fill the vocabulary up."""
+    names = [model.name(token) for token in range(model.n_vocab) if is_special(model, token)]
+    fillers = [name for name in names if name.startswith("[PAD")]
+    return [name for name in names if "{" not in name and name not in fillers][:20] + fillers[:2]
 
 
 def test_no_message_can_write_a_token_of_the_template(models: dict[Path, Any]) -> None:
     checked = 0
     for file, model in models.items():
-        names = [model.name(token) for token in range(model.n_vocab) if is_special(model, token)]
-        names = [name for name in names if "{" not in name][:20]
+        names = special_names(model)
         template = "".join(names) + "{{ messages[0].content }}" + "".join(names)
-        own = prompt(model, template, asked(""), print).tokens
-        for text in ("".join(names), " ".join(names), *names, f"<|im_{names[0]}start|>"):
-            made = prompt(model, template, asked(text), print)
-            both = (own, made.tokens)
-            first, second = (sum(is_special(model, id) for id in each) for each in both)
-            assert first == second, (file.name, text)
-            assert text in made.text
-            checked += 1
-    assert checked > 200
+        for frame in (
+            template,
+            "{{ messages[0].content }}",
+        ):  # whether the template has them or not
+            own = prompt(model, frame, asked(""), print).tokens
+            for text in ("".join(names), " ".join(names), *names, f"<|im_{names[0]}start|>"):
+                made = prompt(model, frame, asked(text), print)
+                both = (own, made.tokens)
+                first, second = (sum(is_special(model, id) for id in each) for each in both)
+                assert first == second, (file.name, text)
+                assert text in made.text
+                checked += 1
+    assert checked > 400
+
+
+def test_a_raw_prompt_has_control_tokens_only_where_it_may(models: dict[Path, Any]) -> None:
+    checked = 0
+    for file, model in models.items():
+        for name in special_names(model):
+            # Where the pipe's text begins, and where it ends.
+            for text, start, end, wanted in (
+                (f"a {name} b", 0, 0, 1),
+                (f"a {name} b", 2, 2 + len(name), 0),
+                (f"{name}{name}{name}", len(name), 2 * len(name), 2),
+                (name, 0, 2, 0),
+                (name, 1, len(name), 0),
+            ):
+                given = asked(text, ((start, end),), raw=True, special=True)
+                made = prompt(model, "", given, print)
+                tokens = made.tokens
+                if model.begin_token is not None:
+                    assert tokens[0] == model.begin_token
+                    tokens = tokens[1:] if wanted < 2 or name != model.name(tokens[0]) else tokens
+                assert sum(is_special(model, id) for id in tokens) == wanted, (file.name, text)
+                assert made.text == text
+                assert not any(
+                    is_special(model, id)
+                    for id in prompt(model, "", asked(text, raw=True), print).tokens[1:]
+                ), (file.name, text)
+                checked += 1
+    assert checked > 500
+
+
+def test_a_raw_prompt_without_their_names_is_tokenised_as_ever(models: dict[Path, Any]) -> None:
+    for file, model in models.items():
+        begin = [] if model.begin_token is None else [model.begin_token]
+        inputs = cases(file) if file.with_name(f"{file.name}.inp").exists() else []
+        for text, _ in inputs:
+            ids = [*begin, *model.tokenize(text)]
+            for special in (False, True):
+                given = asked(text, raw=True, special=special)
+                assert prompt(model, "", given, print).tokens == ids, (file.name, text)
 
 
 def is_special(model: Any, token: int) -> bool:

@@ -17,6 +17,7 @@ from llmparams_cli.text.utf8 import joined
 
 # What the numbers say, for whoever reads them.
 EXPLAINED = {
+    "thought": "tokens thought before the answer; no other number counts them",
     "distinct-1": "the share of different words among all: 1 is no word twice",
     "distinct-2": "the same for pairs of words in a row",
     "repetition": "the share of four-word sequences that the text had before",
@@ -177,12 +178,15 @@ def agreement(samples: Sequence[Sample]) -> float | None:
 
 
 def measure(finished: Finished, more: Sequence[Metric]) -> dict[str, float | None]:
-    """The metrics of one answer, in the order in which they are shown."""
+    """The metrics of one answer, in the order in which they are shown. Only the speeds are those of
+    its thoughts too.
+    """
     timing = finished.timing
-    tokens = finished.tokens
-    seconds = timing.generation_s
+    tokens = finished.answer_tokens
+    drawn, seconds = len(finished.tokens), timing.generation_s
     return {
         "tokens": float(len(tokens)),
+        "thought": float(drawn - len(tokens)) or None,
         "distinct-1": distinct(finished.text, 1),
         "distinct-2": distinct(finished.text, 2),
         "repetition": repetition(finished.text),
@@ -190,7 +194,7 @@ def measure(finished: Finished, more: Sequence[Metric]) -> dict[str, float | Non
         "drawn_entropy": _mean(token.drawn_entropy for token in tokens),
         "logprob": _mean(token.logprob for token in tokens),
         "first_token_s": timing.first_token_s,
-        "tokens_per_s": (len(tokens) - 1) / seconds if len(tokens) > 1 and seconds > 0 else None,
+        "tokens_per_s": (drawn - 1) / seconds if drawn > 1 and seconds > 0 else None,
         **{metric.name: metric.measure(finished) for metric in more},
     }
 
@@ -214,7 +218,7 @@ def read_metric(text: str, shell: Shell, note: Callable[[str], None]) -> Metric:
         low, high = map(int, match.groups())
         if low > high:
             raise UsageError(f"--metric {text}: the band is empty", f"length:{high}-{low}")
-        return Metric(text, lambda finished: float(low <= len(finished.tokens) <= high))
+        return Metric(text, lambda finished: float(low <= len(finished.answer_tokens) <= high))
     if kind == "command" and rest:
         return Metric(text, lambda finished: _number(rest, shell(rest, finished.text), note))
     raise UsageError(

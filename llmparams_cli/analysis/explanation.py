@@ -36,6 +36,13 @@ class Explanation:
     stops: tuple[NearStop, ...] = ()
     what_if: tuple[WhatIf, ...] = field(default=())
 
+    def is_thought(self, token: TokenView) -> bool:
+        """Was it drawn before the answer, as a thought or a mark around thoughts? The end of an
+        answer is neither.
+        """
+        drawn = self.finished.tokens
+        return token.number <= len(drawn) and drawn[token.number - 1].is_thought
+
     def before(self, token: TokenView) -> str:
         """The answer's text before this draw."""
         return joined(each.text for each in self.tokens[: token.number - 1])

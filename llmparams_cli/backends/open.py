@@ -47,6 +47,13 @@ def followed(model: ResolvedModel) -> Collection[str]:
     return PARAMS
 
 
+def named_templates() -> Collection[str]:
+    """The names of the chat templates that are there for every model."""
+    from llmparams_cli.backends.llama.machine import named_templates
+
+    return named_templates.names()
+
+
 def _made(
     env: Environment,
     model: ResolvedModel,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from llmparams_cli.ending import Ending, Stop
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Piece, Started, Token
 from llmparams_cli.templates.vocabulary import Vocabulary
-from llmparams_cli.text.speech import Format, Part
+from llmparams_cli.text.speech import Format, Part, Phase
 
 
 class Reply:
@@ -17,16 +18,29 @@ class Reply:
     def __init__(self, settings: Settings, started: Started) -> None:
         stops, format = settings["stop"], started.format
         self.tokens: list[Token] = []
-        self.reasoning_tokens = 0  # those drawn between the marks, the closing one included
+        self._phases: list[Phase] = []  # in which each token left the text
         self._heard = Heard(format, stops)
         self._ending: Ending[Token] = Ending(
             stops, settings["max_tokens"], format, format.first_phase(started.prompt)
         )
+        self._has_thought = self._ending.is_thinking
         self._texts: dict[bool, list[str]] = {False: [], True: []}
 
     @property
     def stop(self) -> Stop | None:
         return self._ending.stop
+
+    @property
+    def marked(self) -> tuple[Token, ...]:
+        """The tokens; those that are no part of the answer say so."""
+        if not self._has_thought:
+            return tuple(self.tokens)
+        pairs = zip(self.tokens, self._phases, strict=True)
+        return tuple(replace(token, is_thought=phase is not Phase.ANSWER) for token, phase in pairs)
+
+    @property
+    def reasoning_tokens(self) -> int:
+        return sum(token.is_thought for token in self.marked)
 
     @property
     def text(self) -> str:
@@ -40,9 +54,11 @@ class Reply:
 
     def add(self, vocabulary: Vocabulary, token: Token) -> list[Piece]:
         """Take the next token; return the text that it makes certain."""
+        parts = self._ending.add(self._heard.data(vocabulary, token.id), token)
         self.tokens.append(token)
-        self.reasoning_tokens += self._ending.is_thinking
-        return self._pieces(self._ending.add(self._heard.data(vocabulary, token.id), token))
+        self._phases.append(self._ending.phase)
+        self._has_thought |= self._ending.is_thinking
+        return self._pieces(parts)
 
     def end_token(self, name: str | None) -> list[Piece]:
         """End with the end token `name`, which the model drew; None: its grammar is complete."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from llmparams_cli.backends.arrivals import arrivals
 from llmparams_cli.backends.reply import Reply
-from llmparams_cli.backends.words import END, TEMPLATE, Words
+from llmparams_cli.backends.words import END, Words
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, UsageError
@@ -43,10 +43,17 @@ from llmparams_cli.protocol import (
     Usage,
 )
 from llmparams_cli.templates import overflow, rendering
+from llmparams_cli.templates.choice import template_for
 from llmparams_cli.templates.rendering import Prompt
+from llmparams_cli.templates.repairs import Repairs
 from llmparams_cli.text.shorten import brief
 
-FOLLOWED = frozenset({"seed", "max_tokens", "stop", "ignore_eos", "time_limit", "context"})
+FOLLOWED = frozenset(
+    {
+        *("seed", "max_tokens", "stop", "ignore_eos", "time_limit", "context"),
+        *("thinking", "template_arg", "chat_template"),
+    }
+)
 AT_ONCE = 32  # answers
 BLOCK = 64  # a kept prefix counts in whole blocks, as with llama.cpp
 NAP = 0.02  # seconds between two looks at the clock and at Ctrl-C
@@ -67,8 +74,10 @@ class ScriptedBackend:
         self._env = env
         self._control = control
         self.script = resolved.script
+        self._templates = resolved.templates
         self.words = Words(resolved.script.context)
         self.odds = _Odds(resolved.script, self.words)
+        self._repairs = Repairs()
         self._kept: tuple[int, Sequence[int]] = (0, ())  # the context's size, and what it holds
         self.info = ModelInfo(resolved.reference, resolved.name, parameters=0, quantization="")
         self.capabilities = Capabilities(
@@ -78,8 +87,8 @@ class ScriptedBackend:
     def count(self, request: Request) -> int:
         return len(self._encode(request).tokens)
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self.words.tokenize(text))
+    def encode(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        return tuple(self.words.tokenize(text, special=special))
 
     def context(self, settings: Settings) -> int:
         return int(settings["context"]) or self.script.context
@@ -191,8 +200,8 @@ class ScriptedBackend:
         return sum(1 for _ in same) // BLOCK * BLOCK
 
     def _encode(self, request: Request) -> Prompt:
-        template = "" if request.raw else TEMPLATE
-        return rendering.prompt(self.words, template, request, self._env.note)
+        template = template_for(self._templates, request)
+        return rendering.prompt(self.words, template, request, self._env.note, self._repairs)
 
     def _wait(self, answers: Iterable[_Answer]) -> None:
         """Sleep until one of them has something to do."""
@@ -282,7 +291,7 @@ class _Answer:
             self.stop,
             usage,
             timing,
-            tuple(reply.tokens),
+            reply.marked,
             reasoning=reply.reasoning,
         )
 

@@ -6,17 +6,15 @@ Ids depend on nothing but the token, so that they can be compared with those of 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from zlib import crc32
 
 from llmparams_cli.params.kinds import INT32_MAX
+from llmparams_cli.protocol import Message
 from llmparams_cli.text.utf8 import escaped
 
 PIECES = re.compile(rb" ?[A-Za-z0-9]{1,16}|[\x00-\xff]")
 CONTROLS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
-TEMPLATE = (
-    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
-    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 SPLIT = re.compile("(" + "|".join(map(re.escape, CONTROLS)) + ")")
 FIRST_CONTROL = 256  # ids below it are bytes
 END = FIRST_CONTROL + CONTROLS.index("<|end|>")
@@ -27,14 +25,14 @@ class Words:
     """The vocabulary of a scripted model: it grows with the texts that it reads."""
 
     begin_token: int | None = None
+    adds_end = False
 
     def __init__(self, trained_context: int) -> None:
         self.trained_context = trained_context
+        self.control_texts = list(CONTROLS)
         self._pieces: dict[int, bytes] = {}
 
-    def tokenize(
-        self, text: str, *, special: bool = False, begin: bool = False, goes_on: bool = False
-    ) -> list[int]:
+    def tokenize(self, text: str, *, special: bool = False, goes_on: bool = False) -> list[int]:
         """The ids of a text; with `special`, the names of control tokens are read as such."""
         if not special:
             return [self._id(piece) for piece in PIECES.findall(text.encode())]
@@ -62,6 +60,13 @@ class Words:
 
     def is_user_defined(self, token: int) -> bool:
         return False
+
+    def named_template(self, name: str, messages: Sequence[Message]) -> str:
+        """The prompt that one of llama.cpp's own chat templates makes."""
+        # Only who asks for one needs the library.
+        from llmparams_cli.backends.llama.machine import named_templates
+
+        return named_templates.apply(name, messages)
 
     def special_text(self, which: str) -> str:
         return CONTROLS[END - FIRST_CONTROL] if which == "eos" else ""

@@ -15,10 +15,12 @@ from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.explain import COVERAGE, TOP
 from llmparams_cli.jobs.model_note import note_model
+from llmparams_cli.jobs.prepare import Form
 from llmparams_cli.options import (
     ColorOption,
     FileOption,
     HelpInSections,
+    HideThinkingOption,
     HtmlOption,
     ModelOption,
     OverflowOption,
@@ -26,6 +28,7 @@ from llmparams_cli.options import (
     PromptArgument,
     QuietOption,
     RawOption,
+    SpecialOption,
     SvgOption,
     SystemOption,
     VarOption,
@@ -42,6 +45,7 @@ from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
+from llmparams_cli.render.summary import only_thought
 
 
 class HELP(HelpInSections):  # as every command calls it
@@ -87,6 +91,7 @@ def command(
     var: VarOption = None,
     system: SystemOption = None,
     raw: RawOption = False,
+    special: SpecialOption = False,
     overflow: OverflowOption = "refuse",
     html: HtmlOption = None,
     as_json: Annotated[
@@ -96,6 +101,7 @@ def command(
     png: PngOption = None,
     svg: SvgOption = None,
     color: ColorOption = "auto",
+    hide_thinking: HideThinkingOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -129,23 +135,27 @@ def command(
     found = job.setups(env, preset or [], grid or [], given, var or [])
     if len(found) * samples == 1 and not many:
         raise UsageError("there is only one answer", "--grid temperature=0.2,1.2, or --preset")
-    texts = job.prompts_of(env, many) if many else [_prompt(env, prompt, file, found)]
+    parts = [] if many else _parts(env, prompt, file, found)
+    texts = job.prompts_of(env, many) if many else [prompts.joined(parts)]
     note_model(env, found[0].prepared, texts[0], argument=None if many else prompt, files=file)
     # In the order in which `run` numbers the answers to one prompt.
     names = [each.variant.name for each in found for _ in range(samples)]
-    with ProgressBar(env) as progress, watching(env, names, len(texts), progress) as watch:
+    with (
+        ProgressBar(env) as progress,
+        watching(env, names, len(texts), progress, hide_thinking=hide_thinking) as watch,
+    ):
         variants = job.run(
             env,
             found,
             texts,
             samples=samples,
-            raw=raw,
-            overflow=overflow,
+            form=Form(raw, special, overflow, parts),
             metrics=metrics,
             details=0 if html is None else job.DETAILED,  # only a page shows single draws
             progress=progress,
             watch=watch,
         )
+    _note_unsaid(env, variants)
     if html is not None:
         _write_page(env, html, found)
     plots.write(lambda: _plot(variants))
@@ -157,17 +167,24 @@ def command(
         show(env, variants, color=color)
 
 
+def _note_unsaid(env: Environment, variants: list[Variant]) -> None:
+    """How many answers thoughts left no room for, and the cure."""
+    told = [only_thought(sample.finished) for each in variants for sample in each.samples]
+    if unsaid := list(filter(None, told)):
+        env.note(f"{len(unsaid)} of {len(told)} answers: {unsaid[0]}")
+
+
 def _plot(variants: list[Variant]) -> Sheet:
     from llmparams_cli.render.plots.metrics import metrics
 
     return metrics(variants)
 
 
-def _prompt(
+def _parts(
     env: Environment, prompt: str | None, file: list[str] | None, found: list[job.Setup]
-) -> str:
+) -> list[prompts.Part]:
     required = any(each.prepared.needs_input for each in found)
-    return prompts.read(env, prompt, file, required=required)
+    return prompts.read_parts(env, prompt, file, required=required)
 
 
 def _write_page(env: Environment, file: str, found: list[job.Setup]) -> None:

@@ -1,38 +1,65 @@
-"""`llmparams evaluate`: how good a model is, by evidence."""
+"""`llmparams evaluate`: how good models and presets are, by evidence."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from llmparams_cli.analysis.divergence import Beside
+from llmparams_cli.analysis.evaluation import Standing
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs import shell
+from llmparams_cli.jobs.evaluation import cases as job
+from llmparams_cli.jobs.evaluation import text as text_job
+from llmparams_cli.jobs.evaluation.beside import beside
+from llmparams_cli.jobs.evaluation.cases import Variant
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import prepare
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,
+    PresetOption,
     QuietOption,
+    SystemOption,
+    VarOption,
     VerboseOption,
     named_model,
     values,
     with_parameters,
 )
-from llmparams_cli.params.spec import Scope
+from llmparams_cli.presets.tests import Case
+from llmparams_cli.render import evaluation_cases as cases_view
+from llmparams_cli.render import evaluation_text as text_view
+from llmparams_cli.render import preset_tests
+from llmparams_cli.render.outputs import check_outputs, put
 from llmparams_cli.render.progress import ProgressBar
 
 HELP = HelpInSections
 
 
-def _command(
+@with_parameters
+def command(
     ctx: typer.Context,
     models: Annotated[
-        list[str] | None, named_model("[MODEL]...", "A model's name, or the path of a GGUF file.")
+        list[str] | None, named_model("[MODEL]...", "Models, by name or path. [the default]")
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", metavar="FILE", help="The text; - reads stdin.")
+        str | None, typer.Option("--text", metavar="FILE", help="Predict this text; - reads stdin.")
+    ] = None,
+    cases: Annotated[
+        str | None, typer.Option("--cases", metavar="FILE", help="Answer these cases: YAML, JSONL.")
+    ] = None,
+    preset: PresetOption = None,
+    var: VarOption = None,
+    system: SystemOption = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, metavar="N", help="Answers to each case.")
+    ] = None,
+    junit: Annotated[
+        str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML too, for CI.")
     ] = None,
     against: Annotated[
         str | None,
@@ -44,7 +71,7 @@ def _command(
         ),
     ] = None,
     chunk: Annotated[
-        int, typer.Option("--chunk", min=8, metavar="N", help="Tokens that are read at a time.")
+        int, typer.Option("--chunk", min=8, metavar="N", help="Tokens of the text read at a time.")
     ] = 512,
     strided: Annotated[
         bool,
@@ -57,7 +84,7 @@ def _command(
         bool, typer.Option("--tokens", help="Add every token's log probability to the JSON.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, chunk by chunk.")
+        bool, typer.Option("--json", help="Print one JSON object with everything.")
     ] = False,
     color: ColorOption = "auto",
     verbose: VerboseOption = False,
@@ -65,43 +92,104 @@ def _command(
     *,
     flags: dict[str, Any],
 ) -> None:
-    """Measure how well models predict a text: perplexity, and bits per byte, which compare models
-    with different tokenizers.
+    """Measure models and presets: by how well they predict a text, or by how many cases they pass.
 
-    Like llama-perplexity, it reads chunks side by side and counts the second half of each; with
-    --strided they overlap, and every token counts that has half a chunk before it.
+    --text tells perplexity, and bits per byte, which compare models with different tokenizers.
+    Like llama-perplexity, it reads chunks side by side and counts the second half of each.
+
+    --cases tells which of several presets or models passes more, and whether that is more than
+    chance: cases are tests as presets have them, see llmparams presets test --help. In `expect`
+    they may also have `command:`, which gets the answer on stdin and passes it with exit code 0.
 
     \b
     llmparams evaluate --text story.txt
     llmparams evaluate smollm2 gemma3-270m --text story.txt --strided
     llmparams evaluate model-q4.gguf --text story.txt --against model-f16.gguf
+    llmparams evaluate smollm2 --cases cases.yaml -p precise -p creative-chat --seeds 5
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    if text is None:
-        raise UsageError("there is nothing to evaluate by", "--text FILE gives a text")
-    if tokens and not as_json:
-        raise UsageError("--tokens has no effect without --json")
-    from llmparams_cli.jobs.evaluation import text as job
-    from llmparams_cli.jobs.evaluation.beside import beside
-    from llmparams_cli.render import evaluation as view
+    if (text is None) == (cases is None):
+        what = "there is nothing to evaluate by" if text is None else "--text excludes --cases"
+        raise UsageError(what, "--text FILE measures by a text, --cases FILE by cases")
+    named = models or []
+    if text is not None:
+        _refuse({"--preset": preset, "--seeds": seeds, "--junit": junit}, "--text")
+        if tokens and not as_json:
+            raise UsageError("--tokens has no effect without --json")
+        cut = chunk, strided, chunks
+        _by_text(env, named, against, flags, text, cut, color, as_json, tokens)
+    elif cases is not None:
+        _refuse(
+            {
+                "--against": against,
+                "--strided": strided,
+                "--chunks": chunks,
+                "--tokens": tokens,
+            },
+            "--cases",
+        )
+        check_outputs(env, {"--junit": junit}, taken=as_json)
+        read = job.cases_of(env, cases, seeds)
+        compared = job.variants(env, named, preset or [], {**flags, "system": system}, var or [])
+        standings = _standings(env, compared, read)
+        _show(env, standings, color, as_json, junit)
 
-    wanted = job.Wanted(job.text_of(env, text), chunk, strided, chunks)
+
+def _refuse(given: dict[str, Any], beside: str) -> None:
+    for flag, value in given.items():
+        if value:
+            raise UsageError(f"{flag} has no meaning beside {beside}", "leave it out")
+
+
+def _by_text(
+    env: Environment,
+    models: list[str],
+    against: str | None,
+    flags: dict[str, Any],
+    file: str,
+    cut: tuple[int, bool, int | None],
+    color: str,
+    as_json: bool,
+    tokens: bool,
+) -> None:
+    wanted = text_job.Wanted(text_job.text_of(env, file), *cut)
     named: list[str | None] = [*models] if models else [None]
     prepared = [prepare(env, [], {**flags, "model": model}) for model in named]
     note_model(env, prepared[0])
     found: list[Beside] = []
     with ProgressBar(env) as progress:
         if against is None:
-            results = job.evaluate(env, prepared, wanted, progress)
+            results = text_job.evaluate(env, prepared, wanted, progress)
         else:
             base = prepare(env, [], {**flags, "model": against})
             found = [beside(env, base, each, wanted, progress) for each in prepared]
             results = [found[0].base, *(each.other for each in found)]
     if as_json:
-        view.show_text_json(env, results, found, tokens=tokens)
+        text_view.show_json(env, results, found, tokens=tokens)
     else:
-        view.show_text(env, results, found, color=color)
+        text_view.show(env, results, found, color=color)
 
 
-command = with_parameters(_command, (Scope.LOAD, Scope.CONTEXT))
+def _standings(
+    env: Environment, compared: list[Variant], cases: tuple[Case, ...]
+) -> list[Standing]:
+    note_model(env, compared[0].prepared)
+    with ProgressBar(env) as progress:
+        return job.evaluate(env, compared, cases, partial(shell.run, env), progress)
+
+
+def _show(
+    env: Environment, standings: list[Standing], color: str, as_json: bool, junit: str | None
+) -> None:
+    if as_json:
+        cases_view.show_json(env, standings)
+    else:
+        cases_view.show(env, standings, color=color)
+    if junit:
+        put(
+            env,
+            "--junit",
+            junit,
+            preset_tests.junit([r for each in standings for r in each.results]),
+        )

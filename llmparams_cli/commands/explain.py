@@ -13,7 +13,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import explain as job
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.model_note import note_model
-from llmparams_cli.jobs.prepare import prepare
+from llmparams_cli.jobs.prepare import Form, prepare
 from llmparams_cli.options import (
     ColorOption,
     FailOnOption,
@@ -28,6 +28,7 @@ from llmparams_cli.options import (
     QuietOption,
     RawOption,
     ShowParamsOption,
+    SpecialOption,
     SvgOption,
     SystemOption,
     VarOption,
@@ -56,6 +57,7 @@ def command(
     var: VarOption = None,
     system: SystemOption = None,
     raw: RawOption = False,
+    special: SpecialOption = False,
     overflow: OverflowOption = "refuse",
     at: Annotated[
         int | None, typer.Option("--at", metavar="N", help="Show draw N stage by stage.")
@@ -133,9 +135,11 @@ def command(
         raise UsageError("--step needs a terminal", "--at N shows one draw anywhere")
     if go_on and not others:
         raise UsageError("--continue has nothing to continue", "name it with --what-if")
-    text = prompts.read(env, prompt, file, required=prepared.needs_input, target=target)
+    parts = prompts.read_parts(env, prompt, file, required=prepared.needs_input, target=target)
+    text = prompts.joined(parts)
     note_model(env, prepared, text, argument=prompt, files=file)
-    request = prepared.request(text, raw=raw, overflow=overflow)
+    form = Form(raw, special, overflow, parts)
+    request = prepared.request(text, form=form)
     with ProgressBar(env) as progress:
         if target is not None:
             wanted = prompts.read_target(env, target)

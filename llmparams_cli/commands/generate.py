@@ -13,13 +13,14 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs.model_note import note_model
-from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.jobs.prepare import Form, Prepared, prepare
 from llmparams_cli.jobs.receipt import Receipts, Run
 from llmparams_cli.options import (
     ColorOption,
     FailOnOption,
     FileOption,
     HelpInSections,
+    HideThinkingOption,
     ModelOption,
     OverflowOption,
     PresetOption,
@@ -27,6 +28,7 @@ from llmparams_cli.options import (
     QuietOption,
     RawOption,
     ShowParamsOption,
+    SpecialOption,
     SystemOption,
     VarOption,
     VerboseOption,
@@ -50,6 +52,7 @@ def command(
     var: VarOption = None,
     system: SystemOption = None,
     raw: RawOption = False,
+    special: SpecialOption = False,
     overflow: OverflowOption = "refuse",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of text.")
@@ -68,6 +71,7 @@ def command(
         Literal["probability", "entropy"] | None,
         typer.Option("--color-by", help="Colour every token by the model's own numbers."),
     ] = None,
+    hide_thinking: HideThinkingOption = False,
     show_params: ShowParamsOption = False,
     fail_on: FailOnOption = None,
     receipt: Annotated[
@@ -121,17 +125,20 @@ def command(
     note_model(env, prepared, text, argument=prompt, files=file)
     # Colours need the probabilities of the tokens themselves, but no alternatives.
     logprobs_wanted = 0 if color_by and alternatives is None else alternatives
-    request = prepared.request(text, raw=raw, logprobs=logprobs_wanted, overflow=overflow)
+    form = Form(raw, special, overflow, parts)
+    request = prepared.request(text, form=form, logprobs=logprobs_wanted)
     renderer = choose(
         env,
         settings=prepared.settings,
         prompt=prompts.in_brief(request.messages[-1].content, parts),
-        continues=request.raw and not any(part.is_document for part in parts),
+        continues=prepared.model.is_raw(prepared.settings, raw)
+        and not any(part.is_document for part in parts),
         output=output,
         color=color,
         color_by=color_by,
         logprobs=alternatives is not None,
         newline=not no_newline,
+        hide_thinking=hide_thinking,
     )
     run = _generate(env, prepared, request, renderer, full=stats == "full")
     _keep(env, receipts, run)

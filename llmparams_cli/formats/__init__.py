@@ -53,6 +53,7 @@ from llmparams_cli.formats.common import Exported, Format, Imported, Loss, probl
 from llmparams_cli.formats.llama_cpp import command_line
 from llmparams_cli.formats.recognise import recognised
 from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.params.settings import label
 from llmparams_cli.presets.nodes import Mark
 from llmparams_cli.text.shorten import brief
 
@@ -115,4 +116,8 @@ def read(
 
 def write(format: str, preset: Exported) -> tuple[str, list[Loss]]:
     """The text of the preset as a file of another program, and what does not fit there."""
-    return WRITTEN[format](preset)
+    text, losses = WRITTEN[format](preset)
+    # No other program has values for thinking alone.
+    why = "the program has one value for thoughts and answer"
+    own = [Loss("lost", label(name, when_thinking=True), why) for name in preset.thinking]
+    return text, [*losses, *own]

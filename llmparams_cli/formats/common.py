@@ -60,7 +60,9 @@ class Imported:
 
 @dataclass(frozen=True)
 class Exported:
-    """A preset to be written for another program; `parameters` are only those that it sets."""
+    """A preset to be written for another program; `parameters` are only those that it sets, and
+    `thinking` those that it sets for thinking alone.
+    """
 
     name: str
     description: str = ""
@@ -68,6 +70,7 @@ class Exported:
     system: str | None = None
     prompt: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    thinking: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -113,8 +116,11 @@ def words(text: str) -> frozenset[str]:
 
 
 def elsewhere(program: str) -> dict[str, str]:
-    """Parameter name → its name in one of the programs that the parameter table covers."""
-    names = {name: getattr(param.elsewhere, program) for name, param in PARAMS.items()}
+    """Parameter name → its name in one of the programs that the parameter table covers. What shapes
+    prompts is left out: its values have forms of their own (see `thinking`).
+    """
+    params = (param for param in PARAMS.values() if param.scope is not Scope.PROMPT)
+    names = {param.name: getattr(param.elsewhere, program) for param in params}
     return {name: other for name, other in names.items() if other}
 
 

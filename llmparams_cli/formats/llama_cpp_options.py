@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llmparams_cli.formats import order
+from llmparams_cli.formats import order, thinking
 from llmparams_cli.formats.common import Entries, elsewhere
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.params.seeds import DRAW_ONE
@@ -30,6 +30,7 @@ SPELLINGS = {
     "gpu-layers": "gpu_layers",
     "mmap": "mmap",
     "mlock": "mlock",
+    "think-budget": "max_thinking_tokens",  # LLAMA_ARG_THINK_BUDGET
     **{
         option.lstrip("-"): name
         for name, param in PARAMS.items()
@@ -141,7 +142,29 @@ def _bias(draft: Draft, key: str, node: Node) -> None:
     draft.take_biases(key, [(match[1], Node(node.mark, float(match[2] + match[3])))])
 
 
+def _thinking(draft: Draft, key: str, node: Node) -> None:
+    thinking.take(draft, key, Node(node.mark, text_of(node)))
+
+
+def _variables(draft: Draft, key: str, node: Node) -> None:
+    thinking.take_variables(draft, key, Node(node.mark, text_of(node)))
+
+
+def _template(draft: Draft, key: str, node: Node) -> None:
+    draft.take("chat_template", key, Node(node.mark, text_of(node)))
+
+
+def _template_file(draft: Draft, key: str, node: Node) -> None:
+    draft.lose(key, f"a preset names it as chat_template: '@{text_of(node)}'")
+
+
 READERS = {
+    "rea": _thinking,
+    "reasoning": _thinking,
+    "reasoning-effort": _thinking,
+    "chat-template": _template,
+    "chat-template-file": _template_file,
+    "chat-template-kwargs": _variables,
     "load-mode": _load_mode,
     "lora": _lora,
     "lora-scaled": _lora,

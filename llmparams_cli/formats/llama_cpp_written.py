@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
+from llmparams_cli.formats import thinking
 from llmparams_cli.formats.common import REPETITION, does_nothing
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.llama_cpp_options import LOAD_MODES, OPTIONS, PROGRAM, escaped
@@ -98,8 +99,8 @@ def _write_breakers(export: Export, breakers: list[str], for_file: bool) -> Iter
 
 
 def _write_schema(export: Export, schema: object, for_file: bool) -> Iterator[Option]:
-    if schema is not None:  # ; and # as JSON escapes, for they begin comments in a file
-        yield "json-schema", json.dumps(schema).replace("#", "\\u0023").replace(";", "\\u003b")
+    if schema is not None:
+        yield "json-schema", _json(schema)
 
 
 def _write_numbers(export: Export, numbers: list[float], for_file: bool) -> Iterator[Option]:
@@ -110,6 +111,28 @@ def _write_numbers(export: Export, numbers: list[float], for_file: bool) -> Iter
 def _write_grammar(export: Export, grammar: str, for_file: bool) -> Iterator[Option]:
     if grammar:
         yield "grammar", grammar
+
+
+def _write_thinking(export: Export, value: str, for_file: bool) -> Iterator[Option]:
+    if value in thinking.LEVELS:
+        yield "reasoning-effort", value
+    else:
+        yield "reasoning", value
+
+
+def _write_variables(export: Export, value: dict[str, Any], for_file: bool) -> Iterator[Option]:
+    if value:
+        yield "chat-template-kwargs", _json(value)
+
+
+def _write_template(export: Export, template: str, for_file: bool) -> Iterator[Option]:
+    if template:
+        yield "chat-template", template
+
+
+def _json(value: object) -> str:
+    """JSON with ; and # as escapes, for they begin comments in a file."""
+    return json.dumps(value).replace("#", "\\u0023").replace(";", "\\u003b")
 
 
 WRITERS: dict[str, Callable[[Export, Any, bool], Iterator[Option]]] = {
@@ -124,4 +147,7 @@ WRITERS: dict[str, Callable[[Export, Any, bool], Iterator[Option]]] = {
     "json_schema": _write_schema,
     "tensor_split": _write_numbers,
     "grammar": _write_grammar,
+    "thinking": _write_thinking,
+    "template_arg": _write_variables,
+    "chat_template": _write_template,
 }

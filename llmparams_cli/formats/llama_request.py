@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmparams_cli.formats import llama_cpp_options, messages, openai, order
+from llmparams_cli.formats import llama_cpp_options, messages, openai, order, thinking
 from llmparams_cli.formats.common import Entries, Format, Imported, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
@@ -13,6 +13,7 @@ from llmparams_cli.params.table import PARAMS
 PROGRAM = llama_cpp_options.PROGRAM
 OTHER_NAMES = {
     "max_tokens": "n_predict",
+    "max_thinking_tokens": "reasoning_budget_tokens",
     "dry_last_n": "dry_penalty_last_n",
     "adaptive_p_target": "adaptive_target",
     "adaptive_p_decay": "adaptive_decay",
@@ -24,7 +25,8 @@ KEYS = {
     for name, param in PARAMS.items()
     if param.scope.value in ("sampling", "stopping") and name not in (*SEPARATE, "time_limit")
 }
-OLDER = {"max_tokens": "max_tokens"}
+ALSO = {"max_tokens": "max_tokens", "max_thinking_tokens": "thinking_budget_tokens"}
+VARIABLES = "chat_template_kwargs"
 INERT: dict[str, tuple[Any, ...]] = {
     **openai.INERT,
     "n_keep": (0, -1),
@@ -42,6 +44,9 @@ INERT: dict[str, tuple[Any, ...]] = {
     "t_max_predict_ms": (0, -1),
     "t_max_prompt_ms": (0, -1),
     "penalize_nl": (True, False),
+    "reasoning_format": ("none", "auto", "deepseek", "deepseek-legacy"),
+    "reasoning_in_content": (True, False),
+    "reasoning_control": (True, False),
     "tfs_z": (1,),
 }
 
@@ -60,7 +65,10 @@ def read(text: str, place: str) -> list[Imported]:
         names = [part for name in names for part in name.split(";")]
         draft.sampler_order(["logit_bias", *order.known(names)], "as the file says")
     draft.take_all(entries, KEYS)
-    draft.take_all(entries, OLDER)
+    draft.take_all(entries, ALSO)
+    thinking.take_all(draft, entries, thinking.EFFORT)
+    if node := entries.pop(VARIABLES, None):
+        thinking.take_variables(draft, VARIABLES, node)
     draft.inert(entries, INERT)
     draft.leave(entries)
     draft.counts_prompt()
@@ -88,11 +96,15 @@ FORMAT = Format(
     program=PROGRAM,
     syntax="json",
     read=read,
-    keys=frozenset({*KEYS.values(), *INERT, "model", "system", "logit_bias", "max_tokens"}),
+    keys=frozenset(
+        {*KEYS.values(), *ALSO.values(), *INERT}
+        | {"model", "system", "logit_bias", VARIABLES, thinking.EFFORT}
+    ),
     marks=words(
         """n_predict repeat_last_n repeat_penalty cache_prompt n_keep n_probs id_slot min_keep
         samplers tfs_z t_max_predict_ms dry_multiplier xtc_probability dynatemp_range
-        top_n_sigma mirostat typical_p grammar"""
+        top_n_sigma mirostat typical_p grammar reasoning_budget_tokens thinking_budget_tokens
+        reasoning_format"""
     ),
     needs=frozenset({"prompt", "messages"}),
 )

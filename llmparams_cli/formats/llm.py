@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from llmparams_cli.formats import ollama, prompts
+from llmparams_cli.formats import ollama, prompts, thinking
 from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, elsewhere, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
@@ -32,6 +32,7 @@ KEYS = {
     }.items()
     if name not in NOT_OPTIONS
 }
+THINK = "think"  # a switch, in the plugin for Ollama
 OLDER = {name: key for name, key in elsewhere("ollama").items() if name not in NOT_OPTIONS}
 INERT: dict[str, tuple[Any, ...]] = {
     "extract": (False,),
@@ -157,6 +158,7 @@ def _options(draft: Draft, node: Node | None) -> None:
         else:
             draft.take_biases("logit_bias", draft.mapping("logit_bias", biases).items())
     ollama.sentinels(draft, options)
+    thinking.take_all(draft, options, "thinking", THINK, thinking.EFFORT)
     draft.take_all(options, {name: name for name in PARAMS})
     draft.take_all(options, OLDER)
     draft.take_all(options, KEYS)
@@ -180,6 +182,9 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     biases = export.left.pop("logit_bias", {})
     ollama.write_layers(export)
     export.put(KEYS)
+    if export.left.get("thinking") in ("on", "off"):
+        export.fields[THINK] = export.left.pop("thinking") == "on"
+    thinking.write_effort(export, none=False)
     if biases:
         export.lose("logit_bias", "its form depends on the model's plugin")
     export.finish()

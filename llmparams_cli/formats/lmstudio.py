@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from llmparams_cli.formats import json_nodes, lmstudio_older
+from llmparams_cli.formats import json_nodes, lmstudio_older, thinking
 from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, slug, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
@@ -88,6 +88,8 @@ CHECKED = (
     "rope_freq_scale",
 )
 UNCHECKED = {"max_tokens": 1000, "seed": -1}
+REASONING = PREDICTION + "reasoning."
+CUSTOM = "ext.virtualModel.customField."
 PROMPT_TEMPLATE = PREDICTION + "promptTemplate"
 
 
@@ -130,6 +132,7 @@ def _fields(draft: Draft, entries: Entries) -> str | None:
     if FLASH in fields:
         is_on = draft.flag("flashAttention", _ticked(draft, "flash_attention", fields.pop(FLASH)))
         draft.values["flash_attention"] = "on" if is_on else "off"
+    _thinking(draft, fields)
     if fields.pop(PROMPT_TEMPLATE, None):
         draft.lose("promptTemplate", "the model file has its own template")
     if MIROSTAT in fields:
@@ -142,6 +145,24 @@ def _fields(draft: Draft, entries: Entries) -> str | None:
                 draft.take(name, key, _ticked(draft, name, fields.pop(key)))
     draft.leave(fields)
     return system
+
+
+def _thinking(draft: Draft, fields: Entries) -> None:
+    """Read the switch, the level and the budget; models have their own fields for the first two."""
+    for key in [key for key in fields if key.startswith((REASONING, CUSTOM))]:
+        name = key.rpartition(".")[2]
+        if name in ("enableThinking", "reasoningEffort"):
+            thinking.take(draft, name, _chosen(draft, fields.pop(key)))
+        elif name == "budgetTokens":
+            draft.take("max_thinking_tokens", name, _chosen(draft, fields.pop(key)))
+
+
+def _chosen(draft: Draft, node: Node) -> Node:
+    """A field's value; null if its box is unchecked."""
+    if not isinstance(node.value, dict) or "checked" not in node.value:
+        return node
+    is_on = draft.flag("checked", node.value["checked"])
+    return node.value["value"] if is_on and "value" in node.value else Node(node.mark, None)
 
 
 def _mirostat(draft: Draft, node: Node) -> None:

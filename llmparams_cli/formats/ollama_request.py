@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmparams_cli.formats import messages, ollama
+from llmparams_cli.formats import messages, ollama, thinking
 from llmparams_cli.formats.common import Entries, Format, Imported, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "Ollama"
+THINK = "think"  # true, false or a level
 INERT: dict[str, tuple[Any, ...]] = {
     "stream": (True, False),
     "keep_alive": (),
@@ -20,7 +21,6 @@ INERT: dict[str, tuple[Any, ...]] = {
     "images": ([],),
     "tools": ([],),
     "context": ([],),
-    "think": (False,),
     "truncate": (True,),
     "shift": (True,),
     "logprobs": (False,),
@@ -37,6 +37,7 @@ def read(text: str, place: str) -> list[Imported]:
     system, prompt = messages.take(draft, entries)
     if node := entries.pop("format", None):
         _format(draft, node)
+    thinking.take_all(draft, entries, THINK)
     _options(draft, entries.pop("options", None))
     entries.pop("keep_alive", None)  # how long the model stays loaded between requests
     draft.inert(entries, INERT)
@@ -71,7 +72,7 @@ FORMAT = Format(
     program=PROGRAM,
     syntax="json",
     read=read,
-    keys=frozenset({"model", "prompt", "system", "messages", *INERT}),
-    marks=frozenset({"options", "keep_alive", "format", "raw", "think", "template"}),
+    keys=frozenset({"model", "prompt", "system", "messages", THINK, *INERT}),
+    marks=frozenset({"options", "keep_alive", "format", "raw", THINK, "template"}),
     file_name=r"(?i)ollama",
 )

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from llmparams_cli.formats import json_nodes, messages, prompts
+from llmparams_cli.formats import json_nodes, messages, prompts, thinking
 from llmparams_cli.formats.common import (
     Entries,
     Exported,
@@ -59,6 +59,8 @@ def read(text: str, place: str) -> list[Imported]:
         if key in entries:
             draft.take("max_tokens", key, entries.pop(key))
     draft.take_all(entries, KEYS | {"stop": "stop"})
+    thinking.take_all(draft, entries, thinking.EFFORT)
+    thinking.take_reasoning(draft, entries)
     biases(draft, entries)
     response_format(draft, entries)
     draft.inert(entries, INERT)
@@ -106,6 +108,7 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
             del export.left[name]
     export.limit(LIMITS)
     export.put(KEYS)
+    thinking.write_effort(export, none=True)
     stops = export.left.pop("stop", [])
     if stops:
         export.fields["stop"] = stops[:MOST_STOPS]
@@ -161,14 +164,14 @@ def write_biases(export: Export, whole: bool = False) -> None:
         export.fields["logit_bias"] = kept
 
 
-NAMES = {*KEYS.values(), *OLDER, *INERT, "stop", "logit_bias", "response_format"}
+NAMES = {*KEYS.values(), *OLDER, *INERT, "stop", "logit_bias", "response_format", thinking.EFFORT}
 FORMAT = Format(
     name="openai",
     program=PROGRAM,
     syntax="json",
     read=read,
     write=write,
-    keys=frozenset({*NAMES, "model", "prompt", "tools", "tool_choice"}),
+    keys=frozenset({*NAMES, "model", "prompt", "tools", "tool_choice", "reasoning"}),
     marks=words(
         """messages input instructions response_format max_completion_tokens max_output_tokens
         parallel_tool_calls reasoning_effort service_tier stream_options"""

@@ -112,8 +112,9 @@ def write(preset: Exported) -> tuple[str, list[Loss]]:
     export = Export(preset, PROGRAM)
     _written_counting(export)
     export.fixed_order(order.VLLM)
-    if export.left.get("seed") == -1:
-        del export.left["seed"]
+    for name in ("seed", "max_thinking_tokens"):  # -1 is what a missing key means
+        if export.left.get(name) == -1:
+            del export.left[name]
     if export.left.get("max_tokens") == -1:
         # Written as null, which means no limit; without the key, vLLM stops after 16 tokens.
         del export.left["max_tokens"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmparams_cli.formats import messages, openai, vllm
+from llmparams_cli.formats import messages, openai, thinking, vllm
 from llmparams_cli.formats.common import Format, Imported, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
@@ -13,6 +13,8 @@ from llmparams_cli.presets.nodes import Node
 PROGRAM = vllm.PROGRAM
 EXTRA = "extra_body"  # where OpenAI's client in Python puts the further parameters
 GUIDED = {"json_schema": "guided_json", "grammar": "guided_grammar"}  # before structured_outputs
+TEMPLATE = {"chat_template": "chat_template"}
+VARIABLES = "chat_template_kwargs"
 INERT: dict[str, tuple[Any, ...]] = {
     "add_generation_prompt": (True,),
     "continue_final_message": (False,),
@@ -20,8 +22,7 @@ INERT: dict[str, tuple[Any, ...]] = {
     "use_beam_search": (False,),
     "length_penalty": (1,),
     "echo": (False,),
-    "chat_template": (),
-    "chat_template_kwargs": ({},),
+    "include_reasoning": (True, False),
     "guided_regex": ("",),
     "guided_choice": ([],),
     "top_a": (0,),
@@ -45,6 +46,10 @@ def read(text: str, place: str) -> list[Imported]:
             form = {"json_schema": "json"}.get(name, name)
             vllm.structured(draft, key, Node(node.mark, {form: node}))
     openai.response_format(draft, entries)
+    thinking.take_all(draft, entries, thinking.EFFORT)
+    draft.take_all(entries, TEMPLATE)
+    if node := entries.pop(VARIABLES, None):
+        thinking.take_variables(draft, VARIABLES, node)
     vllm.take(draft, entries)
     draft.inert(entries, openai.INERT | INERT)
     draft.leave(entries)
@@ -60,6 +65,7 @@ FORMAT = Format(
     keys=frozenset({*openai.NAMES, *vllm.FORMAT.keys, "model", "tools", "tool_choice"}),
     marks=frozenset(
         {*vllm.MARKS, *GUIDED.values(), *INERT, "top_k", "min_p", "repetition_penalty", EXTRA}
+        | {*TEMPLATE.values(), VARIABLES, vllm.KEYS["max_thinking_tokens"]}
     ),
     needs=frozenset({"messages", "prompt"}),
     file_name=r"(?i)vllm",

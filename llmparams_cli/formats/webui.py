@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmparams_cli.formats import order
+from llmparams_cli.formats import order, thinking
 from llmparams_cli.formats.common import PENALTIES, Entries, Exported, Format, Imported, Loss, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
@@ -48,6 +48,7 @@ SETTINGS = {
     "context": "truncation_length",
     "ignore_eos": "ban_eos_token",
 }
+THINKING = ("enable_thinking", thinking.EFFORT)  # of the settings file too
 STOPS = "custom_stopping_strings"  # of the settings file too
 DEFAULT_RANGE = 1024  # tokens: the window of penalties if the key is missing
 INERT: dict[str, tuple[Any, ...]] = {
@@ -92,6 +93,7 @@ def read(text: str, place: str) -> list[Imported]:
     low, high = (entries.pop(key, None) for key in DYNAMIC[:2])
     is_dynamic = draft.flag(DYNAMIC[2], entries.pop(DYNAMIC[2], None))
     draft.take_all(entries, KEYS | SETTINGS)
+    thinking.take_all(draft, entries, *THINKING)
     if is_dynamic and (ends := [node for node in (low, high) if node]):
         numbers = [draft.number("dynatemp", node) if node else 1 for node in (low, high)]
         draft.dynamic_temperature(numbers[0], numbers[1], ends[0])
@@ -232,9 +234,9 @@ FORMAT = Format(
     syntax="yaml",
     read=read,
     write=write,
-    keys=frozenset({"temperature", "top_p", "top_k", "seed"}),
+    keys=frozenset({"temperature", "top_p", "top_k", "seed", thinking.EFFORT}),
     marks=frozenset(
-        {*KEYS.values(), *SETTINGS.values(), *INERT, *DYNAMIC, STOPS}
+        {*KEYS.values(), *SETTINGS.values(), *INERT, *DYNAMIC, STOPS, THINKING[0]}
         | {"do_sample", "temperature_last", "sampler_priority", "dry_sequence_breakers"}
     )
     - {"temperature", "top_p", "top_k", "seed"},

@@ -18,12 +18,12 @@ from llmparams_cli.files import read_text, resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import all_events, whole
 from llmparams_cli.jobs.explain import Watched, draws, watching
-from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.jobs.prepare import Form, Prepared, prepare, refuse_template
 from llmparams_cli.params import seeds
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.params.table import PARAMS, named
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.protocol import Backend, Finished, Piece, Progress, Request, Started
 
@@ -71,12 +71,13 @@ def setups(
     for preset in presets or [""]:
         prepared = prepare(env, [preset] if preset else [], flags, variables)
         for point in product(*axes):
-            settings = changed(prepared.settings, point)
+            settings = changed(prepared.settings, values.in_layer(point))
+            refuse_template(settings, prepared.model)
             # One seed for all, even if it was left to chance: then only the parameters differ.
             seed = seeds.in_use(settings) if seed is None else seed
             if not any(assignment.name == "seed" for assignment in point):
                 settings = settings.but(Assignment("seed", seed, GRID))
-            texts = {a.name: PARAMS[a.name].kind.show(a.value) for a in point}
+            texts = {a.label: PARAMS[a.name].kind.show(a.value) for a in point}
             name = " ".join([preset, *(f"{key}={text}" for key, text in texts.items())]).strip()
             shown = {"preset": preset, **texts} if preset else texts
             name = distinguished(name or "as set", [each.variant.name for each in found])
@@ -89,9 +90,8 @@ def setups(
 def _axis(env: Environment, text: str) -> list[Assignment]:
     """Read --grid NAME=V1,V2,…"""
     name, listed = values.pair(text)
-    param = named(name)
-    if param is None:
-        raise UsageError(f"--grid: unknown parameter {name!r}{values.suggestion(name)}")
+    target = values.target(name, GRID.place)
+    param = target.param
     if param.scope in (Scope.LOAD, Scope.CONTEXT):
         raise UsageError(
             f"--grid {name}: one model is loaded once for all variants",
@@ -101,7 +101,7 @@ def _axis(env: Environment, text: str) -> list[Assignment]:
         raise UsageError(f"--grid {text!r} has no values", f"--grid {name}=A,B,C")
     place = f"{GRID.place} {name}"
     points = (values.given(param, [value], env.directory, place) for value in listed.split(","))
-    return [Assignment(param.name, point, GRID) for point in points]
+    return [Assignment(param.name, point, GRID, target.when_thinking) for point in points]
 
 
 def _refuse_several_models(found: Sequence[Setup]) -> None:
@@ -156,8 +156,7 @@ def run(
     prompts: Sequence[str],
     *,
     samples: int,
-    raw: bool,
-    overflow: str,
+    form: Form,
     metrics: Sequence[Metric],
     details: int,
     progress: Progress,
@@ -171,7 +170,7 @@ def run(
     """
     if len(found) * samples > MOST:
         raise UsageError(f"{len(found) * samples} answers to a prompt; at most {MOST}")
-    jobs = [job for prompt in prompts for job in _jobs(found, prompt, samples, raw, overflow)]
+    jobs = [job for prompt in prompts for job in _jobs(found, prompt, samples, form)]
     first = found[0]
     with (
         Control() as control,
@@ -185,16 +184,12 @@ def run(
     return [each.variant for each in found]
 
 
-def _jobs(
-    found: Sequence[Setup], prompt: str, samples: int, raw: bool, overflow: str
-) -> Iterator[Job]:
+def _jobs(found: Sequence[Setup], prompt: str, samples: int, form: Form) -> Iterator[Job]:
     for each in found:
         for number in range(samples):
             seed = seeds.after(each.settings["seed"], number)
             settings = each.settings.but(Assignment("seed", seed, GRID))
-            request = each.prepared.request(
-                prompt, settings=settings, raw=raw, logprobs=0, overflow=overflow
-            )
+            request = each.prepared.request(prompt, settings=settings, form=form, logprobs=0)
             yield Job(each, prompt, number, replace(request, drawn_entropy=True))
 
 

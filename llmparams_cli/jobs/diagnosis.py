@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmparams_cli import APP, PREFIX, __version__
-from llmparams_cli.backends.llama.machine import buffers, hardware, library, probe
+from llmparams_cli.backends.llama.machine import buffers, child, hardware, library, probe
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError, LlmparamsError
 from llmparams_cli.jobs import gpu_checks
@@ -128,7 +128,7 @@ def _weights(env: Environment, refresh: bool) -> Iterator[Check]:
     """The fast paths for quantised weights; types with the same result share a line."""
     try:
         findings = probe.report(env, refresh=refresh)
-    except probe.Untested as error:
+    except child.Untested as error:
         cure = f"see that {env.cache_dir} and the directory for temporary files can be written"
         yield _warning("weights", "fast path", f"not used: {error}", cure)
         return

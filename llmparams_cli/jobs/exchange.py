@@ -58,6 +58,7 @@ def exported(name: str, format: str, env: Environment) -> tuple[str, list[str]]:
             system=preset.system,
             prompt=preset.prompt,
             parameters=dict(preset.parameters),
+            thinking=dict(preset.thinking),
             variables=dict(preset.variables),
         ),
     )

@@ -20,7 +20,7 @@ from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Origin, Settings, Source
 from llmparams_cli.params.spec import Param, Scope
-from llmparams_cli.params.table import PARAMS, named
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.catalog import alone
 from llmparams_cli.protocol import Finished, Passage, Progress, Request, Started, Stop, StopReason
@@ -30,8 +30,8 @@ FLAG = Origin(Source.FLAG, "--what-if")
 TOP = 8  # candidates of every draw, at least
 COVERAGE = 0.999  # of the probability, in the candidates that a page computes with
 # The group is what may be a parameter's name; `_split` looks it up.
-COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w-]*)\s*=)")
-PAIR = re.compile(r"\s*-*[a-zA-Z][\w-]*\s*=")
+COMMA = re.compile(r",(?=\s*(-*[a-zA-Z][\w.-]*)\s*=)")
+PAIR = re.compile(r"\s*-*[a-zA-Z][\w.-]*\s*=")
 Watched = Callable[[str], Report]
 
 
@@ -73,13 +73,14 @@ def looked_at(
 ) -> Explanation:
     """Everything about a recorded answer except what other settings would have made of it."""
     trace = recorded(finished)
+    thoughts = [token.is_thought for token in finished.tokens]
     return Explanation(
         settings,
         started,
         finished,
         tuple(trace.views(top, watched("looking"), coverage)),
         trace.effects(watched("comparing")),
-        near_stops(trace.texts(), settings["stop"], finished.stop),
+        near_stops(trace.texts(), thoughts, settings["stop"], finished.stop),
     )
 
 
@@ -136,29 +137,24 @@ def _other(env: Environment, settings: Settings, text: str) -> Counterfactual:
     if preset:
         settings = _with_preset(env, settings, preset)
         changes.append(f"preset {preset}")
-    given = values.assignments(map(_pair, pairs), env.directory, FLAG)
-    changes += [f"{each.name} {PARAMS[each.name].kind.show(each.value)}" for each in given]
+    given = values.assignments(pairs, env.directory, FLAG, refuse=_refuse_fixed)
+    changes += [f"{each.label} {PARAMS[each.name].kind.show(each.value)}" for each in given]
     return Counterfactual(changed(settings, given), tuple(changes), text)
 
 
-def _pair(text: str) -> tuple[Param, str]:
-    name, value = values.pair(text)
-    param = named(name)
-    if param is None:
-        raise UsageError(f"--what-if: unknown parameter {name!r}{values.suggestion(name)}")
+def _refuse_fixed(param: Param) -> None:
     if _is_fixed(param):
         raise UsageError(
             f"--what-if {param.name}: the draws are made again, the model is not run again",
             "run explain again for another value",
         )
-    return param, value or ""
 
 
 def _split(text: str) -> tuple[str, list[str]]:
     """A preset ('' for none), and the texts NAME=VALUE. A comma belongs to a value unless the name
     of a parameter and = follow it.
     """
-    commas = [comma for comma in COMMA.finditer(text) if named(comma[1])]
+    commas = [comma for comma in COMMA.finditer(text) if values.known(comma[1])]
     starts = [0, *(comma.end() for comma in commas)]
     ends = [*(comma.start() for comma in commas), len(text)]
     parts = [text[start:end] for start, end in zip(starts, ends, strict=True)]
@@ -191,13 +187,20 @@ def _is_fixed(param: Param) -> bool:
     return param.scope in (Scope.LOAD, Scope.CONTEXT) or param.name == "time_limit"
 
 
-def near_stops(texts: Sequence[str], stops: Sequence[str], end: Stop) -> tuple[NearStop, ...]:
-    """How near each stop sequence came to ending the answer; `texts` are those of the draws."""
+def near_stops(
+    texts: Sequence[str], thoughts: Sequence[bool], stops: Sequence[str], end: Stop
+) -> tuple[NearStop, ...]:
+    """How near each stop sequence came to ending the answer; `texts` are those of the draws, and
+    `thoughts` tells which of them are no part of it.
+    """
     matched = end.detail if end.reason is StopReason.STOP_SEQUENCE else None
-    drawn = "".join(texts)
-    ends = list(accumulate(map(len, texts)))
+    thoughts = [*thoughts, *[False] * (len(texts) - len(thoughts))]  # the end is drawn, too
+    said = ["" if thought else text for text, thought in zip(texts, thoughts, strict=True)]
     near = []
     for stop in stops:
+        # The closing mark of thoughts may be one.
+        counted = said if stop != matched or stop in "".join(said) else texts
+        drawn, ends = "".join(counted), list(accumulate(map(len, counted)))
         # The longest beginning of the stop sequence that occurs anywhere in the text.
         length = next((n for n in range(len(stop), 0, -1) if stop[:n] in drawn), 0)
         at = drawn.find(stop[:length]) + length
@@ -217,7 +220,7 @@ def fit(
         result = scored(backend, Passage(request, text))
         with closing(result.trace) as trace:
             if result.stop:
-                whole = len(backend.encode(text) or ())
+                whole = len(backend.encode(text, special=request.special) or ())
                 env.note(
                     f"the time limit ({result.stop.detail}) was reached: only {len(trace)} of "
                     f"{whole} tokens of the target are measured"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from llmparams_cli.backends.open import followed
+from llmparams_cli.backends.open import followed, named_templates
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ModelError
+from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.jobs.prompt import Part, unasked
 from llmparams_cli.models.resolve import ResolvedModel, find_model, unnamed
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
@@ -18,9 +19,25 @@ from llmparams_cli.presets.document import Placed, text_of
 from llmparams_cli.presets.metadata import from_gguf
 from llmparams_cli.presets.prompt_template import PromptTemplate, from_preset
 from llmparams_cli.protocol import Message, Request
+from llmparams_cli.templates.choice import refuse_unusable
 from llmparams_cli.templates.conversation import conversation
 
 Found = TypeVar("Found", bound=ResolvedModel | None)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a prompt is put to a model: see `Request`. Of the `parts` that made it, a pipe that
+    nobody named has no control tokens.
+    """
+
+    raw: bool = False
+    special: bool = False
+    overflow: str = "refuse"
+    parts: Sequence[Part] = ()
+
+
+FORMATTED = Form()
 
 
 @dataclass(frozen=True)
@@ -43,22 +60,44 @@ class Prepared:
         prompt: str,
         *,
         settings: Settings | None = None,
-        raw: bool = False,
+        form: Form = FORMATTED,
         logprobs: int | None = None,
-        overflow: str = "refuse",
         expected: tuple[int, ...] = (),
-        record: bool = False,
     ) -> Request:
         """A request for an answer to `prompt`; `settings` replace its own, if given."""
+        settings = settings or self.settings
+        messages = self.messages(prompt)
+        if form.special:
+            if not self.model.is_raw(settings, form.raw):
+                raise UsageError(
+                    "--special reads control tokens in a raw prompt, and the model has a template",
+                    "--raw --special goes without it",
+                )
+            *others, user = messages
+            literal = self._literal(user.content, prompt, form.parts)
+            messages = (*others, replace(user, literal=literal))
         return Request(
-            self.messages(prompt),
-            settings or self.settings,
-            self.model.is_raw(raw),
+            messages,
+            settings,
+            form.raw,
             logprobs,
-            overflow,
+            form.overflow,
             expected,
-            record,
+            special=form.special,
         )
+
+    def _literal(
+        self, content: str, prompt: str, parts: Sequence[Part]
+    ) -> tuple[tuple[int, int], ...]:
+        """Where the user's message has the text from a pipe that nobody named; nowhere if nothing
+        else was given, since then it was asked for.
+        """
+        piped = unasked(parts)
+        if piped and self.prompt_template:
+            return self.prompt_template.places(prompt, piped, content)
+        if not piped or len(parts) == 1:
+            return ()
+        return ((len(content) - len(piped), len(content)),)
 
     @property
     def needs_input(self) -> bool:
@@ -98,6 +137,11 @@ def find_given(given: Placed, env: Environment) -> ResolvedModel:
         raise
 
 
+def refuse_template(settings: Settings, model: ResolvedModel) -> None:
+    """Raise UsageError for a chat template that this model cannot be used with."""
+    refuse_unusable(settings, model.templates, named_templates)
+
+
 def settle(
     layers: Gathered,
     find: Callable[[str | None], Found],
@@ -119,6 +163,8 @@ def settle(
     if model is not None and recommended:
         below, notes = from_gguf(model.recommended)
     settings = resolve([*below, *layers.assignments])
+    if model is not None:
+        refuse_template(settings, model)
     # A backend need not follow all parameters: setting one of the others has no effect.
     known = PARAMS if model is None else followed(model)
     for each in [*layers.notes, *notes, *inert(settings, known)]:

@@ -74,7 +74,7 @@ def _effect(
     seed = max(0, left["seed"])  # never by chance: the same figures every time
     for name, value in {**FREE, "max_tokens": tokens, "seed": seed}.items():
         along = along.but(Assignment(name, value, ALONG))
-    request = Request(messages, along, model.is_raw(), record=True)
+    request = Request(messages, along, record=True)
     with Control() as control, opened(env, model, left, control) as backend:
         _, finished = answer(backend, request)
         if finished.stop.reason is StopReason.TIME_LIMIT:

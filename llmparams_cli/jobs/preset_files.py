@@ -20,7 +20,7 @@ from llmparams_cli.params.conflicts import refuse_contradictions
 from llmparams_cli.params.settings import Source, resolve
 from llmparams_cli.presets import prompt_template
 from llmparams_cli.presets.cascade import from_flags
-from llmparams_cli.presets.catalog import chosen
+from llmparams_cli.presets.catalog import chosen, chosen_for_thinking
 from llmparams_cli.presets.document import NAME, text_of
 from llmparams_cli.presets.files import shipped_directory, shown
 from llmparams_cli.presets.find import SUFFIXES, Found, find, nearest
@@ -63,9 +63,11 @@ def create(
         prompt=prompt or base.prompt,
         variables=_unfilled(prompt) if prompt else base.variables,
         parameters={**base.parameters, **chosen(settings)},
+        thinking={**base.thinking, **chosen_for_thinking(settings)},
         comments=base.comments,
     )
-    if not any((preset.parameters, preset.system, preset.prompt, preset.extends, preset.model)):
+    values = (preset.parameters, preset.thinking)
+    if not any((*values, preset.system, preset.prompt, preset.extends, preset.model)):
         raise UsageError("this preset would say nothing", "give a flag such as --temperature 0.3")
     return save(env, name, preset, user=user, force=force)
 
@@ -142,7 +144,7 @@ def _usual(env: Environment) -> str:
 
 def of_prepared(prepared: Prepared, description: str) -> Preset:
     """The preset of what was chosen for a command or a chat."""
-    named = [each for each in prepared.settings if not each.is_default]
+    named = [each for each in prepared.settings.both if not each.is_default]
     template = prepared.prompt_template
     is_default = prepared.model_origin.source is Source.DEFAULT
     return Preset(
@@ -151,8 +153,9 @@ def of_prepared(prepared: Prepared, description: str) -> Preset:
         system=text_of(prepared.system),
         prompt=template.source.text if template else None,
         variables=_unfilled(template.source.text) if template else {},
-        parameters={each.param.name: each.value for each in named},
-        comments={each.param.name: f"from {each.origin}" for each in named},
+        parameters=chosen(prepared.settings),
+        thinking=chosen_for_thinking(prepared.settings),
+        comments={each.name: f"from {each.origin}" for each in named},
     )
 
 
@@ -188,14 +191,16 @@ def _of_chat(env: Environment, name: str) -> Preset:
 def _of_receipt(env: Environment, path: Path) -> Preset:
     """The preset of a finished run: what the user chose in it."""
     receipt = reading.load(path, shown(path, env.directory))
-    chosen = [a for a in receipt.assignments if a.origin.source is not Source.DEFAULT]
+    settings = resolve(a for a in receipt.assignments if a.origin.source is not Source.DEFAULT)
+    named = [each for each in settings.both if not each.is_default]
     first = receipt.messages[0]
     return Preset(
         description=f"As in the run of {receipt.date}.",
         model=None if receipt.is_builtin else receipt.model.path,
         system=first.content if first.role == "system" else None,
-        parameters={each.name: each.value for each in chosen},
-        comments={each.name: f"from {each.origin}" for each in chosen},
+        parameters=chosen(settings),
+        thinking=chosen_for_thinking(settings),
+        comments={each.name: f"from {each.origin}" for each in named},
     )
 
 

@@ -19,10 +19,13 @@ LEAVE_OUT = "</dev/null leaves it out"
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a prompt, and where it comes from; no `place` for what was typed as an argument."""
+    """A part of a prompt, and where it comes from; no `place` for what was typed as an argument.
+    Standard input is `named` if `-` asked for it.
+    """
 
     text: str
     place: str = ""
+    named: bool = True
 
     @property
     def is_document(self) -> bool:
@@ -35,6 +38,11 @@ def joined(parts: Sequence[Part]) -> str:
     return "\n\n".join(part.text for part in parts if part.text)
 
 
+def unasked(parts: Sequence[Part]) -> str:
+    """What came by a pipe that nobody named; it is the last part, if any."""
+    return "".join(part.text for part in parts if not part.named)
+
+
 def in_brief(prompt: str, parts: Sequence[Part]) -> str:
     """A prompt made of these parts as a person wants to see it: each document by name and size."""
     for part in parts:
@@ -42,18 +50,6 @@ def in_brief(prompt: str, parts: Sequence[Part]) -> str:
             brief = f"[{part.place}: {len(part.text):,} characters]"
             prompt = prompt.replace(part.text, brief, 1)
     return prompt
-
-
-def read(
-    env: Environment,
-    argument: str | None,
-    files: Sequence[str] | None,
-    *,
-    required: bool = True,
-    target: str | None = None,
-) -> str:
-    """The whole prompt; see `read_parts`."""
-    return joined(read_parts(env, argument, files, required=required, target=target))
 
 
 def read_parts(
@@ -83,9 +79,10 @@ def read_parts(
             text = _read(f"--file {file}", resolve_path(file, env.directory).read_bytes)
             parts.append(Part(text, file))
     if STDIN in named or (alone and not env.stdin_is_tty):
-        parts.append(Part(_read(STANDARD_INPUT, env.read_stdin), STANDARD_INPUT))
+        text = _read(STANDARD_INPUT, env.read_stdin)
+        parts.append(Part(text, STANDARD_INPUT, named=STDIN in named))
     elif target != STDIN and not alone and not _is_read_by_others(env):
-        parts.append(Part(_beside(env), STANDARD_INPUT))
+        parts.append(Part(_beside(env), STANDARD_INPUT, named=False))
     if required and argument in (None, STDIN) and not joined(parts):
         raise UsageError(
             "the prompt is empty" if parts else "there is no prompt",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.errors import ModelError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import Seen, answer
@@ -17,9 +18,15 @@ from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.jobs.receipt import adapters, circumstances
 from llmparams_cli.models.resolve import ResolvedModel, find_model, location, with_sha256
 from llmparams_cli.models.stores import BUILTIN
-from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
-from llmparams_cli.params.spec import Param
-from llmparams_cli.params.table import PARAMS, named
+from llmparams_cli.params.settings import (
+    Assignment,
+    Origin,
+    Settings,
+    Source,
+    differences,
+    resolve,
+)
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.presets.cascade import Gathered
 from llmparams_cli.protocol import Finished, Piece, Progress, Request, Started
@@ -71,7 +78,7 @@ def replay(
         *_prompt_difference(receipt, started),
         *_circumstance_differences(receipt, now),
     ]
-    return beside(receipt, finished, differences)
+    return beside(receipt, started, finished, differences)
 
 
 def _recorded(receipt: Receipt) -> Iterator[Assignment]:
@@ -79,7 +86,7 @@ def _recorded(receipt: Receipt) -> Iterator[Assignment]:
     was.
     """
     yield from receipt.assignments
-    known = {assignment.name: assignment for assignment in receipt.assignments}
+    known = {assignment.label: assignment for assignment in receipt.assignments}
     for name, value in (("seed", receipt.seed), ("context", receipt.context)):
         left_open = name in known and known[name].value == PARAMS[name].default
         if left_open or name in receipt.edited:
@@ -93,20 +100,7 @@ def _recorded(receipt: Receipt) -> Iterator[Assignment]:
 
 def _changed(changes: Sequence[str], directory: Path) -> list[Assignment]:
     """The values of --set, those of one parameter joined as flags are."""
-    return values.assignments(map(_pair, changes), directory, Origin(Source.FLAG, SET))
-
-
-def _pair(change: str) -> tuple[Param, str]:
-    name, text = values.pair(change)
-    if text is None:
-        raise UsageError(f"{SET} {change!r} has no =", f"write {SET} temperature=0.4")
-    param = named(name)
-    if param is None:
-        raise UsageError(
-            f"{SET} {name}: there is no such parameter{values.suggestion(name)}",
-            "llmparams params lists them all",
-        )
-    return param, text
+    return values.assignments(changes, directory, Origin(Source.FLAG, SET))
 
 
 def _model(env: Environment, receipt: Receipt, given: str | None) -> ResolvedModel:
@@ -138,6 +132,8 @@ def _generate(
         logprobs=0,
         overflow=receipt.overflow,
         expected=receipt.answer_ids,
+        date=receipt.prompt_date,
+        special=receipt.special,
     )
     pieces = 0
 
@@ -153,22 +149,22 @@ def _generate(
 
 
 def _edits(receipt: Receipt) -> Iterator[Difference]:
-    now = {f"parameters.{a.name}": PARAMS[a.name].kind.show(a.value) for a in receipt.assignments}
+    now = {f"parameters.{a.label}": PARAMS[a.name].kind.show(a.value) for a in receipt.assignments}
     now |= {"seed": str(receipt.seed), "context": str(receipt.context)}
+    now["prompt_date"] = receipt.prompt_date
     for name in receipt.edited:
         yield Difference(name, None, brief(now.get(name) or "otherwise", 60))
 
 
 def _change_differences(receipt: Receipt, changed: list[Assignment]) -> Iterator[Difference]:
-    known = {assignment.name: assignment.value for assignment in receipt.assignments}
-    for new in changed:
-        param = PARAMS[new.name]
-        old = receipt.seed if new.name == "seed" else known.get(new.name, param.default)
-        if old != new.value:
-            show = param.kind.show
-            yield Difference(
-                f"parameters.{new.name}", brief(show(old)), f"{brief(show(new.value))} ({SET})"
-            )
+    seed = Assignment("seed", receipt.seed, FROM_RECEIPT)
+    before = resolve([*receipt.assignments, seed])
+    after = resolve([*receipt.assignments, seed, *changed])
+    for name, old, new in differences(before, after):
+        show = new.param.kind.show
+        yield Difference(
+            f"parameters.{name}", brief(show(old.value)), f"{brief(show(new.value))} ({SET})"
+        )
 
 
 def _file_differences(
@@ -205,11 +201,23 @@ def _prompt_difference(receipt: Receipt, started: Started) -> Iterator[Differenc
     recorded, now = receipt.prompt_ids, started.tokens
     if recorded == now:
         return
+    if started.date and not receipt.prompt_date:
+        yield Difference("date (written by the chat template)", _local(receipt.date), started.date)
     place = first_difference(recorded, now)
     yield Difference(
         f"prompt token {place + 1} (from messages, template and tokenizer)",
         *(str(ids[place]) if place < len(ids) else "none" for ids in (recorded, now)),
     )
+
+
+def _local(date: str) -> str:
+    """The date of a receipt as templates write it: in local time, without its zone."""
+    try:
+        # Before Python 3.11, fromisoformat does not read Z.
+        moment = datetime.fromisoformat(date.replace("Z", "+00:00"))
+        return moment.astimezone().replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError):
+        return brief(date)
 
 
 def _circumstance_differences(receipt: Receipt, now: dict[str, Any]) -> Iterator[Difference]:

@@ -11,13 +11,8 @@ from llmparams_cli.errors import ModelError
 from llmparams_cli.jobs.prepare import find_given, settle
 from llmparams_cli.models.resolve import ResolvedModel, unnamed
 from llmparams_cli.params.kinds import Switch
-from llmparams_cli.params.settings import (
-    Origin,
-    Setting,
-    Settings,
-    Source,
-)
-from llmparams_cli.presets.cascade import gather
+from llmparams_cli.params.settings import Origin, Setting, Settings, Source
+from llmparams_cli.presets.cascade import WHEN_THINKING, gather
 from llmparams_cli.presets.document import Placed
 
 
@@ -39,7 +34,7 @@ class Resolution:
             words += ["--model", model]
         if self.system and self.system.origin.source is Source.PRESET:
             words += ["--system", self.system.text]
-        for setting in self.settings:
+        for setting in self.settings.both:
             if setting.origin.source is Source.PRESET:
                 words += flag(setting)
         return shlex.join(words)
@@ -66,6 +61,9 @@ def resolution(name: str, env: Environment) -> Resolution:
 def flag(setting: Setting) -> list[str]:
     """The flag that sets this value."""
     name = setting.param.flag
+    if setting.when_thinking:
+        texts = setting.param.kind.arguments(setting.value)
+        return [word for text in texts for word in (WHEN_THINKING, f"{setting.param.name}={text}")]
     if isinstance(setting.param.kind, Switch):
         return [name if setting.value else f"--no-{name[2:]}"]
     texts = setting.param.kind.arguments(setting.value)

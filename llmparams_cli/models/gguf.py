@@ -24,10 +24,12 @@ from llmparams_cli.models.ggml_types import (
     TENSOR_TYPES_BY_NAME,
     TensorType,
 )
+from llmparams_cli.templates import choice
 from llmparams_cli.text.shorten import beginning
 from llmparams_cli.text.units import size_text
 
 MAGIC = b"GGUF"
+CHAT_TEMPLATE = "tokenizer.chat_template"
 VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32
 
@@ -167,8 +169,15 @@ class Header:
         return self.hyperparameter("vocab_size")
 
     @property
-    def chat_template(self) -> str:
-        return self._text("tokenizer.chat_template")
+    def chat_templates(self) -> dict[str, str]:
+        """The model's chat templates by name, that without one as `default`; not the empty ones."""
+        named = {
+            key.removeprefix(f"{CHAT_TEMPLATE}."): value
+            for key, value in self.metadata.items()
+            if key.startswith(f"{CHAT_TEMPLATE}.") and isinstance(value, str)
+        }
+        every = {choice.CONVERSATION: self._text(CHAT_TEMPLATE), **named}
+        return {name: text for name, text in every.items() if text.strip()}
 
     @property
     def sampling(self) -> dict[str, Any]:

@@ -19,11 +19,12 @@ from llmparams_cli.models import builtin
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import Header, read_model
 from llmparams_cli.models.reference import elsewhere
-from llmparams_cli.models.script import Script, read_script
+from llmparams_cli.models.script import TEMPLATE, Script, read_script
 from llmparams_cli.models.stores import BUILT_IN, BUILTIN, built_in, on_disk, own
 from llmparams_cli.models.stores.kept import SUFFIX, Kept, is_later_part
-from llmparams_cli.params.settings import Origin, Source
+from llmparams_cli.params.settings import Origin, Settings, Source
 from llmparams_cli.presets.document import SCRIPTED, Placed
+from llmparams_cli.templates import choice
 
 MOST_LISTED = 5  # models that a hint names
 GIVE_A_FILE = "give the path of a .gguf file"
@@ -42,20 +43,21 @@ class ResolvedModel:
 
     `reference` finds it again from any directory; receipts identify it by its `files`. `name` is
     what it calls itself, `known_as` the name under which it was found (empty for a path).
-    `recommended` are its author's settings, by their keys in a GGUF file.
+    `templates` are its chat templates by name, `recommended` its author's settings, by their keys
+    in a GGUF file.
     """
 
     reference: str
     name: str
     known_as: str
     files: tuple[Path, ...]
-    has_template: bool
+    templates: Mapping[str, str]
     recommended: Mapping[str, Any]
     is_builtin: bool
 
-    def is_raw(self, wanted: bool = False) -> bool:
+    def is_raw(self, settings: Settings, wanted: bool = False) -> bool:
         """Do prompts skip the chat template, because it is `wanted` or because there is none?"""
-        return wanted or not self.has_template
+        return wanted or not choice.chosen(self.templates, settings["chat_template"])
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def language_model(header: Header, known_as: str = "") -> GgufModel:
         name=header.name,
         known_as=known_as,
         files=header.paths,
-        has_template=bool(header.chat_template),
+        templates=header.chat_templates,
         recommended=header.metadata,
         is_builtin=header.path == builtin.PATH,
         path=header.path,
@@ -185,7 +187,7 @@ def _scripted(reference: str, directory: Path) -> ScriptedModel:
         name=script.name,
         known_as="",
         files=(path,),
-        has_template=True,
+        templates={choice.CONVERSATION: TEMPLATE},
         recommended={},
         is_builtin=False,
         script=script,

@@ -23,6 +23,11 @@ from llmparams_cli.presets.nodes import Mark, Node, Unreadable, compose
 from llmparams_cli.text.shorten import brief
 
 CONTEXT = 4096  # tokens
+# Control tokens are what Words in backends/words.py has.
+TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 LONGEST_DELAY = 60.0  # seconds
 EXAMPLE = "the least there can be is `answers: [{text: Hello.}]`"
 

@@ -15,6 +15,7 @@ from llmparams_cli.models.provenance import provenance
 from llmparams_cli.models.resolve import GgufModel, language_model
 from llmparams_cli.models.tokenizer import Tokenizer, tokenizer
 from llmparams_cli.templates.abilities import Abilities, abilities
+from llmparams_cli.templates.choice import chosen
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,14 @@ class Subject:
         return tokenizer(self.header)
 
     @cached_property
+    def template(self) -> str:
+        """The chat template that the model is used with; empty without one."""
+        return chosen(self.header.chat_templates)
+
+    @cached_property
     def abilities(self) -> Abilities | None:
         """What the chat template has a place for; None without one."""
-        return abilities(self.header.chat_template) if self.header.chat_template else None
+        return abilities(self.template) if self.template else None
 
     @cached_property
     def provenance(self) -> dict[str, str | list[str]]:

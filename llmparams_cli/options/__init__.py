@@ -17,7 +17,7 @@ from llmparams_cli.ending import StopReason
 from llmparams_cli.errors import UsageError
 from llmparams_cli.options import values
 from llmparams_cli.params.kinds import Choice, Number, Switch
-from llmparams_cli.params.spec import Param, Scope
+from llmparams_cli.params.spec import Group, Param, Scope
 from llmparams_cli.params.table import PARAMS
 
 
@@ -73,6 +73,13 @@ SystemOption = Annotated[
     str | None, typer.Option("--system", metavar="TEXT", help="System text, or @FILE.")
 ]
 RawOption = Annotated[bool, typer.Option("--raw", help="Do not apply the chat template.")]
+SpecialOption = Annotated[
+    bool,
+    typer.Option(
+        "--special",
+        help="With --raw: read control tokens by name; of a pipe only with -, or as all there is.",
+    ),
+]
 OverflowOption = Annotated[
     Literal["refuse", "truncate-start", "truncate-middle"],
     typer.Option("--overflow", help="What to do with a prompt beyond the context."),
@@ -83,6 +90,10 @@ HtmlOption = Annotated[
 ]
 ColorOption = Annotated[
     Literal["auto", "always", "never"], typer.Option("--color", help="When to use colours.")
+]
+HideThinkingOption = Annotated[
+    bool,
+    typer.Option("--hide-thinking", help="Show that the model thinks, and how much, but not what."),
 ]
 PngOption = Annotated[
     str | None, typer.Option("--png", metavar="FILE", help="Write the plot as a picture.")
@@ -111,10 +122,11 @@ VerboseOption = Annotated[
 def with_parameters(
     function: Callable[..., None], scopes: Collection[Scope] = tuple(Scope)
 ) -> Callable[..., None]:
-    """Add an option for every parameter (of these scopes) to a command's signature.
+    """Add an option for every parameter (of these scopes) to a command's signature, and one for
+    values that count only while the model thinks.
 
     The function receives the given ones as `flags`: name → text, list of texts for options
-    that repeat, or bool for switches.
+    that repeat, or bool for switches. "when_thinking" is a list of NAME=VALUE.
     """
     # Annotations are strings in our modules (`from __future__`); eval_str resolves them for Typer.
     own = [
@@ -122,17 +134,18 @@ def with_parameters(
         for p in inspect.signature(function, eval_str=True).parameters.values()
         if p.name != "flags"
     ]
-    params = {name: param for name, param in PARAMS.items() if param.scope in scopes}
+    options = [_option(param) for param in PARAMS.values() if param.scope in scopes]
+    if Scope.SAMPLING in scopes:
+        options.append(_when_thinking())
 
     def command(**given: Any) -> None:
-        flags = {name: given.pop(name) for name in params}
+        flags = {option.name: given.pop(option.name) for option in options}
         function(**given, flags={k: v for k, v in flags.items() if v is not None and v != []})
 
     # Typer reads options from __signature__. functools.wraps will not do: it sets __wrapped__,
     # and Typer follows that to the function without the parameters.
     command.__doc__ = function.__doc__
-    parameters = [*own, *map(_option, params.values())]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
     return command
 
 
@@ -152,12 +165,24 @@ def _option(param: Param) -> inspect.Parameter:
         show_default=False,
         autocompletion=values.words_of(param),
     )
+    return _keyword(param.name, value, option)
+
+
+def _when_thinking() -> inspect.Parameter:
+    option = typer.Option(
+        "--when-thinking",
+        metavar="NAME=VALUE",
+        help="Another value of a sampling parameter while the model thinks; repeats.",
+        rich_help_panel=f"Parameters: {Group.INFERENCE.value}",
+        autocompletion=values.assignments(Scope.SAMPLING, by_phase=True),
+    )
+    return _keyword("when_thinking", list[str] | None, option)
+
+
+def _keyword(name: str, kind: Any, option: Any) -> inspect.Parameter:
     # None means "not given", even where a given value would equal the table's default.
     return inspect.Parameter(
-        param.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[value, option],
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
     )
 
 

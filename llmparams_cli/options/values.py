@@ -14,8 +14,10 @@ import typer
 from llmparams_cli.completion import is_plain
 from llmparams_cli.env import Environment
 from llmparams_cli.params.kinds import Choice, Switch, Words
+from llmparams_cli.params.settings import THINKING
 from llmparams_cli.params.spec import Param, Scope
-from llmparams_cli.params.table import PARAMS, named, plain
+from llmparams_cli.params.table import PARAMS, plain
+from llmparams_cli.presets.values import known
 
 Offers = list[tuple[str, str]]  # what may be typed, each with a hint
 Completion = Callable[..., Offers]  # takes what was typed, and the context if it wants it
@@ -26,12 +28,12 @@ RUNS = 20  # the newest of the log
 
 def model_names(ctx: typer.Context, incomplete: str) -> Offers:
     """Models on this disk."""
-    from llmparams_cli.models.names import known
+    from llmparams_cli.models import names
     from llmparams_cli.models.stores import STORES
 
     if _is_path(incomplete):
         return []
-    models = known(environment(ctx))
+    models = names.known(environment(ctx))
     return _offered({name: STORES[kept.store].title for name, kept in models.items()}, incomplete)
 
 
@@ -65,9 +67,12 @@ def parameters(ctx: typer.Context, incomplete: str) -> Offers:
     return _offered(_spelled(tuple(Scope), incomplete), incomplete)
 
 
-def assignments(*scopes: Scope, values: bool = False, presets: bool = False) -> Completion:
+def assignments(
+    *scopes: Scope, values: bool = False, presets: bool = False, by_phase: bool = False
+) -> Completion:
     """NAME=VALUE for a parameter of these scopes. After a comma, another such pair; or with
     `values`, another value of this one. With `presets`, a preset may stand for the first pair.
+    NAME may be thinking.PARAMETER; with `by_phase`, PARAMETER is one that this may name.
     """
 
     def complete(ctx: typer.Context, incomplete: str) -> Offers:
@@ -75,9 +80,15 @@ def assignments(*scopes: Scope, values: bool = False, presets: bool = False) -> 
         start, typed = incomplete[:cut], incomplete[cut:]
         if start.endswith("=") or (values and start):
             name = start.partition("=")[0] if values else start[:-1].rpartition(",")[2]
-            found = dict.fromkeys(_words(named(name)), "")
+            target = known(name)
+            found = dict.fromkeys(_words(target.param) if target else (), "")
         else:
-            found = _pairs(_spelled(scopes, typed), typed)
+            names = _spelled(scopes, typed)
+            if by_phase:
+                names = {name: hint for name, hint in names.items() if _meant(name).by_phase}
+            else:
+                names |= of_phase(typed)
+            found = _pairs(names, typed)
             if presets and not start:
                 found |= _presets(ctx)
         return _offered({start + text: hint for text, hint in found.items()}, incomplete)
@@ -102,10 +113,10 @@ def words_of(param: Param) -> Completion | None:
     return words(found, many=isinstance(param.kind, Words)) if found else None
 
 
-def _words(param: Param | None) -> Sequence[str]:
-    if param is not None and isinstance(param.kind, (Choice, Words)):
+def _words(param: Param) -> Sequence[str]:
+    if isinstance(param.kind, (Choice, Words)):
         return param.kind.words
-    return ("true", "false") if param is not None and isinstance(param.kind, Switch) else ()
+    return ("true", "false") if isinstance(param.kind, Switch) else ()
 
 
 def _spelled(scopes: Sequence[Scope], typed: str) -> dict[str, str]:
@@ -115,6 +126,19 @@ def _spelled(scopes: Sequence[Scope], typed: str) -> dict[str, str]:
     return {param.name.replace("_", mark): param.summary for param in params}
 
 
+def of_phase(typed: str) -> dict[str, str]:
+    """thinking.PARAMETER with what each does, where somebody begins to type such a name."""
+    if not typed or not (typed.startswith(THINKING) or THINKING.startswith(typed)):
+        return {}
+    names = _spelled((Scope.SAMPLING,), typed)
+    return {THINKING + name: hint for name, hint in names.items() if _meant(name).by_phase}
+
+
+def _meant(name: str) -> Param:
+    """The parameter with this name, whether that has thinking. before it or not."""
+    return PARAMS[plain(name).removeprefix(THINKING)]
+
+
 def _pairs(names: Mapping[str, str], typed: str) -> dict[str, str]:
     """The beginnings of assignments. If only one fits, its default comes too: after a single
     offer a shell would add a blank.
@@ -122,7 +146,7 @@ def _pairs(names: Mapping[str, str], typed: str) -> dict[str, str]:
     fit = {f"{name}=": hint for name, hint in names.items() if name.startswith(typed)}
     if len(fit) == 1:
         [start] = fit
-        param = PARAMS[plain(start[:-1])]
+        param = _meant(start[:-1])
         fit[start + param.kind.show(param.default)] = "the default"
     return fit
 

@@ -25,21 +25,32 @@ def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
 
 
 def remarks(settings: Settings, followed: Collection[str] = PARAMS) -> list[tuple[Setting, str]]:
-    """The values without effect, as in `inert`, each with its sentence."""
+    """The values without effect, as in `inert`, each with its sentence. A value for thoughts and
+    answer has none only if it has none in either.
+    """
+    wanted = [setting for setting in settings.both if _is_wanted(setting)]
+    in_answer, in_thoughts = (_effective(each, followed) for each in (settings, settings.thinking))
+    alone = {setting.param.name for setting in settings.only_thinking}
+    found = []
+    for setting in wanted:
+        name, reason = setting.param.name, ""
+        if name not in followed:
+            reason = "this backend does not follow it"
+        elif setting.when_thinking:
+            reason = _why_inert(setting.param, in_thoughts)
+            if settings["max_thinking_tokens"] == 0:
+                reason = "max_thinking_tokens is 0: nothing is thought"
+        elif name in alone or is_inert(setting.param, in_thoughts):
+            reason = _why_inert(setting.param, in_answer)
+        if reason:
+            found.append((setting, f"{_written(setting)} has no effect: {reason}"))
+    return found
+
+
+def _effective(settings: Settings, followed: Collection[str]) -> Settings:
+    """The settings as a backend has them that follows only these parameters."""
     given = (Assignment(s.param.name, s.value, s.origin) for s in settings)
-    effective = resolve(each for each in given if each.name in followed)
-    reasons = (
-        (setting, _why_inert(setting.param, effective))
-        if setting.param.name in followed
-        else (setting, "this backend does not follow it")
-        for setting in settings
-        if _is_wanted(setting)
-    )
-    return [
-        (setting, f"{_written(setting)} has no effect: {reason}")
-        for setting, reason in reasons
-        if reason
-    ]
+    return resolve(each for each in given if each.name in followed)
 
 
 def is_inert(param: Param, settings: Settings) -> bool:
@@ -78,7 +89,7 @@ def _written(setting: Setting) -> str:
     """'top_k 40 (flag --top-k)'; long values, such as a grammar, are left out."""
     shown = setting.param.kind.show(setting.value)
     value = f" {shown}" if len(shown) <= 40 and "\n" not in shown else ""
-    return f"{setting.param.name}{value} ({setting.origin})"
+    return f"{setting.name}{value} ({setting.origin})"
 
 
 def _why_inert(param: Param, settings: Settings) -> str:

@@ -9,6 +9,7 @@ and the place.
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 LARGEST = sys.float_info.max
 INT32_MAX = 2**31 - 1  # llama.cpp keeps counts in 32 bits; not worth mentioning to users
 NONE = "none"  # on the command line: no grammar, no schema
+VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"  # the name of one in Jinja
 YAML_WORDS = {True: "on", False: "off"}  # YAML 1.1 reads a bare `on` or `off` as a boolean
 
 
@@ -29,6 +31,10 @@ class Kind:
     def parse(self, text: str) -> Any:
         """Read the value from a flag or an environment variable."""
         return self.check(text)
+
+    def read(self, text: str) -> Any:
+        """Read the value from a file's text."""
+        return self.parse(text)
 
     def check(self, value: Any) -> Any:
         """Check a value from YAML or JSON, and return it in its canonical form."""
@@ -243,11 +249,34 @@ class Template(Text):
     def parse(self, text: str) -> str:
         return self.check(text.strip() if "{" not in text else text)
 
+    def read(self, text: str) -> str:
+        template = _in_json(text)
+        if "{" not in template:
+            raise ValueError("there is no chat template in it: it has no { of Jinja")
+        return self.check(template)
+
     def arguments(self, value: Any) -> list[str]:
         return [value]
 
     def allowed(self) -> str:
         return "a file, a name, or Jinja"
+
+
+def _in_json(text: str) -> str:
+    """The chat template in one of the Hub's files in JSON; other texts as they are."""
+    import json
+
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    found = found.get("chat_template") if isinstance(found, dict) else None
+    if isinstance(found, list):  # of several, each with its name
+        named = [each for each in found if isinstance(each, dict) and each.get("name") == "default"]
+        found = named[0].get("template") if named else None
+    if not isinstance(found, str):
+        raise ValueError("there is no chat_template in this JSON")
+    return found
 
 
 class Arguments(Kind):
@@ -274,7 +303,7 @@ class Arguments(Kind):
         if not isinstance(value, dict):
             raise ValueError(f"{value!r} is not a mapping from names to values")
         for name in value:
-            if not isinstance(name, str) or not name.isidentifier():
+            if not isinstance(name, str) or not re.fullmatch(VARIABLE, name):
                 raise ValueError(f"{name!r} is not the name of a variable")
         try:
             json.dumps(value, allow_nan=False)
@@ -294,7 +323,7 @@ class Arguments(Kind):
         return "any JSON value or text each"
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "object", "propertyNames": {"pattern": r"^[A-Za-z_]\w*$"}}
+        return {"type": "object", "propertyNames": {"pattern": f"^{VARIABLE}$"}}
 
 
 class Texts(Kind):

@@ -75,6 +75,8 @@ def facts(param: Param) -> Iterator[Fact]:
         matters = "can change which token is the most probable one"
         inert = "no effect by itself: the most probable token stays the same"
         yield Fact("at temperature 0", matters if param.changes_argmax else inert)
+    if param.by_phase:
+        yield Fact("when thinking", f"--when-thinking {param.name}=VALUE", code=True)
     if param.gguf_key:
         yield Fact("GGUF key", param.gguf_key, code=True)
     for program, name in dataclasses.asdict(param.elsewhere).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -50,6 +50,11 @@ THINKING = "thinking."  # before the name of a parameter: its value while the mo
 DEFAULT = Origin(Source.DEFAULT)
 
 
+def label(name: str, when_thinking: bool) -> str:
+    """The parameter as users write it: temperature, or thinking.temperature."""
+    return THINKING + name if when_thinking else name
+
+
 @dataclass(frozen=True)
 class Assignment:
     """One checked value for one parameter, as one layer gives it; perhaps only for the time in
@@ -61,10 +66,17 @@ class Assignment:
     origin: Origin
     when_thinking: bool = False
 
+    @property
+    def label(self) -> str:
+        """As users write it: temperature, or thinking.temperature."""
+        return label(self.name, self.when_thinking)
+
 
 @dataclass(frozen=True)
 class Setting:
-    """The value that won, and those it overrode (the highest layer first)."""
+    """The value that won, and those it overrode (the highest layer first). One for both times may
+    have overridden one that was for thinking alone.
+    """
 
     param: Param
     value: Any
@@ -75,7 +87,7 @@ class Setting:
     @property
     def name(self) -> str:
         """As users write it: temperature, or thinking.temperature."""
-        return THINKING + self.param.name if self.when_thinking else self.param.name
+        return label(self.param.name, self.when_thinking)
 
     @property
     def is_default(self) -> bool:
@@ -107,14 +119,24 @@ class Settings:
 
     @property
     def only_thinking(self) -> list[Setting]:
-        """The settings whose values are others while the model thinks: those of then."""
-        return [
-            replace(setting, when_thinking=True)
-            for name, setting in self._thinking.items()
-            if setting.value != self._settings[name].value
-        ]
+        """The settings that count only while the model thinks."""
+        return [setting for setting in self._thinking.values() if setting.when_thinking]
+
+    @property
+    def both(self) -> Iterator[Setting]:
+        """Every setting, and after it the one that takes its place while the model thinks."""
+        for name, setting in self._settings.items():
+            yield setting
+            if self._thinking[name].when_thinking:
+                yield self._thinking[name]
 
     def setting(self, name: str) -> Setting:
+        return self._settings[name]
+
+    def named(self, name: str) -> Setting:
+        """The setting of this name; thinking.temperature is what counts then, whoever set it."""
+        if name.startswith(THINKING):
+            return self._thinking[name.removeprefix(THINKING)]
         return self._settings[name]
 
     def of_scope(self, scope: Scope) -> list[Any]:
@@ -123,19 +145,18 @@ class Settings:
 
     def but(self, new: Assignment) -> Settings:
         """A copy with one more value on top."""
-        thinking = _with(self._thinking, new)
-        if new.when_thinking:
-            return Settings(self._settings, thinking)
-        return Settings(_with(self._settings, new), thinking)
+        settings, thinking = dict(self._settings), dict(self._thinking)
+        _put(new, settings, thinking)
+        return Settings(settings, thinking)
 
     def at(self, setting: Setting, value: Any, origin: Origin) -> Settings:
         """A copy with another value in the place of this setting's: in the answer, while the model
         thinks, or, where both share it, in both.
         """
         new = Assignment(setting.param.name, value, origin, setting.when_thinking)
-        if setting.when_thinking or self._thinking[new.name].value == setting.value:
+        if setting.when_thinking or not self._thinking[new.name].when_thinking:
             return self.but(new)
-        return Settings(_with(self._settings, new), self._thinking)
+        return Settings({**self._settings, new.name: _over(setting, new)}, self._thinking)
 
 
 def resolve(assignments: Iterable[Assignment]) -> Settings:
@@ -147,16 +168,39 @@ def resolve(assignments: Iterable[Assignment]) -> Settings:
     settings = {p.name: Setting(p, p.default, DEFAULT) for p in PARAMS.values()}
     thinking = dict(settings)
     for new in assignments:
-        thinking[new.name] = _over(thinking[new.name], new)
-        if not new.when_thinking:
-            settings[new.name] = _over(settings[new.name], new)
+        _put(new, settings, thinking)
     return Settings(settings, thinking)
 
 
-def _with(settings: dict[str, Setting], new: Assignment) -> dict[str, Setting]:
-    return {**settings, new.name: _over(settings[new.name], new)}
+def differences(one: Settings, other: Settings) -> list[tuple[str, Setting, Setting]]:
+    """The settings whose values differ, by the names that users write. One for thinking alone is
+    compared with what the other has then.
+    """
+    pairs = zip(one, other, strict=True)
+    found = [(a.name, a, b) for a, b in pairs if a.value != b.value]
+    for a, b in zip(one.thinking, other.thinking, strict=True):
+        if (a.when_thinking or b.when_thinking) and a.value != b.value:
+            found.append((label(a.param.name, True), a, b))
+    return found
 
 
-def _over(old: Setting, new: Assignment) -> Setting:
-    below = Assignment(new.name, old.value, old.origin)
-    return Setting(old.param, new.value, new.origin, (below, *old.overrode))
+def _put(new: Assignment, settings: dict[str, Setting], thinking: dict[str, Setting]) -> None:
+    """Put one more value on top, in what counts in the answer and in what counts in thoughts. The
+    two share a setting unless one for thinking alone is the highest.
+    """
+    name = new.name
+    if new.when_thinking:
+        thinking[name] = _over(thinking[name], new)
+        return
+    own = thinking[name]
+    lost = (_below(own),) if own.when_thinking else ()
+    settings[name] = thinking[name] = _over(settings[name], new, *lost)
+
+
+def _over(old: Setting, new: Assignment, *lost: Assignment) -> Setting:
+    overrode = (*lost, _below(old), *old.overrode)
+    return Setting(old.param, new.value, new.origin, overrode, new.when_thinking)
+
+
+def _below(old: Setting) -> Assignment:
+    return Assignment(old.param.name, old.value, old.origin, old.when_thinking)

@@ -49,6 +49,7 @@ class Param:
     the sampler stage it configures, as written in `sampler_order`. `changes_argmax` says
     whether it can change which token is the most probable one, and so matters at
     temperature 0. With `reads_file`, its value may be given as @FILE. `aliases` are further flags.
+    One of sampling that is `of_the_whole` has one value for thoughts and answer.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Param:
     stage: str = ""
     aliases: tuple[str, ...] = ()
     reads_file: bool = False
+    of_the_whole: bool = False
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     gguf_key: str = ""
 
@@ -75,6 +77,11 @@ class Param:
     @property
     def flags(self) -> tuple[str, ...]:
         return (self.flag, *self.aliases)
+
+    @property
+    def by_phase(self) -> bool:
+        """May it have another value while the model thinks?"""
+        return self.scope is Scope.SAMPLING and not self.of_the_whole
 
     @property
     def summary(self) -> str:

@@ -475,6 +475,7 @@ _ROWS = (
         neutral=False,
         group=Group.QUALITY,
         scope=Scope.SAMPLING,
+        of_the_whole=True,
         stage="penalties",
         changes_argmax=True,
         meaning="Whether the penalties and DRY count the prompt's tokens too. Off, they count "
@@ -494,7 +495,7 @@ _ROWS = (
         aliases=("-l",),
         meaning="Makes chosen tokens more or less likely. Adds a number to the logits of tokens "
         "named by id or by text, which stands for every token it consists of; false "
-        "forbids a token.",
+        "forbids a token. The name of a control token is that token, not the letters of its name.",
         raise_it="A positive number makes the token more likely; 100 all but forces it.",
         lower_it="A negative number makes it less likely; false forbids it.",
         elsewhere=Elsewhere("--logit-bias", "", "logit_bias", "sequence_bias", "logit_bias"),
@@ -521,6 +522,7 @@ _ROWS = (
         default=-1,
         group=Group.INFERENCE,
         scope=Scope.SAMPLING,
+        of_the_whole=True,
         aliases=("-s",),
         meaning="Where the random numbers start; -1 draws a seed and reports it. The same seed, "
         "model and settings give the same text again.",
@@ -540,7 +542,9 @@ _ROWS = (
         "think. What is thought is shown apart from the answer.",
         raise_it="on, or high: better answers to hard questions, and longer waits.",
         lower_it="off, or low: the answer comes at once.",
-        elsewhere=Elsewhere("--reasoning", "think", "reasoning_effort", "enable_thinking", ""),
+        elsewhere=Elsewhere(
+            "--reasoning", "think", "reasoning_effort", "enable_thinking", "reasoning_effort"
+        ),
     ),
     Param(
         name="template_arg",
@@ -567,7 +571,7 @@ _ROWS = (
         "of a template in the model or in llama.cpp (such as chatml), or Jinja.",
         raise_it="Another template helps where the model's own is missing or wrong.",
         lower_it="The model's own is the one that it was trained with.",
-        elsewhere=Elsewhere("--chat-template", "TEMPLATE", "", "chat_template", "--chat-template"),
+        elsewhere=Elsewhere("--chat-template", "", "", "chat_template", "chat_template"),
     ),
     Param(
         name="max_tokens",
@@ -610,7 +614,8 @@ _ROWS = (
         scope=Scope.STOPPING,
         aliases=("-r", "--reverse-prompt"),
         meaning="Texts that end the output when they appear. They are not printed themselves. A "
-        "full stop, for example, ends it after one sentence and saves tokens.",
+        "full stop, for example, ends it after one sentence and saves tokens. The name of a "
+        "control token ends it at that token.",
         raise_it="More texts: more ways to end early.",
         lower_it="Fewer texts: the model decides where it ends.",
         elsewhere=Elsewhere("--reverse-prompt", "stop", "stop", "stop_strings", "stop"),
@@ -875,10 +880,12 @@ _ROWS = (
         neutral="",
         group=Group.QUALITY,
         scope=Scope.SAMPLING,
+        of_the_whole=True,
         changes_argmax=True,
         reads_file=True,
         meaning="A grammar in GBNF that the output must follow. Tokens that would break it are "
-        "never drawn.",
+        "never drawn. <NAME> outside quotes is the token of that name, a control token too, which "
+        "adds no text.",
         raise_it="A narrower grammar leaves fewer ways to go wrong.",
         lower_it="A wider grammar, or none, leaves the form to the model.",
         elsewhere=Elsewhere("--grammar", "", "", "", "structured_outputs"),
@@ -889,6 +896,7 @@ _ROWS = (
         default=None,
         group=Group.QUALITY,
         scope=Scope.SAMPLING,
+        of_the_whole=True,
         changes_argmax=True,
         reads_file=True,
         aliases=("-j",),

@@ -45,6 +45,7 @@ OTHER_VARIABLES = (
     "LLMPARAMS_MODELS_DIR",
     "LLMPARAMS_LOG",
 )
+WHEN_THINKING = "--when-thinking"
 
 
 @dataclass
@@ -74,8 +75,8 @@ def gather(
 ) -> Gathered:
     """Read and check every layer.
 
-    `flags` maps parameter names, "model" and "system" to what was given: a text, a list of
-    texts if the flag repeats, a bool for switches, or None if it was not given.
+    `flags` maps parameter names, "model", "system" and "when_thinking" to what was given: a text, a
+    list of texts if the flag repeats, a bool for switches, or None if it was not given.
     """
     gathered = Gathered()
     for source, path in configuration(env):
@@ -165,6 +166,7 @@ def _add_variables(gathered: Gathered, env: Environment) -> None:
 
 
 def _add_flags(gathered: Gathered, flags: Mapping[str, Any], env: Environment) -> None:
+    before = len(gathered.assignments)
     for name, given in flags.items():
         if given is None or given == []:
             continue
@@ -172,10 +174,16 @@ def _add_flags(gathered: Gathered, flags: Mapping[str, Any], env: Environment) -
             gathered.model = Placed(given, Origin(Source.FLAG, "--model"))
         elif name == "system":
             gathered.system = _system(given, Origin(Source.FLAG, "--system"), env)
+        elif name == "when_thinking":
+            origin = Origin(Source.FLAG, WHEN_THINKING)
+            gathered.assignments += values.assignments(
+                given, env.directory, origin, when_thinking=True
+            )
         else:
             param = PARAMS[name]
             origin = Origin(Source.FLAG, param.flag)
             gathered.assignments.append(_assignment(param, given, origin, env))
+    gathered.assignments[before:] = values.in_layer(gathered.assignments[before:])
 
 
 def _system(text: str, origin: Origin, env: Environment) -> Placed:

@@ -71,8 +71,8 @@ def stacked(documents: list[Document]) -> Settings:
 
 
 def changes(settings: Settings) -> list[Setting]:
-    """The values that differ from the table's defaults."""
-    return [each for each in settings if each.value != each.param.default]
+    """The values that differ from the table's defaults, and those for thinking alone."""
+    return [e for e in settings.both if e.when_thinking or e.value != e.param.default]
 
 
 def flattened(name: str, env: Environment) -> Preset:
@@ -92,9 +92,15 @@ def flattened(name: str, env: Environment) -> Preset:
         prompt=text_of(together.prompt),
         variables={name: text_of(default) for name, default in together.variables.items()},
         parameters=chosen(settings),
+        thinking=chosen_for_thinking(settings),
     )
 
 
 def chosen(settings: Settings) -> dict[str, Any]:
     """The values that some layer sets, in the table's order."""
     return {each.param.name: each.value for each in settings if not each.is_default}
+
+
+def chosen_for_thinking(settings: Settings) -> dict[str, Any]:
+    """The values that some layer sets for thinking alone."""
+    return {each.param.name: each.value for each in settings.only_thinking}

@@ -9,6 +9,8 @@
       language: English            # a default; nothing after the colon: must be given
     parameters:
       temperature: 0.2
+    thinking:
+      temperature: 0.6             # only while the model thinks
     tests: []                      # see presets.tests
 
 A llmparams.yaml may also hold whole presets by name, under the key `presets`.
@@ -25,7 +27,7 @@ from pathlib import Path
 from llmparams_cli.errors import PresetError
 from llmparams_cli.files import MOST_SETTINGS, read_text, resolve_path
 from llmparams_cli.params.kinds import did_you_mean
-from llmparams_cli.params.settings import Assignment, Origin, Source
+from llmparams_cli.params.settings import THINKING, Assignment, Origin, Source, label
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import prompt_template, values
 from llmparams_cli.presets.files import shown, special
@@ -44,6 +46,7 @@ KEYS = (
     "prompt",
     "variables",
     "parameters",
+    "thinking",
     "tests",
 )
 
@@ -177,7 +180,10 @@ class _Reader:
             prompt=self._prompt(entries.get("prompt")),
             variables=self._variables(entries.get("variables")),
             tests=read_tests(entries.get("tests"), self.path.parent, self._problem),
-            assignments=self._assignments(entries.get("parameters")),
+            assignments=(
+                *self._assignments(entries.get("parameters"), "parameters"),
+                *self._assignments(entries.get("thinking"), "thinking"),  # lies above
+            ),
         )
 
     def _root(self) -> Node | None:
@@ -234,6 +240,8 @@ class _Reader:
     def _unknown_key(self, key: str, node: Node, known: tuple[str, ...]) -> None:
         if key in PARAMS:
             self._problem(node.mark, f"{key} is a parameter: indent it under `parameters:`")
+        elif (word := key.removeprefix(THINKING)) in PARAMS:
+            self._problem(node.mark, f"{key}: it is written as {word}, under `thinking:`")
         else:
             guess = did_you_mean(key, known) or f"; the keys are {', '.join(KEYS)}"
             self._problem(node.mark, f"unknown key {key!r}{guess}")
@@ -282,27 +290,40 @@ class _Reader:
         texts = (self._text(item, "extends") for item in items)
         return tuple(text for text in texts if text)
 
-    def _assignments(self, node: Node | None) -> tuple[Assignment, ...]:
+    def _assignments(self, node: Node | None, key: str) -> tuple[Assignment, ...]:
         if node is None or node.value is None:
             return ()
         if not isinstance(node.value, dict):
-            self._problem(node.mark, "parameters: not a mapping such as `temperature: 0.2`")
+            # `thinking: on` is meant for the parameter of that name.
+            cure = "thinking is turned on or off under `parameters:`" if key in PARAMS else ""
+            self._problem(node.mark, f"{key}: not a mapping such as `temperature: 0.2`", cure)
             return ()
-        assignments = (self._assignment(name, item) for name, item in node.value.items())
+        assignments = (
+            self._assignment(name, item, when_thinking=key == "thinking")
+            for name, item in node.value.items()
+        )
         return tuple(assignment for assignment in assignments if assignment)
 
-    def _assignment(self, name: str, node: Node) -> Assignment | None:
+    def _assignment(self, name: str, node: Node, *, when_thinking: bool) -> Assignment | None:
+        written = label(name, when_thinking)
+        if (word := name.removeprefix(THINKING)) != name and word in PARAMS:
+            self._problem(node.mark, f"{name}: it is written as {word}, under `thinking:`")
+            return None
         if name not in PARAMS:
-            reason = f"unknown parameter {name!r}{values.suggestion(name)}"
+            reason = f"unknown parameter {written!r}{values.suggestion(written)}"
             self._problem(node.mark, reason, "`llmparams params` lists them all")
             return None
         param = PARAMS[name]
+        if when_thinking and (reason := values.not_by_phase(param)):
+            cure = f"put {values.for_thoughts(param)} under `parameters:`"
+            self._problem(node.mark, f"thinking: {reason}", cure)
+            return None
         try:
             value = values.from_yaml(param, node.plain(), self.path.parent)
         except ValueError as error:
-            self._problem(node.mark, f"{name}: {error}", values.see(param))
+            self._problem(node.mark, f"{written}: {error}", values.see(param))
             return None
-        return Assignment(name, value, self._origin(node))
+        return Assignment(name, value, self._origin(node), when_thinking)
 
     def _origin(self, node: Node) -> Origin:
         preset = name_of(self.path, self.entry) if self.source is Source.PRESET else ""

@@ -12,6 +12,8 @@ from llmparams_cli.presets.tests import Case
 from llmparams_cli.protocol import Finished
 from llmparams_cli.text.shorten import beginning
 
+# Runs a command with a text on its standard input: its exit code and what it printed.
+Shell = Callable[[str, str], tuple[int, str]]
 LONGEST_TEXT = 61  # characters of an answer that a failure quotes
 
 
@@ -43,10 +45,17 @@ class Result:
         return self.passes >= self.case.at_least and not self.distinct
 
 
-def judge(preset: str, case: Case, answers: Sequence[tuple[int, Finished]]) -> Result:
-    """Check every assertion of a test on the answers, which come with their seeds."""
+def judge(
+    preset: str,
+    case: Case,
+    answers: Sequence[tuple[int, Finished]],
+    shell: Shell | None = None,
+) -> Result:
+    """Check every assertion of a test on the answers, which come with their seeds; those with a
+    command through the `shell`.
+    """
     outcomes = tuple(
-        Outcome(seed, answer, tuple(_failures(case, answer))) for seed, answer in answers
+        Outcome(seed, answer, tuple(_failures(case, answer, shell))) for seed, answer in answers
     )
     seconds = sum(answer.timing.prompt_s + answer.timing.generation_s for _, answer in answers)
     texts = {answer.text for _, answer in answers}
@@ -57,7 +66,11 @@ def judge(preset: str, case: Case, answers: Sequence[tuple[int, Finished]]) -> R
     return Result(preset, case, outcomes, distinct, seconds)
 
 
-def _failures(case: Case, answer: Finished) -> Iterator[str]:
+def _failures(case: Case, answer: Finished, shell: Shell | None) -> Iterator[str]:
+    if shell and (command := case.expect.get("command")):
+        code, printed = shell(command, answer.text)
+        if code:
+            yield f"command: {_short(command)} ended with {code}: {_short(printed.strip())}"
     for name, wanted in case.expect.items():
         if (test := TESTS.get(name)) and (reason := test(answer, wanted)):
             yield f"{name}: {reason}"
@@ -102,18 +115,24 @@ def _within(measure: Callable[[Finished], float | None]) -> Callable[[Finished, 
 
 def _entropy(answer: Finished) -> float | None:
     """The mean entropy of the answer's tokens, in bits."""
-    values = [token.entropy for token in answer.tokens if token.entropy is not None]
+    values = [token.entropy for token in answer.answer_tokens if token.entropy is not None]
     return sum(values) / len(values) if values else None
 
 
 def _probability(answer: Finished) -> float | None:
     """The geometric mean of the tokens' probabilities."""
-    values = [token.logprob for token in answer.tokens if token.logprob is not None]
+    values = [token.logprob for token in answer.answer_tokens if token.logprob is not None]
     return math.exp(sum(values) / len(values)) if values else None
 
 
-def _first(answer: Finished) -> float | None:
-    """The probability that the answer begins with the expected token."""
+def _first(answer: Finished, wanted: Any) -> str:
+    """Why the probability that the answer begins with the expected token is not as wanted."""
+    if answer.usage.reasoning_tokens:  # where the answer begins is known only after that
+        return "the model thought before it answered; it is measured without thoughts (thinking)"
+    return _within(_probability_of_first)(answer, wanted)
+
+
+def _probability_of_first(answer: Finished) -> float | None:
     logprob = answer.tokens[0].expected_logprob if answer.tokens else None
     return None if logprob is None else math.exp(logprob)
 
@@ -125,11 +144,11 @@ TESTS: dict[str, Callable[[Finished, Any], str]] = {
     "matches": _matches,
     "json": _json,
     "stop": _stop,
-    "tokens": _within(lambda answer: answer.usage.completion_tokens),
+    "tokens": _within(lambda answer: len(answer.answer_tokens)),
     "characters": _within(lambda answer: len(answer.text)),
     "entropy": _within(_entropy),
     "probability": _within(_probability),
-    "first": _within(_first),
+    "first": _first,
 }
 
 

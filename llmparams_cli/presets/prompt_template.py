@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.errors import PresetError, UsageError
@@ -74,6 +76,23 @@ class PromptTemplate:
         except ValueError as error:
             raise PresetError(f"{self.source.origin.place}: prompt: {error}") from error
         return text if self.reads_input or not given else f"{text}\n\n{given}"
+
+    def places(self, given: str, piped: str, prompt: str) -> tuple[tuple[int, int], ...]:
+        """Where `piped`, the end of what is given, stands in the prompt that was made of it: ranges
+        of characters.
+
+        Raises UsageError if the template does more with it than to insert it.
+        """
+        unique = f"\ue000{os.urandom(8).hex()}\ue001"
+        parts = self.render(given.removesuffix(piped) + unique).split(unique)
+        if piped.join(parts) != prompt:
+            raise UsageError(
+                f"--special: the preset's prompt ({self.source.origin.place}) changes standard "
+                "input, so that its control tokens cannot be told from the preset's",
+                "- in place of the prompt lets it have some",
+            )
+        starts = accumulate(len(part) + len(piped) for part in parts[:-1])
+        return tuple((end - len(piped), end) for end in starts)
 
 
 def from_preset(

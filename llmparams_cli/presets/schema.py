@@ -44,6 +44,16 @@ def preset_schema() -> dict[str, Any]:
                 "additionalProperties": False,
                 "properties": {name: _value(param) for name, param in PARAMS.items()},
             },
+            "thinking": {
+                "description": "Values that count only while a reasoning model thinks.",
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    name: _value(param, without="default")
+                    for name, param in PARAMS.items()
+                    if param.by_phase
+                },
+            },
         },
     }
 
@@ -52,11 +62,12 @@ def _text(description: str) -> dict[str, Any]:
     return {"description": description, "type": "string"}
 
 
-def _value(param: Param) -> dict[str, Any]:
+def _value(param: Param, without: str = "") -> dict[str, Any]:
     schema = param.kind.schema()
     if param.reads_file:
         schema = {"anyOf": [schema, {"type": "string", "pattern": "^@."}]}
-    return {"description": param.meaning, "default": param.default, **schema}
+    described = {"description": param.meaning, "default": param.default, **schema}
+    return {key: value for key, value in described.items() if key != without}
 
 
 if __name__ == "__main__":

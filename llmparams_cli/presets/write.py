@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmparams_cli.params.settings import label
 from llmparams_cli.params.table import PARAMS
 
 SCHEMA_LINE = "# yaml-language-server: $schema={}"
@@ -15,7 +16,9 @@ COMMENT_COLUMN = 30  # where comments begin, if the value leaves room
 
 @dataclass
 class Preset:
-    """The content of a preset file that is to be written."""
+    """The content of a preset file that is to be written; `comments` are by the names that users
+    write, as in thinking.temperature.
+    """
 
     description: str = ""
     extends: Sequence[str] = ()
@@ -24,6 +27,7 @@ class Preset:
     prompt: str | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    thinking: Mapping[str, Any] = field(default_factory=dict)
     comments: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -62,10 +66,12 @@ def _lines(preset: Preset, schema: str) -> Iterator[str]:
         yield "variables:"
         for name, default in preset.variables.items():
             yield f"  {name}: {'' if default is None else flow(default)}".rstrip()
-    if preset.parameters:
-        yield "parameters:"
-        for name, value in preset.parameters.items():
-            yield from _parameter(name, plain(name, value), preset.comments.get(name))
+    for key, chosen in (("parameters", preset.parameters), ("thinking", preset.thinking)):
+        if chosen:
+            yield f"{key}:"
+        for name, value in chosen.items():
+            comment = preset.comments.get(label(name, chosen is preset.thinking))
+            yield from _parameter(name, plain(name, value), comment)
 
 
 def _parameter(name: str, value: Any, comment: str | None) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmparams_cli.protocol import Finished, Stop, StopReason
+from llmparams_cli.protocol import Finished, Started, Stop, StopReason
 from llmparams_cli.records.document import stop_object
 from llmparams_cli.records.reading import Receipt
 from llmparams_cli.text.numbers import rounded
@@ -53,17 +53,24 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Parting:
-    """The first place where the runs differ. `recorded_logprob` is the one in the receipt."""
+    """The first place where the runs differ, among the thoughts of the replay (`is_thought`) or
+    after them. `recorded_logprob` is the one in the receipt; `same_prompt`: both runs began with
+    the same tokens.
+    """
 
     index: int
     before: str
     recorded: Drawn
     replayed: Drawn
     recorded_logprob: float | None
+    same_prompt: bool = True
+    is_thought: bool = False
 
     @property
     def is_near_tie(self) -> bool:
-        """Could rounding have decided between the two tokens?"""
+        """Could rounding have decided between the two tokens? Not if the prompt is another one."""
+        if not self.same_prompt:
+            return False
         one, other = self.recorded.logprob, self.replayed.logprob
         return one is not None and other is not None and abs(one - other) < NEAR_TIE
 
@@ -73,6 +80,7 @@ class Parting:
         recorded["recorded_logprob"] = self.recorded_logprob
         return {
             "index": self.index,
+            "is_thought": self.is_thought,
             "before": spelled(self.before),
             "recorded": recorded,
             "replayed": self.replayed.to_object(),
@@ -83,7 +91,7 @@ class Parting:
 @dataclass(frozen=True)
 class Replay:
     """A receipt and its replay. `drift` is the largest change of a log probability before the
-    parting, if the receipt has log probabilities.
+    parting, if the receipt has log probabilities and the prompt is the same.
     """
 
     receipt: Receipt
@@ -94,7 +102,7 @@ class Replay:
 
     @property
     def identical(self) -> bool:
-        return self.parting is None and self.finished.text == self.receipt.text
+        return self.parting is None and _same_texts(self.receipt, self.finished)
 
     def reasons(self) -> list[str]:
         """Why the answer differs, or could have differed; the likeliest reason first."""
@@ -121,6 +129,7 @@ class Replay:
             "reasons": self.reasons(),
             "drift": self.drift,
             "text": {"recorded": recorded.text, "replayed": finished.text},
+            "reasoning": {"recorded": recorded.reasoning, "replayed": finished.reasoning},
             "stop": {
                 name: stop_object(stop)
                 for name, stop in (("recorded", recorded.stop), ("replayed", finished.stop))
@@ -128,10 +137,13 @@ class Replay:
         }
 
 
-def beside(receipt: Receipt, finished: Finished, differences: Iterable[Difference]) -> Replay:
+def beside(
+    receipt: Receipt, started: Started, finished: Finished, differences: Iterable[Difference]
+) -> Replay:
     """Compare the new answer with the recorded one; `differences` are those of circumstances."""
-    parting = _parting(receipt, finished)
-    drift = _drift(receipt, finished, parting)
+    same_prompt = receipt.prompt_ids == started.tokens
+    parting = _parting(receipt, finished, same_prompt)
+    drift = _drift(receipt, finished, parting) if same_prompt else None
     return Replay(receipt, finished, parting, tuple(differences), drift)
 
 
@@ -141,7 +153,7 @@ def first_difference(one: Sequence[int], other: Sequence[int]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
-def _parting(receipt: Receipt, finished: Finished) -> Parting | None:
+def _parting(receipt: Receipt, finished: Finished, same_prompt: bool) -> Parting | None:
     recorded, tokens = receipt.answer_ids, finished.tokens
     now = tuple(token.id for token in tokens)
     if recorded == now and _same_end(receipt.stop, finished.stop):
@@ -160,7 +172,16 @@ def _parting(receipt: Receipt, finished: Finished) -> Parting | None:
         before,
         Drawn(here.id, here.text, here.logprob) if here else _end(finished.stop),
         logprobs[place] if logprobs and place < len(recorded) else None,
+        same_prompt,
+        here.is_thought if here else finished.is_unsaid,
     )
+
+
+def _same_texts(receipt: Receipt, finished: Finished) -> bool:
+    recorded, now = (receipt.reasoning, receipt.text), (finished.reasoning, finished.text)
+    # Before there was `reasoning` in receipts, the text had the thoughts too.
+    has_both = not receipt.reasoning and finished.reasoning in receipt.text
+    return recorded == now or (has_both and receipt.text.endswith(finished.text))
 
 
 def _same_end(recorded: Stop, now: Stop) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmparams_cli.params.settings import Origin, Settings
-from llmparams_cli.protocol import Finished, Request, Started, Stop
+from llmparams_cli.protocol import Finished, Message, Request, Started, Stop
 from llmparams_cli.records import origins
 from llmparams_cli.records.identity import Identity
 from llmparams_cli.text.numbers import rounded
@@ -18,19 +18,23 @@ from llmparams_cli.text.safe import escape_json, spelled
 FORMAT = 2
 READABLE = (1, FORMAT)  # they differ in the form of origins only, see `origins`
 
-# The fields that have a checksum, beside every parameter.
+# The fields that have a checksum where they are there, beside every parameter.
 CHECKED = (
     "messages",
     "raw",
+    "special",
     "overflow",
+    "prompt_date",
     "seed",
     "context",
     "prompt_ids",
     "answer_ids",
     "answer_texts",
     "text",
+    "reasoning",
     "stop",
 )
+ANSWER = ("text", "reasoning", "stop", "usage", "timing")  # what the object of --json has of it
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -58,33 +62,41 @@ def make(
         "model": {**result["model"], **model},
         "adapters": adapters,
         "context": started.context,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "messages": [_message(message) for message in request.messages],
         "raw": request.raw,
+        **({"special": True} if request.special else {}),
         "overflow": request.overflow,
+        **({"prompt_date": started.date} if started.date else {}),
         "parameters": parameters(request.settings, origins.to_object),
         **{key: result[key] for key in ("seed", "prompt")},
         "prompt_ids": list(started.tokens),
         "answer_ids": [token.id for token in finished.tokens],
         "answer_texts": [spelled(token.text) for token in finished.tokens],
         "answer_logprobs": logprobs,
-        **{key: result[key] for key in ("text", "stop", "usage", "timing")},
+        **{key: result[key] for key in ANSWER if key in result},
     }
-    values = {setting.param.name: setting.value for setting in request.settings}
+    values = {setting.name: setting.value for setting in request.settings.both}
     return {**document, "checksums": checksums(document, values)}
 
 
 def parameters(settings: Settings, origin: Callable[[Origin], Any]) -> dict[str, Any]:
-    """Every parameter with its value, its origin, and what it overrode (highest layer first)."""
+    """Every parameter with its value, its origin, and what it overrode (highest layer first).
+    thinking.PARAMETER is there where its value is one for thinking alone.
+    """
     return {
-        setting.param.name: {
+        setting.name: {
             "value": setting.param.kind.to_json(setting.value),
             "origin": origin(setting.origin),
             "overrode": [
-                {"value": setting.param.kind.to_json(below.value), "origin": origin(below.origin)}
+                {
+                    "value": setting.param.kind.to_json(below.value),
+                    "origin": origin(below.origin),
+                    **({"when_thinking": True} if below.when_thinking else {}),
+                }
                 for below in setting.overrode
             ],
         }
-        for setting in settings
+        for setting in settings.both
     }
 
 
@@ -111,9 +123,14 @@ def checksums(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
     """A checksum for each field that the answer depends on or consists of. They show what was
     edited later, but are no protection: whoever edits can write new ones.
     """
-    return {name: _checksum(document[name]) for name in CHECKED} | {
+    return {name: _checksum(document[name]) for name in CHECKED if name in document} | {
         f"parameters.{name}": _checksum(value) for name, value in values.items()
     }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    literal = {"literal": message.literal} if message.literal else {}
+    return {"role": message.role, "content": message.content, **literal}
 
 
 def _object(value: Any, newline: str, levels: int) -> str:

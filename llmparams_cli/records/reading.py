@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import decode
 from llmparams_cli.params.kinds import INT32_MAX, did_you_mean
-from llmparams_cli.params.settings import Assignment, Origin
+from llmparams_cli.params.settings import THINKING, Assignment, Origin
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.protocol import Message, Stop, StopReason
@@ -48,7 +49,10 @@ class File:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The checked content of a receipt. `edited` names the fields that fail their checksum."""
+    """The checked content of a receipt. `prompt_date` (ISO 8601, local) is the one that the chat
+    template wrote into the prompt; empty: none, or none that the receipt knows of. `edited` names
+    the fields that fail their checksum.
+    """
 
     place: str
     id: str
@@ -60,7 +64,9 @@ class Receipt:
     context: int
     messages: tuple[Message, ...]
     raw: bool
+    special: bool
     overflow: str
+    prompt_date: str
     assignments: tuple[Assignment, ...]
     seed: int
     prompt_ids: tuple[int, ...]
@@ -68,6 +74,7 @@ class Receipt:
     answer_texts: tuple[str, ...]
     answer_logprobs: tuple[float | None, ...] | None
     text: str
+    reasoning: str
     stop: Stop
     edited: tuple[str, ...]
 
@@ -156,7 +163,9 @@ def check(document: Field) -> Receipt:
         context=document["context"].count(),
         messages=_messages(document["messages"]),
         raw=document["raw"].of(bool),
+        special="special" in document.value and document["special"].of(bool),
         overflow=document["overflow"].one_of(OVERFLOWS),
+        prompt_date=_moment(document["prompt_date"]) if "prompt_date" in document.value else "",
         assignments=assignments,
         seed=_parameter("seed", document["seed"]),
         prompt_ids=_ids(document["prompt_ids"]),
@@ -164,6 +173,7 @@ def check(document: Field) -> Receipt:
         answer_texts=tuple(item.of(str) for item in _parallel(document["answer_texts"], ids)),
         answer_logprobs=_logprobs(document["answer_logprobs"], ids),
         text=document["text"].of(str),
+        reasoning=document["reasoning"].of(str) if "reasoning" in document.value else "",
         stop=_stop(document["stop"]),
         edited=_edited(document, assignments),
     )
@@ -191,17 +201,46 @@ def _messages(field: Field) -> tuple[Message, ...]:
     messages = field.items()
     if not messages:
         field.refuse("there is none")
-    return tuple(Message(m["role"].one_of(ROLES), m["content"].of(str)) for m in messages)
+    return tuple(map(_message, messages))
+
+
+def _message(field: Field) -> Message:
+    content = field["content"].of(str)
+    literal = _ranges(field["literal"], len(content)) if "literal" in field.value else ()
+    return Message(field["role"].one_of(ROLES), content, literal=literal)
+
+
+def _ranges(field: Field, length: int) -> tuple[tuple[int, int], ...]:
+    """Ranges of characters in a text of this length, in their order."""
+    pairs = [tuple(number.count() for number in pair.items()) for pair in field.items()]
+    numbers = [number for pair in pairs for number in pair]
+    if any(len(pair) != 2 for pair in pairs) or sorted([*numbers, length]) != [*numbers, length]:
+        field.refuse("these are no ranges of characters in the content")
+    return tuple((start, end) for start, end in pairs)
+
+
+def _moment(field: Field) -> str:
+    """A time without its zone: prompts have the local one."""
+    try:
+        return datetime.fromisoformat(field.of(str)).replace(tzinfo=None).isoformat()
+    except ValueError:
+        field.refuse(f"{_shown(field.value)} is not a time such as 2026-11-26T16:47:43")
 
 
 def _assignments(field: Field) -> tuple[Assignment, ...]:
-    return tuple(_assignment(name, field[name]) for name in field.of(dict))
+    """The values, those for thinking alone above the others."""
+    return tuple(values.in_layer(_assignment(name, field[name]) for name in field.of(dict)))
 
 
-def _assignment(name: str, field: Field) -> Assignment:
+def _assignment(label: str, field: Field) -> Assignment:
+    name = label.removeprefix(THINKING)
     if name not in PARAMS:
         field.refuse(f"there is no such parameter{did_you_mean(name, PARAMS)}")
-    return Assignment(name, _parameter(name, field["value"]), origin(field["origin"]))
+    when_thinking = name != label
+    if when_thinking and (reason := values.not_by_phase(PARAMS[name])):
+        field.refuse(reason)
+    value = _parameter(name, field["value"])
+    return Assignment(name, value, origin(field["origin"]), when_thinking)
 
 
 def _parameter(name: str, field: Field) -> Any:
@@ -255,7 +294,7 @@ def _stop(field: Field) -> Stop:
 
 def _edited(document: Field, assignments: tuple[Assignment, ...]) -> tuple[str, ...]:
     recorded = document["checksums"].of(dict)
-    given = {assignment.name: assignment.value for assignment in assignments}
+    given = {assignment.label: assignment.value for assignment in assignments}
     now = checksums(document.value, given)
     return tuple(name for name in {**now, **recorded} if now.get(name) != recorded.get(name))
 

@@ -3,10 +3,11 @@
 choose          picks the renderer, once, from the output style, the terminal and the colours
 plain           for pipes: the answer alone, unchanged
 terminal        for people: prompt, answer and statistics, or every token in its colour
+thoughts        what a model thinks before it answers: behind a bar, or only counted
 json_output     for scripts: one object, or one event per line
 summary         the statistics of one answer, in words
 settings_view   --show-params: every value, where it came from and what it overrode
-chat            a conversation: answers, their cost, the state of the context
+chat            a conversation and the state of its context; chat_answer: one answer, its cost
 explanation/    explain, in text and as JSON
 comparison/     compare, in text, as JSON and as CSV
 inspect/        a model's inside: overview, memory, weights, tokens, two models

@@ -1,4 +1,4 @@
-"""A chat on a terminal or in a pipe: answers, their cost, and the state of the context."""
+"""A chat on a terminal or in a pipe: what was said, set and kept, and the state of the context."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from datetime import datetime
 
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Setting, Settings
-from llmparams_cli.protocol import Finished, Piece, Started, StopReason
-from llmparams_cli.render.plain import Answer
-from llmparams_cli.render.summary import (
-    fold,
-    generation_speed,
-    separator,
-    stop_text,
-    was_cut_off,
-)
-from llmparams_cli.render.terminal import TerminalRenderer, columns
+from llmparams_cli.protocol import Finished, Started
+from llmparams_cli.render.chat_answer import PipedAnswer, TerminalAnswer, chat_statistics
+from llmparams_cli.render.summary import fold, separator, stop_text
+from llmparams_cli.render.terminal import columns
+from llmparams_cli.render.thoughts import barred
 from llmparams_cli.text.safe import encodable, encodes, one_line, printable
 from llmparams_cli.text.shorten import beginning, ending
 
@@ -32,9 +27,12 @@ _TAIL = 1006  # characters of the last answer that are shown when a chat goes on
 class ChatView:
     """Prints everything in a chat: what the user asked for to stdout, remarks to stderr."""
 
-    def __init__(self, env: Environment, color: str, color_by: str | None) -> None:
+    def __init__(
+        self, env: Environment, color: str, color_by: str | None, *, hide_thinking: bool = False
+    ) -> None:
         self._env = env
         self.color = color
+        self.hide_thinking = hide_thinking  # it may change between two answers
         self._color_by = color_by
         self._legend_wanted = True  # until it was printed with the first answer
         self._dressed = env.stdout_is_tty or color == "always"
@@ -45,10 +43,10 @@ class ChatView:
     def renderer(self) -> TerminalAnswer | PipedAnswer:
         """The renderer of the next answer."""
         if not self._dressed:
-            return PipedAnswer(self._env)
+            return PipedAnswer(self._env, self.color, self.hide_thinking)
         by = self._color_by if self._colored else None
         legend, self._legend_wanted = self._legend_wanted, False
-        return TerminalAnswer(self._env, self.color, by, legend=legend)
+        return TerminalAnswer(self._env, self.color, by, self.hide_thinking, legend=legend)
 
     def write(self, text: str, style: str = "") -> None:
         """Print a line that the user asked for to stdout."""
@@ -83,19 +81,20 @@ class ChatView:
         for words in fold(one_line(text).split(" "), 1, columns(env, env.stderr) - 1):
             env.aside(f"{before}{' '.join(words)}{after}\n")
 
-    def changed(self, pairs: Iterable[tuple[Setting, Setting]]) -> None:
-        """Values before and after."""
+    def changed(self, found: Iterable[tuple[str, Setting, Setting]]) -> None:
+        """Values before and after, by their names."""
         arrow = "→" if encodes("→", self._env.stderr) else "->"
-        for old, new in pairs:
+        for name, old, new in found:
             before, after = (_brief(s) for s in (old, new))
-            self.remark(f"{new.param.name} {before} {arrow} {after} ({new.origin})")
+            self.remark(f"{name} {before} {arrow} {after} ({new.origin})")
 
     def setting(self, setting: Setting) -> None:
         """One parameter: its value, where it came from, what it overrode, what it means."""
         self._setting("", setting, _BOLD)
         for old in setting.overrode:
             shown = one_line(setting.param.kind.show(old.value)) or "-"
-            self.write(f"  overrode {shown}  ({old.origin})", _DIM)
+            phase = "thinking " if old.when_thinking else ""
+            self.write(f"  overrode {phase}{shown}  ({old.origin})", _DIM)
         self._words(setting.param.summary, "  ", _DIM)
 
     def tokens(self, parts: Sequence[int], context: int) -> None:
@@ -144,10 +143,17 @@ class ChatView:
             return
         self.asked(_end(message))
         if answer is not None:
-            self.write(_end(answer), _DIM)
+            if answer:
+                self.write(_end(answer), _DIM)
             if interrupted:
                 self.remark("(interrupted)")
+            elif not answer:
+                self.remark("(no answer)")
         self.write("")
+
+    def thoughts(self, text: str) -> None:
+        """What was thought before an answer."""
+        self.write(barred(self._env, self._env.stdout, text), _DIM)
 
     def why(self, started: Started, finished: Finished, settings: Settings) -> None:
         """Explain the last answer: its numbers, its stop reason, the settings not at default."""
@@ -159,7 +165,7 @@ class ChatView:
             f"model {one_line(started.model.name)}",
         )
         self._fold([*numbers, *facts], separator(self._env.stdout), "", "")
-        named = [s for s in settings if not s.is_default]
+        named = [s for s in settings.both if not s.is_default]
         self.write("not at their defaults:" if named else "every parameter is at its default")
         for setting in named:
             self._setting("  ", setting, "")
@@ -179,7 +185,7 @@ class ChatView:
             self._words(note, "", _DIM)
 
     def _setting(self, indent: str, setting: Setting, style: str) -> None:
-        words = f"{setting.param.name} {_brief(setting)} ({one_line(str(setting.origin))})"
+        words = f"{setting.name} {_brief(setting)} ({one_line(str(setting.origin))})"
         self._words(words, indent, style)
 
     def _words(self, text: str, indent: str, style: str) -> None:
@@ -223,72 +229,6 @@ def chat_list(env: Environment, chats: Iterable[ListedChat]) -> None:
         body = "\n".join([head, *(f"  {line}" for line in others), f"  {words}"])
         env.stdout.write(encodable(body, env.stdout) + "\n")
     env.stdout.flush()
-
-
-class TerminalAnswer(TerminalRenderer):
-    """An answer in a chat: the person has just typed the prompt, so it is not shown again."""
-
-    def __init__(self, env: Environment, color: str, color_by: str | None, *, legend: bool) -> None:
-        super().__init__(env, prompt="", continues=False, color=color, color_by=color_by)
-        self._legend_wanted = legend
-
-    def started(self, event: Started) -> None:
-        self._started = event
-
-    def finished(self, event: Finished) -> None:
-        env = self._env
-        self._end_line()
-        self._answer.end()
-        if self._scale and self._colored_aside and self._legend_wanted:
-            self._legend(self._scale)
-        between = separator(env.stderr)
-        items = chat_statistics(self._started, event, verbose=env.verbose)
-        for row in fold(items, len(between), columns(env, env.stderr) - 1):
-            self._aside(between.join(row))
-
-
-class PipedAnswer:
-    """An answer in a pipe, with a newline after it unless it ends in one."""
-
-    def __init__(self, env: Environment) -> None:
-        self._env = env
-        self._answer = Answer(env)
-
-    def started(self, event: Started) -> None:
-        self._started = event
-
-    def piece(self, event: Piece) -> None:
-        self._answer.write(event.text)
-
-    def finished(self, event: Finished) -> None:
-        env = self._env
-        self._answer.end_line()
-        self._answer.end()
-        if env.verbose:
-            items = chat_statistics(self._started, event, verbose=True)
-            env.warn(separator(env.stderr).join(items))
-        elif was_cut_off(event.stop) and not env.quiet:
-            env.warn(f"the answer was cut off: {stop_text(event.stop)}")
-
-
-def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> list[str]:
-    """Tokens of the prompt (new, and kept from the cache) and of the answer; why it ended."""
-    usage = finished.usage
-    new = usage.prompt_tokens - usage.cached_tokens
-    items = [
-        f"prompt {new} new + {usage.cached_tokens} kept",
-        f"answer {usage.completion_tokens}",
-    ]
-    speed = generation_speed(finished)
-    if speed is not None:
-        items.append(f"{speed:.0f} tokens/s")
-    if finished.stop.reason is StopReason.END_OF_GENERATION and not verbose:
-        items.append(finished.stop.reason.value)
-    else:
-        items.append(stop_text(finished.stop))
-    if verbose:
-        items += [f"seed {started.seed}", f"context {started.context}"]
-    return items
 
 
 def _shares(parts: Sequence[int], width: int) -> list[int]:

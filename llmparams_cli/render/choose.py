@@ -32,6 +32,7 @@ def choose(
     color_by: str | None = None,
     logprobs: bool = False,
     newline: bool = True,
+    hide_thinking: bool = False,
 ) -> Renderer:
     """Pick the renderer for stdout.
 
@@ -39,13 +40,15 @@ def choose(
     says that the answer continues its last line (no template). `color` is `--color`,
     `color_by` is 'probability', 'entropy' or None. `logprobs`: were they asked for by
     `--logprobs` (and so belong into the JSON)? `newline`: does a piped answer that lacks one get
-    it?
+    it? `hide_thinking`: show only that the model thinks, not what.
     """
     if output != "auto":
         from llmparams_cli.render.json_output import JsonRenderer, StreamJsonRenderer
 
         if color_by:
             env.note(f"--color-by {color_by} does nothing in JSON; --logprobs N adds the numbers")
+        if hide_thinking:
+            env.note("--hide-thinking does nothing in JSON, which has thoughts as 'reasoning'")
         if output == "stream-json":
             return StreamJsonRenderer(env, settings, logprobs=logprobs)
         indent = 2 if env.stdout_is_tty else None
@@ -65,7 +68,8 @@ def choose(
             color=color,
             color_by=color_by,
             newline=newline,
+            hide_thinking=hide_thinking,
         )
     from llmparams_cli.render.plain import PlainRenderer
 
-    return PlainRenderer(env, settings, newline=newline)
+    return PlainRenderer(env, settings, color=color, newline=newline, hide_thinking=hide_thinking)

@@ -14,7 +14,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
 from llmparams_cli.records.document import parameters, stop_object
-from llmparams_cli.render.summary import generation_speed, per_second
+from llmparams_cli.render.summary import generation_speed, only_thought, per_second
 from llmparams_cli.text.numbers import all_finite, rounded
 from llmparams_cli.text.safe import escape_json, spelled
 from llmparams_cli.trace import Effect
@@ -40,10 +40,11 @@ class JsonRenderer:
     def finished(self, event: Finished) -> None:
         document = result_object(self._started, event, self._settings, logprobs=self._logprobs)
         write_json(self._env, document, indent=self._indent)
+        _note_if_unsaid(self._env, event)
 
 
 class StreamJsonRenderer:
-    """`--stream-json`: start, each piece of text, and end with the object of `--json`."""
+    """`--stream-json`: start, each piece of thoughts or text, and the object of `--json` last."""
 
     def __init__(self, env: Environment, settings: Settings, *, logprobs: bool) -> None:
         self._env = env
@@ -65,29 +66,40 @@ class StreamJsonRenderer:
 
     def piece(self, event: Piece) -> None:
         token = _token_object(event.token, logprobs=self._logprobs)
-        self._write("text", {"text": event.text, "token": token})
+        name = "reasoning" if event.is_thought else "text"
+        self._write(name, {"text": event.text, "token": token})
 
     def finished(self, event: Finished) -> None:
         self._write(
             "end",
             result_object(self._started, event, self._settings, logprobs=self._logprobs),
         )
+        _note_if_unsaid(self._env, event)
 
     def _write(self, name: str, body: dict[str, Any]) -> None:
         write_json(self._env, {"event": name, **body})
 
 
+def _note_if_unsaid(env: Environment, event: Finished) -> None:
+    """An empty `text` must not surprise whoever reads nothing else."""
+    if told := only_thought(event):
+        env.note(told)
+
+
 def result_object(
     started: Started, finished: Finished, settings: Settings, *, logprobs: bool
 ) -> dict[str, Any]:
-    """The object of `--json`; it has `tokens` only if probabilities were asked for."""
+    """The object of `--json`; it has `tokens` only if probabilities were asked for, and `reasoning`
+    only if there is any.
+    """
     usage, timing = finished.usage, finished.timing
     document: dict[str, Any] = {
-        "text": finished.text,
+        **said(finished),
         "stop": stop_object(finished.stop),
         "usage": {
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
             "total_tokens": usage.total_tokens,
         },
         "timing": {
@@ -110,11 +122,17 @@ def result_object(
     return document
 
 
+def said(finished: Finished) -> dict[str, str]:
+    """What was said, and beside it what was thought, if anything was."""
+    thought = {"reasoning": finished.reasoning} if finished.reasoning else {}
+    return {"text": finished.text, **thought}
+
+
 def effects_object(effects: Sequence[Effect]) -> list[dict[str, Any]]:
     """For every setting that was on, the draws (from 1) that it changed."""
     return [
         {
-            "parameter": effect.setting.param.name,
+            "parameter": effect.setting.name,
             "value": effect.setting.param.kind.show(effect.setting.value),
             "draws": effect.draws,
             "changed": list(effect.changed),
@@ -157,6 +175,7 @@ def _token_object(token: Token, *, logprobs: bool) -> dict[str, Any]:
         "logprob": rounded(token.logprob),
         "entropy": rounded(token.entropy),
         "top": [_candidate_object(candidate) for candidate in token.top],
+        **({"is_thought": True} if token.is_thought else {}),
     }
 
 

@@ -10,6 +10,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Source
 from llmparams_cli.records import origins
 from llmparams_cli.render.terminal import Row, columns, table
+from llmparams_cli.render.thoughts import barred
 from llmparams_cli.text.safe import encodable, one_line, printable
 from llmparams_cli.text.width import cut
 
@@ -27,7 +28,7 @@ def list_runs(env: Environment, runs: Sequence[dict[str, Any]]) -> None:
 
 def show(env: Environment, receipt: dict[str, Any]) -> None:
     """Print one run: its circumstances, its settings, and all messages."""
-    _write(env, "\n".join(_in_full(receipt)) + "\n")
+    _write(env, "\n".join(_in_full(env, receipt)) + "\n")
 
 
 def _line(run: dict[str, Any]) -> str:
@@ -69,8 +70,9 @@ def _one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
+def _in_full(env: Environment, receipt: dict[str, Any]) -> Iterator[str]:
     usage = receipt["usage"]
+    thought = usage.get("reasoning_tokens")
     fields = {
         "id": receipt["id"],
         "when": receipt["date"],
@@ -78,7 +80,9 @@ def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
         "SHA-256": receipt["model"]["sha256"] or "not computed (--receipt FILE does)",
         **_circumstances(receipt),
         "seed": receipt["seed"],
-        "tokens": f"{usage.get('prompt_tokens')} + {usage.get('completion_tokens')}",
+        "tokens": f"{usage.get('prompt_tokens')} + {usage.get('completion_tokens')}"
+        + (f" ({thought} thought)" if thought else ""),
+        **_dated(receipt),
         "stop": f"{receipt['stop']['reason']} ({receipt['stop']['detail']})",
     }
     for name, value in fields.items():
@@ -90,7 +94,15 @@ def _in_full(receipt: dict[str, Any]) -> Iterator[str]:
             yield f"{'set':<9}{value}"
     for message in receipt["messages"]:
         yield f"\n{message['role']}:\n{printable(message['content'])}"
+    if thought := receipt.get("reasoning"):
+        yield f"\nthoughts:\n{barred(env, env.stdout, thought)}"
     yield f"\nanswer:\n{printable(receipt['text'])}"
+
+
+def _dated(receipt: dict[str, Any]) -> dict[str, str]:
+    """The date in the prompt, where the chat template wrote one."""
+    date = receipt.get("prompt_date")
+    return {"date": f"{date} (in the prompt, by the chat template)"} if date else {}
 
 
 def _circumstances(receipt: dict[str, Any]) -> dict[str, str]:

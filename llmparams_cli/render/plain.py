@@ -1,4 +1,4 @@
-"""Output for pipes: the answer without colours, on lines of its own.
+"""Output for pipes: the answer without colours, on lines of its own, and no thoughts.
 
 What a script must not miss (that the answer was cut off) and what a person needs to repeat
 the run (a seed drawn at random) goes to stderr in one line; `--quiet` silences it.
@@ -9,7 +9,14 @@ from __future__ import annotations
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, Piece, Started
-from llmparams_cli.render.summary import effect_lines, separator, statistics, stop_text, was_cut_off
+from llmparams_cli.render.summary import (
+    cut_off,
+    effect_lines,
+    only_thought,
+    separator,
+    statistics,
+)
+from llmparams_cli.render.thoughts import Thoughts
 from llmparams_cli.text.safe import encodable
 
 
@@ -42,12 +49,30 @@ class Answer:
             )
 
 
+def pass_on(event: Piece, thoughts: Thoughts, answer: Answer) -> None:
+    """Write a piece where it belongs."""
+    if event.is_thought:
+        thoughts.piece(event)
+    else:
+        thoughts.end()
+        answer.write(event.text)
+
+
 class PlainRenderer:
     """Writes an answer for other programs, with a newline after its last line if `newline`."""
 
-    def __init__(self, env: Environment, settings: Settings, *, newline: bool = True) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        settings: Settings,
+        *,
+        color: str = "auto",
+        newline: bool = True,
+        hide_thinking: bool = False,
+    ) -> None:
         self._env = env
         self._answer = Answer(env)
+        self._thoughts = Thoughts(env, color, hidden=hide_thinking)
         self._newline = newline
         self._random_seed = settings["seed"] == -1
 
@@ -55,22 +80,21 @@ class PlainRenderer:
         self._started = event
 
     def piece(self, event: Piece) -> None:
-        self._answer.write(event.text)
+        pass_on(event, self._thoughts, self._answer)
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        if self._newline:
+        self._thoughts.end(is_last=True)
+        if self._newline and not event.is_unsaid:
             self._answer.end_line()
         self._answer.end()
         if env.verbose:
-            items = statistics(self._started, event, verbose=True)
+            items = [only_thought(event), *statistics(self._started, event, verbose=True)]
         else:
-            items = []
-            if was_cut_off(event.stop):
-                items.append(f"the answer was cut off: {stop_text(event.stop)}")
+            items = [cut_off(event)]
             if self._random_seed and env.stderr_is_tty:
                 items.append(f"seed {self._started.seed}")
-        if items:
-            env.note(separator(env.stderr).join(items))
+        if any(items):
+            env.note(separator(env.stderr).join(filter(None, items)))
         for line in effect_lines(event.effects) if event.effects else ():
             env.note(line)

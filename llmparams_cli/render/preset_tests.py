@@ -8,7 +8,7 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.presets.outcome import Result
-from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.json_output import said, write_json
 from llmparams_cli.render.styles import GREEN, RED, styled
 from llmparams_cli.text.safe import encodable, one_line
 
@@ -37,7 +37,7 @@ def show_json(env: Environment, results: Sequence[Result]) -> None:
         env,
         {
             "passed": all(result.passed for result in results),
-            "tests": [_object(result) for result in results],
+            "tests": [result_object(result) for result in results],
         },
         indent=2 if env.stdout_is_tty else None,
     )
@@ -101,7 +101,8 @@ def _reasons(result: Result) -> Iterator[str]:
         yield f"seed{many} {', '.join(map(str, seeds[reason]))}: {reason}"
 
 
-def _object(result: Result) -> dict[str, Any]:
+def result_object(result: Result) -> dict[str, Any]:
+    """One test with every seed's answer, for JSON."""
     return {
         "preset": result.preset,
         "name": result.case.name,
@@ -113,9 +114,9 @@ def _object(result: Result) -> dict[str, Any]:
         "runs": [
             {
                 "seed": outcome.seed,
-                "text": outcome.answer.text,
+                **said(outcome.answer),
                 "stop": outcome.answer.stop.reason.value,
-                "tokens": outcome.answer.usage.completion_tokens,
+                "tokens": len(outcome.answer.answer_tokens),
                 "failures": list(outcome.failures),
             }
             for outcome in result.outcomes

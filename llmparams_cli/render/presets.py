@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llmparams_cli.env import Environment
-from llmparams_cli.params.settings import Setting
+from llmparams_cli.params.settings import Setting, differences
 from llmparams_cli.presets.catalog import Listed
 from llmparams_cli.presets.checking import FileProblem
 from llmparams_cli.presets.files import shown
@@ -48,6 +48,7 @@ def write_preset(env: Environment, preset: Preset, format: str) -> None:
         "prompt": preset.prompt,
         "variables": dict(preset.variables),
         "parameters": {name: plain(name, value) for name, value in preset.parameters.items()},
+        "thinking": {name: plain(name, value) for name, value in preset.thinking.items()},
     }
     write_json(env, {key: value for key, value in document.items() if value}, indent=2)
 
@@ -60,7 +61,9 @@ def show_diff(env: Environment, diff: PresetDiff, *, as_json: bool) -> None:
     a, b = map(one_line, diff.names)
     rows: list[tuple[str, str, str]] = [("", a, b)]
     rows += [(name, _short(one), _short(two)) for name, (one, two) in diff.texts.items()]
-    rows += [(one.param.name, value_text(one), value_text(two)) for one, two in _differing(diff)]
+    rows += [
+        (name, value_text(one), value_text(two)) for name, one, two in differences(*diff.settings)
+    ]
     if len(rows) == 1:
         _write(env, "the same values\n")
     else:
@@ -70,11 +73,6 @@ def show_diff(env: Environment, diff: PresetDiff, *, as_json: bool) -> None:
             _write(env, "  ".join(cells).rstrip() + "\n")
     if diff.divergences:
         _write(env, "\n" + "\n".join(_effect(diff)) + "\n")
-
-
-def _differing(diff: PresetDiff) -> list[tuple[Setting, Setting]]:
-    pairs = zip(*diff.settings, strict=True)
-    return [(one, two) for one, two in pairs if one.value != two.value]
 
 
 def _short(text: str | None) -> str:
@@ -103,9 +101,8 @@ def _diff_object(diff: PresetDiff) -> dict[str, Any]:
         "b": b,
         "texts": {name: dict(zip("ab", texts, strict=True)) for name, texts in diff.texts.items()},
         "parameters": {
-            name: {"a": plain(name, one.value), "b": plain(name, two.value)}
-            for one, two in _differing(diff)
-            for name in [one.param.name]
+            name: {side: plain(s.param.name, s.value) for side, s in (("a", one), ("b", two))}
+            for name, one, two in differences(*diff.settings)
         },
         "prompt": diff.prompt,
         "mean_total_variation": sum(s.variation for s in steps) / len(steps) if steps else None,
@@ -163,7 +160,7 @@ def value_text(setting: Setting) -> str:
 
 
 def _values(settings: Sequence[Setting]) -> str:
-    return ", ".join(f"{each.param.name} {value_text(each)}" for each in settings)
+    return ", ".join(f"{each.name} {value_text(each)}" for each in settings)
 
 
 def _about(item: Listed) -> str:
@@ -208,9 +205,7 @@ def _object(item: Listed, env: Environment) -> dict[str, Any]:
         "description": item.description,
         "extends": [name.text for doc in item.documents[-1:] for name in doc.extends],
         "tests": item.tests,
-        "parameters": {
-            name: plain(name, each.value) for each in item.changes for name in [each.param.name]
-        },
+        "parameters": {each.name: plain(each.param.name, each.value) for each in item.changes},
         "problem": item.problem or None,
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.render.styles import BOLD, GREEN, YELLOW, styled
+from llmparams_cli.render.thoughts import barred
 from llmparams_cli.text.safe import encodable, one_line, printable
 from llmparams_cli.text.shorten import ending
 
@@ -17,14 +18,14 @@ CONTEXT = 61  # characters that are shown before the first difference
 def show(env: Environment, report: dict[str, Any]) -> None:
     """Print a replay; `report` is its JSON object."""
     colored = env.wants_color("auto", env.stdout)
-    verdict, *rest = _lines(report)
+    verdict, *rest = _lines(env, report)
     verdict = styled(verdict, f"{BOLD};{GREEN if report['identical'] else YELLOW}", colored)
     text = "\n".join([verdict, *rest]) + "\n"
     env.stdout.write(encodable(text, env.stdout))
     env.stdout.flush()
 
 
-def _lines(report: dict[str, Any]) -> Iterator[str]:
+def _lines(env: Environment, report: dict[str, Any]) -> Iterator[str]:
     yield _verdict(report)
     if parting := report["parting"]:
         yield _field("after", _tail(parting["before"]))
@@ -36,7 +37,10 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     if not report["identical"]:
         for name in ("recorded", "replayed"):
             stop = one_line(report["stop"][name]["reason"])
-            yield f"\n{name}, up to {stop}:\n{printable(report['text'][name])}"
+            yield f"\n{name}, up to {stop}:"
+            if thought := report["reasoning"][name]:
+                yield barred(env, env.stdout, thought) + "\n"
+            yield printable(report["text"][name])
 
 
 def _verdict(report: dict[str, Any]) -> str:
@@ -47,7 +51,8 @@ def _verdict(report: dict[str, Any]) -> str:
         return f"identical: {recorded} tokens up to {stop}{same}"
     if parting := report["parting"]:
         counts = f"{recorded} recorded, {replayed} replayed"
-        return f"different from token {parting['index'] + 1} on ({counts})"
+        among = ", in its thoughts" if parting["is_thought"] else ""
+        return f"different from token {parting['index'] + 1} on{among} ({counts})"
     return f"different: the same {recorded} tokens, but another text"
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.params.kinds import Words
 from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings
-from llmparams_cli.params.table import PARAMS, by_group
+from llmparams_cli.params.spec import Group
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.text.safe import encodable, one_line
 
@@ -82,16 +83,17 @@ def _head(name: str, given: tuple[str, Origin]) -> str:
 def _lines(groups: Groups) -> str:
     """One line per parameter, for grep and diff."""
     lines = []
+    width = _width(groups)
     for heading, members in groups:
         lines += ["", heading]
         for setting in members:
             value, origin = _value(setting, setting.value), one_line(str(setting.origin))
             below = "; ".join(
-                f"{_value(setting, old.value)} from {one_line(str(old.origin))}"
+                f"{_phase(old)}{_value(setting, old.value)} from {one_line(str(old.origin))}"
                 for old in setting.overrode
             )
             overrode = f"  (overrode {below})" if below else ""
-            lines.append(f"  {setting.param.name:<{_NAME}}{value:<12}  {origin}{overrode}")
+            lines.append(f"  {setting.name:<{width}}{value:<12}  {origin}{overrode}")
     return "\n".join([*lines, ""]) if lines else ""
 
 
@@ -99,25 +101,26 @@ def _table(env: Environment, groups: Groups, in_color: bool) -> str:
     """Name, value, origin; overridden values below, defaults dim."""
     from llmparams_cli.render.terminal import Row, columns, table
 
-    room = columns(env, env.stdout) - _NAME - _GAP
+    name = _width(groups)
+    room = columns(env, env.stdout) - name - _GAP
     narrow = room < _ROOM_FOR_ORIGINS
     rows = []
     for heading, members in groups:
         rows += [Row(("",)), Row((heading,), "bold")]
         for setting in members:
             style = "dim" if setting.is_default else ""
-            rows.append(Row(_cells(f"  {setting.param.name}", setting, setting, narrow), style))
+            rows.append(Row(_cells(f"  {setting.name}", setting, setting, narrow), style))
             for old in setting.overrode:
                 rows.append(Row(_cells("    overrode", setting, old, narrow), "dim"))
     value = room * 3 // 10
-    widths = (_NAME, max(room, 8)) if narrow else (_NAME, value, room - value - _GAP)
+    widths = (name, max(room, 8)) if narrow else (name, value, room - value - _GAP)
     return table(env, rows, widths, colored=in_color)
 
 
 def _groups(settings: Settings, *, all_of_them: bool) -> Iterator[tuple[str, list[Setting]]]:
     """The groups of the taxonomy with their settings, or with those that are set."""
-    for group, params in by_group().items():
-        members = [settings.setting(param.name) for param in params]
+    for group in Group:
+        members = [each for each in settings.both if each.param.group is group]
         if shown := [each for each in members if all_of_them or not each.is_default]:
             yield group.value, shown
 
@@ -126,7 +129,20 @@ def _cells(
     name: str, setting: Setting, source: Setting | Assignment, narrow: bool
 ) -> tuple[str, ...]:
     value, origin = _value(setting, source.value), one_line(str(source.origin))
+    if isinstance(source, Assignment):
+        value = _phase(source) + value
     return (name, f"{value} ({origin})") if narrow else (name, value, origin)
+
+
+def _phase(old: Assignment) -> str:
+    """Before a value that was overridden: what it counted for, if that was thinking alone."""
+    return "thinking " if old.when_thinking else ""
+
+
+def _width(groups: Groups) -> int:
+    """Columns for the names: as many as without any value for thinking alone, if they do."""
+    names = (setting.name for _, members in groups for setting in members)
+    return max(_NAME, *(len(name) + 2 for name in names), 0)
 
 
 def _value(setting: Setting, value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import Finished, Started, Stop, StopReason
 from llmparams_cli.text.safe import encodes, one_line
 from llmparams_cli.text.shorten import beginning
@@ -13,6 +14,12 @@ from llmparams_cli.trace import Effect
 LONGEST_VALUE = 40  # characters
 # The model or the user meant the answer to end here; every other stop cuts it off.
 _WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)
+# What limit was reached, in words, and the parameter that moves it.
+_MORE = {
+    StopReason.MAX_TOKENS: ("", "max_tokens"),
+    StopReason.CONTEXT_FULL: (", when the context was full", "context"),
+    StopReason.TIME_LIMIT: (", at the time limit", "time_limit"),
+}
 
 
 def per_second(count: int, seconds: float) -> float | None:
@@ -34,7 +41,7 @@ def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]
     usage, timing = finished.usage, finished.timing
     yield (
         f"{usage.prompt_tokens} prompt + {usage.completion_tokens} completion"
-        f" = {usage.total_tokens} tokens"
+        f"{thought_share(finished)} = {usage.total_tokens} tokens"
     )
     speed = generation_speed(finished)
     if speed is not None:
@@ -60,7 +67,7 @@ def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
     for effect in sorted(effects, key=lambda effect: -len(effect.changed)):
         setting = effect.setting
         value = beginning(one_line(setting.param.kind.show(setting.value)), LONGEST_VALUE, "...")
-        name = f"{setting.param.name} {value}"
+        name = f"{setting.name} {value}"
         count = len(effect.changed)
         told = f"decided {count} of" if count else "changed nothing in"
         origin = one_line(str(setting.origin))
@@ -73,6 +80,34 @@ def stop_text(stop: Stop) -> str:
     if stop.reason is StopReason.STOP_SEQUENCE:
         detail = f'"{detail}"'
     return f"{stop.reason.value} ({detail})" if detail else stop.reason.value
+
+
+def thought_share(finished: Finished) -> str:
+    """How many tokens of the completion were thought, after a blank; empty if none was."""
+    count = finished.usage.reasoning_tokens
+    return f" ({count} thought)" if count else ""
+
+
+def only_thought(finished: Finished, change: str = "{flag}") -> str:
+    """That an answer ended before its first word, and the cure; empty if there is one, or Ctrl-C
+    ended it. `change` says how a parameter is changed: {flag} and {name} stand for it.
+    """
+    if not finished.is_unsaid or finished.stop.reason is StopReason.INTERRUPTED:
+        return ""
+    if finished.stop.reason not in _MORE:
+        return f"the model thought and gave no answer: {stop_text(finished.stop)}; try another seed"
+    told = f"the model was still thinking after {finished.usage.completion_tokens} tokens"
+    when, name = _MORE[finished.stop.reason]
+    more, sooner = (
+        change.format(flag=PARAMS[each].flag, name=each) for each in (name, "max_thinking_tokens")
+    )
+    return f"{told}{when}: {more} allows more, {sooner} makes it answer sooner"
+
+
+def cut_off(finished: Finished, change: str = "{flag}") -> str:
+    """That an answer is missing, or that a limit or Ctrl-C ended it; empty if neither is so."""
+    told = f"the answer was cut off: {stop_text(finished.stop)}"
+    return only_thought(finished, change) or (told if was_cut_off(finished.stop) else "")
 
 
 def was_cut_off(stop: Stop) -> bool:

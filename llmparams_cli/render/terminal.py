@@ -1,6 +1,6 @@
-"""Output for a person at a terminal: the prompt dim, the answer, then the statistics.
+"""Output for a person at a terminal: the prompt dim, thoughts, the answer, then the statistics.
 
-Only the answer goes to stdout; prompt, statistics and legend go to stderr, so that
+Only the answer goes to stdout; prompt, thoughts, statistics and legend go to stderr, so that
 `2>/dev/null` and `> file` leave the answer alone. rich is imported only where tables and the
 widths of characters need it: importing it takes longer than the first token of a small model.
 """
@@ -17,8 +17,15 @@ from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece, Started, Token
 from llmparams_cli.render.plain import Answer
 from llmparams_cli.render.styles import DIM, RESET, styled
-from llmparams_cli.render.summary import effect_lines, fold, separator, statistics
-from llmparams_cli.render.words import PLAIN, Words
+from llmparams_cli.render.summary import (
+    effect_lines,
+    fold,
+    only_thought,
+    separator,
+    statistics,
+)
+from llmparams_cli.render.thoughts import Thoughts
+from llmparams_cli.render.words import PLAIN, Words, screen
 from llmparams_cli.text.safe import printable
 
 _BACK = "\b"
@@ -85,6 +92,7 @@ class TerminalRenderer:
         color: str,
         color_by: str | None,
         newline: bool = True,
+        hide_thinking: bool = False,
     ) -> None:
         self._env = env
         self._answer = Answer(env)
@@ -94,7 +102,8 @@ class TerminalRenderer:
         self._colored = env.wants_color(color, env.stdout)
         self._colored_aside = env.wants_color(color, env.stderr)
         self._palette = _palette(env) if self._scale and self._colored else ()
-        width = _screen(env, env.stdout)
+        self._thoughts = Thoughts(env, color, hidden=hide_thinking)
+        width = screen(env, env.stdout)
         self._canvas = _Canvas(width)
         self._words = Words(width)
         self._ends_line = newline or env.stdout_is_tty
@@ -103,7 +112,7 @@ class TerminalRenderer:
     def started(self, event: Started) -> None:
         self._started = event
         prompt = _shorten(printable(self._prompt))
-        words = Words(_screen(self._env, self._env.stderr))
+        words = Words(screen(self._env, self._env.stderr))
         laid_out = "".join(text for text, _ in [*words.feed(prompt), *words.end()])
         if self._continues:
             self._aside(laid_out, end="")
@@ -113,11 +122,16 @@ class TerminalRenderer:
             self._aside(laid_out.rstrip("\n"), end="\n\n")
 
     def piece(self, event: Piece) -> None:
+        style = self._style(event.token)
+        if event.is_thought:
+            self._think(event, style)
+            return
+        self._end_thoughts()
         text = printable(event.text)
         if not text:
             return
         self._at_line_start = text.endswith("\n")
-        self._write(self._words.feed(text, self._style(event.token)))
+        self._write(self._words.feed(text, style))
 
     def finished(self, event: Finished) -> None:
         env = self._env
@@ -132,8 +146,22 @@ class TerminalRenderer:
         for line in effect_lines(event.effects) if event.effects else ():
             self._aside(line)
         self._answer.end()
+        if only_thought(event):
+            env.note(only_thought(event))
+
+    def _think(self, event: Piece, style: str) -> None:
+        self._write(self._words.end())
+        colors = style if self._palette and self._colored_aside else ""
+        begins_line = self._at_line_start or not self._env.stdout_is_tty
+        self._thoughts.piece(event, colors, at_line_start=begins_line)
+
+    def _end_thoughts(self, *, is_last: bool = False) -> None:
+        """What follows begins on a line of its own."""
+        if self._thoughts.end(is_last=is_last) and self._env.stdout_is_tty:
+            self._at_line_start, self._words = True, Words(screen(self._env, self._env.stdout))
 
     def _end_line(self) -> None:
+        self._end_thoughts(is_last=True)
         self._write(self._words.end())
         if self._ends_line and not self._at_line_start:
             self._answer.write("\n")
@@ -194,16 +222,6 @@ class _Canvas:
             painted.append(char)
             self._column += cells
         return styled("".join(painted), style)
-
-
-def _screen(env: Environment, stream: TextIO) -> int | None:
-    """The width at which a terminal breaks lines, whatever COLUMNS says; None if there is none."""
-    if not stream.isatty() or env.variables.get("TERM") == "dumb":
-        return None
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or None
-    except (OSError, ValueError):
-        return None
 
 
 def columns(env: Environment, stream: TextIO) -> int:

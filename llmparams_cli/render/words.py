@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from typing import TextIO
+
+from llmparams_cli.env import Environment
 from llmparams_cli.text.width import cells
 
 PLAIN = "0"  # the style of what belongs to no token
 HELD = 24  # columns before the edge in which a word waits until it is certain that it fits
 
 Styled = tuple[str, str]
+
+
+def screen(env: Environment, stream: TextIO) -> int | None:
+    """The width at which a terminal breaks lines, whatever COLUMNS says; None if there is none."""
+    if not stream.isatty() or env.variables.get("TERM") == "dumb":
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
 
 
 class Words:

@@ -1,9 +1,13 @@
-"""What a chat template has a place for, by its text: it is not run, as it might never end."""
+"""What a chat template has a place for, by its source: it is not run, as it might never end."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+from llmparams_cli.templates.choice import is_jinja
+from llmparams_cli.templates.syntax import LONGEST
+from llmparams_cli.templates.thinking import offer
 
 _MARKS = re.compile(r"\{[{%#]|[}%#]\}")
 _ENDS = {"{{": "}}", "{%": "%}", "{#": "#}"}
@@ -17,25 +21,35 @@ _NO_SYSTEM = re.compile(
 )
 _TOOLS = re.compile(r"\b(?:\w+_)?(?:tools|functions)\b")
 _THINKING = re.compile(r"enable_thinking|<think>|reasoning|thinking")
-LONGEST = 1 << 20  # characters that are looked at; real templates have at most 30,000
+
+WITHOUT_SYSTEM = ("yandex",)  # of the templates that are built into llama.cpp
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """Is there a place for a system text, for tools, for thoughts before the answer?"""
+    """Is there a place for a system text, for tools, for thoughts before the answer? Can thoughts
+    be switched off, and what levels are there?
+    """
 
     system: bool
     tools: bool
     thinking: bool
+    thinking_switch: bool = False
+    thinking_levels: tuple[str, ...] = ()
 
 
 def abilities(template: str) -> Abilities:
-    """What this template, in Jinja, has a place for."""
+    """What this template has a place for."""
+    if not is_jinja(template):
+        return Abilities(system=template not in WITHOUT_SYSTEM, tools=False, thinking=False)
     code, text = _parts(template[:LONGEST])
+    has = offer(template)
     return Abilities(
         system=bool(_SYSTEM.search(code)) and not _NO_SYSTEM.search(code),
         tools=bool(_TOOLS.search(code)),
-        thinking=bool(_THINKING.search(code) or _THINKING.search(text)),
+        thinking=bool(has.levels or _THINKING.search(code) or _THINKING.search(text)),
+        thinking_switch=bool(has.switch),
+        thinking_levels=has.levels,
     )
 
 

@@ -1,59 +1,84 @@
-"""Keeps the text of control tokens in messages from becoming those tokens.
+"""Keeps the names of control tokens in untrusted texts from becoming those tokens.
 
-Messages are untrusted: the text of a control token inside one is replaced by a mark before the
-template runs, and tokenised as plain text afterwards.
+Messages are untrusted: the name of a control token inside one is replaced by a mark before the
+template runs, and tokenised as plain text afterwards. So is a whole text in a raw prompt.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise, takewhile
 
 from llmparams_cli.templates.vocabulary import Vocabulary
 
-# What models' own control tokens look like: <|im_start|>, <|channel>.
-LIKE_CONTROL = re.compile(r"<\|.*>|<.*\|>")
+# What user-defined tokens look like that mean something to a model beyond their text: <|channel>,
+# <｜User｜>, [/INST], [PAD7], </think>, <tool_call>. Not so <b>, or a run of blanks.
+LIKE_CONTROL = re.compile(
+    r"<[|｜].*>|<.*[|｜]>|\[\|.*\|\]|\[/?[A-Z_]+\d*\]"
+    r"|</?[\w:]*(think|thought|tool|func|arg_|fim|pad|bos|eos|unk|mask|unused)[\w:]*>"
+)
 
 
 class Marker:
     """Replaces the texts of control tokens in messages by marks that pass through a template.
 
-    A mark holds a random number, so that no message can forge one. User-defined tokens that the
-    template writes, such as <think>, are control tokens here: what they do is up to the model.
+    A mark holds a random number, so that no message can forge one. User-defined tokens count as
+    control tokens if they look like one, or if the `template` (in a raw prompt: what is trusted of
+    it) writes them: what they do is up to the model.
     """
 
     def __init__(self, model: Vocabulary, template: str) -> None:
         self._model = model
         self._template = template
-        self._nonce = os.urandom(8).hex()
+        self._nonce = int.from_bytes(os.urandom(8), "big")  # digits: they pass through `upper`, too
         self._texts: list[str] = []
         self._defused: set[str] = set()
 
     def mark(self, content: str) -> str:
+        """Mark the names of control tokens, and nothing else: a template reads the content."""
         specials = self._control_texts(self._model.tokenize(content, special=True))
-        return re.sub(_any_of(specials), self._replace, content) if specials else content
+        if not specials:
+            return content
+        return re.sub(_any_of(specials), lambda match: self.mark_whole(match[0]), content)
+
+    def mark_whole(self, text: str) -> str:
+        """A mark for all of a text: no name that begins before it can end in it, either."""
+        self._texts.append(text)
+        return f"\ue000{self._nonce}:{len(self._texts) - 1}\ue001"
 
     def tokenize(self, text: str) -> list[int]:
-        """Tokenise the template's output: its control tokens as such, the marked ones as text."""
+        """Tokenise a text: its control tokens as such, what was marked as text."""
         first, *rest = self._split(text)
         tokens = self._model.tokenize(first, special=True)
+        if not rest:
+            return tokens
+        # Marked texts and the plain text around them are one text for the tokenizer.
+        tokens, plain = self._before(tokens)
+        goes_on = bool(plain)
         for number, part in zip(rest[::2], rest[1::2], strict=True):
+            plain += self._texts[int(number)]
             after = self._model.tokenize(part, special=True, goes_on=True)
-            # The mark's text and the plain text on both sides are one text for the tokenizer.
-            before = self._plain(reversed(tokens))[::-1]
             behind = self._plain(after)
-            around = [b"".join(map(self._model.piece, side)) for side in (before, behind)]
-            plain = self._texts[int(number)].join(side.decode(errors="replace") for side in around)
-            tokens = tokens[: len(tokens) - len(before)]
-            tokens += self._literally(plain, goes_on=bool(before))
-            tokens += after[len(behind) :]
-        return tokens
+            plain += self._text(behind)
+            if len(behind) < len(after):
+                tokens += self._literally(plain, goes_on=goes_on)
+                more, plain = self._before(after[len(behind) :])
+                tokens, goes_on = tokens + more, bool(plain)
+        return tokens + self._literally(plain, goes_on=goes_on)
+
+    def _before(self, tokens: Sequence[int]) -> tuple[list[int], str]:
+        """The tokens up to the last control token, and the plain text after it."""
+        plain = self._plain(reversed(tokens))[::-1]
+        return [*tokens[: len(tokens) - len(plain)]], self._text(plain)
 
     def _plain(self, tokens: Iterable[int]) -> list[int]:
         """The tokens before the first control token."""
         return list(takewhile(lambda token: not self._controls(token), tokens))
+
+    def _text(self, plain: Iterable[int]) -> str:
+        return b"".join(map(self._model.piece, plain)).decode(errors="replace")
 
     def _controls(self, token: int) -> bool:
         """Is it a control token, or one that stands for a part of the template?"""
@@ -88,10 +113,6 @@ class Marker:
     def _split(self, text: str) -> list[str]:
         """Plain parts at even indices, the numbers of marks at odd ones."""
         return re.split(f"\ue000{self._nonce}:(\\d+)\ue001", text)
-
-    def _replace(self, match: re.Match[str]) -> str:
-        self._texts.append(match[0])
-        return f"\ue000{self._nonce}:{len(self._texts) - 1}\ue001"
 
     def _control_texts(self, tokens: Iterable[int]) -> set[str]:
         return {self._model.name(token) for token in {*tokens} if self._controls(token)} - {""}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from llmparams_cli.errors import ContextOverflow
-from llmparams_cli.protocol import Request
+from llmparams_cli.protocol import Message, Request
 from llmparams_cli.templates.rendering import Prompt
 from llmparams_cli.templates.vocabulary import Vocabulary
 from llmparams_cli.text.utf8 import whole
@@ -43,18 +44,19 @@ def fitting(
     limit: int = request.settings["max_tokens"]
     target = size - (answer or min(size // ROOM, limit if limit > 0 else size))
     *others, last = request.messages
-    message = model.tokenize(last.content, goes_on=True)
+    message = _pieces(model, last, request.special)
+    most = sum(piece.is_text for piece in message)
     dropped = 0
     # The shortened text may tokenise into more tokens than were kept of it: cut until it fits.
     while len(prompt.tokens) > target:
         dropped += len(prompt.tokens) - target
-        if dropped > len(message):
+        if dropped > most:
             raise ContextOverflow(
-                f"the prompt's fixed part alone has {count - len(message)} tokens and the context "
+                f"the prompt's fixed part alone has {count - most} tokens and the context "
                 f"holds {size}",
                 "--context makes room; a shorter system text helps too",
             )
-        shorter = replace(last, content=_cut(model, message, dropped, request.overflow))
+        shorter = _cut(last, message, dropped, request.overflow)
         prompt = encode(replace(request, messages=(*others, shorter)))
     beside = f", the target has {answer}" if answer else ""
     where = "start" if request.overflow == "truncate-start" else "middle"
@@ -65,11 +67,40 @@ def fitting(
     return prompt
 
 
-def _cut(model: Vocabulary, tokens: Sequence[int], drop: int, overflow: str) -> str:
-    head = 0 if overflow == "truncate-start" else (len(tokens) - drop) // 2
-    kept = [*tokens[:head], *tokens[head + drop :]]
-    # A cut between tokens may be one inside a character.
-    return whole(b"".join(map(model.piece, kept)))
+@dataclass(frozen=True)
+class _Piece:
+    """A token of a message; only those that are text may be dropped."""
+
+    data: bytes
+    is_literal: bool
+    is_text: bool = True
+
+
+def _pieces(model: Vocabulary, message: Message, special: bool) -> list[_Piece]:
+    found = []
+    for text, is_literal in message.runs(special):
+        for token in model.tokenize(text, special=not is_literal, goes_on=True):
+            if not is_literal and model.is_control(token):
+                found.append(_Piece(model.name(token).encode(), is_literal, is_text=False))
+            else:
+                found.append(_Piece(model.piece(token), is_literal))
+    return found
+
+
+def _cut(message: Message, pieces: Sequence[_Piece], drop: int, overflow: str) -> Message:
+    """The message without `drop` of its pieces."""
+    texts = [place for place, piece in enumerate(pieces) if piece.is_text]
+    head = 0 if overflow == "truncate-start" else (len(texts) - drop) // 2
+    dropped = {*texts[head : head + drop]}
+    kept = (piece for place, piece in enumerate(pieces) if place not in dropped)
+    content, literal = "", []
+    for is_literal, run in groupby(kept, key=lambda piece: piece.is_literal):
+        start = len(content)
+        # A cut between tokens may be one inside a character.
+        content += whole(b"".join(piece.data for piece in run))
+        if is_literal:
+            literal.append((start, len(content)))
+    return replace(message, content=content, literal=tuple(literal))
 
 
 def _larger_context(needed: int, trained: int) -> str:

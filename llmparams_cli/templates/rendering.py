@@ -6,16 +6,18 @@ are untrusted too (see `marker`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
-from llmparams_cli.errors import ModelError
-from llmparams_cli.protocol import Message, Request
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.protocol import Request
 from llmparams_cli.templates import thoughts
 from llmparams_cli.templates.marker import Marker
+from llmparams_cli.templates.renderer import renderer, written
+from llmparams_cli.templates.repairs import Repairs, Template
+from llmparams_cli.templates.thinking import arguments, unheeded
+from llmparams_cli.templates.today import Today
 from llmparams_cli.templates.vocabulary import Vocabulary
-from llmparams_cli.text.shorten import brief
 from llmparams_cli.text.speech import PLAIN, Format
 
 
@@ -32,88 +34,64 @@ class Prompt:
 
 
 def prompt(
-    model: Vocabulary, template: str, request: Request, note: Callable[[str], None]
+    model: Vocabulary,
+    template: str,
+    request: Request,
+    note: Callable[[str], None],
+    repairs: Repairs | None = None,
 ) -> Prompt:
-    """The prompt of this request. With an empty template the messages are joined by blank lines."""
-    messages = request.messages
+    """The prompt of this request. With an empty template the messages are joined by blank lines.
+    `repairs` are kept from one prompt to the next, to save time.
+    """
     if not template:
-        if len(messages) > 1:
-            note("no chat template is applied: the system text goes before the prompt")
-        text = "\n\n".join(message.content for message in messages)
-        return Prompt(model.tokenize(text, begin=True), text)
-    marker = Marker(model, template)
-    marked = [replace(m, content=marker.mark(m.content)) for m in messages]
-    text = render(model, template, marked, note)
+        return _without_template(model, request, note)
+    marker = Marker(model, written(model, template))
+    marked = [
+        replace(m, content=marker.mark(m.content), reasoning=marker.mark(m.reasoning))
+        for m in request.messages
+    ]
+    today = Today(request.date)
+    values = {"strftime_now": today.strftime_now, **arguments(template, request.settings, note)}
+    text = (repairs or Repairs()).render(
+        Template(
+            renderer(model, template, values),
+            (template, repr(request.settings.of_scope(Scope.PROMPT))),
+            marker.unmark,
+        ),
+        marked,
+        note,
+    )
     tokens = _with_begin(model, marker.tokenize(text))
-    return Prompt(tokens, marker.unmark(text), thoughts.format_of(template))
+    return Prompt(tokens, marker.unmark(text), thoughts.format_of(template), today.asked_for)
 
 
-def render(
-    model: Vocabulary, template: str, messages: Sequence[Message], note: Callable[[str], None]
-) -> str:
-    """Run the template; the result ends where the assistant's answer begins."""
-    compiled = _compile(template)
-    try:
-        return _run(model, compiled, messages)
-    except ModelError as error:
-        merged = _system_into_user(messages)
-        if merged is None:
-            raise
-        text = _run(model, compiled, merged)
+def _without_template(model: Vocabulary, request: Request, note: Callable[[str], None]) -> Prompt:
+    """The messages, joined by blank lines, with notes on what is not applied."""
+    if not request.raw:
         note(
-            f"the chat template has no place for a system text ({error.message}); "
-            "it was put before the prompt"
+            "this model has no chat template: it continues your text rather than answer it "
+            "(--chat-template names one)"
         )
-        return text
-
-
-def _compile(template: str) -> Any:
-    from jinja2.ext import loopcontrols
-
-    from llmparams_cli.text import jinja
-
-    # Set up as in transformers, for which templates are written.
-    environment = jinja.Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _strftime_now
-    try:
-        with jinja.bounded():  # Jinja computes constants while it compiles
-            return environment.from_string(template)
-    except Exception as error:  # TemplateError, RecursionError, …
-        raise ModelError(
-            f"the model's chat template is not valid Jinja: {error}",
-            "--raw generates without the template",
-        ) from error
-
-
-def _run(model: Vocabulary, template: Any, messages: Sequence[Message]) -> str:
-    from llmparams_cli.text import jinja
-
-    try:
-        return jinja.render(
-            template,
-            {
-                "messages": [{"role": m.role, "content": m.content} for m in messages],
-                "add_generation_prompt": True,
-                "bos_token": model.special_text("bos"),
-                "eos_token": model.special_text("eos"),
-                "tools": None,
-            },
+    if request.messages[0].role == "system":
+        note("no chat template is applied: the system text goes before the prompt")
+    # Nothing tells thoughts from the answer then.
+    for_thoughts = (setting.name for setting in request.settings.only_thinking)
+    for name in (*unheeded(request.settings), *for_thoughts):
+        note(f"no chat template is applied: {name} has no effect")
+    if model.adds_end:
+        note(
+            "no end token is put after the prompt, though the model's file asks for one "
+            "(add_eos_token)"
         )
-    except Exception as error:  # whatever the template's code runs into
-        raise ModelError(
-            f"the model's chat template fails: {brief(str(error))}",
-            "--raw generates without the template",
-        ) from error
-
-
-def _system_into_user(messages: Sequence[Message]) -> list[Message] | None:
-    """For templates without a system role: its text goes before the first user message."""
-    if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
-        return None
-    system, user, *rest = messages
-    return [Message("user", f"{system.content}\n\n{user.content}"), *rest]
+    runs = [list(message.runs(request.special)) for message in request.messages]
+    trusted = (text for run in runs for text, is_literal in run if not is_literal)
+    marker = Marker(model, "\n".join(trusted))
+    marked = (
+        "".join(marker.mark_whole(text) if is_literal else text for text, is_literal in run)
+        for run in runs
+    )
+    text = "\n\n".join(marked)
+    return Prompt(_with_begin(model, marker.tokenize(text)), marker.unmark(text))
 
 
 def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
@@ -122,20 +100,3 @@ def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
     if begin is None or tokens[:1] == [begin]:
         return tokens
     return [begin, *tokens]
-
-
-def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
-    import json
-
-    # Jinja's own filter escapes <, > and & for HTML.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _raise(message: str) -> None:
-    raise ValueError(message)
-
-
-def _strftime_now(form: str) -> str:
-    from datetime import datetime
-
-    return datetime.now().strftime(form)

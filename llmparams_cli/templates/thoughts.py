@@ -6,11 +6,17 @@ from llmparams_cli.text.speech import Format
 
 _HARMONY_TURN = "<|start|>assistant"
 _SOLAR_TURN = "<|begin|>assistant"
+_MUSE_TURN = "<|start|>assistant "
 
 
 def _turns(turn: str, *marks: str) -> tuple[str, ...]:
     """Marks that stand at the beginning of the answer, or of a turn of its own."""
     return tuple(before + mark for mark in marks for before in ("", turn))
+
+
+def _cohere(says: str, ends: str) -> Format:
+    closes = "<|END_THINKING|>"
+    return Format(("<|START_THINKING|>",), (closes,), (says,), (ends,), f"{closes}{says}")
 
 
 # By a text that only templates of this format have. The first one counts that is found.
@@ -35,6 +41,36 @@ FORMATS = {
         ends=("<|end|>",),
         cut=f"<|end|>{_SOLAR_TURN}<|content|>",
     ),
+    "to=self": Format(  # Muse
+        opens=_turns(_MUSE_TURN, "to=self<|message|>"),
+        closes=("<|eom|>",),
+        says=_turns(_MUSE_TURN, "to=user<|message|>"),
+        ends=("<|eot|>",),
+        cut=f"<|eom|>{_MUSE_TURN}to=user<|message|>",
+    ),
+    "<|close|>": Format(  # Kimi K3
+        opens=("<|open|>think<|sep|>",),
+        closes=("<|close|>think<|sep|>",),
+        says=("<|open|>response<|sep|>",),
+        ends=("<|close|>response<|sep|>",),
+        cut="<|close|>think<|sep|><|open|>response<|sep|>",
+    ),
+    "<|START_TEXT|>": _cohere("<|START_TEXT|>", "<|END_TEXT|>"),
+    "<|START_RESPONSE|>": _cohere("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+    "[BEGIN FINAL RESPONSE]": Format(  # Apriel; its prompts end in the first one
+        opens=("Here are my reasoning steps:\n",),
+        closes=("[BEGIN FINAL RESPONSE]",),
+        ends=("[END FINAL RESPONSE]",),
+    ),
+    "<response></response>": Format(  # Granite
+        opens=("<think>",),
+        closes=("</think>",),
+        says=("<response>",),
+        ends=("</response>",),
+        cut="</think><response>",
+    ),
+    ">>>all\\n": Format(says=("all\n",)),  # Functionary: whom it speaks to
+    "</think{}>": Format(opens=("<think:opensource>",), closes=("</think:opensource>",)),  # Hy3
     "[/THINK]": Format(opens=("[THINK]",), closes=("[/THINK]",)),
     "<|inner_suffix|>": Format(opens=("<|inner_prefix|>",), closes=("<|inner_suffix|>",)),
     "<|END_THINKING|>": Format(opens=("<|START_THINKING|>",), closes=("<|END_THINKING|>",)),
@@ -43,6 +79,8 @@ FORMATS = {
     "</thought>": Format(opens=("<thought>",), closes=("</thought>",)),
     "</thinking>": Format(opens=("<thinking>",), closes=("</thinking>",)),
 }
+# Templates built into llama.cpp that have one of these.
+NAMED = {"gpt-oss": "<|channel|>", "solar-open": "<|think|>", "seed_oss": "</seed:think>"}
 USUAL = Format(opens=("<think>",), closes=("</think>",))
 
 
@@ -50,4 +88,5 @@ def format_of(template: str) -> Format:
     """The format of the model with this chat template. Without any mark in the template, the usual
     one: finetuned models think in it all the same.
     """
-    return next((format for mark, format in FORMATS.items() if mark in template), USUAL)
+    text = NAMED.get(template, template)
+    return next((format for mark, format in FORMATS.items() if mark in text), USUAL)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+from llmparams_cli.protocol import Message
 
 
 class Vocabulary(Protocol):
@@ -12,11 +15,12 @@ class Vocabulary(Protocol):
     def begin_token(self) -> int | None: ...
 
     @property
+    def adds_end(self) -> bool: ...
+
+    @property
     def trained_context(self) -> int: ...
 
-    def tokenize(
-        self, text: str, *, special: bool = False, begin: bool = False, goes_on: bool = False
-    ) -> list[int]: ...
+    def tokenize(self, text: str, *, special: bool = False, goes_on: bool = False) -> list[int]: ...
 
     def piece(self, token: int) -> bytes: ...
 
@@ -27,3 +31,8 @@ class Vocabulary(Protocol):
     def is_user_defined(self, token: int) -> bool: ...
 
     def special_text(self, which: str) -> str: ...
+
+    @property
+    def control_texts(self) -> list[str]: ...
+
+    def named_template(self, name: str, messages: Sequence[Message]) -> str: ...

@@ -18,7 +18,7 @@ from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
-from llmparams_cli.backends.llama.host import memory, placement, plan
+from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
 from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
@@ -81,7 +81,7 @@ class LlamaBackend:
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
-        self._prompts = Prompts(self._model, resolved.header.chat_template, env.note)
+        self._prompts = Prompts(self._model, resolved.templates, env.began.isoformat(), env.note)
         self.info = ModelInfo(
             path=str(resolved.path),
             name=resolved.header.name,
@@ -103,8 +103,8 @@ class LlamaBackend:
     def count(self, request: Request) -> int:
         return len(self._prompts.encode(request).tokens)
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._model.tokenize(text, goes_on=True))
+    def encode(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        return tuple(self._model.tokenize(text, special=special, goes_on=True))
 
     def context(self, settings: Settings) -> int:
         wanted = settings.of_scope(Scope.CONTEXT)
@@ -149,7 +149,7 @@ class LlamaBackend:
         from llmparams_cli.backends.llama.decoding.ahead import read_ahead
 
         limit = self.context(request.settings)
-        tokens = self._prompts.encode(request).tokens
+        tokens = self._prompts.encode(request, quietly=True).tokens  # the user is typing
         if len(tokens) < limit:
             slots = self._open(request.settings, rooms.for_one(limit))
             read_ahead(slots, tokens, request.control or self._control)
@@ -254,8 +254,30 @@ class LlamaBackend:
 
             if prompts:
                 answers = max(each.longest_answer for each in requests)
-                return rooms.for_many(prompts, answers, limit, lack)
-            return rooms.for_stream(self.capabilities.slots, limit, lack)
+                room = rooms.for_many(prompts, answers, limit, lack)
+            else:
+                room = rooms.for_stream(self.capabilities.slots, limit, lack)
+            if not self._model.keeps_states or room.slots == 1:
+                return room
+            room = rooms.even(room, lack)
+        return rooms.able(room, self._most_sequences(settings, room), limit)
+
+    def _most_sequences(self, settings: Settings, room: Room) -> int:
+        """How many sequences of the room this model can have: some it cannot have many of."""
+        what = "trying several sequences"
+        self._progress(what, 0.0)
+        try:
+            return sequences.most(
+                self._env,
+                self._resolved.header,
+                settings,
+                room.slots,
+                room.size,
+                self._control,
+                shared=room.shared,
+            )
+        finally:
+            self._progress(what, 1.0)
 
     def _open(self, settings: Settings, room: Room, outputs: int = 0, watch: Any = None) -> Slots:
         """The slots of a context as these settings want it; the one place that makes contexts.

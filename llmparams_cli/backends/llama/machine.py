@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from llmparams_cli.backends.llama.host import buffers, devices, hardware, probe
+from llmparams_cli.backends.llama.host import buffers, child, devices, hardware, probe, remembered
 from llmparams_cli.backends.llama.host.memory import USABLE, free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
 from llmparams_cli.backends.llama.host.shares import HOST, Estimate, Share
-from llmparams_cli.backends.llama.native import library
+from llmparams_cli.backends.llama.native import library, named_templates
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
@@ -23,6 +23,7 @@ __all__ = [
     "Estimate",
     "Share",
     "buffers",
+    "child",
     "devices",
     "estimate",
     "estimates",
@@ -32,7 +33,9 @@ __all__ = [
     "layers_on_gpus",
     "library",
     "lora_adapters",
+    "named_templates",
     "probe",
+    "remembered",
 ]
 
 

@@ -12,6 +12,7 @@ from llmparams_cli.jobs.chat.choices import chosen
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,
+    HideThinkingOption,
     ModelOption,
     PresetOption,
     QuietOption,
@@ -62,6 +63,7 @@ def command(
         Literal["probability", "entropy"] | None,
         typer.Option("--color-by", help="Colour every token by the model's own numbers."),
     ] = None,
+    hide_thinking: HideThinkingOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -93,7 +95,7 @@ def command(
         env, preset or [], var or [], {**flags, "model": model, "system": system}, when_full
     )
     journal = _open(env, go_on, session, no_save)
-    view = ChatView(env, color, color_by)
+    view = ChatView(env, color, color_by, hide_thinking=hide_thinking)
     run(env, view, journal, choices, message or "", wants_numbers=bool(color_by))
 
 

@@ -10,14 +10,13 @@ from llmparams_cli.commands.asking import show_resolution
 from llmparams_cli.commands.chat.dialogue import Dialogue
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import preset_files
-from llmparams_cli.jobs.chat.choices import absolute, changes, live, portable
+from llmparams_cli.jobs.chat.choices import absolute, live, portable
 from llmparams_cli.jobs.preset_files import of_prepared
 from llmparams_cli.models.names import known
-from llmparams_cli.params.settings import Assignment
+from llmparams_cli.params.settings import Assignment, differences
 from llmparams_cli.presets import values
 from llmparams_cli.presets.document import Placed
 from llmparams_cli.presets.find import available
-from llmparams_cli.presets.values import parameter
 from llmparams_cli.records.chats.choices import Choices, is_live
 
 ALL = "all"  # in /params: also what is at its default
@@ -27,19 +26,20 @@ NONE = "-"  # in /preset: no preset at all
 def set_(here: Dialogue, argument: str) -> None:
     """Change a parameter from here on."""
     name, value = values.pair(argument, values.EQUALS_OR_BLANK)
-    param = parameter(name)
+    target = values.target(name, "/set")
+    param = target.param
     if not value:
         raise UsageError(f"/set {name} needs a value", values.see(param))
-    place = f"/set {param.name}"
+    place = f"/set {target.name}"
     many = param.kind.many
     # Lists take several words. Any other value may have blanks without quotes.
     texts = _words(value, place, values.see(param)) if many else [_unquoted(value)]
     checked = values.given(param, texts, here.env.directory, place)
-    new = Assignment(param.name, checked, live("/set"))
-    before = here.chat.settings[param.name]
+    new = Assignment(param.name, checked, live("/set"), target.when_thinking)
+    before = here.chat.settings.named(target.name)
     _choose(here, here.chat.choices.with_values(new))
-    if before == checked:
-        here.view.remark(f"{param.name} was {param.kind.show(checked)} already")
+    if before.value == checked:
+        here.view.remark(f"{target.name} was {param.kind.show(checked)} already")
 
 
 def _words(text: str, place: str, hint: str) -> list[str]:
@@ -66,13 +66,13 @@ def unset(here: Dialogue, argument: str) -> None:
         without: dict[str, Any] = {argument: None}
         _choose(here, replace(choices, **without))
         return
-    param = parameter(argument)
-    if not any(value.name == param.name and is_live(value) for value in choices.values):
-        setting = here.chat.settings.setting(param.name)
+    name = values.target(argument, "/unset").name
+    if not any(value.label == name and is_live(value) for value in choices.values):
+        setting = here.chat.settings.named(name)
         raise UsageError(
-            f"/unset {param.name}: it was not set in this chat", f"it comes from {setting.origin}"
+            f"/unset {name}: it was not set in this chat", f"it comes from {setting.origin}"
         )
-    _choose(here, choices.without(param.name))
+    _choose(here, choices.without(name))
 
 
 def preset(here: Dialogue, argument: str) -> None:
@@ -113,7 +113,7 @@ def system(here: Dialogue, argument: str) -> None:
 def _choose(here: Dialogue, choices: Choices) -> None:
     """Adopt new choices, and tell the user what they change."""
     before, after = here.chat.choose(choices)
-    here.view.changed(changes(before.settings, after.settings))
+    here.view.changed(differences(before.settings, after.settings))
     if before.system != after.system:
         text = f"{after.system.text} ({after.system.origin})" if after.system else "none"
         here.view.remark(f"system text: {text}")
@@ -130,7 +130,7 @@ def _choose(here: Dialogue, choices: Choices) -> None:
 def params(here: Dialogue, argument: str) -> None:
     """Show what is set, one value, or all, with their origins."""
     if argument and argument != ALL:
-        here.view.setting(here.chat.settings.setting(parameter(argument).name))
+        here.view.setting(here.chat.settings.named(values.target(argument, "/params").name))
         return
     rest = "" if argument else f"/params {ALL}"
     show_resolution(here.env, here.chat.prepared, here.view.color, rest=rest)

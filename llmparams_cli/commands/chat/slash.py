@@ -17,8 +17,10 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.chat import export
 from llmparams_cli.models.names import known
 from llmparams_cli.models.stores import STORES
+from llmparams_cli.options.values import of_phase
 from llmparams_cli.params.kinds import Choice, Switch, did_you_mean
 from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import values
 from llmparams_cli.presets.find import available
 from llmparams_cli.records.chats import sessions
 
@@ -67,11 +69,11 @@ def completions(env: Environment, before: str) -> Iterator[tuple[str, str]]:
     if not head:
         words = {f"/{name}": command.meaning for name, command in SLASHES.items()}
     else:
-        words = _arguments(env, head.split())
+        words = _arguments(env, head.split(), word)
     yield from ((text, hint) for text, hint in words.items() if text.startswith(word))
 
 
-def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
+def _arguments(env: Environment, words: list[str], typed: str) -> dict[str, str]:
     match words:
         # The words before the one that is being completed.
         case ["/set" | "/unset" | "/params"]:
@@ -79,9 +81,10 @@ def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
                 "/unset": {"system": "the system text", "model": "the model"},
                 "/params": {choosing.ALL: "also those at their defaults"},
             }.get(words[0], {})
-            return {name: param.summary for name, param in PARAMS.items()} | others
-        case ["/set", name] if name in PARAMS:
-            kind = PARAMS[name].kind
+            names = {name: param.summary for name, param in PARAMS.items()}
+            return names | of_phase(typed) | others
+        case ["/set", name] if target := values.known(name):
+            kind = target.param.kind
             if isinstance(kind, Choice):
                 return dict.fromkeys(kind.words, "")
             return {"true": "", "false": ""} if isinstance(kind, Switch) else {}
@@ -91,6 +94,8 @@ def _arguments(env: Environment, words: list[str]) -> dict[str, str]:
             return {name: STORES[model.store].title for name, model in known(env).items()}
         case ["/load"]:
             return dict.fromkeys(sessions.names(env), "")
+        case ["/thoughts"]:
+            return dict.fromkeys(turns.SHOWN, "")
         case ["/export"]:
             return dict.fromkeys(export.FORMATS, "")
     return {}
@@ -118,6 +123,9 @@ SLASHES = {
     ),
     "why": Slash(
         "[N|all]", "How the last answer, its draw N, or every draw came about.", turns.why
+    ),
+    "thoughts": Slash(
+        "[show|hide]", "The last answer's thoughts; or show or hide the next.", turns.thoughts
     ),
     "tokens": Slash("", "How full the context is.", turns.tokens),
     "retry": Slash("", "Answer again, with another seed.", turns.retry),

@@ -11,6 +11,7 @@ from llmparams_cli.params.kinds import did_you_mean
 from llmparams_cli.records.chats import sessions
 
 ALL = "all"  # in /why: every draw
+SHOWN = {"show": True, "hide": False}  # in /thoughts
 TOP = 8  # candidates of a draw that /why shows
 
 
@@ -36,6 +37,20 @@ def why(here: Dialogue, argument: str) -> None:
         return
     token = token_at(explanation, int(argument))
     show_token(here.env, explanation, token, color=here.view.color)
+
+
+def thoughts(here: Dialogue, argument: str) -> None:
+    """Show what was thought before the last answer; or show or hide thoughts from here on."""
+    if argument:
+        if argument not in SHOWN:
+            raise UsageError(f"/thoughts: {argument!r} is neither {' nor '.join(SHOWN)}")
+        here.view.hide_thinking = not SHOWN[argument]
+        here.view.remark(f"thoughts are {'shown' if SHOWN[argument] else 'hidden'} from here on")
+        return
+    answers = [turn.answer for turn in here.chat.transcript.turns if turn.answer]
+    if not answers or not answers[-1].reasoning:
+        raise UsageError("/thoughts: nothing was thought before the last answer")
+    here.view.thoughts(answers[-1].reasoning)
 
 
 def retry(here: Dialogue, _: str) -> Next:

@@ -11,12 +11,7 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.files import resolve_path
 from llmparams_cli.jobs.prepare import Prepared, prepare
-from llmparams_cli.params.settings import (
-    Origin,
-    Setting,
-    Settings,
-    Source,
-)
+from llmparams_cli.params.settings import Origin, Source
 from llmparams_cli.presets import cascade
 from llmparams_cli.presets.document import Placed, absolute_path
 from llmparams_cli.presets.find import available, find
@@ -68,9 +63,3 @@ def configure(env: Environment, choices: Choices) -> Prepared:
     # Flags are among the choices: the layer of flags itself stays empty.
     above = cascade.Gathered(list(choices.values), choices.model, choices.system)
     return prepare(env, choices.presets, {}, choices.variables, above)
-
-
-def changes(before: Settings, after: Settings) -> list[tuple[Setting, Setting]]:
-    """The settings whose value differs: (before, after) pairs."""
-    pairs = ((before.setting(new.param.name), new) for new in after)
-    return [(old, new) for old, new in pairs if old.value != new.value]

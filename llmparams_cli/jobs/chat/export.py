@@ -21,6 +21,7 @@ def as_json(transcript: Transcript, name: str, model: str, system: str) -> str:
                 {
                     "role": "assistant",
                     "content": answer.text,
+                    **({"reasoning": answer.reasoning} if answer.reasoning else {}),
                     "in_view": turn.in_view,
                     "stop_reason": answer.stop.reason.value,
                     "seed": answer.seed,
@@ -36,7 +37,7 @@ def as_json(transcript: Transcript, name: str, model: str, system: str) -> str:
 
 
 def as_markdown(transcript: Transcript, name: str, model: str, system: str) -> str:
-    """A heading for each speaker; the texts unchanged."""
+    """A heading for each speaker; the texts unchanged, thoughts as quotations."""
     parts = [f"# {name or 'Chat'}", f"Model: {printable(model)}"]
     if system:
         parts += ["## System", printable(system)]
@@ -44,8 +45,13 @@ def as_markdown(transcript: Transcript, name: str, model: str, system: str) -> s
         parts += [f"## User{_mark(turn)}", printable(turn.said.sent)]
         if answer := turn.answer:
             cut = " (interrupted)" if answer.stop.reason is StopReason.INTERRUPTED else ""
-            parts += [f"## Assistant{cut}", printable(answer.text)]
+            thought = ["**Thoughts**", _quoted(answer.reasoning)] if answer.reasoning else []
+            parts += [f"## Assistant{cut}", *thought, printable(answer.text)]
     return "\n\n".join(parts) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in printable(text).split("\n"))
 
 
 def _mark(turn: Turn) -> str:

@@ -84,8 +84,10 @@ def summary_length(size: int) -> int:
 
 
 def for_summary(settings: Settings, length: int) -> Settings:
-    """The settings of a chat, changed for a summary: nothing left to chance, and of free form."""
+    """The settings of a chat, changed for a summary: nothing left to chance, of free form,
+    and without thoughts that would take its room.
+    """
     plain = {"temperature": 0.0, "grammar": "", "json_schema": None, "stop": []}
-    values = plain | {"ignore_eos": False, "max_tokens": length}
+    values = plain | {"ignore_eos": False, "max_tokens": length, "max_thinking_tokens": 0}
     origin = live("summary")
     return changed(settings, [Assignment(name, value, origin) for name, value in values.items()])

@@ -212,7 +212,7 @@ class Chat:
         return self._model.count(self._request(messages, self.settings))
 
     def _request(self, messages: tuple[Message, ...], settings: Settings) -> Request:
-        return Request(messages, settings, self.prepared.model.is_raw())
+        return Request(messages, settings)
 
     def _make_room(self, settings: Settings) -> Dropped | None:
         """Where too little room is left for the answer, drop the oldest turns, or refuse."""
@@ -242,7 +242,7 @@ class Chat:
             return ""
         faithful = room.for_summary(settings, length)
         _, finished = answer(self._model.backend, self._request(messages, faithful))
-        return finished.text.strip()
+        return finished.text.strip()  # without what was thought about it
 
     def _generate(self, settings: Settings) -> Generator[Seen, None, None]:
         messages = self.transcript.messages(self.system)
@@ -252,10 +252,12 @@ class Chat:
             with closing(self._model.ask(request)) as events:
                 for event in events:
                     if isinstance(event, Finished) and (
-                        event.text or event.stop.reason is not StopReason.INTERRUPTED
+                        event.text
+                        or event.reasoning
+                        or event.stop.reason is not StopReason.INTERRUPTED
                     ):
                         # Before the event is passed on: whoever reads it may stop there.
-                        self._keep(partial, event.text, event.stop, event.usage)
+                        self._keep(partial, event, event.stop)
                     if isinstance(event, Started):
                         # With the seed that was drawn, so that /why gets the same answer.
                         drawn = Assignment("seed", event.seed, live("drawn"))
@@ -265,12 +267,14 @@ class Chat:
         finally:
             # No Finished came: closed half-way, or an error. The text so far is kept all the
             # same.
-            if partial.text and self.transcript.waiting:
+            if (partial.text or partial.reasoning) and self.transcript.waiting:
                 stop = self._model.control.stop or Stop(StopReason.INTERRUPTED, "Ctrl-C")
-                self._keep(partial, partial.text, stop, partial.usage)
+                self._keep(partial, partial, stop)
 
-    def _keep(self, partial: _Partial, text: str, stop: Stop, usage: Usage) -> None:
-        self.journal.record(Answered(text, stop, partial.seed, usage))
+    def _keep(self, partial: _Partial, answer: _Partial | Finished, stop: Stop) -> None:
+        self.journal.record(
+            Answered(answer.text, stop, partial.seed, answer.usage, answer.reasoning)
+        )
 
 
 class _Partial:
@@ -278,19 +282,23 @@ class _Partial:
 
     def __init__(self) -> None:
         self.seed = 0
-        self.text = ""
-        self._prompt_tokens = self._pieces = 0
+        self.text = self.reasoning = ""
+        self._prompt_tokens = self._pieces = self._thoughts = 0
 
     @property
     def usage(self) -> Usage:
-        return Usage(self._prompt_tokens, self._pieces)
+        return Usage(self._prompt_tokens, self._pieces, reasoning_tokens=self._thoughts)
 
     def see(self, event: Seen) -> None:
         if isinstance(event, Started):
             self.seed, self._prompt_tokens = event.seed, event.prompt_tokens
         elif isinstance(event, Piece):
-            self.text += event.text
             self._pieces += 1
+            self._thoughts += event.is_thought
+            if event.is_thought:
+                self.reasoning += event.text
+            else:
+                self.text += event.text
 
 
 def _continued(journal: ChatJournal, choices: Choices) -> Choices:

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from llmparams_cli.params.settings import Assignment, Source
 from llmparams_cli.presets.document import Placed
+from llmparams_cli.presets.values import in_layer
 
 WhenFull = Literal["drop", "summarize", "refuse"]
 WHEN_FULL: tuple[WhenFull, ...] = get_args(WhenFull)
@@ -29,20 +30,25 @@ class Choices:
     when_full: WhenFull | None = None
 
     def with_values(self, *new: Assignment) -> Choices:
-        """Add values; each replaces one of the same name and source (flag, or live)."""
-        replaced = {(value.name, value.origin.source) for value in new}
-        kept = [v for v in self.values if (v.name, v.origin.source) not in replaced]
-        return replace(self, values=(*kept, *new))
+        """Add values; each replaces one of the same name and source (flag, or live). Those of one
+        source are one layer, in which values for thinking alone lie above.
+        """
+        replaced = {(value.label, value.origin.source) for value in new}
+        sources = {source for _, source in replaced}
+        kept = [v for v in self.values if (v.label, v.origin.source) not in replaced]
+        layer = [v for v in kept if v.origin.source in sources]
+        below = [v for v in kept if v.origin.source not in sources]
+        return replace(self, values=(*below, *in_layer([*layer, *new])))
 
     def without(self, name: str) -> Choices:
-        """Remove the live value of this name."""
-        kept = (v for v in self.values if not (v.name == name and is_live(v)))
+        """Remove the live value of this name, which may be thinking.PARAMETER."""
+        kept = (v for v in self.values if not (v.label == name and is_live(v)))
         return replace(self, values=tuple(kept))
 
     def under(self, new: Choices) -> Choices:
         """These choices of an earlier run, overridden by the flags of a new one."""
-        named = {value.name for value in new.values}
-        kept = (value for value in self.values if value.name not in named)
+        named = {value.label for value in new.values}
+        kept = (v for v in self.values if v.label not in named and v.name not in named)
         return Choices(
             new.presets or self.presets,
             # Other presets have other variables.

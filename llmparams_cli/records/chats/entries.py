@@ -3,7 +3,8 @@
     {"kind": "chat", "format": 2, "version": …, the fields of settings}   the first line
     {"kind": "settings", "choices": …, "model": …, "settings": …}         changed from here on
     {"kind": "message", "text": …, "sent": …}      `sent` where a template makes more of it
-    {"kind": "answer", "text": …, "stop": …, "detail": …, "seed": …, "usage": …}
+    {"kind": "answer", "text": …, "reasoning": …, "stop": …, "detail": …, "seed": …, "usage": …}
+                                                   `reasoning`: what was thought before, if it was
     {"kind": "retry"}                              the last answer does not count
     {"kind": "undo"}                               nor does the last turn
     {"kind": "clear"}                              nor does any turn
@@ -24,9 +25,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from llmparams_cli import __version__
-from llmparams_cli.params.settings import Assignment, Origin, Settings
+from llmparams_cli.params.settings import THINKING, Assignment, Origin, Settings
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.document import Placed
+from llmparams_cli.presets.values import not_by_phase
 from llmparams_cli.protocol import Stop, StopReason, Usage
 from llmparams_cli.records import origins
 from llmparams_cli.records.chats.choices import WHEN_FULL, Choices
@@ -43,7 +45,9 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Configured:
-    """The settings from here on; `settings` maps those not at their default to (value, origin)."""
+    """The settings from here on; `settings` maps those not at their default to (value, origin), by
+    the names that users write.
+    """
 
     choices: Choices
     model: str
@@ -60,10 +64,13 @@ class Said:
 
 @dataclass(frozen=True)
 class Answered:
+    """An answer, and the thoughts before it."""
+
     text: str
     stop: Stop
     seed: int
     usage: Usage
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,8 +102,8 @@ Entry = Configured | Said | Answered | Retried | Undone | Cleared | Dropped
 def configured(choices: Choices, model: str, settings: Settings) -> Configured:
     """The entry for these settings."""
     named = {
-        setting.param.name: (setting.param.kind.to_json(setting.value), setting.origin)
-        for setting in settings
+        setting.name: (setting.param.kind.to_json(setting.value), setting.origin)
+        for setting in settings.both
         if not setting.is_default
     }
     return Configured(choices, model, named)
@@ -204,6 +211,7 @@ def _fields(entry: Entry) -> dict[str, Any]:
     if isinstance(entry, Answered):
         return {
             "text": entry.text,
+            **({"reasoning": entry.reasoning} if entry.reasoning else {}),
             "stop": entry.stop.reason.value,
             "detail": entry.stop.detail,
             "seed": entry.seed,
@@ -211,6 +219,7 @@ def _fields(entry: Entry) -> dict[str, Any]:
                 "prompt_tokens": entry.usage.prompt_tokens,
                 "cached_tokens": entry.usage.cached_tokens,
                 "completion_tokens": entry.usage.completion_tokens,
+                "reasoning_tokens": entry.usage.reasoning_tokens,
             },
         }
     if isinstance(entry, Dropped):
@@ -232,7 +241,7 @@ def _choices_object(choices: Choices) -> dict[str, Any]:
         "when_full": choices.when_full,
         "values": [
             {
-                "name": each.name,
+                "name": each.label,
                 "value": PARAMS[each.name].kind.to_json(each.value),
                 "origin": origins.to_object(each.origin),
             }
@@ -264,14 +273,18 @@ def _configured(fields: _Fields) -> Configured:
 
 def _value(data: object) -> Assignment:
     fields = _Fields(data, "a value")
-    name = fields.text("name")
+    label = fields.text("name")
+    name = label.removeprefix(THINKING)
+    when_thinking = name != label
     if name not in PARAMS:
-        raise ValueError(f"there is no parameter {name!r}")
+        raise ValueError(f"there is no parameter {label!r}")
+    if when_thinking and (reason := not_by_phase(PARAMS[name])):
+        raise ValueError(reason)
     try:
         value = PARAMS[name].kind.check(fields.data.get("value"))
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    return Assignment(name, value, fields.origin())
+        raise ValueError(f"{label}: {error}") from error
+    return Assignment(name, value, fields.origin(), when_thinking)
 
 
 def _said(fields: _Fields) -> Said:
@@ -289,7 +302,9 @@ def _answered(fields: _Fields) -> Answered:
             usage.count("prompt_tokens"),
             usage.count("completion_tokens"),
             usage.count("cached_tokens"),
+            usage.count("reasoning_tokens") if "reasoning_tokens" in usage.data else 0,
         ),
+        fields.text("reasoning", ""),
     )
 
 

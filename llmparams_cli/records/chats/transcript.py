@@ -86,5 +86,6 @@ class Transcript:
         for turn in self.view if turns is None else turns:
             messages.append(Message("user", turn.said.sent))
             if turn.answer:
-                messages.append(Message("assistant", turn.answer.text))
+                said, thought = turn.answer.text, turn.answer.reasoning
+                messages.append(Message("assistant", said, thought))
         return conversation(head, *messages)

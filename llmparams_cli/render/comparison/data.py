@@ -11,7 +11,7 @@ from llmparams_cli.analysis.comparison import Branch, Fork, Sample, Variant, for
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.records.document import stop_object
-from llmparams_cli.render.json_output import parameters_object, write_json
+from llmparams_cli.render.json_output import parameters_object, said, write_json
 from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import encodable, printable, spelled
 
@@ -62,7 +62,7 @@ def _sample_object(sample: Sample) -> dict[str, Any]:
     return {
         "prompt": sample.prompt,
         "seed": sample.seed,
-        "text": finished.text,
+        **said(finished),
         "stop": stop_object(finished.stop),
         "metrics": {name: rounded(value) for name, value in sample.metrics.items()},
         "token_ids": [token.id for token in finished.tokens],
@@ -75,14 +75,17 @@ def show_csv(env: Environment, variants: Sequence[Variant]) -> None:
     metrics = list(variants[0].samples[0].metrics)
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(["variant", *keys, "prompt", "seed", "stop", *metrics, "text"])
+    thinks = any(sample.finished.reasoning for each in variants for sample in each.samples)
+    texts = ["reasoning", "text"] if thinks else ["text"]
+    writer.writerow(["variant", *keys, "prompt", "seed", "stop", *metrics, *texts])
     for variant in variants:
         own = [variant.values.get(key, "") for key in keys]
         for sample in variant.samples:
             numbers = (rounded(sample.metrics[name]) for name in metrics)
             reason = sample.finished.stop.reason.value
             known = [variant.name, *own, sample.prompt, sample.seed, reason]
-            writer.writerow([*known, *numbers, sample.finished.text])
+            written = {"reasoning": "", **said(sample.finished)}
+            writer.writerow([*known, *numbers, *(written[name] for name in texts)])
     text = sheet.getvalue()  # exact in a pipe, harmless on a terminal
     env.stdout.write(encodable(printable(text) if env.stdout_is_tty else text, env.stdout))
     env.stdout.flush()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece
 from llmparams_cli.render.comparison.columns import fit
 from llmparams_cli.render.terminal import columns
+from llmparams_cli.render.thoughts import counted
 from llmparams_cli.text.safe import one_line, printable
 
 if TYPE_CHECKING:
@@ -23,18 +25,25 @@ Watch = Callable[[int, Piece | Finished], None]
 
 @contextmanager
 def watching(
-    env: Environment, names: Sequence[str], prompts: int, progress: Progress
+    env: Environment,
+    names: Sequence[str],
+    prompts: int,
+    progress: Progress,
+    *,
+    hide_thinking: bool = False,
 ) -> Iterator[Watch]:
-    """Show growing answers in columns on stderr if they fit, or else count those that ended."""
+    """Show growing answers in columns on stderr if they fit, or else count those that ended. With
+    `hide_thinking`, thoughts are only counted.
+    """
     if env.quiet or prompts > 1 or not fit(env, env.stderr, len(names)):
         yield _counting(len(names) * prompts, progress)
         return
     from rich.live import Live
 
     console = _console(env)
-    texts = [""] * len(names)
+    texts = [_Growing(env, hide_thinking) for _ in names]
     live = Live(
-        get_renderable=lambda: growing(console, names, texts),
+        get_renderable=lambda: growing(console, names, [each.text() for each in texts]),
         console=console,
         transient=True,
         refresh_per_second=12,
@@ -42,13 +51,41 @@ def watching(
 
     def watch(number: int, event: Piece | Finished) -> None:
         if isinstance(event, Piece):
-            texts[number] += printable(event.text)
+            texts[number].add(event)
             live.start()  # only now: until here there may be a progress bar
 
     try:
         yield watch
     finally:
         live.stop()
+
+
+@dataclass
+class _Growing:
+    """One answer so far, and the thoughts before it, or (`hides`) how many pieces they are."""
+
+    env: Environment
+    hides: bool
+    thought: str = ""
+    said: str = ""
+    count: int = 0
+
+    def add(self, event: Piece) -> None:
+        if not event.is_thought:
+            self.said += printable(event.text)
+        elif self.hides:
+            self.count += 1
+        else:
+            self.thought += printable(event.text)
+
+    def text(self) -> Text:
+        from rich.text import Text
+
+        thought = self.thought
+        if self.count and not self.said:  # then the count vanishes
+            thought = counted(self.env.stderr, self.count)
+        between = "\n\n" if thought and self.said else ""
+        return Text.assemble((thought, "dim"), between, self.said)
 
 
 def _counting(answers: int, progress: Progress) -> Watch:
@@ -68,7 +105,7 @@ def _console(env: Environment) -> Console:
     return Console(file=env.stderr, width=columns(env, env.stderr))
 
 
-def growing(console: Console, names: Sequence[str], texts: Sequence[str]) -> Columns:
+def growing(console: Console, names: Sequence[str], texts: Sequence[Text]) -> Columns:
     """A column for each text; of one that is longer than the screen, the end."""
     from rich.columns import Columns
     from rich.panel import Panel
@@ -83,14 +120,14 @@ def growing(console: Console, names: Sequence[str], texts: Sequence[str]) -> Col
     return Columns(panels, padding=0)
 
 
-def _tail(console: Console, text: str, width: int, lines: int) -> Text:
+def _tail(console: Console, text: Text, width: int, lines: int) -> Text:
     """The last lines of a text, wrapped to the width."""
     from rich.text import Text
 
     # Wrapping only what can be seen keeps long answers fast; few lines have more characters
     # than columns.
     end = text[-width * lines :]
-    wrapped = Text(end).wrap(console, width)
-    if len(wrapped) <= lines and end == text:
-        return Text(text)
+    wrapped = end.wrap(console, width)
+    if len(wrapped) <= lines and len(end) == len(text):
+        return text
     return Text("\n").join([Text("…"), *wrapped[-(lines - 1) :]])

@@ -8,7 +8,7 @@ from typing import Any
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.records.document import stop_object
-from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
+from llmparams_cli.render.json_output import effects_object, parameters_object, said, write_json
 from llmparams_cli.text.safe import spelled
 from llmparams_cli.trace import TokenView
 
@@ -18,11 +18,14 @@ def show_json(env: Environment, explanation: Explanation) -> None:
     finished, started = explanation.finished, explanation.started
     document = {
         "prompt": started.prompt,
-        "text": finished.text,
+        **said(finished),
         "seed": started.seed,
         "stop": stop_object(finished.stop),
         "parameters": parameters_object(explanation.settings),
-        "tokens": [_token_object(token) for token in explanation.tokens],
+        "tokens": [
+            _token_object(token, is_thought=explanation.is_thought(token))
+            for token in explanation.tokens
+        ],
         "effects": effects_object(explanation.effects),
         "stop_sequences": [asdict(stop) for stop in explanation.stops],
         "what_if": [asdict(what_if) for what_if in explanation.what_if],
@@ -30,12 +33,13 @@ def show_json(env: Environment, explanation: Explanation) -> None:
     write_json(env, document, indent=2 if env.stdout_is_tty else None)
 
 
-def _token_object(token: TokenView) -> dict[str, Any]:
+def _token_object(token: TokenView, *, is_thought: bool) -> dict[str, Any]:
     return {
         "number": token.number,
         "id": token.id,
         "text": spelled(token.text),
         "is_end": token.is_end,
+        **({"is_thought": True} if is_thought else {}),
         "end": {"probability": token.end[0], "rank": token.end[1]},
         "candidates": [{"id": id, "text": text} for id, text in token.candidates],
         "stages": [

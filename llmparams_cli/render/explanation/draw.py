@@ -75,7 +75,9 @@ def browse(env: Environment, explanation: Explanation, number: int, *, color: st
 
 def _show_token(view: View, explanation: Explanation, token: TokenView) -> None:
     before = ending(one_line(explanation.before(token)), BEFORE)
-    view.line(f"draw {token.number} of {len(explanation.tokens)}: {quoted(token.text)}", BOLD)
+    thought = ", a thought" if explanation.is_thought(token) else ""
+    place = f"draw {token.number} of {len(explanation.tokens)}{thought}"
+    view.line(f"{place}: {quoted(token.text)}", BOLD)
     view.line(f"after {quoted(before)}" if before else "the first", DIM)
     view.line()
     _waterfall(view, token)

@@ -11,6 +11,7 @@ from llmparams_cli.render.bars import sparks
 from llmparams_cli.render.explanation.view import LONGEST_TOKEN, quoted, share_text
 from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.summary import effect_lines, stop_text
+from llmparams_cli.render.thoughts import bar
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.width import GAP, cut, pad
@@ -34,6 +35,8 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     view.line(_overview_line(view, columns, {name: name for name in columns}), BOLD)
     for token in explanation.tokens:
         row = _overview(token, deciders.get(token.number, []))
+        if explanation.is_thought(token):
+            row["token"] = bar(env.stdout) + row["token"]
         view.line(_overview_line(view, columns, row), _style(token))
     view.line()
     _show_entropy(view, explanation)
@@ -99,7 +102,7 @@ def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
     deciders: dict[int, list[str]] = {}
     for effect in effects:
         for number in effect.changed:
-            deciders.setdefault(number, []).append(effect.setting.param.name)
+            deciders.setdefault(number, []).append(effect.setting.name)
     return deciders
 
 

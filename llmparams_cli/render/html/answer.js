@@ -9,15 +9,18 @@ llmparams.answer = (() => {
 
   // The token drawn at `i` (from 0). `remarks` are told after its probability in the model's own
   // distribution.
-  function token(i, { text, p, isEnd }, onclick, remarks = [], classes = []) {
+  function token(i, { text, p, isEnd, isThought }, onclick, remarks = [], classes = []) {
     const shown = isEnd ? [el("span", { class: "end" }, text)]
       : text.split(/(\n)/).flatMap((part) =>
         (part === "\n" ? [el("span", { class: "mark" }, "\u21b5"), "\n"] : [part]));
+    const thought = isThought ? ["thought"] : [];
     const told = [`draw ${i + 1}: ${name(text)}`, percent(p), ...(isEnd ? ["end token"] : []),
-      ...remarks];
+      ...thought, ...remarks];
     return el("span", {
-      role: "button", tabindex: -1, class: ["token", `level-${level(p)}`, ...classes].join(" "),
-      "aria-label": told.join(", "), title: [`${name(text)} ${percent(p)}`, ...remarks].join(", "),
+      role: "button", tabindex: -1,
+      class: ["token", `level-${level(p)}`, ...thought, ...classes].join(" "),
+      "aria-label": told.join(", "),
+      title: [`${name(text)} ${percent(p)}`, ...thought, ...remarks].join(", "),
       onclick,
     }, ...(text === "" ? ["\u2205"] : shown));
   }
@@ -33,11 +36,13 @@ llmparams.answer = (() => {
     });
   }
 
-  const legend = (...more) => [
+  // `thinks`: is any of the tokens a thought?
+  const legend = (thinks, ...more) => [
     el("p", {}, "The model\u2019s own probability of the token:"),
     el("ul", { class: "legend" }, ...[...LEVEL_NAMES].reverse().map((text, i) =>
       el("li", {}, el("span", { class: `token level-${LEVEL_NAMES.length - 1 - i}` }, "a"),
-        ` ${text}`)), ...more),
+        ` ${text}`)), ...(thinks ? [el("li", {}, el("span", { class: "token thought" }, "a"),
+      " a thought, or a mark around thoughts")] : []), ...more),
   ];
 
   return { token, keys, legend };

@@ -16,8 +16,11 @@
     return answer.data;
   }
 
-  const tokensOf = (answer) => answer.tokens.map(([id, p], i) =>
-    ({ id, p, text: pieces[id], isEnd: answer.ended && i === answer.tokens.length - 1 }));
+  const tokensOf = (answer) => {
+    const thoughts = new Set(answer.thoughts);
+    return answer.tokens.map(([id, p], i) => ({ id, p, text: pieces[id],
+      isEnd: answer.ended && i === answer.tokens.length - 1, isThought: thoughts.has(i) }));
+  };
   const written = (answer) => answer.tokens.map(([id], i) => (
     answer.ended && i === answer.tokens.length - 1 ? "" : answer.completed[i] ?? pieces[id]));
 
@@ -236,6 +239,7 @@
     + "its tokens.";
   at("choices").addEventListener("submit", (event) => event.preventDefault());
   at("legend").append(...llmparams.answer.legend(
+    answers.some((answer) => answer.thoughts.length),
     el("li", {}, el("ins", {}, el("span", { class: "token" }, "a")), " not in the reference"),
     el("li", {}, el("span", { class: "token parts" }, "a"), " parts from it here")));
   showRound();

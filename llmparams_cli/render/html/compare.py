@@ -14,7 +14,7 @@ from llmparams_cli.analysis.comparison import (
     forks,
     side_by_side,
 )
-from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.settings import Settings, label
 from llmparams_cli.protocol import Token
 from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
 from llmparams_cli.render.summary import stop_text
@@ -63,21 +63,29 @@ def _variant(variant: Variant) -> dict[str, Any]:
 def _settings(settings: Sequence[Settings]) -> list[dict[str, Any]]:
     """The settings that any variant sets, with all variants' values. Seeds are shown elsewhere."""
     rows = zip(*settings, strict=True)
-    return [
-        {"name": row[0].param.name, "values": [each.param.kind.show(each.value) for each in row]}
+    found = [
+        (row[0].name, row)
         for row in rows
-        if row[0].param.name != "seed" and not all(each.is_default for each in row)
+        if row[0].name != "seed" and not all(each.is_default for each in row)
+    ]
+    for row in zip(*(each.thinking for each in settings), strict=True):
+        if any(each.when_thinking for each in row):
+            found.append((label(row[0].param.name, True), row))
+    return [
+        {"name": name, "values": [each.param.kind.show(each.value) for each in row]}
+        for name, row in found
     ]
 
 
 def _answer(sample: Sample, recorded: Recorded) -> dict[str, Any]:
     """One answer. `tokens` are ids with their probabilities in the model's own distribution;
     if the answer `ended` with an end token, that is the last one. `data` are its draws, if they
-    were recorded. `completed` maps the index of a token that is only part of a character to
-    what it adds to the text.
+    were recorded; `thoughts` are the indices of tokens that are no part of the text. `completed`
+    maps the index of a token that is only part of a character to what it adds to the text.
     """
     finished, explanation = sample.finished, sample.explanation
     tokens = [[token.id, _probability(token)] for token in finished.tokens]
+    thoughts = [place for place, token in enumerate(finished.tokens) if token.is_thought]
     end = explanation.tokens[-1] if explanation and explanation.tokens else None
     if end and end.is_end:
         tokens.append([end.id, short(end.probability(end.model) or 0.0)])
@@ -86,6 +94,7 @@ def _answer(sample: Sample, recorded: Recorded) -> dict[str, Any]:
         "stop": stop_text(finished.stop),
         "metrics": _numbers(sample.metrics),
         "tokens": tokens,
+        "thoughts": thoughts,
         "completed": _completed(finished.tokens),
         "ended": bool(end and end.is_end),
         "data": explanation and answer(explanation, recorded),

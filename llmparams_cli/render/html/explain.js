@@ -12,7 +12,8 @@
 
   const tokens = draws.map((draw, i) => {
     const { rows, drawn } = recorded(i);
-    return { text: pieces[draw.id], p: rows[0].probabilities[drawn][0], isEnd: draw.is_end };
+    return { text: pieces[draw.id], p: rows[0].probabilities[drawn][0], isEnd: draw.is_end,
+      isThought: data.thoughts[i] };
   });
   const nodes = tokens.map((token, i) => llmparams.answer.token(i, token, () => select(i, true), [],
     deciders(i).length ? ["decided"] : []));
@@ -25,6 +26,7 @@
     box.append(...(nodes.length ? nodes : [el("p", {}, "Nothing was drawn.")]));
     llmparams.answer.keys(box, nodes.length, () => selected, (i) => select(i, true));
     at("legend").append(...llmparams.answer.legend(
+      data.thoughts.includes(true),
       el("li", {}, el("span", { class: "token decided" }, "a"), " a setting changed this draw")));
   }
 

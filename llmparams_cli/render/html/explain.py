@@ -19,6 +19,7 @@ def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[s
         "model": started.model.name,
         "prompt": started.prompt,
         "text": finished.text,
+        "thoughts": [explanation.is_thought(token) for token in explanation.tokens],
         "seed": started.seed,
         "stop": stop_text(finished.stop),
         "settings": _settings(explanation),
@@ -31,16 +32,16 @@ def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[s
 
 def _settings(explanation: Explanation) -> list[dict[str, Any]]:
     """Every parameter; `changed` are the draws it changed, if its effect was measured."""
-    changed = {each.setting.param.name: list(each.changed) for each in explanation.effects}
+    changed = {each.setting.name: list(each.changed) for each in explanation.effects}
     return [
         {
-            "name": setting.param.name,
+            "name": setting.name,
             "value": setting.param.kind.show(setting.value),
             "origin": str(setting.origin),
             "is_default": setting.is_default,
-            "changed": changed.get(setting.param.name),
+            "changed": changed.get(setting.name),
         }
-        for setting in explanation.settings
+        for setting in explanation.settings.both
     ]
 
 

@@ -18,7 +18,6 @@ from llmparams_cli.text.safe import spelled
 def overview(subject: Subject, fit: Fit | None, problem: str) -> dict[str, Any]:
     """The main view. `problem` says why there is no memory."""
     header, body = subject.header, subject.anatomy
-    can = subject.abilities
     shares = header.tensor_types()
     return {
         "files": [str(path) for path in header.paths],
@@ -42,11 +41,18 @@ def overview(subject: Subject, fit: Fit | None, problem: str) -> dict[str, Any]:
             "by_type": {name: share._asdict() for name, share in shares.items()},
         },
         "tokenizer": asdict(subject.tokenizer),
-        "chat_template": {"text": header.chat_template, **asdict(can)} if can else None,
+        "chat_template": _template(subject),
         "recommended_sampling": header.sampling,
         "memory": memory(fit) if fit else None,
         "memory_problem": problem or None,
     }
+
+
+def _template(subject: Subject) -> dict[str, Any] | None:
+    can = subject.abilities
+    if not can:
+        return None
+    return {"text": subject.template, **asdict(can), "names": list(subject.header.chat_templates)}
 
 
 def _part(part: Part) -> dict[str, Any]:

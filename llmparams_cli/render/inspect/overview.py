@@ -14,6 +14,7 @@ from llmparams_cli.render.bars import bar
 from llmparams_cli.render.inspect.words import count, number, ranges, yes_no
 from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.view import View
+from llmparams_cli.templates.choice import is_jinja
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.shorten import beginning
 from llmparams_cli.text.units import percent, size_text
@@ -229,9 +230,15 @@ def _template(view: View, subject: Subject) -> None:
         _heading(view, "chat template", "none: prompts are continued as they are")
         return
     has = {"system": can.system, "tools": can.tools, "thinking": can.thinking}
-    places = (f"{name} {yes_no(value)}" for name, value in has.items())
-    length = f"({count(len(subject.header.chat_template))} characters)"
-    _heading(view, "chat template", *places, length)
+    places = [f"{name} {yes_no(value)}" for name, value in has.items()]
+    choices = (*("off", "on") * can.thinking_switch, *can.thinking_levels)
+    if choices:
+        places[-1] += f": {', '.join(choices)}"
+    text = subject.template
+    what = f"{count(len(text))} characters" if is_jinja(text) else f"{_line(text, 40)}, by name"
+    _heading(view, "chat template", *places, f"({what})")
+    if len(names := subject.header.chat_templates) > 1:
+        _items(view, [f"named {', '.join(_line(name, 24) for name in [*names][:MOST_KINDS])}"])
 
 
 def _sampling(view: View, subject: Subject) -> None:

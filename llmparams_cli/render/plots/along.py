@@ -94,7 +94,7 @@ def _layout(explanation: Explanation) -> _Layout:
     step = math.ceil(DENSEST * slots / (width * 72))  # 72 points are an inch
     longest = max((inches(quoted(t.text), SIZE) for t in explanation.tokens), default=0.0)
     upright = longest > width / slots
-    lanes = tuple(effect.setting.param.name for effect in explanation.effects if effect.changed)
+    lanes = tuple(effect.setting.name for effect in explanation.effects if effect.changed)
     return _Layout(draws, slots, width, step, longest if upright else LINE, upright, lanes)
 
 
@@ -195,7 +195,7 @@ def _dots(
     axes: Axes, tokens: Sequence[TokenView], layout: _Layout, explanation: Explanation
 ) -> None:
     """A lane for each deciding setting, with a dot under the draws that it decided."""
-    changed = {effect.setting.param.name: effect.changed for effect in explanation.effects}
+    changed = {effect.setting.name: effect.changed for effect in explanation.effects}
     first, last = tokens[0].number, tokens[-1].number
     for lane, name in enumerate(layout.lanes):
         here = [number for number in changed[name] if first <= number <= last]

@@ -147,7 +147,7 @@ class Answer:
                 ended - prompt_done,
                 (self._first_token or ended) - began,
             ),
-            tuple(self._reply.tokens),
+            self._reply.marked,
             trace=trace,
             reasoning=self._reply.reasoning,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from llmparams_cli.backends.llama.native.library import llama
@@ -10,21 +10,35 @@ from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.errors import ContextOverflow
 from llmparams_cli.protocol import Request
 from llmparams_cli.templates import overflow, rendering
+from llmparams_cli.templates.choice import template_for
 from llmparams_cli.templates.rendering import Prompt
+from llmparams_cli.templates.repairs import Repairs
 
 
 class Prompts:
-    """Makes the prompts of one model; `template` is its chat template, `note` tells the user."""
+    """Makes the prompts of one model; `templates` are its own chat templates by name, `date` what
+    templates take for now (ISO 8601, local), `note` tells the user.
+    """
 
-    def __init__(self, model: Model, template: str, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        templates: Mapping[str, str],
+        date: str,
+        note: Callable[[str], None],
+    ) -> None:
         self._model = model
-        self._template = template
+        self._templates = templates
+        self._date = date
         self._note = note
+        self._repairs = Repairs()
 
-    def encode(self, request: Request) -> Prompt:
-        """The prompt of a request; it has at least one token."""
-        template = "" if request.raw else self._template
-        prompt = rendering.prompt(self._model, template, request, self._note)
+    def encode(self, request: Request, *, quietly: bool = False) -> Prompt:
+        """The prompt of a request; it has at least one token. `quietly`: without any note."""
+        template = template_for(self._templates, request)
+        dated = replace(request, date=request.date or self._date)
+        note = _silent if quietly else self._note
+        prompt = rendering.prompt(self._model, template, dated, note, self._repairs)
         return prompt if prompt.tokens else replace(prompt, tokens=self._nothing())
 
     def fitting(self, request: Request, size: int, answer: int | None = None) -> Prompt:
@@ -37,7 +51,7 @@ class Prompts:
 
     def with_target(self, request: Request, size: int, text: str) -> tuple[Prompt, list[int]]:
         """The prompt, and the tokens of a given answer, which fits behind it."""
-        target = self._model.tokenize(text, goes_on=True)
+        target = self._model.tokenize(text, special=request.special, goes_on=True)
         # No shorter prompt helps a target that fills the context by itself.
         if request.overflow == "refuse" or len(target) >= size:
             prompt = self.encode(request)
@@ -55,3 +69,7 @@ class Prompts:
         lib, vocab = llama(), self._model.vocab
         begin = int(lib.llama_vocab_bos(vocab))
         return [begin if begin >= 0 else max(0, int(lib.llama_vocab_eos(vocab)))]
+
+
+def _silent(_note: str) -> None:
+    pass

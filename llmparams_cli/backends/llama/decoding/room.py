@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmparams_cli.backends.llama.host.placement import CELLS
 from llmparams_cli.errors import BackendError
@@ -65,3 +65,25 @@ def for_stream(slots: int, limit: int, lack: Callable[[Room], str]) -> Room:
     while slots > 1 and lack(Room(slots, slots * each, shared=False)):
         slots -= 1
     return Room(slots, slots * each, shared=slots == 1)
+
+
+def even(room: Room, lack: Callable[[Room], str]) -> Room:
+    """The room with a power of two of slots: the next one, or the one before where memory lacks.
+
+    Some models can only have a number of sequences that divides that of the tokens computed at
+    once, which usually is a power of two itself.
+    """
+    more = _with_slots(room, 1 << (room.slots - 1).bit_length())
+    return more if not lack(more) else _with_slots(room, 1 << (room.slots.bit_length() - 1))
+
+
+def able(room: Room, most: int, limit: int) -> Room:
+    """The room with `most` slots at most."""
+    if most >= room.slots:
+        return room
+    return _with_slots(room, most) if most > 1 else for_one(limit)
+
+
+def _with_slots(room: Room, slots: int) -> Room:
+    size = room.size if room.shared else room.size // room.slots * slots
+    return replace(room, slots=slots, size=size)

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.quantise import Recipe, quantise
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import BackendError, LlmparamsError
+from llmparams_cli.errors import BackendError
 
 BEGUN = re.compile(r"\[ *(\d+)/ *\d+\]")
 NOT_WRITTEN = "iostream error"  # what C++ says of a full disk
@@ -36,32 +36,18 @@ def quantised(
     Whatever ends it, this process included, the child ends too.
     """
     order = json.dumps([str(source), str(target), asdict(recipe)])
-    with (
-        child.folder() as directory,
-        subprocess.Popen(
-            child.module(__name__),
-            **child.surroundings(env.variables, directory),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        ) as process,
-    ):
+    how = {"stdin": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"}
+    with child.started(env, __name__, **how) as process:
         assert process.stdin and process.stdout and process.stderr
-        try:
-            process.stdin.write(f"{order}\n")
-            process.stdin.flush()
-            for line in process.stdout:
-                if done := BEGUN.match(line):  # a line is complete when its tensor is
-                    report(int(done[1]))
-                if env.verbose:
-                    env.aside(line)
-            complaint = process.stderr.read()
-            code = process.wait()
-        finally:
-            process.kill()
+        process.stdin.write(f"{order}\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            if done := BEGUN.match(line):  # a line is complete when its tensor is
+                report(int(done[1]))
+            if env.verbose:
+                env.aside(line)
+        complaint = process.stderr.read()
+        code = process.wait()
     if code != 0:
         raise _error(target, complaint.strip().splitlines()[-1:], code)
 
@@ -74,7 +60,7 @@ def _error(target: Path, last: list[str], code: int) -> Exception:
     return BackendError(complaint or f"llama.cpp's quantiser ended with exit code {code}")
 
 
-def main() -> None:
+def main(_arguments: Sequence[str]) -> int:
     """The child's work."""
     source, target, recipe = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, args=[Path(target)], daemon=True).start()
@@ -83,6 +69,7 @@ def main() -> None:
     log.sink = _tell
     with crash.during(f"quantising {source}"):
         quantise(Path(source), Path(target), Recipe(**recipe))
+    return 0
 
 
 def _tell(line: str) -> None:
@@ -98,7 +85,4 @@ def _end_with_parent(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LlmparamsError as error:
-        sys.exit(error.message)
+    child.ending(main)

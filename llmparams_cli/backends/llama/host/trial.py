@@ -10,21 +10,19 @@ with those of plain memory. That the child dies is a result as well.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from llmparams_cli.backends.llama.host import buffers, devices, hardware
 from llmparams_cli.backends.llama.host.buffers import WeightMode
+from llmparams_cli.backends.llama.host.child import BEGUN, WRONG_NUMBERS, ending
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.native.quantise import Recipe, quantise
-from llmparams_cli.errors import BackendError, LlmparamsError
+from llmparams_cli.errors import BackendError
 
-BEGUN = "the reference is computed"  # printed before the mode is tried
-WRONG_NUMBERS = 3  # exit code
 TOLERANCE = 0.1  # modes round activations differently, by 0.02; wrong numbers are off by 1
 PROMPT = 33  # tokens: a full tile of 32 rows and a rest
 
@@ -45,7 +43,6 @@ FILE_TYPES = {
 
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code: 0 when all is well."""
-    _leave_no_core_dump()
     llama()
     if len(arguments) == 1:
         if not all(map(math.isfinite, logits(Path(arguments[0]), WeightMode.PLAIN))):
@@ -67,7 +64,7 @@ def _compare(source: Path, type: str, mode: WeightMode) -> int:
 
 def logits(path: Path, mode: WeightMode) -> list[float]:
     """The logits after a prompt (matrix by matrix) and after one more token (matrix by vector)."""
-    model = Model(path, _model_params(mode))
+    model = Model(path, model_params(mode))
     context = Context(model, _context_params(), PROMPT + 1)
     tokens = [place % model.n_vocab for place in range(PROMPT + 1)]
     context.decode([(token, place, 0) for place, token in enumerate(tokens[:PROMPT])], [PROMPT - 1])
@@ -87,7 +84,8 @@ def distance(expected: Sequence[float], got: Sequence[float]) -> float:
     return math.sqrt(difference / spread) if math.isfinite(difference) else math.inf
 
 
-def _model_params(mode: WeightMode) -> Any:
+def model_params(mode: WeightMode) -> Any:
+    """For a model on the CPU, with its weights in this mode."""
     params = llama().llama_model_default_params()
     params.n_gpu_layers = 0
     devices.use_none(params)
@@ -102,16 +100,5 @@ def _context_params() -> Any:
     return params
 
 
-def _leave_no_core_dump() -> None:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except LlmparamsError as error:
-        sys.exit(error.message)
+    ending(main)

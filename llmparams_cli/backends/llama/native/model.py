@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from llmparams_cli.backends.llama.native import named_templates
 from llmparams_cli.backends.llama.native.crash import during
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.tokenizing import tokenize
 from llmparams_cli.errors import BackendError, ExitCode, LlmparamsError, ModelError
+from llmparams_cli.protocol import Message
 from llmparams_cli.text.safe import spelled
 from llmparams_cli.text.utf8 import escaped
 
 # LLAMA_TOKEN_ATTR_UNKNOWN and _CONTROL: what llama_tokenize reads only with parse_special
 ATTR_SPECIAL = 1 << 0 | 1 << 3
 ATTR_USER_DEFINED = 1 << 4
+# Special tokens for which llama.cpp has no function.
+ONLY_IN_FILE = {
+    "unk": "tokenizer.ggml.unknown_token_id",
+    "cls": "tokenizer.ggml.cls_token_id",
+}
 # Texts of which one at least makes no token together with whatever follows.
 BEFORE = ("\n", "!", "a", "0")
 
@@ -36,6 +44,13 @@ class Model:
         self.vocab = lib.llama_model_get_vocab(self.handle)
         self.n_vocab: int = lib.llama_vocab_n_tokens(self.vocab)
         self._pieces: dict[int, bytes] = {}  # each is asked for again and again
+
+    @cached_property
+    def keeps_states(self) -> bool:
+        """Has it a state for every sequence, beside attention or in place of it?"""
+        lib = llama()
+        recurrent = lib.llama_model_is_recurrent(self.handle)
+        return bool(recurrent or lib.llama_model_is_hybrid(self.handle))
 
     @cached_property
     def trained_context(self) -> int:
@@ -124,10 +139,33 @@ class Model:
         token = int(lib.llama_vocab_bos(self.vocab))
         return token if token >= 0 and lib.llama_vocab_get_add_bos(self.vocab) else None
 
+    @cached_property
+    def adds_end(self) -> bool:
+        """Does the vocabulary say that every text ends with EOS?"""
+        return bool(llama().llama_vocab_get_add_eos(self.vocab))
+
+    def named_template(self, name: str, messages: Sequence[Message]) -> str:
+        """The prompt that one of llama.cpp's own chat templates makes."""
+        return named_templates.apply(name, messages)
+
     def special_text(self, which: str) -> str:
-        """The text of 'bos' or 'eos', empty when there is none."""
-        token = getattr(llama(), f"llama_vocab_{which}")(self.vocab)
-        return self.name(token) if token >= 0 else ""
+        """The text of 'bos', 'eos', 'sep', 'pad', 'mask', 'unk' or 'cls'; empty without one."""
+        if key := ONLY_IN_FILE.get(which):
+            token = self._number(key)
+        else:
+            token = getattr(llama(), f"llama_vocab_{which}")(self.vocab)
+        return self.name(token) if 0 <= token < self.n_vocab else ""
+
+    def _number(self, key: str) -> int:
+        """A number in the file's metadata; -1 if there is none."""
+        buffer = ctypes.create_string_buffer(32)
+        size = llama().llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return int(buffer.value) if size > 0 and buffer.value.isdigit() else -1
+
+    @cached_property
+    def control_texts(self) -> list[str]:
+        """The texts of all control tokens, in their order."""
+        return [self.name(token) for token in range(self.n_vocab) if self.is_control(token)]
 
     def close(self) -> None:
         if self.handle:

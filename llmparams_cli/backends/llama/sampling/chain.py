@@ -305,9 +305,12 @@ class _Builder:
         return self._context_size if size < 0 else min(size, self._context_size)
 
     def _tokens_of(self, key: str) -> list[int]:
-        """The key of a bias is a token id, or a text that stands for all of its tokens."""
+        """The key of a bias is a token id, the name of a control token, or a text that stands for
+        all of its tokens.
+        """
         if not key.isdecimal():
-            return self._model.tokenize(key, goes_on=True)
+            named = self._model.tokenize(key, special=True, goes_on=True)
+            return named if len(named) == 1 else self._model.tokenize(key, goes_on=True)
         if int(key) >= self._model.n_vocab:
             raise UsageError(
                 f"logit_bias ({self._set.setting('logit_bias').origin}): "

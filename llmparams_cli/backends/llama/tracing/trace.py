@@ -14,6 +14,7 @@ from llmparams_cli.backends.llama.sampling.sampler import Sampler, made
 from llmparams_cli.backends.llama.tracing.counterfactual import Alternative
 from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
 from llmparams_cli.backends.llama.tracing.views import Views
+from llmparams_cli.backends.reply import Heard
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import BackendError
 from llmparams_cli.params import seeds
@@ -21,7 +22,7 @@ from llmparams_cli.params.conflicts import is_inert
 from llmparams_cli.params.settings import Origin, Setting, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import Failed, Finished, Numbered, Started
-from llmparams_cli.text.speech import Speech
+from llmparams_cli.text.speech import PLAIN, Speech
 from llmparams_cli.trace import (
     Counterfactual,
     Divergence,
@@ -103,9 +104,10 @@ class LlamaTrace:
     def texts(self) -> list[str]:
         texts = [""] * len(self)
         speech: Speech[int] = Speech()
+        heard = Heard(PLAIN, self._settings["stop"])
         for place, token in enumerate(self._recording.drawn):
             ends = self._model.ends_generation(token)
-            for text, *_ in speech.feed(b"" if ends else self._model.piece(token), place):
+            for text, *_ in speech.feed(b"" if ends else heard.data(self._model, token), place):
                 texts[place] += text
         for text, place, _ in speech.finish(len(texts) - 1):
             texts[place] += text

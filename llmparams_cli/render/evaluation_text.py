@@ -1,4 +1,4 @@
-"""`llmparams evaluate`: what models made of a text."""
+"""`llmparams evaluate --text`: how well models predicted a text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTES = (
 )
 
 
-def show_text(
+def show(
     env: Environment,
     results: Sequence[TextResult],
     against: Sequence[Beside] = (),
@@ -49,7 +49,7 @@ def show_text(
         view.line(note, DIM)
 
 
-def show_text_json(
+def show_json(
     env: Environment,
     results: Sequence[TextResult],
     against: Sequence[Beside] = (),

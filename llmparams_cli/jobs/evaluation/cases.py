@@ -1,0 +1,143 @@
+"""Which variant passes more of the same cases: models and presets, all seeds in one batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llmparams_cli.analysis.evaluation import Standing
+from llmparams_cli.backends.open import opened
+from llmparams_cli.env import Environment
+from llmparams_cli.files import resolve_path
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import all_events, whole
+from llmparams_cli.jobs.cases import request
+from llmparams_cli.jobs.prepare import Prepared, prepare
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.presets.cases import read_cases
+from llmparams_cli.presets.outcome import Shell, judge
+from llmparams_cli.presets.tests import Case
+from llmparams_cli.protocol import Backend, Finished, Progress
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model with a preset."""
+
+    name: str
+    prepared: Prepared
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One answer to be made: by variant, case and seed."""
+
+    variant: int
+    case: int
+    seed: int
+
+
+def cases_of(env: Environment, file: str, seeds: int | None) -> tuple[Case, ...]:
+    """The cases of a file, each with `seeds` seeds in place of its own, if that is given."""
+    found = read_cases(resolve_path(file, env.directory), file)
+    return found if seeds is None else tuple(_with_seeds(case, seeds) for case in found)
+
+
+def _with_seeds(case: Case, count: int) -> Case:
+    """The case with the seeds 1 to `count`, of which the same share must pass."""
+    least = math.ceil(case.at_least / len(case.seeds) * count)
+    return replace(case, seeds=tuple(range(1, count + 1)), at_least=least)
+
+
+def variants(
+    env: Environment,
+    models: Sequence[str],
+    presets: Sequence[str],
+    flags: Mapping[str, Any],
+    variables: Sequence[str],
+) -> list[Variant]:
+    """Every model with every preset."""
+    found = []
+    named: list[str | None] = [*models] if models else [None]
+    for model in named:
+        for preset in presets or [""]:
+            given = {**flags, "model": model}
+            prepared = prepare(env, [preset] if preset else [], given, variables)
+            known = prepared.model.known_as or prepared.model.name
+            parts = [known] * (len(models) > 1 or not preset) + [preset] * bool(preset)
+            found.append(Variant(" ".join(parts), prepared))
+    return found
+
+
+def evaluate(
+    env: Environment,
+    compared: Sequence[Variant],
+    cases: Sequence[Case],
+    shell: Shell,
+    progress: Progress,
+) -> list[Standing]:
+    """Let every variant answer every case with every seed, and judge the answers."""
+    answers: dict[_Run, Finished] = {}
+    total = len(compared) * sum(len(case.seeds) for case in cases)
+    for group in _groups(compared):
+        prepared = compared[group[0]].prepared
+        with (
+            Control() as control,
+            opened(env, prepared.model, prepared.settings, control, progress) as backend,
+        ):
+            runs = [
+                _Run(variant, number, seed)
+                for number, case in enumerate(cases)
+                for variant in group
+                for seed in case.seeds
+            ]
+            for run, finished in _answered(env, backend, compared, cases, runs):
+                answers[run] = finished
+                progress("evaluating", len(answers) / total)
+    return [
+        Standing(
+            each.name,
+            tuple(
+                judge(
+                    each.name,
+                    case,
+                    [(seed, answers[_Run(variant, number, seed)]) for seed in case.seeds],
+                    shell,
+                )
+                for number, case in enumerate(cases)
+            ),
+        )
+        for variant, each in enumerate(compared)
+    ]
+
+
+def _answered(
+    env: Environment,
+    backend: Backend,
+    compared: Sequence[Variant],
+    cases: Sequence[Case],
+    runs: Sequence[_Run],
+) -> Iterator[tuple[_Run, Finished]]:
+    requests = [
+        request(env, compared[run.variant].prepared, cases[run.case], run.seed, backend)
+        for run in runs
+    ]
+    ended = 0
+    for number, event in all_events(backend, requests):
+        if isinstance(event, Finished):
+            ended += 1
+            yield runs[number], whole(event)
+    if ended < len(runs):  # Ctrl-C came before all had started
+        raise KeyboardInterrupt
+
+
+def _groups(compared: Sequence[Variant]) -> list[list[int]]:
+    """The indices of variants that one model in memory can answer."""
+    groups: dict[str, list[int]] = {}
+    for number, each in enumerate(compared):
+        settings = each.prepared.settings
+        shared = [settings.of_scope(scope) for scope in (Scope.LOAD, Scope.CONTEXT)]
+        groups.setdefault(repr((each.prepared.model.reference, shared)), []).append(number)
+    return list(groups.values())
