@@ -229,7 +229,13 @@ def test_a_model_is_not_replaced_by_itself(source, program: Program) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("no/out.gguf", "no such folder"), (".", "is a directory"), ("/dev/null", "no regular file")],
+    [
+        ("no/out.gguf", "no such folder"),
+        ("-", "cannot go into a pipe"),
+        ("x" * 250, "name too long"),
+        (".", "is a directory"),
+        ("/dev/null", "no regular file"),
+    ],
 )
 def test_a_place_where_no_file_can_be_is_refused(name, words, source, program: Program) -> None:
     done = program.call("quantize", str(source), name, "--type", "Q8_0", "--force")
@@ -395,6 +401,22 @@ def test_a_ladder_has_a_rung_for_each_type_and_makes_the_best_that_fits(program:
     assert done.json["chosen"] == "Q4_K_M"  # 3.5 MB, where Q8_0 has 6.1
     assert read_header(program.place / "best.gguf").quantization == "Q4_K_M"
     assert [path.name for path in program.place.iterdir() if path.is_file()] == ["best.gguf"]
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_ladder_that_is_broken_off_leaves_nothing(number, large, program: Program) -> None:
+    (program.place / "tmp").mkdir()
+    (program.place / "story.txt").write_text(STORY)
+    process = program.start(
+        *("quantize", str(large), "--ladder", "--type", "Q3_K_L,Q2_K", "--text", "story.txt"),
+        *("--chunk", "64"),
+        TMPDIR=str(program.place / "tmp"),
+    )
+    wait_until(lambda: [*program.place.glob("tmp/*/.Q3_K_L.gguf.*")])
+    process.send_signal(number)
+    assert program.end(process).code in (ExitCode.INTERRUPTED, -number)
+    wait_until(lambda: not [*program.place.glob("tmp/*")])
 
 
 @pytest.mark.real_model

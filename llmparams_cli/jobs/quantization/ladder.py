@@ -11,6 +11,7 @@ from llmparams_cli import APP
 from llmparams_cli.analysis.ladder import Rung
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
+from llmparams_cli.interrupt import orderly_end
 from llmparams_cli.jobs.evaluation import text
 from llmparams_cli.jobs.evaluation.beside import beside
 from llmparams_cli.jobs.prepare import Prepared
@@ -50,7 +51,7 @@ def climb(
     the smallest must have at most `size` bytes.
     """
     rungs: list[Rung] = []
-    with tempfile.TemporaryDirectory(prefix=f"{APP}-") as folder:
+    with orderly_end(), tempfile.TemporaryDirectory(prefix=f"{APP}-") as folder:
         # All are planned before one is made: an error comes at once.
         orders = [
             order(prepared, replace(wanted, target=Path(folder, f"{kind}.gguf"), type=kind))

@@ -17,6 +17,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.files import appearing, free_space, remove_left, resolve_path
 from llmparams_cli.jobs.prepare import Prepared
+from llmparams_cli.jobs.prompt import STDIN
 from llmparams_cli.jobs.quantization.keeping import Keep, kept, refuse_unkept
 from llmparams_cli.models.ggml_types import MADE, SHORT
 from llmparams_cli.models.gguf import Header, read_model
@@ -76,6 +77,8 @@ def file_type(text: str) -> str:
 
 def target_of(env: Environment, text: str, *, force: bool) -> Path:
     """The path of a file to be made; refuses one that cannot be made, or exists without `force`."""
+    if text == STDIN:
+        raise UsageError("a model cannot go into a pipe", "name a file")
     path = resolve_path(text, env.directory)
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no such folder", "make it first")
