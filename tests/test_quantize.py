@@ -585,8 +585,32 @@ def test_a_matrix_of_another_kind_or_model_is_refused(source, tmp_path, program:
 def test_an_importance_matrix_changes_the_weights(source, matrix, program: Program) -> None:
     for name, flags in {"a": (), "b": ("--imatrix", str(matrix))}.items():
         assert program.call("quantize", str(source), name, "--type", "Q4_K_S", *flags).code == 0
-    first, second = ((program.place / name).read_bytes() for name in "ab")
+    files = [program.place / name for name in "ab"]
+    first, second = (path.read_bytes()[read_header(path).data_offset :] for path in files)
     assert len(first) == len(second) and first != second
+
+
+def test_the_result_tells_of_its_importance_matrix(program: Program) -> None:
+    path = write_llama(program.place / "model.gguf", type="F16")
+    name = "é" * 60 + "-with-a-long-name.gguf"  # more than llama.cpp takes
+    flags = ("imatrix", str(path), name, "--text", "-", "--chunk", "32", "--chunks", "2")
+    assert program.call(*flags, stdin=STORY.encode()).code == 0
+    flags = ("quantize", str(path), "out.gguf", "--type", "Q4_0", "--imatrix", name, "--json")
+    told, done = program.call(*flags, "--dry-run"), program.call(*flags)
+    assert told.json["result"] == done.json["result"]
+    made = program.place / "out.gguf"
+    fields = {key: field.contents() for key, field in gguf.GGUFReader(made).fields.items()}
+    assert {key: fields[key] for key in fields if key.startswith("quantize.")} == {
+        "quantize.imatrix.file": "é" * 60 + "-with-a",
+        "quantize.imatrix.entries_count": 14,
+        "quantize.imatrix.dataset": "-",
+        "quantize.imatrix.chunks_count": 2,
+    }
+    again = ("quantize", "out.gguf", "x.gguf", "--type", "Q8_0", "--requantize", "--json")
+    short = program.place / "m.gguf"
+    os.rename(program.place / name, short)
+    told, done = (program.call(*again, "--imatrix", "m.gguf", *dry) for dry in (("--dry-run",), ()))
+    assert told.json["result"] == done.json["result"]  # where a text is replaced by another
 
 
 def test_names_with_odd_characters_do_not_mislead(tmp_path) -> None:

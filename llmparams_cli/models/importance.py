@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 SUMS, COUNTS = ".in_sum2", ".counts"
 MOST_BYTES = 4_000_000_000  # of a file in the older format; it is read as a whole
 CURE = "llmparams imatrix makes one, as llama-imatrix does"
-_DATASETS = "imatrix.datasets"
+MOST_IN_A_VALUE = 127  # bytes
+_DATASETS, _CHUNKS = "imatrix.datasets", "imatrix.chunk_count"
 _I32 = struct.Struct("<i")
 
 
@@ -67,11 +69,33 @@ def importance_bytes(matrix: Importance) -> bytes:
         {
             "general.type": "imatrix",
             _DATASETS: [matrix.dataset],
-            "imatrix.chunk_count": matrix.chunks,
+            _CHUNKS: matrix.chunks,
             "imatrix.chunk_size": matrix.size,
         },
         tensors,
     )
+
+
+def provenance(path: Path) -> dict[str, str | int]:
+    """What a model tells of the importance matrix that it was made with, by its keys in the
+    metadata; they are those of llama-quantize. Of paths there are only the names.
+    """
+    found: dict[str, str | int] = {
+        "quantize.imatrix.file": path.name,
+        "quantize.imatrix.entries_count": len(read_importance(path)),
+    }
+    with suppress(ModelError):  # the older format
+        metadata = read_header(path).metadata
+        for name in metadata.get(_DATASETS, [])[:1]:
+            found["quantize.imatrix.dataset"] = Path(str(name)).name
+        if isinstance(chunks := metadata.get(_CHUNKS), int):
+            found["quantize.imatrix.chunks_count"] = chunks
+    return {key: _cut(value) if isinstance(value, str) else value for key, value in found.items()}
+
+
+def _cut(text: str) -> str:
+    """As much of a text as llama.cpp takes for a value."""
+    return text.encode()[:MOST_IN_A_VALUE].decode(errors="ignore")
 
 
 def read_importance(path: Path) -> dict[str, NDArray[float32]]:

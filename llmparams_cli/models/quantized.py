@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from llmparams_cli.models.ggml_types import FILE_TYPE_NUMBERS, TENSOR_TYPES_BY_NAME
 from llmparams_cli.models.gguf import DEFAULT_ALIGNMENT, Header, Tensor, padded
 
-# What llama.cpp writes into every file that it quantises: a key and a number of 32 bits.
-KEYS = ("general.quantization_version", "general.file_type")
-KEY_BYTES = 8 + 4 + 4  # beside the key itself: its length, the type, the number
+# Numbers of 32 bits that llama.cpp writes into every file that it quantises.
+VERSION, TYPE = "general.quantization_version", "general.file_type"
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,22 @@ class Quantized:
     is_planned: bool
 
 
-def foreseen(source: Header, target: Path, file_type: str, types: Mapping[str, str]) -> Header:
+def foreseen(
+    source: Header,
+    target: Path,
+    file_type: str,
+    types: Mapping[str, str],
+    added: Mapping[str, str | int] = MappingProxyType({}),
+) -> Header:
     """The header of the file that is made of `source` with tensors of these types, which are
-    written in this order.
+    written in this order; `added` are entries of metadata beside the usual.
     """
+    new = {VERSION: 0, TYPE: FILE_TYPE_NUMBERS[file_type], **added}
     length = source.length
-    for key in KEYS:
-        length += len(key) + KEY_BYTES if key not in source.metadata else 0
+    for key, value in new.items():
+        length += _entry(key, value)
+        if key in source.metadata:
+            length -= _entry(key, source.metadata[key])
     position, tensors = 0, []
     shapes = {tensor.name: tensor.shape for tensor in source.tensors}
     for name, type in types.items():
@@ -43,9 +53,17 @@ def foreseen(source: Header, target: Path, file_type: str, types: Mapping[str, s
     return replace(
         source,
         paths=(target,),
-        metadata=source.metadata | {KEYS[1]: FILE_TYPE_NUMBERS[file_type]},
+        metadata=source.metadata | new,
         tensors=tuple(tensors),
         length=length,
         data_offset=data_offset,
         size=data_offset + position,
     )
+
+
+def _entry(key: str, value: Any) -> int:
+    """The bytes of an entry of metadata: the key with its length, the type, a text with its length
+    or a number.
+    """
+    text = 8 + len(value.encode()) if isinstance(value, str) else 4
+    return 8 + len(key.encode()) + 4 + text

@@ -21,7 +21,7 @@ from llmparams_cli.jobs.prompt import STDIN
 from llmparams_cli.jobs.quantization.keeping import Keep, kept, refuse_unkept
 from llmparams_cli.models.ggml_types import MADE, SHORT
 from llmparams_cli.models.gguf import Header, read_model
-from llmparams_cli.models.importance import read_importance
+from llmparams_cli.models.importance import provenance, read_importance
 from llmparams_cli.models.quantized import Quantized, foreseen
 from llmparams_cli.models.resolve import GIVE_A_FILE, GgufModel, ResolvedModel
 from llmparams_cli.params.kinds import did_you_mean
@@ -111,7 +111,8 @@ def order(prepared: Prepared, wanted: Wanted) -> Order:
             f"{APP} imatrix makes one from a text",
         )
     refuse_unkept(wanted.keep, types, plan.types)
-    result = foreseen(header, wanted.target, wanted.type, plan.types)
+    added = provenance(wanted.importance) if wanted.importance else {}
+    result = foreseen(header, wanted.target, wanted.type, plan.types, added)
     return Order(recipe, Quantized(header, result, plan.unfit, True), wanted.force)
 
 

@@ -13,12 +13,13 @@ from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.errors import BackendError
 from llmparams_cli.models.ggml_types import FILE_TYPE_NUMBERS, TENSOR_TYPE_NUMBERS
 from llmparams_cli.models.gguf import DEFAULT_ALIGNMENT, Header, read_header
-from llmparams_cli.models.importance import read_importance
+from llmparams_cli.models.importance import provenance, read_importance
 from llmparams_cli.text.safe import printable
 
 # A line of its log in a dry run; its last word is the type to come, if that is another one.
 TENSOR = re.compile(r"\[ *\d+/ *\d+\] (.*) - \[[ \d,]+\], type = .*?(?: \((\w+)\))?\n")
 UNFIT = re.compile(r"warning: (.*?) +- ncols ")
+ALIGNMENT = "general.alignment"
 NEEDS_IMPORTANCE = "will require an imatrix"
 SPECIAL = re.compile(r"[.^$|()\[\]{}*+?\\]")  # in the regular expressions of C++
 
@@ -82,7 +83,7 @@ def _call(source: Path, target: Path, recipe: Recipe, *, dry_run: bool) -> None:
     alive = [
         _overrides(params, recipe.kept),
         _importance(params, recipe.importance),
-        _alignment(params, source),
+        _metadata(params, source, recipe.importance),
     ]
     log.clear()
     code = lib.llama_model_quantize(bytes(source), bytes(target), ctypes.byref(params))
@@ -110,17 +111,22 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\{match[0]}"
 
 
-def _alignment(params: Any, source: Path) -> Any:
-    """Let the file declare the alignment with which the library writes it, whatever the source has:
-    it would copy that number otherwise, and the file could not be read.
-    """
-    if read_header(source).alignment == DEFAULT_ALIGNMENT:
-        return None
+def _metadata(params: Any, source: Path, importance: str) -> Any:
     lib = llama()
-    array = (lib.llama_model_kv_override * 2)()  # the list ends with an entry without a key
-    array[0].tag = lib.LLAMA_KV_OVERRIDE_TYPE_INT
-    array[0].key = b"general.alignment"
-    array[0].value.val_i64 = DEFAULT_ALIGNMENT
+    entries: dict[str, str | int] = provenance(Path(importance)) if importance else {}
+    if read_header(source).alignment != DEFAULT_ALIGNMENT:
+        # Written is with this one; the library would copy the source's number into the file, which
+        # could not be read then.
+        entries[ALIGNMENT] = DEFAULT_ALIGNMENT
+    if not entries:
+        return None
+    array = (lib.llama_model_kv_override * (len(entries) + 1))()  # the last one has no key
+    for place, (key, value) in zip(array, entries.items(), strict=False):
+        place.key = key.encode()
+        if isinstance(value, str):
+            place.tag, place.value.val_str = lib.LLAMA_KV_OVERRIDE_TYPE_STR, value.encode()
+        else:
+            place.tag, place.value.val_i64 = lib.LLAMA_KV_OVERRIDE_TYPE_INT, value
     params.kv_overrides = array
     return array
 
