@@ -326,6 +326,11 @@ class Backend(Protocol):
         on. It is valid until the next one is asked for. Ctrl-C raises KeyboardInterrupt.
         """
 
+    def squares(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Mapping[str, Any]]:
+        """Read whole chunks; after each, what the matrices of all layers were multiplied with so
+        far: `models.importance.Squares` by the names of the tensors. Ctrl-C as for `logits`.
+        """
+
     def facts(self) -> Mapping[str, Any]:
         """What else decides how sums are rounded: the library, its build, the device, the batch
         size. For receipts.

@@ -85,6 +85,11 @@ class TextResult:
         return added(self.scores)
 
     @property
+    def speed(self) -> float:
+        """Tokens that were read in a second."""
+        return self.plan.size * len(self.plan.chunks) / self.seconds
+
+    @property
     def unread(self) -> int:
         """How many tokens at the end of the text are in no chunk."""
         return len(self.text.ids) - self.plan.places[-1].stop
@@ -127,6 +132,17 @@ def scored(plan: Plan, matrices: Iterable[Any]) -> Iterator[Any]:
     """The log probabilities of the tokens that count, an array for each chunk."""
     for chunk, logits in zip(plan.chunks, matrices, strict=True):
         yield log_probabilities(logits, chunk.tokens[chunk.first :])
+
+
+def result_of(
+    model: ModelInfo, text: Encoded, plan: Plan, logprobs: Sequence[Any], seconds: float
+) -> TextResult:
+    """What a model made of a text whose tokens have these log probabilities, chunk by chunk."""
+    scores = (
+        score_of(found, [text.pieces[place] for place in places])
+        for places, found in zip(plan.places, logprobs, strict=True)
+    )
+    return TextResult(model, text, plan, tuple(scores), tuple(logprobs), seconds)
 
 
 def score_of(logprobs: Any, pieces: Sequence[bytes]) -> TextScore:

@@ -117,6 +117,9 @@ class ScriptedBackend:
     def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
         raise UsageError(NO_LOGITS, CURE)
 
+    def squares(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        raise UsageError(NO_LOGITS, CURE)
+
     def facts(self) -> Mapping[str, Any]:
         """Nothing but the file and this program decides what is answered."""
         return {}

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from llmparams_cli.analysis.divergence import Beside
 from llmparams_cli.analysis.evaluation import Standing
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.evaluation import cases as job
 from llmparams_cli.jobs.evaluation import text as text_job
+from llmparams_cli.jobs.evaluation.beside import beside
 from llmparams_cli.jobs.evaluation.cases import Variant
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import prepare
@@ -25,6 +27,7 @@ from llmparams_cli.options import (
     VarOption,
     VerboseOption,
     named_model,
+    values,
     with_parameters,
 )
 from llmparams_cli.presets.tests import Case
@@ -57,6 +60,15 @@ def command(
     ] = None,
     junit: Annotated[
         str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML too, for CI.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="NAME",
+            help="Measure how far the others depart from this model.",
+            autocompletion=values.model_names,
+        ),
     ] = None,
     chunk: Annotated[
         int, typer.Option("--chunk", min=8, metavar="N", help="Tokens of the text read at a time.")
@@ -92,6 +104,7 @@ def command(
     \b
     llmparams evaluate --text story.txt
     llmparams evaluate smollm2 gemma3-270m --text story.txt --strided
+    llmparams evaluate model-q4.gguf --text story.txt --against model-f16.gguf
     llmparams evaluate smollm2 --cases cases.yaml -p precise -p creative-chat --seeds 5
     """
     env: Environment = ctx.obj
@@ -104,9 +117,18 @@ def command(
         _refuse({"--preset": preset, "--seeds": seeds, "--junit": junit}, "--text")
         if tokens and not as_json:
             raise UsageError("--tokens has no effect without --json")
-        _by_text(env, named, flags, text, (chunk, strided, chunks), color, as_json, tokens)
+        cut = chunk, strided, chunks
+        _by_text(env, named, against, flags, text, cut, color, as_json, tokens)
     elif cases is not None:
-        _refuse({"--strided": strided, "--chunks": chunks, "--tokens": tokens}, "--cases")
+        _refuse(
+            {
+                "--against": against,
+                "--strided": strided,
+                "--chunks": chunks,
+                "--tokens": tokens,
+            },
+            "--cases",
+        )
         check_outputs(env, {"--junit": junit}, taken=as_json)
         read = job.cases_of(env, cases, seeds)
         compared = job.variants(env, named, preset or [], {**flags, "system": system}, var or [])
@@ -123,6 +145,7 @@ def _refuse(given: dict[str, Any], beside: str) -> None:
 def _by_text(
     env: Environment,
     models: list[str],
+    against: str | None,
     flags: dict[str, Any],
     file: str,
     cut: tuple[int, bool, int | None],
@@ -134,12 +157,18 @@ def _by_text(
     named: list[str | None] = [*models] if models else [None]
     prepared = [prepare(env, [], {**flags, "model": model}) for model in named]
     note_model(env, prepared[0])
+    found: list[Beside] = []
     with ProgressBar(env) as progress:
-        results = text_job.evaluate(env, prepared, wanted, progress)
+        if against is None:
+            results = text_job.evaluate(env, prepared, wanted, progress)
+        else:
+            base = prepare(env, [], {**flags, "model": against})
+            found = [beside(env, base, each, wanted, progress) for each in prepared]
+            results = [found[0].base, *(each.other for each in found)]
     if as_json:
-        text_view.show_json(env, results, tokens=tokens)
+        text_view.show_json(env, results, found, tokens=tokens)
     else:
-        text_view.show(env, results, color=color)
+        text_view.show(env, results, found, color=color)
 
 
 def _standings(

@@ -25,11 +25,7 @@ def show(env: Environment, standings: Sequence[Standing], *, color: str) -> None
     """Print the standings, what they show, and the cases that failed."""
     view = View(env, color)
     ranked = sorted(standings, key=lambda each: -each.share)
-    rows = [_head(ranked[0]), *map(_row, ranked)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for number, (name, *numbers) in enumerate(rows):
-        line = "  ".join([f"{name:<{widths[0]}}", *map(str.rjust, numbers, widths[1:])])
-        view.line(line.rstrip(), "" if number else BOLD)
+    view.table(_head(ranked[0]), map(_row, ranked))
     found = list(pairs(ranked))
     if found:
         view.line()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from llmparams_cli.analysis.divergence import Beside
 from llmparams_cli.analysis.perplexity import TextResult, TextScore
 from llmparams_cli.env import Environment
+from llmparams_cli.protocol import ModelInfo
+from llmparams_cli.render.divergence import divergence_object, show_divergence
 from llmparams_cli.render.json_output import write_json
-from llmparams_cli.render.styles import BOLD, DIM
+from llmparams_cli.render.styles import DIM
 from llmparams_cli.render.view import View
 from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import one_line, spelled
@@ -22,23 +27,43 @@ NOTES = (
 )
 
 
-def show(env: Environment, results: Sequence[TextResult], *, color: str) -> None:
-    """Print a line for each model, the one that predicts the text best first."""
+def show(
+    env: Environment,
+    results: Sequence[TextResult],
+    against: Sequence[Beside] = (),
+    *,
+    color: str,
+) -> None:
+    """Print a line for each model, the one that predicts the text best first; and what became of
+    those that are measured `against` another.
+    """
     view = View(env, color)
-    rows = [HEAD, *map(_row, sorted(results, key=lambda each: each.score.bits_per_byte))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for number, row in enumerate(rows):
-        first, *numbers = row
-        line = "  ".join([f"{first:<{widths[0]}}", *map(str.rjust, numbers, widths[1:])])
-        view.line(line, BOLD if not number else "")
+    names = _names([each.model for each in results])
+    ordered = sorted(results, key=lambda each: each.score.bits_per_byte)
+    view.table(HEAD, [(names[each.model], *_numbers(each)) for each in ordered])
+    for each in against:
+        view.line()
+        show_divergence(view, each, names[each.base.model], names[each.other.model])
     view.line()
     for note in (*NOTES, _method(results[0])):
         view.line(note, DIM)
 
 
-def show_json(env: Environment, results: Sequence[TextResult], *, tokens: bool) -> None:
+def show_json(
+    env: Environment,
+    results: Sequence[TextResult],
+    against: Sequence[Beside] = (),
+    *,
+    tokens: bool,
+) -> None:
     """Print all numbers; with `tokens`, every scored token with its log probability."""
-    write_json(env, _text_object(results, tokens=tokens), indent=2 if env.stdout_is_tty else None)
+    document = _text_object(results, tokens=tokens)
+    if against:
+        document["against"] = [
+            {"base": each.base.model.path, "model": each.other.model.path} | divergence_object(each)
+            for each in against
+        ]
+    write_json(env, document, indent=2 if env.stdout_is_tty else None)
 
 
 def _text_object(results: Sequence[TextResult], *, tokens: bool) -> dict[str, Any]:
@@ -50,16 +75,24 @@ def _text_object(results: Sequence[TextResult], *, tokens: bool) -> dict[str, An
     }
 
 
-def _row(result: TextResult) -> tuple[str, ...]:
+def _names(models: Sequence[ModelInfo]) -> dict[ModelInfo, str]:
+    """What the models call themselves, and the files of those that share a name."""
+    counts = Counter(each.name for each in {*models})
+    return {
+        each: one_line(each.name if counts[each.name] == 1 else Path(each.path).name)
+        for each in models
+    }
+
+
+def _numbers(result: TextResult) -> tuple[str, ...]:
     score = result.score
     return (
-        one_line(result.model.name),
         f"{score.perplexity:.4f}",
         f"± {score.error:.4f}",
         f"{score.bits_per_byte:.4f}",
         f"{score.bits_per_token:.4f}",
         f"{score.tokens:,}",
-        f"{result.plan.size * len(result.plan.chunks) / result.seconds:.0f}",
+        f"{result.speed:.0f}",
     )
 
 

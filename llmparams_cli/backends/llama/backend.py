@@ -29,6 +29,7 @@ from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError, ModelError
 from llmparams_cli.interrupt import Control
+from llmparams_cli.models.importance import Squares
 from llmparams_cli.models.resolve import GgufModel
 from llmparams_cli.params import seeds
 from llmparams_cli.params.settings import Settings
@@ -176,6 +177,22 @@ class LlamaBackend:
         self._made_for = ()  # what is read here is no slot's
         return matrices(slots.context, batch, chunks, self._control)
 
+    def squares(
+        self, chunks: Iterable[Chunk], settings: Settings
+    ) -> Iterator[Mapping[str, Squares]]:
+        from llmparams_cli.backends.llama.decoding.activations import Collector, collected
+
+        limit = self.context(settings)
+        batch = min(limit, settings["batch_size"])
+        collector = Collector()
+        self._close_context()  # another one, which reports what it computes
+        room = rooms.for_one(limit)
+        slots = self._open(settings, room, outputs=batch, watch=collector.callback)
+        try:
+            yield from collected(slots.context, collector, batch, chunks, self._control)
+        finally:
+            self._close_context()
+
     def facts(self) -> Mapping[str, Any]:
         limit = self.context(self._settings)
         header = self._resolved.header
@@ -262,9 +279,10 @@ class LlamaBackend:
         finally:
             self._progress(what, 1.0)
 
-    def _open(self, settings: Settings, room: Room, outputs: int = 0) -> Slots:
+    def _open(self, settings: Settings, room: Room, outputs: int = 0, watch: Any = None) -> Slots:
         """The slots of a context as these settings want it; the one place that makes contexts.
         `outputs` is how many rows of logits a call may ask for, if more than one for each slot.
+        `watch` is C's to call with what is computed.
         """
         made_for = (settings.of_scope(Scope.CONTEXT), room, outputs)
         if self._slots is None or self._made_for != made_for:
@@ -275,6 +293,8 @@ class LlamaBackend:
             params.abort_callback, params.abort_callback_data = self._control.callback(
                 llama().ggml_abort_callback
             )
+            if watch:
+                params.cb_eval = watch
             context = Context(self._model, params, room.size)
             try:
                 context.attach_adapters(placement.lora_adapters(settings))
