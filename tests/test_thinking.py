@@ -169,9 +169,10 @@ def test_a_token_that_begins_the_answer_at_once_is_for_the_grammar(opener, tmp_p
 def test_a_message_that_ends_in_a_mark_opens_no_thoughts(opener, models):
     template = "{% for m in messages %}{{ m['content'] }}{% endfor %}{# </think> #}"
     request = conversation("What is <think>", chat_template=template)
-    backend = opener(models["sums"])
-    started = next(e for _, e in backend.answer([request]) if isinstance(e, Started))
-    assert started.prompt.endswith("<think>") and started.phase is Phase.START
+    for name in ("sums", "spelled"):  # with a token of that name, and without
+        events = opener(models[name]).answer([request])
+        started = next(event for _, event in events if isinstance(event, Started))
+        assert started.prompt.endswith("<think>") and started.phase is Phase.START
 
 
 def test_a_mark_of_several_tokens_is_free_to_its_end(opener, models):
