@@ -58,13 +58,14 @@ class Ending(Generic[T]):
             self.stop = Stop(StopReason.MAX_TOKENS, "0 tokens")
 
     @property
-    def phase(self) -> Phase:
-        return self._speech.phase
-
-    @property
     def is_thinking(self) -> bool:
         """Are the thoughts that were begun still open?"""
-        return self.phase is Phase.THINKING
+        return self._speech.phase is Phase.THINKING
+
+    @property
+    def has_thought(self) -> bool:
+        """Were there thoughts, if only empty ones?"""
+        return self._speech.has_thought
 
     def add(self, data: bytes, owner: T) -> list[Part[T]]:
         """Take the bytes of the next token; return the text that they make certain."""

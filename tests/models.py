@@ -69,7 +69,7 @@ def write_llama(
         "llama.attention.head_count_kv": kv_heads,
         "llama.attention.layer_norm_rms_epsilon": 1e-5,
         "llama.rope.dimension_count": width // heads,
-        **_tokenizer(vocabulary),
+        **byte_level(vocabulary),
         "tokenizer.chat_template": chat_template,
         **(metadata or {}),
     }
@@ -133,7 +133,7 @@ def write_mamba(path: Path, *, width: int = 64, vocabulary: int = 300) -> Path:
         "mamba.ssm.inner_size": inner,
         "mamba.ssm.state_size": state,
         "mamba.ssm.time_step_rank": rank,
-        **_tokenizer(vocabulary),
+        **byte_level(vocabulary),
         "tokenizer.chat_template": CHAT_TEMPLATE,
     }
     return write_gguf(path, "mamba", metadata, weights)
@@ -210,7 +210,7 @@ def _file_type(type: str) -> str:
     return "ALL_F32" if type == "F32" else f"MOSTLY_{type}{'_M' if type in medium else ''}"
 
 
-def _tokenizer(size: int) -> dict[str, Any]:
+def byte_level(size: int) -> dict[str, Any]:
     """All bytes, a few control tokens and merges, then words up to the wanted size."""
     words = [merge.replace(" ", "") for merge in MERGES]
     tokens = [*CONTROL_TOKENS, *byte_alphabet(), *words]

@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 from gguf import GGMLQuantizationType as Type
-from models import _add, _tokenizer, _weights, write_gguf, write_llama
+from models import _add, _weights, byte_level, write_gguf, write_llama
 
 WIDTH, HEADS, FEED_FORWARD, VOCABULARY, CONTEXT = 64, 2, 128, 300, 4096
 Shapes = dict[str, tuple[int, ...]]
@@ -121,7 +121,7 @@ def write_llama_3_2_1b(path: Path) -> Path:
         "llama.attention.head_count": 32,
         "llama.attention.head_count_kv": 8,
         "llama.attention.layer_norm_rms_epsilon": 1e-5,
-        **_tokenizer(vocabulary),
+        **byte_level(vocabulary),
     }
     for name, value in metadata.items():
         _add(writer, name, value)
@@ -198,7 +198,7 @@ def _write(path: Path, architecture: str, shapes: Shapes, type: str, **sizes: An
         if name.endswith(("ssm_a", "ssm_conv1d.weight")):  # never quantised; a state must decay
             weights[name] = (-np.ones(shapes[name], np.float32), None)
     metadata = {f"{architecture}.{key}": value for key, value in sizes.items()}
-    return write_gguf(path, architecture, metadata | _tokenizer(VOCABULARY), weights)
+    return write_gguf(path, architecture, metadata | byte_level(VOCABULARY), weights)
 
 
 def _random(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

@@ -98,6 +98,8 @@ CASES = [
     (THINK, Phase.START, "<think>\n\n</think>\n\nHi.", ("", "Hi.")),
     (THINK, Phase.START, " Hi. <think>x</think>", ("", " Hi. <think>x</think>")),
     (THINK, Phase.START, "<thin", ("", "<thin")),
+    (THINK, Phase.START, "<think>One.</think><thi", ("One.", "")),
+    (HARMONY, Phase.START, "<|channel|>anal", ("", "")),
     (THINK, Phase.START, "<think>One.</thi", ("One.</thi", "")),
     (THINK, Phase.THINKING, "\nOne.\n</think>\n\nHi.\n", ("One.", "Hi.\n")),
     (THINK, Phase.THINKING, "One. \n", ("One.", "")),
@@ -150,7 +152,39 @@ def test_a_stop_sequence_of_blanks_ends_an_answer_that_begins_with_it():
         (THINK, "<|Assistant|><think>\n\n</think>\n\n", Phase.START),
         (THINK, "<|Assistant|>", Phase.START),
         (PLAIN, "<think>", Phase.START),
+        (Format(("<|channel>thought\n",), ("<channel|>",)), "<|channel>thought\n", Phase.THINKING),
     ],
 )
 def test_a_prompt_may_open_the_thoughts(format, prompt, phase):
     assert format.first_phase(prompt) is phase
+
+
+def test_a_blank_begins_no_mark():
+    """A grammar leaves marks free: with blanks it could be put off for ever."""
+    speech: Speech[int] = Speech((), THINK)
+    assert speech.may_go_on("<thi") and not speech.may_go_on("\n") and not speech.may_go_on("x")
+
+
+@pytest.mark.parametrize("pieces", [["<think>"], ["<", "think", ">"], ["<thi", "nk>"]])
+@pytest.mark.parametrize("stop", ["<", "think", "k>"])
+def test_no_stop_sequence_counts_within_a_mark(pieces, stop):
+    speech: Speech[int] = Speech([stop], THINK)
+    parts = [
+        part for piece in [*pieces, "One.</think>Hi."] for part in speech.feed(piece.encode(), 0)
+    ]
+    assert "".join(text for text, _, is_thought in parts if not is_thought) == "Hi."
+    assert speech.matched is None
+
+
+def test_an_opening_mark_can_be_a_stop_sequence():
+    speech: Speech[int] = Speech(["<think>"], THINK)
+    assert speech.feed(b"<think>One.", 0) == []
+    assert speech.matched == "<think>"
+
+
+def test_a_text_may_close_the_thoughts_and_begin_the_answer():
+    speech: Speech[int] = Speech((), THINK, Phase.THINKING)
+    speech.feed(b"One.</think", 0)
+    assert (
+        speech.says_behind(">{") and not speech.says_behind(">\n") and not speech.says_behind("{")
+    )

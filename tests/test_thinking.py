@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import pytest
 from asked import conversation, ends
-from models import USER_DEFINED, sentencepiece
+from models import USER_DEFINED, byte_level, sentencepiece
 from speaker import write_speaker
 
 from llmparams_cli.ending import StopReason
 from llmparams_cli.params.settings import Assignment, Origin, Source
-from llmparams_cli.protocol import Piece, Request
+from llmparams_cli.protocol import Piece, Request, Started
+from llmparams_cli.text.speech import Phase
 from llmparams_cli.trace import Counterfactual
 
 pytestmark = pytest.mark.real_model
@@ -23,15 +24,16 @@ TEMPLATE = (
     "{% for m in messages %}<|user|>{{ m['content'] }}<|end|>{% endfor %}"
     "<|assistant|>{{ '<think>' if thinking is defined else '' }}{# </think> #}"
 )
-WORDS = ("yes", "no", "I", "add", "four", "é")
+WORDS = ("yes", "no", "I", "add", "four")
+NEW = ("<think>", "</think>")
 
 
 def metadata() -> dict[str, object]:
     made = sentencepiece(WORDS)
-    made["tokenizer.ggml.tokens"] = [*made["tokenizer.ggml.tokens"], "<think>", "</think>"]
-    made["tokenizer.ggml.scores"] = [*made["tokenizer.ggml.scores"], 0.0, 0.0]
+    made["tokenizer.ggml.tokens"] = [*made["tokenizer.ggml.tokens"], *NEW]
+    made["tokenizer.ggml.scores"] = [*made["tokenizer.ggml.scores"], *[0.0] * len(NEW)]
     kinds = made["tokenizer.ggml.token_type"]
-    made["tokenizer.ggml.token_type"] = [*kinds, USER_DEFINED, USER_DEFINED]
+    made["tokenizer.ggml.token_type"] = [*kinds, *[USER_DEFINED] * len(NEW)]
     return made
 
 
@@ -43,9 +45,18 @@ def models(tmp_path_factory):
         "dwells": ["<think>I add I", "</think>four</s>"],
         "ends": ["<think>I</s>"],
         "letters": ["<think>é", "</think>four</s>"],
+        "blank": ["<think>I</think>\n</s>"],
+        "spelled": ["<think>I"],
     }
     return {
-        name: str(write_speaker(folder / f"{name}.gguf", metadata(), TEMPLATE, *each))
+        name: str(
+            write_speaker(
+                folder / f"{name}.gguf",
+                byte_level(300) if name == "spelled" else metadata(),
+                TEMPLATE,
+                *each,
+            )
+        )
         for name, each in texts.items()
     }
 
@@ -93,11 +104,9 @@ def test_without_a_limit_it_dwells(opener, models):
 
 
 def test_no_character_is_cut_by_the_closing_mark(opener, models):
-    """é is two byte tokens here, of which the first is a thought too many."""
-    backend = opener(models["letters"])
-    request = conversation("Hi", max_thinking_tokens=1)
-    thought, said, _ = reply(backend, request)
-    assert "\ufffd" not in thought and said == "four"
+    """é is two tokens of a byte here, behind one for the space: the limit falls between the two."""
+    request = conversation("Hi", max_thinking_tokens=2)
+    assert reply(opener(models["letters"]), request) == ("é", "four", DONE)
 
 
 def test_values_for_thinking_draw_the_thoughts_alone(opener, models):
@@ -129,6 +138,51 @@ def test_thoughts_do_not_end_an_answer_that_a_grammar_demands(opener, models):
     assert thought.startswith("I") and said in ("yes", "no") and stop is DONE
 
 
+def test_a_blank_behind_the_thoughts_is_no_business_of_the_grammar(opener, models):
+    request = conversation("Hi", grammar='root ::= "yes" | "no"')
+    [finished] = ends(opener(models["blank"]), [request])
+    assert [token.text for token in finished.tokens][:4] == ["<think>", " I", "</think>", " "]
+    assert finished.text in ("yes", "no")
+
+
+def test_an_answer_may_begin_like_a_mark_where_the_template_has_none(opener, tmp_path):
+    """An ordinary model that draws < is held to the grammar, and not made to think."""
+    template = TEMPLATE.replace("{# </think> #}", "").replace("'<think>'", "''")
+    path = write_speaker(tmp_path / "m.gguf", byte_level(300), template, "<I")
+    request = conversation("Hi", grammar='root ::= "the" | "and"')
+    assert reply(opener(str(path)), request)[0] == ""
+    assert reply(opener(str(path)), request)[1] in ("the", "and")
+
+
+def test_a_token_that_begins_the_answer_at_once_is_for_the_grammar(opener, tmp_path):
+    """It closes the thoughts and goes on with what the grammar does not allow."""
+    words = byte_level(300)
+    words["tokenizer.ggml.tokens"][-1] = "k>{"
+    words["tokenizer.ggml.token_type"][-1] = USER_DEFINED
+    template = TEMPLATE + "<think>"
+    path = write_speaker(tmp_path / "m.gguf", words, template, "I</think>{")
+    request = conversation("Hi", grammar='root ::= "the"', max_tokens=40, max_thinking_tokens=20)
+    thought, said, _ = reply(opener(str(path)), request)
+    assert said == "the" and thought.startswith("I")
+
+
+def test_a_message_that_ends_in_a_mark_opens_no_thoughts(opener, models):
+    template = "{% for m in messages %}{{ m['content'] }}{% endfor %}{# </think> #}"
+    request = conversation("What is <think>", chat_template=template)
+    for name in ("sums", "spelled"):  # with a token of that name, and without
+        events = opener(models[name]).answer([request])
+        started = next(event for _, event in events if isinstance(event, Started))
+        assert started.prompt.endswith("<think>") and started.phase is Phase.START
+
+
+def test_a_mark_of_several_tokens_is_free_to_its_end(opener, models):
+    """The vocabulary has no token <think>, and the grammar allows a middle part of it, too: it must
+    not take that for the answer.
+    """
+    request = conversation("Hi", grammar='root ::= "th"', max_thinking_tokens=1, max_tokens=40)
+    assert reply(opener(models["spelled"]), request)[:2] == ("I", "th")
+
+
 def test_explaining_draws_the_same_in_both_phases(opener, models):
     backend = opener(models["dwells"])
     request = conversation(
@@ -149,6 +203,13 @@ def test_what_was_drawn_is_possible_in_both_phases(opener, models):
     request = conversation("Hi", grammar='root ::= "yes" | "no"', temperature=1.0, seed=5)
     request = replace(thinking(request, temperature=0.2, top_k=3), record=True)
     [finished] = ends(backend, [request])
+    with closing(finished.trace) as trace:
+        assert {token.removed_by for token in trace.fit(lambda _done: None).tokens} == {""}
+
+
+def test_a_thought_is_judged_by_the_values_of_thoughts(opener, models):
+    request = thinking(conversation("Hi", max_tokens=4), logit_bias={" no": 100.0})
+    [finished] = ends(opener(models["sums"]), [replace(request, record=True)])
     with closing(finished.trace) as trace:
         assert {token.removed_by for token in trace.fit(lambda _done: None).tokens} == {""}
 

@@ -44,7 +44,8 @@ def thinker(program: Program) -> Program:
 def marked(text: str, format: Format = USUAL, prompt: str = "") -> list[tuple[str, bool]]:
     """The tokens of a text, and whether each is a thought or a mark."""
     words = Words(100)
-    started = Started(prompt, (1,), 1, ModelInfo("", "", 0, ""), 100, format=format)
+    phase = format.first_phase(prompt)
+    started = Started(prompt, (1,), 1, ModelInfo("", "", 0, ""), 100, format=format, phase=phase)
     reply = Reply(resolve([]), started)
     for id in words.tokenize(text):
         reply.add(words, Token(id, words.text(id)))
@@ -71,9 +72,9 @@ def test_tokens_of_thoughts_and_of_their_marks_are_told_from_the_answers() -> No
 def test_the_turns_of_gpt_oss_are_told_apart() -> None:
     format = format_of("<|channel|>analysis")
     before = (
-        "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant<|channel|>final<|message|"
+        "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant<|channel|>final<|message|>"
     )
-    assert split(before + ">4.", format) == (before, ">4.")
+    assert split(before + "4.", format) == (before, "4.")
 
 
 # --- explain

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from llmparams_cli.ending import Ending, Stop
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Piece, Started, Token
 from llmparams_cli.templates.vocabulary import Vocabulary
-from llmparams_cli.text.speech import Format, Part, Phase
+from llmparams_cli.text.speech import Format, Part
 
 
 class Reply:
@@ -18,12 +19,9 @@ class Reply:
     def __init__(self, settings: Settings, started: Started) -> None:
         stops, format = settings["stop"], started.format
         self.tokens: list[Token] = []
-        self._phases: list[Phase] = []  # in which each token left the text
         self._heard = Heard(format, stops)
-        self._ending: Ending[Token] = Ending(
-            stops, settings["max_tokens"], format, format.first_phase(started.prompt)
-        )
-        self._has_thought = self._ending.is_thinking
+        self._ending: Ending[Token] = Ending(stops, settings["max_tokens"], format, started.phase)
+        self._first_said: Token | None = None  # with which the answer begins
         self._texts: dict[bool, list[str]] = {False: [], True: []}
 
     @property
@@ -33,10 +31,13 @@ class Reply:
     @property
     def marked(self) -> tuple[Token, ...]:
         """The tokens; those that are no part of the answer say so."""
-        if not self._has_thought:
+        if not self._ending.has_thought:
             return tuple(self.tokens)
-        pairs = zip(self.tokens, self._phases, strict=True)
-        return tuple(replace(token, is_thought=phase is not Phase.ANSWER) for token, phase in pairs)
+        said = (token is self._first_said for token in self.tokens)
+        before = takewhile(lambda is_first: not is_first, said)
+        count = sum(1 for _ in before)
+        thoughts = [replace(token, is_thought=True) for token in self.tokens[:count]]
+        return (*thoughts, *self.tokens[count:])
 
     @property
     def reasoning_tokens(self) -> int:
@@ -56,8 +57,6 @@ class Reply:
         """Take the next token; return the text that it makes certain."""
         parts = self._ending.add(self._heard.data(vocabulary, token.id), token)
         self.tokens.append(token)
-        self._phases.append(self._ending.phase)
-        self._has_thought |= self._ending.is_thinking
         return self._pieces(parts)
 
     def end_token(self, name: str | None) -> list[Piece]:
@@ -69,8 +68,10 @@ class Reply:
         return self._pieces(self._ending.end(stop))
 
     def _pieces(self, parts: Sequence[Part[Token]]) -> list[Piece]:
-        for text, _, is_thought in parts:
+        for text, token, is_thought in parts:
             self._texts[is_thought].append(text)
+            if self._first_said is None and not is_thought:
+                self._first_said = token
         return [Piece(text, token, is_thought) for text, token, is_thought in parts]
 
 

@@ -175,6 +175,7 @@ class ScriptedBackend:
             limit,
             prompt.date,
             prompt.format,
+            prompt.phase,
         )
         cached = self._cached(prompt.tokens, limit)
         return _Answer(self, request, started, written, cached, began)

@@ -14,6 +14,7 @@ from llmparams_cli.trace import Effect
 LONGEST_VALUE = 40  # characters
 # The model or the user meant the answer to end here; every other stop cuts it off.
 _WANTED = (StopReason.END_OF_GENERATION, StopReason.STOP_SEQUENCE)
+_BY_THE_USER = (StopReason.INTERRUPTED, StopReason.STOP_SEQUENCE)
 # What limit was reached, in words, and the parameter that moves it.
 _MORE = {
     StopReason.MAX_TOKENS: ("", "max_tokens"),
@@ -92,7 +93,7 @@ def only_thought(finished: Finished, change: str = "{flag}") -> str:
     """That an answer ended before its first word, and the cure; empty if there is one, or Ctrl-C
     ended it. `change` says how a parameter is changed: {flag} and {name} stand for it.
     """
-    if not finished.is_unsaid or finished.stop.reason is StopReason.INTERRUPTED:
+    if not finished.is_unsaid or finished.stop.reason in _BY_THE_USER:
         return ""
     if finished.stop.reason not in _MORE:
         return f"the model thought and gave no answer: {stop_text(finished.stop)}; try another seed"

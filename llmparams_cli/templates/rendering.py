@@ -6,11 +6,12 @@ are untrusted too (see `marker`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.protocol import Request
+from llmparams_cli.protocol import Message, Request
 from llmparams_cli.templates import thoughts
 from llmparams_cli.templates.marker import Marker
 from llmparams_cli.templates.renderer import renderer, written
@@ -18,19 +19,22 @@ from llmparams_cli.templates.repairs import Repairs, Template
 from llmparams_cli.templates.thinking import arguments, unheeded
 from llmparams_cli.templates.today import Today
 from llmparams_cli.templates.vocabulary import Vocabulary
-from llmparams_cli.text.speech import PLAIN, Format
+from llmparams_cli.text.speech import PLAIN, Format, Phase
+
+LIMIT = "max_thinking_tokens"
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A prompt as token ids and as text, and how the model marks its thoughts after it. `date` is
-    the one that the template wrote into it, if it did.
+    the one that the template wrote into it, if it did; `phase` says whether it opened the thoughts.
     """
 
     tokens: list[int]
     text: str
     format: Format = PLAIN
     date: str = ""
+    phase: Phase = Phase.START
 
 
 def prompt(
@@ -62,7 +66,24 @@ def prompt(
         note,
     )
     tokens = _with_begin(model, marker.tokenize(text))
-    return Prompt(tokens, marker.unmark(text), thoughts.format_of(template), today.asked_for)
+    format = thoughts.format_of(template)
+    if not format.opens:
+        for name in _about_thoughts(request.settings):
+            note(f"this model marks no thoughts: {name} has no effect")
+    phase = Phase.START if _ends_in_message(text, marked) else format.first_phase(text)
+    return Prompt(tokens, marker.unmark(text), format, today.asked_for, phase)
+
+
+def _about_thoughts(settings: Settings) -> list[str]:
+    """The names of the settings that want thoughts to be told from the answer."""
+    names = [setting.name for setting in settings.only_thinking]
+    return [LIMIT, *names] if settings[LIMIT] >= 0 else names
+
+
+def _ends_in_message(text: str, messages: Sequence[Message]) -> bool:
+    """Is the end of a prompt that of its last message, rather than the template's own?"""
+    last = messages[-1].content.rstrip()
+    return bool(last) and text.rstrip().endswith(last)
 
 
 def _without_template(model: Vocabulary, request: Request, note: Callable[[str], None]) -> Prompt:
@@ -74,9 +95,7 @@ def _without_template(model: Vocabulary, request: Request, note: Callable[[str],
         )
     if request.messages[0].role == "system":
         note("no chat template is applied: the system text goes before the prompt")
-    # Nothing tells thoughts from the answer then.
-    for_thoughts = (setting.name for setting in request.settings.only_thinking)
-    for name in (*unheeded(request.settings), *for_thoughts):
+    for name in (*unheeded(request.settings), *_about_thoughts(request.settings)):
         note(f"no chat template is applied: {name} has no effect")
     if model.adds_end:
         note(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llmparams_cli.text.speech import Format
 
 _HARMONY_TURN = "<|start|>assistant"
@@ -82,6 +84,7 @@ FORMATS = {
 # Templates built into llama.cpp that have one of these.
 NAMED = {"gpt-oss": "<|channel|>", "solar-open": "<|think|>", "seed_oss": "</seed:think>"}
 USUAL = Format(opens=("<think>",), closes=("</think>",))
+GUESS = replace(USUAL, is_guess=True)
 
 
 def format_of(template: str) -> Format:
@@ -89,4 +92,5 @@ def format_of(template: str) -> Format:
     one: finetuned models think in it all the same.
     """
     text = NAMED.get(template, template)
-    return next((format for mark, format in FORMATS.items() if mark in text), USUAL)
+    found = next((format for mark, format in FORMATS.items() if mark in text), None)
+    return found or (USUAL if USUAL.closing in text else GUESS)

@@ -39,6 +39,12 @@ class Search(Generic[T]):
         self.rest = self.finish()
         return released
 
+    def behind(self, text: str) -> str:
+        """What would come after a wanted text if this text completed one; otherwise empty."""
+        held = "".join(piece for piece, _ in self._held) + text
+        at, found = self._find(held)
+        return held[at + len(found) :] if found is not None else ""
+
     def finish(self) -> list[tuple[str, T]]:
         """Release what is held back: no more text comes."""
         released, self._held = self._held, []

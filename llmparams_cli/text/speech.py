@@ -30,7 +30,8 @@ class Phase(Enum):
 class Format:
     """The marks of a model: those that open and close its thoughts, and those that begin and end
     what it says. All but the first two may be missing in a text. `cut` ends thoughts from outside,
-    where more than a closing mark is needed for that.
+    where more than a closing mark is needed for that. `is_guess`: nothing of them was seen in the
+    model's template.
     """
 
     opens: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Format:
     says: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
     cut: str = ""
+    is_guess: bool = False
 
     @property
     def closing(self) -> str:
@@ -56,6 +58,7 @@ class Format:
 
 
 PLAIN = Format()
+CONTROL = "<|"  # how marks begin that no answer begins with
 
 
 class Speech(Generic[T]):
@@ -94,7 +97,14 @@ class Speech(Generic[T]):
         if self.phase is Phase.THINKING:
             return parts + self._thought(self._search.finish())
         held, self._held = self._without_blanks(self._held), []
+        if self._is_within_mark(held):
+            return parts
         return parts + [(*piece, False) for piece in [*held, *self._search.finish()]]
+
+    def _is_within_mark(self, held: list[tuple[str, T]]) -> bool:
+        """Is what is held at the end a part of a mark, and no answer that looks like one?"""
+        bare = "".join(text for text, _ in held).lstrip()
+        return bool(bare) and (self.has_thought or bare.startswith(CONTROL))
 
     @property
     def is_between_characters(self) -> bool:
@@ -113,6 +123,11 @@ class Speech(Generic[T]):
         bare = ("".join(held for held, _ in self._held) + text).lstrip()
         marks = (*self._format.opens, *self._format.says)
         return bool(bare) and any(m.startswith(bare) or bare.startswith(m) for m in marks)
+
+    def says_behind(self, text: str) -> bool:
+        """Would this text close the thoughts and begin the answer at once?"""
+        is_thinking = self.phase is Phase.THINKING
+        return is_thinking and bool(self._search.behind(text).strip())
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
@@ -150,10 +165,14 @@ class Speech(Generic[T]):
         whole = "".join(piece for piece, _ in self._held)
         bare = whole.lstrip()
         marks = (*self._format.opens, *self._format.says)
-        is_stopped = any(stop in whole for stop in self._stops)
+        # No stop sequence counts within a mark, however tokens cut it; blanks are not yet one.
+        is_stopped = not bare and any(stop in whole for stop in self._stops)
         if not is_stopped and any(m != bare and m.startswith(bare) for m in marks):
             return []
         mark = max((m for m in marks if bare.startswith(m)), key=len, default="")
+        if mark in self._stops:
+            self.matched = mark
+            return []
         if mark:
             rest = _after(self._held, len(whole) - len(bare) + len(mark))
         else:

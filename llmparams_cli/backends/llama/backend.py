@@ -336,6 +336,7 @@ class LlamaBackend:
             limit,
             prompt.date,
             prompt.format,
+            prompt.phase,
         )
 
     def _finished(self, answer: Answer) -> Finished:

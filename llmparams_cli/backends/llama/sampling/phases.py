@@ -32,6 +32,7 @@ class Phases:
         most_thoughts: int = -1,
     ) -> None:
         self._model = model
+        self._format = format
         self._speech: Speech[None] = Speech((), format, phase)
         self._heard = Heard(format, ())
         self._grammar = grammar
@@ -54,8 +55,7 @@ class Phases:
         thinks = bool(format.opens) and (most >= 0 or bool(settings.only_thinking))
         if grammar is None and not thinks:
             return None
-        phase = format.first_phase(started.prompt)
-        return cls(model, format, phase, grammar, most if format.opens else -1)
+        return cls(model, format, started.phase, grammar, most if format.opens else -1)
 
     @property
     def has_grammar(self) -> bool:
@@ -84,7 +84,8 @@ class Phases:
         if self._rules or not (self.is_thinking or self._speech.holds_mark):
             self._grammar.apply(array)
         elif self.is_thinking:
-            logits[[end for end in self._model.end_tokens if not self.allows(end)]] = -float("inf")
+            tokens = range(len(logits))
+            logits[[token for token in tokens if not self.allows(token)]] = -float("inf")
         else:
             keep = self._going_on(logits)
             values = logits[keep]
@@ -120,17 +121,26 @@ class Phases:
         if self._rules or speech.phase is Phase.ANSWER or self._model.ends_generation(token):
             return False
         if speech.phase is Phase.THINKING:
-            return True
+            # A token may close the thoughts and begin the answer, which the grammar has to see.
+            return not speech.says_behind(self._text(token))
         if not speech.holds_mark and self._grammar.allows(token):
             return False
         return self._goes_on(token)
 
     def _goes_on(self, token: int) -> bool:
         """Can a mark begin or go on with this token; or is it a blank behind thoughts?"""
-        text = self._heard.data(self._model, token).decode(errors="replace")
+        text = self._text(token)
         if not text.strip() and not self._speech.holds_mark:
             return bool(text) and self._speech.has_thought and self._blanks < BLANKS
+        if self._format.is_guess and not self._speech.holds_mark and not self._is_special(token):
+            return False  # an answer such as <h1> begins like a mark
         return self._speech.may_go_on(text)
+
+    def _text(self, token: int) -> str:
+        return self._heard.data(self._model, token).decode(errors="replace")
+
+    def _is_special(self, token: int) -> bool:
+        return self._model.is_control(token) or self._model.is_user_defined(token)
 
     def _going_on(self, logits: Any) -> list[int]:
         """The tokens with which the mark that has begun can go on: likely ones, or else all."""
