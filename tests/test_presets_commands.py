@@ -140,6 +140,23 @@ def test_diff_tells_values_texts_and_the_effect(project: Program) -> None:
     assert "total variation distance" in text
 
 
+@pytest.mark.parametrize(
+    "value", ["thinking: on", "template_arg: {a: 1}", "chat_template: chatml, thinking: on"]
+)
+def test_presets_that_make_other_prompts_have_no_draws_in_common(
+    value: str, project: Program
+) -> None:
+    write(project.place, {"presets/other.yaml": f"parameters: {{{value}, temperature: 0}}"})
+    names = " and ".join(reversed([each.split(":")[0] for each in value.split(", ")]))
+    for pair in (("terse", "other"), ("other", "terse")):
+        done = project.call("presets", "diff", *pair, "--tokens", "3", "--json")
+        assert (done.json["mean_total_variation"], done.json["tokens"]) == (None, [])
+        assert f"the effect is left out: another {names} makes another prompt" in done.stderr
+        assert done.json["parameters"].keys() >= {"temperature", *names.split(" and ")}
+    quiet = project.call("presets", "diff", "terse", "other", "--tokens", "0")
+    assert "left out" not in quiet.stderr
+
+
 def test_a_preset_does_not_differ_from_itself(project: Program) -> None:
     diff = project.call("presets", "diff", "terse", "terse", "--tokens", "5", "--json").json
     assert (diff["parameters"], diff["texts"]) == ({}, {})
