@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from program import Program
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.formats import FORMATS, WRITTEN
 from llmparams_cli.presets.schema import preset_schema
+from llmparams_cli.text.safe import printable
 
 WILD = Path(__file__).parent / "wild_presets"
 TERSE = """\
@@ -73,6 +75,24 @@ def test_show_gives_origins_and_a_command_line_that_does_the_same(project: Progr
     values = {name: each["value"] for name, each in by_flags["parameters"].items()}
     assert values == {name: each["value"] for name, each in by_preset["parameters"].items()}
     assert by_flags["system"]["value"] == by_preset["system"]["value"]
+
+
+def test_the_shown_command_can_be_pasted(project: Program) -> None:
+    system = "Don't\\n\t\u202ewrite\x1b[1m!\n\n$HOME\x85"
+    parameters = {"grammar": "root ::= a\n\na ::= 'x'\n", "chat_template": "{{ 1 }}\n{{ '\\n' }}"}
+    preset = {"system": system, "parameters": {**parameters, "stop": ["\r\n"]}}
+    write(project.place, {"presets/lines.yaml": json.dumps(preset)})
+    shown = project.call("presets", "show", "lines")
+    command = shown.text.partition("the same without the preset:\n")[2]
+    assert "{{ 1 }}\n{{" in command
+    assert printable(shown.text) == shown.text
+    script = f"llmparams() {{ printf '%s\\0' \"$@\"; }}; {command}"
+    words = subprocess.run(
+        ["bash", "-c", script], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
+    ).stdout.decode().split("\0")  # fmt: skip
+    assert words[:3] == ["generate", "--system", system]
+    in_json = project.call("presets", "show", "lines", "--json").json["command"]
+    assert words[:-1] == shlex.split(in_json)[1:]
 
 
 def test_show_as_yaml_is_the_preset_without_its_parents(project: Program) -> None:
