@@ -105,6 +105,25 @@ def test_an_explanation_marks_thoughts_and_numbers_every_draw(
     assert kept["thoughts"] == [True] * 4 + [False] * 2
 
 
+@pytest.mark.real_model
+def test_a_what_if_tells_its_thoughts_apart_from_its_answer(program: Program, speaker: str) -> None:
+    call = ("explain", "Hi", "-m", speaker, "--seed", "1", "-n", "4", "--continue")
+    others = ("--what-if", "max_tokens=3", "--what-if", "max_tokens=-1")
+    shorter, longer = program.call(*call, *others, "--json").json["what_if"]
+    assert (shorter["text"], shorter["reasoning"]) == ("", "I add")
+    assert (shorter["same_text"], shorter["ends_at"]) == ("<think> I add", 3)
+    assert (longer["text"], longer["reasoning"]) == ("four", "I add")
+    told = program.call(*call, *others).text.partition("with max_tokens 3:")[2]
+    first, second = told.split("with max_tokens -1:")
+    assert first.splitlines()[1] == "  (only thoughts)"
+    assert second.splitlines()[1] == "  four"
+    page = program.call(*call, *others, "--html", "-").text
+    kept = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert [kept["text"], *(each["text"] for each in kept["what_if"])] == [
+        "(only thoughts)", "(only thoughts)", "four"
+    ]  # fmt: skip
+
+
 def test_only_the_answer_can_come_near_a_stop_sequence() -> None:
     texts, thoughts = ["ab", "c", "ab", ""], [True, True, False]
     end = Stop(StopReason.END_OF_GENERATION, "")
