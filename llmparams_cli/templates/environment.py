@@ -12,6 +12,7 @@ from jinja2 import nodes  # noqa: TID253 (see above)
 from jinja2.ext import Extension, loopcontrols  # noqa: TID253
 
 from llmparams_cli.templates.marker import marks_unescaped
+from llmparams_cli.templates.today import Today
 from llmparams_cli.text import jinja
 
 KEPT = 100  # templates; a chat renders the same one again and again
@@ -80,6 +81,4 @@ def _raise(message: str) -> None:
 
 
 def _strftime_now(form: str) -> str:
-    from datetime import datetime
-
-    return datetime.now().strftime(form)
+    return Today("").strftime_now(form)
