@@ -171,10 +171,15 @@ def test_thoughts_that_were_edited_in_a_receipt_are_named(thinker: Program) -> N
 
 
 def test_a_receipt_from_before_thoughts_were_apart_stays_valid(thinker: Program) -> None:
-    done = thinker.call("replay", receipt(thinker, reasoning=None, text=TEXTS[0]), "--json")
+    before: dict[str, Any] = {"reasoning": None, "usage": {"completion_tokens": 9}}
+    done = thinker.call("replay", receipt(thinker, **before, text=TEXTS[0]), "--json")
     assert (done.code, done.json["identical"]) == (0, True)
-    other = thinker.call("replay", receipt(thinker, reasoning=None, text="5."), "--json")
+    assert done.json["reasoning"] == {"recorded": None, "replayed": "I add."}
+    other = thinker.call("replay", receipt(thinker, **before, text="5."), "--json")
     assert other.json["identical"] is False
+    # One that tells thoughts from the answer says with that that there were none.
+    told = thinker.call("replay", receipt(thinker, reasoning=None, text=TEXTS[0]), "--json")
+    assert (told.json["identical"], told.json["reasoning"]["recorded"]) == (False, "")
 
 
 def test_the_log_shows_thoughts_apart(thinker: Program) -> None:
