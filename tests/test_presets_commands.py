@@ -167,12 +167,14 @@ def test_presets_that_make_other_prompts_have_no_draws_in_common(
     value: str, project: Program
 ) -> None:
     write(project.place, {"presets/other.yaml": f"parameters: {{{value}, temperature: 0}}"})
-    names = " and ".join(reversed([each.split(":")[0] for each in value.split(", ")]))
+    names = sorted((each.split(":")[0] for each in value.split(", ")), reverse=True)
     for pair in (("terse", "other"), ("other", "terse")):
         done = project.call("presets", "diff", *pair, "--tokens", "3", "--json")
         assert (done.json["mean_total_variation"], done.json["tokens"]) == (None, [])
-        assert f"the effect is left out: another {names} makes another prompt" in done.stderr
-        assert done.json["parameters"].keys() >= {"temperature", *names.split(" and ")}
+        assert f"the effect is left out: the prompts differ, too (by {', '.join(names)})" in (
+            done.stderr
+        )
+        assert done.json["parameters"].keys() >= {"temperature", *names}
     quiet = project.call("presets", "diff", "terse", "other", "--tokens", "0")
     assert "left out" not in quiet.stderr
 

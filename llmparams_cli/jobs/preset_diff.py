@@ -62,10 +62,7 @@ def _told_other_prompts(env: Environment, left: Settings, right: Settings) -> bo
     """Do they make other prompts of one text? Then no draws can be compared, and a note says so."""
     others = [a.name for a, b in zip(left, right, strict=True) if _is_other_prompt(a, b)]
     if others:
-        env.note(
-            f"the effect is left out: another {' and '.join(others)} makes another prompt, and "
-            "there are no common draws to compare"
-        )
+        env.note(f"the effect is left out: the prompts differ, too (by {', '.join(others)})")
     return bool(others)
 
 
