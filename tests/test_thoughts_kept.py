@@ -182,6 +182,16 @@ def test_a_receipt_from_before_thoughts_were_apart_stays_valid(thinker: Program)
     assert (told.json["identical"], told.json["reasoning"]["recorded"]) == (False, "")
 
 
+def test_without_thoughts_an_earlier_receipt_has_the_text_alone(program: Program) -> None:
+    program.call("generate", "Hi", "-n", "3", "--receipt", "run.json")
+    path = program.place / "run.json"
+    document = json.loads(path.read_text())
+    del document["usage"]["reasoning_tokens"]
+    for text, identical in ((document["text"], True), ("x" + document["text"], False)):
+        path.write_text(json.dumps({**document, "text": text}))
+        assert program.call("replay", "run.json", "--json").json["identical"] is identical
+
+
 def test_the_log_shows_thoughts_apart(thinker: Program) -> None:
     thinker.call("generate", "2+2?", "--seed", "0")
     shown = thinker.call("log", "show", "last").text

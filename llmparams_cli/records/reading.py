@@ -183,8 +183,7 @@ def check(document: Field) -> Receipt:
 def _reasoning(document: Field) -> str | None:
     if "reasoning" in document.value:
         return document["reasoning"].of(str)
-    usage = document.value.get("usage")
-    return "" if isinstance(usage, dict) and "reasoning_tokens" in usage else None
+    return "" if "reasoning_tokens" in document["usage"].of(dict) else None
 
 
 def _parse(data: bytes, place: str) -> Any:
