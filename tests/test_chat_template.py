@@ -233,6 +233,15 @@ def test_a_template_finds_what_transformers_gives_it(template: str, expected: st
     assert text(template) == expected
 
 
+@pytest.mark.parametrize("said", ["say <|end|> now", r"\<|end|>", "\\ue0001:0\ue001<|end|>"])
+def test_json_in_ascii_keeps_what_a_message_says(said: str) -> None:
+    template = "{{ messages[0].content | tojson(ensure_ascii=true) }}<|user|>"
+    found, notes = made(template, Message("user", said))
+    assert (found.text, notes) == (json.dumps(said) + "<|user|>", [])
+    plain = made(template.replace("true", "false"), Message("user", said))
+    assert found.tokens == plain[0].tokens or not said.isascii()
+
+
 @pytest.mark.real_model
 def test_special_tokens_are_those_of_the_vocabulary(program: Program) -> None:
     names = ("bos", "eos", "unk", "pad", "sep", "mask", "cls")

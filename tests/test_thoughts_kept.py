@@ -105,6 +105,25 @@ def test_an_explanation_marks_thoughts_and_numbers_every_draw(
     assert kept["thoughts"] == [True] * 4 + [False] * 2
 
 
+@pytest.mark.real_model
+def test_a_what_if_tells_its_thoughts_apart_from_its_answer(program: Program, speaker: str) -> None:
+    call = ("explain", "Hi", "-m", speaker, "--seed", "1", "-n", "4", "--continue")
+    others = ("--what-if", "max_tokens=3", "--what-if", "max_tokens=-1")
+    shorter, longer = program.call(*call, *others, "--json").json["what_if"]
+    assert (shorter["text"], shorter["reasoning"]) == ("", "I add")
+    assert (shorter["same_text"], shorter["ends_at"]) == ("<think> I add", 3)
+    assert (longer["text"], longer["reasoning"]) == ("four", "I add")
+    told = program.call(*call, *others).text.partition("with max_tokens 3:")[2]
+    first, second = told.split("with max_tokens -1:")
+    assert first.splitlines()[1] == "  (only thoughts)"
+    assert second.splitlines()[1] == "  four"
+    page = program.call(*call, *others, "--html", "-").text
+    kept = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert [kept["text"], *(each["text"] for each in kept["what_if"])] == [
+        "(only thoughts)", "(only thoughts)", "four"
+    ]  # fmt: skip
+
+
 def test_only_the_answer_can_come_near_a_stop_sequence() -> None:
     texts, thoughts = ["ab", "c", "ab", ""], [True, True, False]
     end = Stop(StopReason.END_OF_GENERATION, "")
@@ -152,10 +171,25 @@ def test_thoughts_that_were_edited_in_a_receipt_are_named(thinker: Program) -> N
 
 
 def test_a_receipt_from_before_thoughts_were_apart_stays_valid(thinker: Program) -> None:
-    done = thinker.call("replay", receipt(thinker, reasoning=None, text=TEXTS[0]), "--json")
+    before: dict[str, Any] = {"reasoning": None, "usage": {"completion_tokens": 9}}
+    done = thinker.call("replay", receipt(thinker, **before, text=TEXTS[0]), "--json")
     assert (done.code, done.json["identical"]) == (0, True)
-    other = thinker.call("replay", receipt(thinker, reasoning=None, text="5."), "--json")
+    assert done.json["reasoning"] == {"recorded": None, "replayed": "I add."}
+    other = thinker.call("replay", receipt(thinker, **before, text="5."), "--json")
     assert other.json["identical"] is False
+    # One that tells thoughts from the answer says with that that there were none.
+    told = thinker.call("replay", receipt(thinker, reasoning=None, text=TEXTS[0]), "--json")
+    assert (told.json["identical"], told.json["reasoning"]["recorded"]) == (False, "")
+
+
+def test_without_thoughts_an_earlier_receipt_has_the_text_alone(program: Program) -> None:
+    program.call("generate", "Hi", "-n", "3", "--receipt", "run.json")
+    path = program.place / "run.json"
+    document = json.loads(path.read_text())
+    del document["usage"]["reasoning_tokens"]
+    for text, identical in ((document["text"], True), ("x" + document["text"], False)):
+        path.write_text(json.dumps({**document, "text": text}))
+        assert program.call("replay", "run.json", "--json").json["identical"] is identical
 
 
 def test_the_log_shows_thoughts_apart(thinker: Program) -> None:
