@@ -14,10 +14,10 @@ from llmparams_cli.backends.words import CONTROLS, Words
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.protocol import Message, Request
 from llmparams_cli.templates.abilities import abilities
+from llmparams_cli.templates.marks import marks_of
 from llmparams_cli.templates.rendering import Prompt, prompt
 from llmparams_cli.templates.syntax import variables
 from llmparams_cli.templates.thinking import offer
-from llmparams_cli.templates.thoughts import format_of
 
 BACKENDS = ("llama", "scripted")
 OWN = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[answer]"
@@ -204,9 +204,9 @@ def test_names_of_templates_in_llama_cpp() -> None:
 
 
 def test_thoughts_are_marked_as_the_chosen_template_marks_them(program: Program) -> None:
-    assert format_of("gpt-oss") == format_of("{{ '<|channel|>' }}") != format_of("chatml")
-    assert format_of("solar-open").ends and format_of("seed_oss").opens == ("<seed:think>",)
-    spoken = made("{{ messages[0].content }}[THINK][/THINK]")[0].format
+    assert marks_of("gpt-oss") == marks_of("{{ '<|channel|>' }}") != marks_of("chatml")
+    assert marks_of("solar-open").ends and marks_of("seed_oss").opens == ("<seed:think>",)
+    spoken = made("{{ messages[0].content }}[THINK][/THINK]")[0].marks
     assert spoken.opens == ("[THINK]",)
 
 

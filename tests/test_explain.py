@@ -577,7 +577,7 @@ def test_a_grammar_is_told_by_its_beginning(program: Program) -> None:
     for name, first in (("a", "this"), ("b", "that")):
         (program.place / f"{name}.gbnf").write_text(f'root ::= "{first}" | {words}')
     done = program.call("compare", "x", *grids, "--top-k", "1")
-    heads = [line for line in done.text.splitlines() if line.startswith("grammar=root")]
+    heads = [line for line in done.text.splitlines() if line.startswith("grammar=@")]
     assert len(heads) == 4 and all(len(line.split("  ")[0]) <= 80 for line in heads)
 
 

@@ -24,8 +24,8 @@ from llmparams_cli.protocol import Message, ModelInfo, Piece, Started, Token, Us
 from llmparams_cli.records.chats import entries, sessions
 from llmparams_cli.records.chats.entries import Answered
 from llmparams_cli.records.chats.journal import ChatJournal
-from llmparams_cli.templates.thoughts import USUAL, format_of
-from llmparams_cli.text.speech import Format
+from llmparams_cli.templates.marks import USUAL, marks_of
+from llmparams_cli.text.speech import Marks
 
 TEXTS = ("<think>\nI add.\n</think>\n\n4.", "<think>\nI multiply.\n</think>\n\n4.")
 
@@ -41,11 +41,11 @@ def thinker(program: Program) -> Program:
 # --- which tokens are thoughts
 
 
-def marked(text: str, format: Format = USUAL, prompt: str = "") -> list[tuple[str, bool]]:
+def marked(text: str, marks: Marks = USUAL, prompt: str = "") -> list[tuple[str, bool]]:
     """The tokens of a text, and whether each is a thought or a mark."""
     words = Words(100)
-    phase = format.first_phase(prompt)
-    started = Started(prompt, (1,), 1, ModelInfo("", "", 0, ""), 100, format=format, phase=phase)
+    phase = marks.first_phase(prompt)
+    started = Started(prompt, (1,), 1, ModelInfo("", "", 0, ""), 100, marks=marks, phase=phase)
     reply = Reply(resolve([]), started)
     for id in words.tokenize(text):
         reply.add(words, Token(id, words.text(id)))
@@ -70,11 +70,11 @@ def test_tokens_of_thoughts_and_of_their_marks_are_told_from_the_answers() -> No
 
 
 def test_the_turns_of_gpt_oss_are_told_apart() -> None:
-    format = format_of("<|channel|>analysis")
+    marks = marks_of("<|channel|>analysis")
     before = (
         "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant<|channel|>final<|message|>"
     )
-    assert split(before + "4.", format) == (before, "4.")
+    assert split(before + "4.", marks) == (before, "4.")
 
 
 # --- explain

@@ -163,7 +163,7 @@ class ScriptedBackend:
             self.info,
             limit,
             prompt.date,
-            prompt.format,
+            prompt.marks,
             prompt.phase,
         )
         cached = self._cached(prompt.tokens, limit)

@@ -297,7 +297,7 @@ class LlamaBackend:
             self.info,
             limit,
             prompt.date,
-            prompt.format,
+            prompt.marks,
             prompt.phase,
         )
 
