@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
-from llmparams_cli.text.speech import PLAIN, Format, Part, Phase, Speech
+from llmparams_cli.text.speech import PLAIN, Marks, Part, Phase, Speech
 
 T = TypeVar("T")  # the owner of a released text: whatever the caller passes in with the bytes
 
@@ -39,18 +39,18 @@ class Ending(Generic[T]):
 
     Text is released in parts, each with the owner of the token that completed it, as thoughts or as
     the answer. It is held back only while it may be half a character, or the beginning of a stop
-    sequence or of a mark of the `format`. `phase` is the one that the prompt ends in.
+    sequence or of one of the `marks`. `phase` is the one that the prompt ends in.
     """
 
     def __init__(
         self,
         stops: Sequence[str],
         max_tokens: int,
-        format: Format = PLAIN,
+        marks: Marks = PLAIN,
         phase: Phase = Phase.START,
     ) -> None:
         self.stop: Stop | None = None
-        self._speech: Speech[T] = Speech(stops, format, phase)
+        self._speech: Speech[T] = Speech(stops, marks, phase)
         self._max_tokens = max_tokens
         self._count = 0
         self._last: list[T] = []  # the owner of the latest token, and of what `end` releases

@@ -18,7 +18,7 @@ from llmparams_cli.ending import StopReason as StopReason
 from llmparams_cli.errors import ExitCode, LlmparamsError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.text.speech import PLAIN, Format, Phase
+from llmparams_cli.text.speech import PLAIN, Marks, Phase
 from llmparams_cli.trace import Divergence, Effect, Trace
 
 AS_ENDLESS = 512  # tokens reserved for an answer without a limit, where many share a context
@@ -180,7 +180,7 @@ class Chunk:
 class Started:
     """Everything known before the first token. `prompt` is the text after the chat template,
     `tokens` are its ids; prompt and answer may have `context` tokens together. `date` (ISO 8601,
-    local) is the one that the template wrote into it, if it did; `format` has the marks that the
+    local) is the one that the template wrote into it, if it did; `marks` are those that the
     model sets around its thoughts, and `phase` says whether the prompt has opened them.
     """
 
@@ -190,7 +190,7 @@ class Started:
     model: ModelInfo
     context: int
     date: str = ""
-    format: Format = PLAIN
+    marks: Marks = PLAIN
     phase: Phase = Phase.START
 
     @property

@@ -116,8 +116,10 @@ class WhatIf:
     probabilities are those with which each chain drew its own token there.
 
     Where every draw is the same, `ends_at` is the number of draws after which the other text ends,
-    if it does not end as this one, and `goes_on` says that it would not have ended here. `text` is
-    all of the other text and `stop` its end: known where it was decoded, or needs no decoding.
+    if it does not end as this one, and `goes_on` says that it would not have ended here.
+    `same_text` is what the model wrote until then, thoughts and their marks included. `text` is
+    all of the other answer, `reasoning` what was thought before it and `stop` its end: known where
+    it was decoded, or needs no decoding.
     """
 
     changes: tuple[str, ...]
@@ -130,6 +132,7 @@ class WhatIf:
     ends_at: int | None = None
     goes_on: bool = False
     text: str | None = None
+    reasoning: str = ""
     stop: Stop | None = None
 
 

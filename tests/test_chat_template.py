@@ -14,10 +14,10 @@ from llmparams_cli.backends.words import CONTROLS, Words
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.protocol import Message, Request
 from llmparams_cli.templates.abilities import abilities
+from llmparams_cli.templates.marks import marks_of
 from llmparams_cli.templates.rendering import Prompt, prompt
 from llmparams_cli.templates.syntax import variables
 from llmparams_cli.templates.thinking import offer
-from llmparams_cli.templates.thoughts import format_of
 
 BACKENDS = ("llama", "scripted")
 OWN = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[answer]"
@@ -204,9 +204,9 @@ def test_names_of_templates_in_llama_cpp() -> None:
 
 
 def test_thoughts_are_marked_as_the_chosen_template_marks_them(program: Program) -> None:
-    assert format_of("gpt-oss") == format_of("{{ '<|channel|>' }}") != format_of("chatml")
-    assert format_of("solar-open").ends and format_of("seed_oss").opens == ("<seed:think>",)
-    spoken = made("{{ messages[0].content }}[THINK][/THINK]")[0].format
+    assert marks_of("gpt-oss") == marks_of("{{ '<|channel|>' }}") != marks_of("chatml")
+    assert marks_of("solar-open").ends and marks_of("seed_oss").opens == ("<seed:think>",)
+    spoken = made("{{ messages[0].content }}[THINK][/THINK]")[0].marks
     assert spoken.opens == ("[THINK]",)
 
 
@@ -231,6 +231,15 @@ def test_thoughts_are_marked_as_the_chosen_template_marks_them(program: Program)
 )  # fmt: skip
 def test_a_template_finds_what_transformers_gives_it(template: str, expected: str) -> None:
     assert text(template) == expected
+
+
+@pytest.mark.parametrize("said", ["say <|end|> now", r"\<|end|>", "\\ue0001:0\ue001<|end|>"])
+def test_json_in_ascii_keeps_what_a_message_says(said: str) -> None:
+    template = "{{ messages[0].content | tojson(ensure_ascii=true) }}<|user|>"
+    found, notes = made(template, Message("user", said))
+    assert (found.text, notes) == (json.dumps(said) + "<|user|>", [])
+    plain = made(template.replace("true", "false"), Message("user", said))
+    assert found.tokens == plain[0].tokens or not said.isascii()
 
 
 @pytest.mark.real_model

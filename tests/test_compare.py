@@ -72,6 +72,20 @@ def test_a_grid_is_every_combination_with_the_same_seeds(program: Program) -> No
     assert {tuple(s["seed"] for s in v["samples"]) for v in found.values()} == {(3, 4)}
 
 
+@pytest.mark.real_model
+def test_a_variant_is_named_by_the_file_not_by_what_is_in_it(program: Program) -> None:
+    write(program.place, {"a.jinja": "{{ messages[0].content }}\n", "b.gbnf": 'root ::= "b"'})
+    grids = ("--grid", "chat_template=a.jinja,chatml", "--grid", "grammar=none,@b.gbnf")
+    found = variants(program, *grids, "-n", "2")
+    assert list(found) == [
+        f"chat_template={template} grammar={grammar}"
+        for template in ("a.jinja", "chatml") for grammar in ("none", "@b.gbnf")
+    ]  # fmt: skip
+    last = found["chat_template=chatml grammar=@b.gbnf"]
+    assert last["values"] == {"chat_template": "chatml", "grammar": "@b.gbnf"}
+    assert last["samples"][0]["text"] == "b"
+
+
 def test_equal_settings_give_equal_answers(program: Program) -> None:
     done = program.call(*STORY, "--json", "--grid", "top_k=40,40", "--temperature", "1")
     one, other = done.json["variants"]

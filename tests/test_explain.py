@@ -265,9 +265,11 @@ def test_the_probabilities_of_a_what_if_are_those_drawn_from(
         assert what_if["instead_probability"] == pytest.approx(drawn(other["tokens"][place], -1))
 
 
-@pytest.mark.parametrize(
-    "name", ["context", "lora", "flash_attention", "cache_type_k", "threads", "time_limit", "-ngl"]
-)
+FIXED = ["context", "lora", "flash_attention", "cache_type_k", "threads", "time_limit", "-ngl"]
+FIXED += ["thinking", "template_arg", "chat_template"]  # they make another prompt
+
+
+@pytest.mark.parametrize("name", FIXED)
 def test_what_if_refuses_what_a_replay_cannot_change(name: str, program: Program) -> None:
     complaint = program.call("explain", "hi", "--what-if", f"{name}=1").complaint(2)
     assert "the draws are made again, the model is not run again" in complaint
@@ -276,11 +278,12 @@ def test_what_if_refuses_what_a_replay_cannot_change(name: str, program: Program
 def test_what_if_says_what_it_leaves_out_of_a_preset(program: Program) -> None:
     (program.place / "p.yaml").write_text(
         "system: Speak as a fox.\nprompt: 'Say {{ input }}'\nparameters:\n  context: 999\n"
+        "  chat_template: chatml\n"
     )
     done = program.call("explain", "hi", "-n", "2", "--what-if", "./p.yaml,top_k=1", "--json")
     [what_if] = done.json["what_if"]
     assert what_if["changes"] == ["preset ./p.yaml", "top_k 1"]
-    assert "without its system text, prompt, context" in done.stderr
+    assert "without its system text, prompt, context, chat_template" in done.stderr
 
 
 def test_several_values_with_commas_are_one_what_if(program: Program) -> None:
@@ -574,7 +577,7 @@ def test_a_grammar_is_told_by_its_beginning(program: Program) -> None:
     for name, first in (("a", "this"), ("b", "that")):
         (program.place / f"{name}.gbnf").write_text(f'root ::= "{first}" | {words}')
     done = program.call("compare", "x", *grids, "--top-k", "1")
-    heads = [line for line in done.text.splitlines() if line.startswith("grammar=root")]
+    heads = [line for line in done.text.splitlines() if line.startswith("grammar=@")]
     assert len(heads) == 4 and all(len(line.split("  ")[0]) <= 80 for line in heads)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from program import Program
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.formats import FORMATS, WRITTEN
 from llmparams_cli.presets.schema import preset_schema
+from llmparams_cli.text.safe import printable
 
 WILD = Path(__file__).parent / "wild_presets"
 TERSE = """\
@@ -73,6 +75,24 @@ def test_show_gives_origins_and_a_command_line_that_does_the_same(project: Progr
     values = {name: each["value"] for name, each in by_flags["parameters"].items()}
     assert values == {name: each["value"] for name, each in by_preset["parameters"].items()}
     assert by_flags["system"]["value"] == by_preset["system"]["value"]
+
+
+def test_the_shown_command_can_be_pasted(project: Program) -> None:
+    system = "Don't\\n\t\u202ewrite\x1b[1m!\n\n$HOME\x85"
+    parameters = {"grammar": "root ::= a\n\na ::= 'x'\n", "chat_template": "{{ 1 }}\n{{ '\\n' }}"}
+    preset = {"system": system, "parameters": {**parameters, "stop": ["\r\n"]}}
+    write(project.place, {"presets/lines.yaml": json.dumps(preset)})
+    shown = project.call("presets", "show", "lines")
+    command = shown.text.partition("the same without the preset:\n")[2]
+    assert "{{ 1 }}\n{{" in command
+    assert printable(shown.text) == shown.text
+    script = f"llmparams() {{ printf '%s\\0' \"$@\"; }}; {command}"
+    words = subprocess.run(
+        ["bash", "-c", script], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
+    ).stdout.decode().split("\0")  # fmt: skip
+    assert words[:3] == ["generate", "--system", system]
+    in_json = project.call("presets", "show", "lines", "--json").json["command"]
+    assert words[:-1] == shlex.split(in_json)[1:]
 
 
 def test_show_as_yaml_is_the_preset_without_its_parents(project: Program) -> None:
@@ -138,6 +158,25 @@ def test_diff_tells_values_texts_and_the_effect(project: Program) -> None:
     assert len(diff["tokens"]) <= 6
     text = project.call("presets", "diff", "terse", "creative-chat", "--tokens", "6").text
     assert "total variation distance" in text
+
+
+@pytest.mark.parametrize(
+    "value", ["thinking: on", "template_arg: {a: 1}", "chat_template: chatml, thinking: on"]
+)
+def test_presets_that_make_other_prompts_have_no_draws_in_common(
+    value: str, project: Program
+) -> None:
+    write(project.place, {"presets/other.yaml": f"parameters: {{{value}, temperature: 0}}"})
+    names = sorted((each.split(":")[0] for each in value.split(", ")), reverse=True)
+    for pair in (("terse", "other"), ("other", "terse")):
+        done = project.call("presets", "diff", *pair, "--tokens", "3", "--json")
+        assert (done.json["mean_total_variation"], done.json["tokens"]) == (None, [])
+        assert f"the effect is left out: the prompts differ, too (by {', '.join(names)})" in (
+            done.stderr
+        )
+        assert done.json["parameters"].keys() >= {"temperature", *names}
+    quiet = project.call("presets", "diff", "terse", "other", "--tokens", "0")
+    assert "left out" not in quiet.stderr
 
 
 def test_a_preset_does_not_differ_from_itself(project: Program) -> None:

@@ -363,6 +363,7 @@ WRONG = {
     'parameters.top_k.origin={"source": "preset", "file": ["a"]}': 'file: ["a"] is not text',
     'parameters.top_k.origin={"source": "flag", "name": "\\ud800"}': "is not Unicode text",
     'parameters.temprature={"value": 1, "origin": "default"}': "did you mean temperature?",
+    'parameters.temp={"value": 1}': "there is no parameter 'temp'; did you mean temperature?",
     "answer_ids=[1, -1]": "answer_ids[1]: -1 is out of range",
     "answer_ids=[1.5]": "answer_ids[0]: 1.5 is not a whole number",
     "prompt_ids=[99999999999]": "prompt_ids[0]: 99999999999 is out of range",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmparams_cli.text.safe import encodable, escape_json, one_line, printable
+from llmparams_cli.text.safe import encodable, escape_json, one_line, printable, shell_word
 
 ANY_TEXT = st.text(st.characters())  # surrogates included
 # What the program can meet: UTF-8, and the bytes of an argument or a path that are not.
@@ -56,6 +56,11 @@ def test_what_has_no_picture_is_shown_and_what_joins_letters_stays() -> None:
     assert one_line("\u200f\u2028\u2029") == "<200f><2028><2029>"
     for text in ("👩\u200d💻", "می\u200cخواهم", "שלום", "a\u00a0b"):
         assert printable(text) == text
+
+
+def test_a_word_for_a_shell_is_quoted_as_it_needs_to_be() -> None:
+    assert shell_word("a b\n") == "'a b\n'"
+    assert shell_word("\x1b'\\\u202e\udcff") == r"$'\x1b\'\\\u202e\xff'"
 
 
 def test_one_line_shows_newlines_and_tabs() -> None:

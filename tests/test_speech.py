@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmparams_cli.templates.thoughts import format_of
-from llmparams_cli.text.speech import PLAIN, Format, Phase, Speech
+from llmparams_cli.templates.marks import marks_of
+from llmparams_cli.text.speech import PLAIN, Marks, Phase, Speech
 
 texts = st.text(alphabet=st.sampled_from("abé漢😀.\n"), max_size=40)
 stops = st.lists(st.text(alphabet="ab.é", min_size=1, max_size=4), max_size=3)
@@ -73,15 +73,15 @@ def test_of_stop_sequences_that_end_together_the_longest_wins():
             assert speech.matched == "xab"
 
 
-THINK = Format(("<think>",), ("</think>",))
+THINK = Marks(("<think>",), ("</think>",))
 TURN = "<|start|>assistant"
-HARMONY = format_of("<|channel|>analysis<|message|>")
+HARMONY = marks_of("<|channel|>analysis<|message|>")
 cut_points = st.lists(st.integers(min_value=0), max_size=10)
 
 
-def split(text: str, format: Format, phase: Phase, cuts: Sequence[int] = ()) -> tuple[str, str]:
+def split(text: str, marks: Marks, phase: Phase, cuts: Sequence[int] = ()) -> tuple[str, str]:
     """(thought, said) of a text that comes in these pieces."""
-    speech: Speech[int] = Speech((), format, phase)
+    speech: Speech[int] = Speech((), marks, phase)
     parts = []
     for number, chunk in enumerate(chop(text.encode(), list(cuts))):
         parts += speech.feed(chunk, number)
@@ -118,10 +118,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("format", "phase", "text", "wanted"), CASES)
+@pytest.mark.parametrize(("marks", "phase", "text", "wanted"), CASES)
 @given(cuts=cut_points)
-def test_thoughts_are_told_from_the_answer_however_it_is_cut(format, phase, text, wanted, cuts):
-    assert split(text, format, phase, cuts) == wanted
+def test_thoughts_are_told_from_the_answer_however_it_is_cut(marks, phase, text, wanted, cuts):
+    assert split(text, marks, phase, cuts) == wanted
 
 
 def test_stop_sequences_count_in_the_answer_alone():
@@ -146,17 +146,17 @@ def test_a_stop_sequence_of_blanks_ends_an_answer_that_begins_with_it():
 
 
 @pytest.mark.parametrize(
-    ("format", "prompt", "phase"),
+    ("marks", "prompt", "phase"),
     [
         (THINK, "<|Assistant|><think>\n", Phase.THINKING),
         (THINK, "<|Assistant|><think>\n\n</think>\n\n", Phase.START),
         (THINK, "<|Assistant|>", Phase.START),
         (PLAIN, "<think>", Phase.START),
-        (Format(("<|channel>thought\n",), ("<channel|>",)), "<|channel>thought\n", Phase.THINKING),
+        (Marks(("<|channel>thought\n",), ("<channel|>",)), "<|channel>thought\n", Phase.THINKING),
     ],
 )
-def test_a_prompt_may_open_the_thoughts(format, prompt, phase):
-    assert format.first_phase(prompt) is phase
+def test_a_prompt_may_open_the_thoughts(marks, prompt, phase):
+    assert marks.first_phase(prompt) is phase
 
 
 def test_a_blank_begins_no_mark():

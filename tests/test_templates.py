@@ -12,9 +12,9 @@ from llmparams_cli.errors import ModelError
 from llmparams_cli.protocol import Message
 from llmparams_cli.templates import thinking
 from llmparams_cli.templates.abilities import abilities
+from llmparams_cli.templates.marks import marks_of
 from llmparams_cli.templates.renderer import renderer
-from llmparams_cli.templates.thoughts import format_of
-from llmparams_cli.text.speech import Format, Speech
+from llmparams_cli.text.speech import Marks, Speech
 
 pytestmark = pytest.mark.network
 REASONING = "Two and two.\nThat is four."
@@ -121,9 +121,9 @@ def same(one: str, other: str) -> int:
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-def spoken(format: Format, prompt: str, text: str) -> tuple[str, str]:
+def spoken(marks: Marks, prompt: str, text: str) -> tuple[str, str]:
     """The thoughts and the answer in what a model writes, a character at a time."""
-    speech: Speech[None] = Speech((), format, format.first_phase(prompt))
+    speech: Speech[None] = Speech((), marks, marks.first_phase(prompt))
     parts = [part for char in text for part in speech.feed(char.encode(), None)]
     parts += speech.finish(None)
     return (
@@ -146,7 +146,7 @@ def test_an_answer_is_split_where_its_template_marks_it(templates: dict[str, str
             continue
         behind = whole[same(prompt, whole) :]
         written = behind[: behind.rfind(ANSWER) + len(ANSWER)]
-        assert spoken(format_of(template), prompt, written) == (REASONING, ANSWER), name
+        assert spoken(marks_of(template), prompt, written) == (REASONING, ANSWER), name
         checked.append(name)
     assert len(checked) >= 27
 
@@ -163,7 +163,7 @@ def test_an_answer_without_thoughts_is_left_as_it_is(templates: dict[str, str]) 
         if whole.startswith(prompt) and not prompt.rstrip().endswith("<think>"):
             behind = whole[len(prompt) :]
             thoughts, answer = spoken(
-                format_of(template), prompt, behind[: behind.rfind(ANSWER) + len(ANSWER)]
+                marks_of(template), prompt, behind[: behind.rfind(ANSWER) + len(ANSWER)]
             )
             assert (thoughts, answer.strip()) == ("", ANSWER), name
             checked += 1

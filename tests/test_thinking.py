@@ -12,6 +12,8 @@ from asked import conversation, ends
 from models import USER_DEFINED, byte_level, sentencepiece
 from speaker import write_speaker
 
+from llmparams_cli.backends.llama.sampling.chain import Chain
+from llmparams_cli.backends.llama.tracing import fit
 from llmparams_cli.ending import StopReason
 from llmparams_cli.params.settings import Assignment, Origin, Source
 from llmparams_cli.protocol import Piece, Request, Started
@@ -212,6 +214,27 @@ def test_a_thought_is_judged_by_the_values_of_thoughts(opener, models):
     [finished] = ends(opener(models["sums"]), [replace(request, record=True)])
     with closing(finished.trace) as trace:
         assert {token.removed_by for token in trace.fit(lambda _done: None).tokens} == {""}
+
+
+@pytest.mark.parametrize(("in_thoughts", "sets"), [({}, 1), ({"top_k": 3}, 2)])
+def test_chains_for_thoughts_are_made_only_where_values_differ_there(
+    opener, models, monkeypatch, in_thoughts, sets
+):
+    """One chain follows thoughts and answer, as it does in a run: what it learns holds in both."""
+    made = []
+
+    class Counted(Chain):
+        def __init__(self, *arguments):
+            made.append(self)
+            super().__init__(*arguments)
+
+    request = conversation("Hi", grammar='root ::= "yes" | "no"', temperature=1.0)
+    request = replace(thinking(request, **in_thoughts), record=True)
+    [finished] = ends(opener(models["sums"]), [request])
+    monkeypatch.setattr(fit, "Chain", Counted)
+    with closing(finished.trace) as trace:
+        trace.fit(lambda _done: None)
+    assert len(made) == sets
 
 
 def test_each_setting_of_a_phase_has_its_own_effect(opener, models):

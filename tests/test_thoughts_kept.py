@@ -24,8 +24,8 @@ from llmparams_cli.protocol import Message, ModelInfo, Piece, Started, Token, Us
 from llmparams_cli.records.chats import entries, sessions
 from llmparams_cli.records.chats.entries import Answered
 from llmparams_cli.records.chats.journal import ChatJournal
-from llmparams_cli.templates.thoughts import USUAL, format_of
-from llmparams_cli.text.speech import Format
+from llmparams_cli.templates.marks import USUAL, marks_of
+from llmparams_cli.text.speech import Marks
 
 TEXTS = ("<think>\nI add.\n</think>\n\n4.", "<think>\nI multiply.\n</think>\n\n4.")
 
@@ -41,11 +41,11 @@ def thinker(program: Program) -> Program:
 # --- which tokens are thoughts
 
 
-def marked(text: str, format: Format = USUAL, prompt: str = "") -> list[tuple[str, bool]]:
+def marked(text: str, marks: Marks = USUAL, prompt: str = "") -> list[tuple[str, bool]]:
     """The tokens of a text, and whether each is a thought or a mark."""
     words = Words(100)
-    phase = format.first_phase(prompt)
-    started = Started(prompt, (1,), 1, ModelInfo("", "", 0, ""), 100, format=format, phase=phase)
+    phase = marks.first_phase(prompt)
+    started = Started(prompt, (1,), 1, ModelInfo("", "", 0, ""), 100, marks=marks, phase=phase)
     reply = Reply(resolve([]), started)
     for id in words.tokenize(text):
         reply.add(words, Token(id, words.text(id)))
@@ -70,11 +70,11 @@ def test_tokens_of_thoughts_and_of_their_marks_are_told_from_the_answers() -> No
 
 
 def test_the_turns_of_gpt_oss_are_told_apart() -> None:
-    format = format_of("<|channel|>analysis")
+    marks = marks_of("<|channel|>analysis")
     before = (
         "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant<|channel|>final<|message|>"
     )
-    assert split(before + "4.", format) == (before, "4.")
+    assert split(before + "4.", marks) == (before, "4.")
 
 
 # --- explain
@@ -103,6 +103,25 @@ def test_an_explanation_marks_thoughts_and_numbers_every_draw(
     page = program.call(*call, "--html", "-").text
     kept = json.loads(page.split('id="data">')[1].split("</script>")[0])
     assert kept["thoughts"] == [True] * 4 + [False] * 2
+
+
+@pytest.mark.real_model
+def test_a_what_if_tells_its_thoughts_apart_from_its_answer(program: Program, speaker: str) -> None:
+    call = ("explain", "Hi", "-m", speaker, "--seed", "1", "-n", "4", "--continue")
+    others = ("--what-if", "max_tokens=3", "--what-if", "max_tokens=-1")
+    shorter, longer = program.call(*call, *others, "--json").json["what_if"]
+    assert (shorter["text"], shorter["reasoning"]) == ("", "I add")
+    assert (shorter["same_text"], shorter["ends_at"]) == ("<think> I add", 3)
+    assert (longer["text"], longer["reasoning"]) == ("four", "I add")
+    told = program.call(*call, *others).text.partition("with max_tokens 3:")[2]
+    first, second = told.split("with max_tokens -1:")
+    assert first.splitlines()[1] == "  (only thoughts)"
+    assert second.splitlines()[1] == "  four"
+    page = program.call(*call, *others, "--html", "-").text
+    kept = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert [kept["text"], *(each["text"] for each in kept["what_if"])] == [
+        "(only thoughts)", "(only thoughts)", "four"
+    ]  # fmt: skip
 
 
 def test_only_the_answer_can_come_near_a_stop_sequence() -> None:
@@ -152,10 +171,25 @@ def test_thoughts_that_were_edited_in_a_receipt_are_named(thinker: Program) -> N
 
 
 def test_a_receipt_from_before_thoughts_were_apart_stays_valid(thinker: Program) -> None:
-    done = thinker.call("replay", receipt(thinker, reasoning=None, text=TEXTS[0]), "--json")
+    before: dict[str, Any] = {"reasoning": None, "usage": {"completion_tokens": 9}}
+    done = thinker.call("replay", receipt(thinker, **before, text=TEXTS[0]), "--json")
     assert (done.code, done.json["identical"]) == (0, True)
-    other = thinker.call("replay", receipt(thinker, reasoning=None, text="5."), "--json")
+    assert done.json["reasoning"] == {"recorded": None, "replayed": "I add."}
+    other = thinker.call("replay", receipt(thinker, **before, text="5."), "--json")
     assert other.json["identical"] is False
+    # One that tells thoughts from the answer says with that that there were none.
+    told = thinker.call("replay", receipt(thinker, reasoning=None, text=TEXTS[0]), "--json")
+    assert (told.json["identical"], told.json["reasoning"]["recorded"]) == (False, "")
+
+
+def test_without_thoughts_an_earlier_receipt_has_the_text_alone(program: Program) -> None:
+    program.call("generate", "Hi", "-n", "3", "--receipt", "run.json")
+    path = program.place / "run.json"
+    document = json.loads(path.read_text())
+    del document["usage"]["reasoning_tokens"]
+    for text, identical in ((document["text"], True), ("x" + document["text"], False)):
+        path.write_text(json.dumps({**document, "text": text}))
+        assert program.call("replay", "run.json", "--json").json["identical"] is identical
 
 
 def test_the_log_shows_thoughts_apart(thinker: Program) -> None:

@@ -10,17 +10,17 @@ from llmparams_cli.ending import Ending, Stop
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Piece, Started, Token
 from llmparams_cli.templates.vocabulary import Vocabulary
-from llmparams_cli.text.speech import Format, Part
+from llmparams_cli.text.speech import Marks, Part
 
 
 class Reply:
     """Grows token by token after the prompt of `started`, until one of the `settings` ends it."""
 
     def __init__(self, settings: Settings, started: Started) -> None:
-        stops, format = settings["stop"], started.format
+        stops, marks = settings["stop"], started.marks
         self.tokens: list[Token] = []
-        self._heard = Heard(format, stops)
-        self._ending: Ending[Token] = Ending(stops, settings["max_tokens"], format, started.phase)
+        self._heard = Heard(marks, stops)
+        self._ending: Ending[Token] = Ending(stops, settings["max_tokens"], marks, started.phase)
         self._first_said: Token | None = None  # with which the answer begins
         self._texts: dict[bool, list[str]] = {False: [], True: []}
 
@@ -80,8 +80,8 @@ class Heard:
     a mark, or a stop sequence, have to be noticed.
     """
 
-    def __init__(self, format: Format, stops: Sequence[str]) -> None:
-        self._marks = format.marks
+    def __init__(self, marks: Marks, stops: Sequence[str]) -> None:
+        self._marks = marks.all
         self._stops = stops
 
     def data(self, vocabulary: Vocabulary, token: int) -> bytes:

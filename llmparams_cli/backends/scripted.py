@@ -174,7 +174,7 @@ class ScriptedBackend:
             self.info,
             limit,
             prompt.date,
-            prompt.format,
+            prompt.marks,
             prompt.phase,
         )
         cached = self._cached(prompt.tokens, limit)

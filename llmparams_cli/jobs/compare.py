@@ -23,7 +23,6 @@ from llmparams_cli.params import seeds
 from llmparams_cli.params.conflicts import changed
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.params.spec import Scope
-from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.protocol import Backend, Finished, Piece, Progress, Request, Started
 
@@ -71,13 +70,14 @@ def setups(
     for preset in presets or [""]:
         prepared = prepare(env, [preset] if preset else [], flags, variables)
         for point in product(*axes):
-            settings = changed(prepared.settings, values.in_layer(point))
+            given = [assignment for assignment, _ in point]
+            settings = changed(prepared.settings, values.in_layer(given))
             refuse_template(settings, prepared.model)
             # One seed for all, even if it was left to chance: then only the parameters differ.
             seed = seeds.in_use(settings) if seed is None else seed
-            if not any(assignment.name == "seed" for assignment in point):
+            if not any(assignment.name == "seed" for assignment in given):
                 settings = settings.but(Assignment("seed", seed, GRID))
-            texts = {a.label: PARAMS[a.name].kind.show(a.value) for a in point}
+            texts = {assignment.label: text for assignment, text in point}
             name = " ".join([preset, *(f"{key}={text}" for key, text in texts.items())]).strip()
             shown = {"preset": preset, **texts} if preset else texts
             name = distinguished(name or "as set", [each.variant.name for each in found])
@@ -87,8 +87,8 @@ def setups(
     return found
 
 
-def _axis(env: Environment, text: str) -> list[Assignment]:
-    """Read --grid NAME=V1,V2,…"""
+def _axis(env: Environment, text: str) -> list[tuple[Assignment, str]]:
+    """Read --grid NAME=V1,V2,…: each value, and the text that names it."""
     name, listed = values.pair(text)
     target = values.target(name, GRID.place)
     param = target.param
@@ -100,8 +100,13 @@ def _axis(env: Environment, text: str) -> list[Assignment]:
     if not listed:
         raise UsageError(f"--grid {text!r} has no values", f"--grid {name}=A,B,C")
     place = f"{GRID.place} {name}"
-    points = (values.given(param, [value], env.directory, place) for value in listed.split(","))
-    return [Assignment(param.name, point, GRID, target.when_thinking) for point in points]
+    axis = []
+    for written in listed.split(","):
+        value = values.given(param, [written], env.directory, place)
+        # What is in a file is too long for a name.
+        shown = written.strip() if param.reads_file else param.kind.show(value)
+        axis.append((Assignment(param.name, value, GRID, target.when_thinking), shown))
+    return axis
 
 
 def _refuse_several_models(found: Sequence[Setup]) -> None:

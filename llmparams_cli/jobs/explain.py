@@ -184,7 +184,8 @@ def _with_preset(env: Environment, settings: Settings, preset: str) -> Settings:
 
 def _is_fixed(param: Param) -> bool:
     """Does it act before the draw, or beside it? Then drawing again cannot show another value."""
-    return param.scope in (Scope.LOAD, Scope.CONTEXT) or param.name == "time_limit"
+    before = (Scope.LOAD, Scope.CONTEXT, Scope.PROMPT)
+    return param.scope in before or param.name == "time_limit"
 
 
 def near_stops(

@@ -12,7 +12,8 @@ from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.explain import recorded
 from llmparams_cli.jobs.prepare import settle
 from llmparams_cli.models.resolve import ResolvedModel, find_model
-from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings, Source
+from llmparams_cli.params.spec import Scope
 from llmparams_cli.presets.cascade import Gathered
 from llmparams_cli.presets.catalog import alone
 from llmparams_cli.presets.document import text_of
@@ -48,12 +49,25 @@ def diff(
         for name in ("model", "system", "prompt")
     }
     texts = {name: pair for name, pair in texts.items() if b and pair[0] != pair[1]}
-    along = _effect(env, resolved, one, left, right, prompt, tokens) if tokens else ()
+    measured = tokens and not _told_other_prompts(env, left, right)
+    along = _effect(env, resolved, one, left, right, prompt, tokens) if measured else ()
     return PresetDiff((a, b or RECOMMENDED), texts, (left, right), prompt, along)
 
 
 def _silent(_note: str) -> None:
     """Drop notes about values without effect: here the values themselves are compared."""
+
+
+def _told_other_prompts(env: Environment, left: Settings, right: Settings) -> bool:
+    """Do they make other prompts of one text? Then no draws can be compared, and a note says so."""
+    others = [a.name for a, b in zip(left, right, strict=True) if _is_other_prompt(a, b)]
+    if others:
+        env.note(f"the effect is left out: the prompts differ, too (by {', '.join(others)})")
+    return bool(others)
+
+
+def _is_other_prompt(one: Setting, other: Setting) -> bool:
+    return one.param.scope is Scope.PROMPT and one.value != other.value
 
 
 def _effect(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from llmparams_cli import APP
@@ -26,8 +25,8 @@ class Resolution:
     prompt: Placed | None
 
     @property
-    def command_line(self) -> str:
-        """The command that does the same without the preset."""
+    def command(self) -> list[str]:
+        """The words of the command that does the same without the preset."""
         words = [APP, "generate"]
         model, origin = self.model
         if origin.source is Source.PRESET:
@@ -37,7 +36,7 @@ class Resolution:
         for setting in self.settings.both:
             if setting.origin.source is Source.PRESET:
                 words += flag(setting)
-        return shlex.join(words)
+        return words
 
 
 def resolution(name: str, env: Environment) -> Resolution:

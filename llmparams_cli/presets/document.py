@@ -27,7 +27,7 @@ from pathlib import Path
 from llmparams_cli.errors import PresetError
 from llmparams_cli.files import MOST_SETTINGS, read_text, resolve_path
 from llmparams_cli.params.kinds import did_you_mean
-from llmparams_cli.params.settings import THINKING, Assignment, Origin, Source, label
+from llmparams_cli.params.settings import Assignment, Origin, Source, label
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import prompt_template, values
 from llmparams_cli.presets.files import shown, special
@@ -240,11 +240,17 @@ class _Reader:
     def _unknown_key(self, key: str, node: Node, known: tuple[str, ...]) -> None:
         if key in PARAMS:
             self._problem(node.mark, f"{key} is a parameter: indent it under `parameters:`")
-        elif (word := key.removeprefix(THINKING)) in PARAMS:
-            self._problem(node.mark, f"{key}: it is written as {word}, under `thinking:`")
-        else:
+        elif not self._is_for_thoughts(key, node):
             guess = did_you_mean(key, known) or f"; the keys are {', '.join(KEYS)}"
             self._problem(node.mark, f"unknown key {key!r}{guess}")
+
+    def _is_for_thoughts(self, name: str, node: Node) -> bool:
+        """Is the name thinking.PARAMETER? Then tell how a preset says that."""
+        target = values.known(name)
+        if target is None or not target.when_thinking:
+            return False
+        self._problem(node.mark, f"{name}: it is written as {target.param.name}, under `thinking:`")
+        return True
 
     def _text(self, node: Node | None, key: str) -> Placed | None:
         if node is None:
@@ -306,8 +312,7 @@ class _Reader:
 
     def _assignment(self, name: str, node: Node, *, when_thinking: bool) -> Assignment | None:
         written = label(name, when_thinking)
-        if (word := name.removeprefix(THINKING)) != name and word in PARAMS:
-            self._problem(node.mark, f"{name}: it is written as {word}, under `thinking:`")
+        if self._is_for_thoughts(name, node):
             return None
         if name not in PARAMS:
             reason = f"unknown parameter {written!r}{values.suggestion(written)}"

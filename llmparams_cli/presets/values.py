@@ -166,6 +166,18 @@ def known(name: str) -> Target | None:
     return Target(param, word.startswith(THINKING)) if param else None
 
 
+def recorded(name: str) -> Target:
+    """The parameter, or thinking.PARAMETER, with exactly this name, as this program writes it into
+    its files. Raises ValueError.
+    """
+    found = known(name)
+    if found is None or found.name != name:
+        raise ValueError(f"there is no parameter {name!r}{suggestion(name)}")
+    if found.when_thinking and (reason := not_by_phase(found.param)):
+        raise ValueError(reason)
+    return found
+
+
 def not_by_phase(param: Param) -> str:
     """Why the parameter cannot be set for thinking alone; empty if it can."""
     cannot = "cannot have a value of its own while the model thinks"

@@ -178,10 +178,9 @@ def _parting(receipt: Receipt, finished: Finished, same_prompt: bool) -> Parting
 
 
 def _same_texts(receipt: Receipt, finished: Finished) -> bool:
-    recorded, now = (receipt.reasoning, receipt.text), (finished.reasoning, finished.text)
-    # Before there was `reasoning` in receipts, the text had the thoughts too.
-    has_both = not receipt.reasoning and finished.reasoning in receipt.text
-    return recorded == now or (has_both and receipt.text.endswith(finished.text))
+    if receipt.reasoning is None and finished.usage.reasoning_tokens:
+        return finished.reasoning in receipt.text and receipt.text.endswith(finished.text)
+    return (receipt.reasoning or "", receipt.text) == (finished.reasoning, finished.text)
 
 
 def _same_end(recorded: Stop, now: Stop) -> bool:

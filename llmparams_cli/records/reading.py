@@ -13,8 +13,8 @@ from typing import Any, NoReturn, TypeVar
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import decode
-from llmparams_cli.params.kinds import INT32_MAX, did_you_mean
-from llmparams_cli.params.settings import THINKING, Assignment, Origin
+from llmparams_cli.params.kinds import INT32_MAX
+from llmparams_cli.params.settings import Assignment, Origin
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets import values
 from llmparams_cli.protocol import Message, Stop, StopReason
@@ -50,8 +50,9 @@ class File:
 @dataclass(frozen=True)
 class Receipt:
     """The checked content of a receipt. `prompt_date` (ISO 8601, local) is the one that the chat
-    template wrote into the prompt; empty: none, or none that the receipt knows of. `edited` names
-    the fields that fail their checksum.
+    template wrote into the prompt; empty: none, or none that the receipt knows of. `reasoning` is
+    None in a receipt from before thoughts were told from the answer: `text` has both. `edited`
+    names the fields that fail their checksum.
     """
 
     place: str
@@ -74,7 +75,7 @@ class Receipt:
     answer_texts: tuple[str, ...]
     answer_logprobs: tuple[float | None, ...] | None
     text: str
-    reasoning: str
+    reasoning: str | None
     stop: Stop
     edited: tuple[str, ...]
 
@@ -173,10 +174,16 @@ def check(document: Field) -> Receipt:
         answer_texts=tuple(item.of(str) for item in _parallel(document["answer_texts"], ids)),
         answer_logprobs=_logprobs(document["answer_logprobs"], ids),
         text=document["text"].of(str),
-        reasoning=document["reasoning"].of(str) if "reasoning" in document.value else "",
+        reasoning=_reasoning(document),
         stop=_stop(document["stop"]),
         edited=_edited(document, assignments),
     )
+
+
+def _reasoning(document: Field) -> str | None:
+    if "reasoning" in document.value:
+        return document["reasoning"].of(str)
+    return "" if "reasoning_tokens" in document["usage"].of(dict) else None
 
 
 def _parse(data: bytes, place: str) -> Any:
@@ -233,14 +240,12 @@ def _assignments(field: Field) -> tuple[Assignment, ...]:
 
 
 def _assignment(label: str, field: Field) -> Assignment:
-    name = label.removeprefix(THINKING)
-    if name not in PARAMS:
-        field.refuse(f"there is no such parameter{did_you_mean(name, PARAMS)}")
-    when_thinking = name != label
-    if when_thinking and (reason := values.not_by_phase(PARAMS[name])):
-        field.refuse(reason)
-    value = _parameter(name, field["value"])
-    return Assignment(name, value, origin(field["origin"]), when_thinking)
+    try:
+        param, when_thinking = values.recorded(label)
+    except ValueError as error:
+        field.refuse(str(error))
+    value = _parameter(param.name, field["value"])
+    return Assignment(param.name, value, origin(field["origin"]), when_thinking)
 
 
 def _parameter(name: str, field: Field) -> Any:

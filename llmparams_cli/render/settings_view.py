@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from llmparams_cli.params.settings import Assignment, Origin, Setting, Settings
 from llmparams_cli.params.spec import Group
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.document import Placed
-from llmparams_cli.text.safe import encodable, one_line
+from llmparams_cli.text.safe import encodable, one_line, shell_word
 
 Groups = Sequence[tuple[str, Sequence[Setting]]]
 
@@ -28,15 +29,15 @@ def show(
     model: tuple[str, Origin],
     system: Placed | None = None,
     prompt: Placed | None = None,
-    command: str = "",
+    command: Sequence[str] = (),
     color: str = "auto",
     as_json: bool = False,
     rest: str = "",
 ) -> None:
     """Print the resolved settings to stdout: a table on a terminal, else aligned lines, or JSON.
 
-    `model` is its path or name with its origin; `command` is an equivalent command line. `rest` is
-    what the user asks for those at their defaults with, which are left out then.
+    `model` is its path or name with its origin; `command` has the words of an equivalent command.
+    `rest` is what the user asks for those at their defaults with, which are left out then.
     """
     texts = {"system": system, "prompt": prompt}
     if as_json:
@@ -51,7 +52,7 @@ def show(
             "parameters": parameters_object(settings),
         }
         if command:
-            document["command"] = command
+            document["command"] = shlex.join(command)
         write_json(env, document, indent=2 if env.stdout_is_tty else None)
         return
     head = _head("model", model)
@@ -63,7 +64,8 @@ def show(
     body = _table(env, groups, in_color) if as_table else _lines(groups)
     hidden = len(list(settings)) - sum(len(members) for _, members in groups)
     body += f"\n{hidden} more are at their defaults: {rest} shows them\n" if hidden else ""
-    tail = f"\nthe same without the preset:\n{one_line(command)}\n" if command else ""
+    words = " ".join(map(shell_word, command))
+    tail = f"\nthe same without the preset:\n{words}\n" if command else ""
     env.stdout.write(encodable(head + body + tail, env.stdout))
     env.stdout.flush()
 

@@ -16,9 +16,16 @@ from llmparams_cli.render.words import PLAIN, Words, screen
 from llmparams_cli.text.safe import encodes, printable
 from llmparams_cli.text.width import cells
 
+ONLY = "(only thoughts)"  # in place of an answer that they left no room for
+
 _BARS = ("│ ", "| ")  # before every line, in Unicode and in ASCII
 _DOTS = ("…", "...")
 _TAB = "    "  # tab stops do not know of the bar
+
+
+def said(text: str, reasoning: str) -> str:
+    """The answer, or what stands in its place if there are only thoughts."""
+    return text if text.strip() or not reasoning else ONLY
 
 
 def bar(stream: TextIO) -> str:

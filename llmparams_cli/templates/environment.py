@@ -11,6 +11,8 @@ from typing import Any
 from jinja2 import nodes  # noqa: TID253 (see above)
 from jinja2.ext import Extension, loopcontrols  # noqa: TID253
 
+from llmparams_cli.templates.marker import marks_unescaped
+from llmparams_cli.templates.today import Today
 from llmparams_cli.text import jinja
 
 KEPT = 100  # templates; a chat renders the same one again and again
@@ -64,13 +66,14 @@ def _tojson(
     import json
 
     # Jinja's own filter escapes <, > and & for HTML.
-    return json.dumps(
+    text = json.dumps(
         value,
         ensure_ascii=ensure_ascii,
         indent=indent,
         separators=separators,
         sort_keys=sort_keys,
     )
+    return marks_unescaped(text) if ensure_ascii else text
 
 
 def _raise(message: str) -> None:
@@ -78,6 +81,4 @@ def _raise(message: str) -> None:
 
 
 def _strftime_now(form: str) -> str:
-    from datetime import datetime
-
-    return datetime.now().strftime(form)
+    return Today("").strftime_now(form)

@@ -19,6 +19,8 @@ LIKE_CONTROL = re.compile(
     r"<[|｜].*>|<.*[|｜]>|\[\|.*\|\]|\[/?[A-Z_]+\d*\]"
     r"|</?[\w:]*(think|thought|tool|func|arg_|fim|pad|bos|eos|unk|mask|unused)[\w:]*>"
 )
+# A mark in JSON that has no characters beyond ASCII, or else another escape.
+ESCAPED = re.compile(r"\\ue000(\d+:\d+)\\ue001|\\.")
 
 
 class Marker:
@@ -116,6 +118,11 @@ class Marker:
 
     def _control_texts(self, tokens: Iterable[int]) -> set[str]:
         return {self._model.name(token) for token in {*tokens} if self._controls(token)} - {""}
+
+
+def marks_unescaped(document: str) -> str:
+    """The JSON document with its marks as they were; all else in it stays escaped."""
+    return ESCAPED.sub(lambda m: f"\ue000{m[1]}\ue001" if m[1] else m[0], document)
 
 
 def _any_of(texts: Collection[str]) -> str:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import Message, Request
-from llmparams_cli.templates import thoughts
 from llmparams_cli.templates.marker import Marker
+from llmparams_cli.templates.marks import marks_of
 from llmparams_cli.templates.renderer import renderer, written
 from llmparams_cli.templates.repairs import Repairs, Template
 from llmparams_cli.templates.thinking import arguments, unheeded
 from llmparams_cli.templates.today import Today
 from llmparams_cli.templates.vocabulary import Vocabulary
-from llmparams_cli.text.speech import PLAIN, Format, Phase
+from llmparams_cli.text.speech import PLAIN, Marks, Phase
 
 LIMIT = "max_thinking_tokens"
 
@@ -32,7 +32,7 @@ class Prompt:
 
     tokens: list[int]
     text: str
-    format: Format = PLAIN
+    marks: Marks = PLAIN
     date: str = ""
     phase: Phase = Phase.START
 
@@ -66,12 +66,12 @@ def prompt(
         note,
     )
     tokens = _with_begin(model, marker.tokenize(text))
-    format = thoughts.format_of(template)
-    if not format.opens:
+    marks = marks_of(template)
+    if not marks.opens:
         for name in _about_thoughts(request.settings):
             note(f"this model marks no thoughts: {name} has no effect")
-    phase = Phase.START if _ends_in_message(text, marked) else format.first_phase(text)
-    return Prompt(tokens, marker.unmark(text), format, today.asked_for, phase)
+    phase = Phase.START if _ends_in_message(text, marked) else marks.first_phase(text)
+    return Prompt(tokens, marker.unmark(text), marks, today.asked_for, phase)
 
 
 def _about_thoughts(settings: Settings) -> list[str]:

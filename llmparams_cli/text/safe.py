@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TextIO
 
 # Control characters but for newline and tab, Unicode's separators of lines and paragraphs, all
@@ -29,6 +30,25 @@ def one_line(text: str) -> str:
 def spelled(text: str) -> str:
     """The text with each run of bytes that is no whole character in hexadecimal: `<e3 81>`."""
     return _BYTES.sub(lambda run: f"<{run[0].encode(errors='surrogateescape').hex(' ')}>", text)
+
+
+def shell_word(text: str) -> str:
+    """The text as a word that a shell reads as this text. Lines stay lines, in plain quotes; only
+    for unsafe characters it is in $'…', which bash and zsh read.
+    """
+    if printable(text) == text:
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + _UNSAFE.sub(_shell_escape, escaped) + "'"
+
+
+def _shell_escape(unsafe: re.Match[str]) -> str:
+    code = ord(unsafe[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte
+        code -= 0xDC00
+    elif code >= 0x80:
+        return f"\\u{code:04x}"
+    return f"\\x{code:02x}"
 
 
 def escape_json(document: str) -> str:

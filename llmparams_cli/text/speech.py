@@ -1,7 +1,7 @@
 """What a model thinks and what it says: one stream of tokens, split at the marks between them.
 
 Models write their thoughts before the answer and mark them: <think>…</think>, [THINK]…[/THINK],
-<|channel|>analysis<|message|>…<|end|>. A `Format` has the marks of one model.
+<|channel|>analysis<|message|>…<|end|>. `Marks` are those of one model.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Format:
+class Marks:
     """The marks of a model: those that open and close its thoughts, and those that begin and end
     what it says. All but the first two may be missing in a text. `cut` ends thoughts from outside,
     where more than a closing mark is needed for that. `is_guess`: nothing of them was seen in the
@@ -47,7 +47,7 @@ class Format:
         return self.cut or self.closes[0]
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def all(self) -> tuple[str, ...]:
         return (*self.opens, *self.closes, *self.says, *self.ends)
 
     def first_phase(self, prompt: str) -> Phase:
@@ -57,7 +57,7 @@ class Format:
         return Phase.THINKING if is_open else Phase.START
 
 
-PLAIN = Format()
+PLAIN = Marks()
 CONTROL = "<|"  # how marks begin that no answer begins with
 
 
@@ -72,12 +72,12 @@ class Speech(Generic[T]):
     def __init__(
         self,
         stops: Sequence[str] = (),
-        format: Format = PLAIN,
+        marks: Marks = PLAIN,
         phase: Phase = Phase.START,
     ) -> None:
         self.matched: str | None = None  # the stop sequence that ended the text
         self._stops = tuple(stops)
-        self._format = format
+        self._marks = marks
         self.has_thought = False
         self._decoder = decoder()
         self._held: list[tuple[str, T]] = []  # in START: a part of a mark; in THINKING: blanks
@@ -121,7 +121,7 @@ class Speech(Generic[T]):
         if self.phase is not Phase.START:
             return False
         bare = ("".join(held for held, _ in self._held) + text).lstrip()
-        marks = (*self._format.opens, *self._format.says)
+        marks = (*self._marks.opens, *self._marks.says)
         return bool(bare) and any(m.startswith(bare) or bare.startswith(m) for m in marks)
 
     def says_behind(self, text: str) -> bool:
@@ -135,9 +135,9 @@ class Speech(Generic[T]):
         wanted: tuple[str, ...] = ()
         if phase is Phase.THINKING:
             self.has_thought, self._begun = True, False
-            wanted = self._format.closes
+            wanted = self._marks.closes
         elif phase is Phase.ANSWER:
-            wanted = (*self._stops, *self._format.ends)
+            wanted = (*self._stops, *self._marks.ends)
         self._search: Search[T] = Search(wanted)
 
     def _split(self, pieces: list[tuple[str, T]]) -> list[Part[T]]:
@@ -164,7 +164,7 @@ class Speech(Generic[T]):
             self._held.append((text, owner))
         whole = "".join(piece for piece, _ in self._held)
         bare = whole.lstrip()
-        marks = (*self._format.opens, *self._format.says)
+        marks = (*self._marks.opens, *self._marks.says)
         # No stop sequence counts within a mark, however tokens cut it; blanks are not yet one.
         is_stopped = not bare and any(stop in whole for stop in self._stops)
         if not is_stopped and any(m != bare and m.startswith(bare) for m in marks):
@@ -177,7 +177,7 @@ class Speech(Generic[T]):
             rest = _after(self._held, len(whole) - len(bare) + len(mark))
         else:
             rest = self._without_blanks(self._held)
-        self._enter(Phase.THINKING if mark in self._format.opens else Phase.ANSWER)
+        self._enter(Phase.THINKING if mark in self._marks.opens else Phase.ANSWER)
         return rest
 
     def _without_blanks(self, pieces: list[tuple[str, T]]) -> list[tuple[str, T]]:

@@ -335,7 +335,7 @@ class LlamaBackend:
             self.info,
             limit,
             prompt.date,
-            prompt.format,
+            prompt.marks,
             prompt.phase,
         )
 

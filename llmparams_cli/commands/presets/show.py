@@ -49,7 +49,7 @@ def command(
             model=resolved.model,
             system=resolved.system,
             prompt=resolved.prompt,
-            command=resolved.command_line,
+            command=resolved.command,
             color=color,
             as_json=as_json,
             rest="" if everything else "--all",

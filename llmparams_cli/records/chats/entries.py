@@ -25,10 +25,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from llmparams_cli import __version__
-from llmparams_cli.params.settings import THINKING, Assignment, Origin, Settings
+from llmparams_cli.params.settings import Assignment, Origin, Settings
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.document import Placed
-from llmparams_cli.presets.values import not_by_phase
+from llmparams_cli.presets.values import recorded
 from llmparams_cli.protocol import Stop, StopReason, Usage
 from llmparams_cli.records import origins
 from llmparams_cli.records.chats.choices import WHEN_FULL, Choices
@@ -274,17 +274,12 @@ def _configured(fields: _Fields) -> Configured:
 def _value(data: object) -> Assignment:
     fields = _Fields(data, "a value")
     label = fields.text("name")
-    name = label.removeprefix(THINKING)
-    when_thinking = name != label
-    if name not in PARAMS:
-        raise ValueError(f"there is no parameter {label!r}")
-    if when_thinking and (reason := not_by_phase(PARAMS[name])):
-        raise ValueError(reason)
+    param, when_thinking = recorded(label)
     try:
-        value = PARAMS[name].kind.check(fields.data.get("value"))
+        value = param.kind.check(fields.data.get("value"))
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from error
-    return Assignment(name, value, fields.origin(), when_thinking)
+    return Assignment(param.name, value, fields.origin(), when_thinking)
 
 
 def _said(fields: _Fields) -> Said:

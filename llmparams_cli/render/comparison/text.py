@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from llmparams_cli.analysis.comparison import EXPLAINED, Variant, side_by_side
 from llmparams_cli.env import Environment
-from llmparams_cli.protocol import Finished
 from llmparams_cli.render.bars import bar
 from llmparams_cli.render.comparison import columns
 from llmparams_cli.render.comparison.blocks import Column, blocks, width
@@ -14,6 +13,7 @@ from llmparams_cli.render.comparison.tree import tree
 from llmparams_cli.render.styles import BOLD, DIM, styled
 from llmparams_cli.render.summary import only_thought
 from llmparams_cli.render.terminal import room
+from llmparams_cli.render.thoughts import ONLY
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import encodable, one_line, printable
 from llmparams_cli.text.units import short_number
@@ -76,16 +76,12 @@ def _prompts(variants: Sequence[Variant]) -> list[str]:
 def _answers(env: Environment, variant: Variant, prompt: str) -> Iterator[str]:
     """A single answer in full; of several, one line each."""
     for sample in variant.samples:
-        text = sample.finished.text.strip() or _instead(sample.finished)
+        finished = sample.finished
+        text = finished.text.strip() or (ONLY if only_thought(finished) else "")
         if len(variant.samples) == 1:
             yield printable(text)
         elif sample.prompt == prompt:
             yield "  " + _in_short(env, f"seed {sample.seed}: {one_line(text)}")
-
-
-def _instead(finished: Finished) -> str:
-    """What stands in place of an answer that thoughts left no room for."""
-    return "(only thoughts)" if only_thought(finished) else ""
 
 
 def _in_short(env: Environment, line: str) -> str:

@@ -11,7 +11,7 @@ from llmparams_cli.render.bars import sparks
 from llmparams_cli.render.explanation.view import LONGEST_TOKEN, quoted, share_text
 from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.summary import effect_lines, stop_text
-from llmparams_cli.render.thoughts import bar
+from llmparams_cli.render.thoughts import bar, said
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.width import GAP, cut, pad
@@ -149,7 +149,7 @@ def _show_end(view: View, explanation: Explanation) -> None:
 def _what_if_lines(what_if: WhatIf) -> Iterator[str]:
     yield f"with {', '.join(map(one_line, what_if.changes))}: {_what_if_told(what_if)}"
     if what_if.text is not None:
-        yield f"  {one_line(what_if.text)}"
+        yield f"  {one_line(said(what_if.text, what_if.reasoning))}"
         if what_if.stop and not what_if.ends_at:
             yield f"  stopped: {stop_text(what_if.stop)}"
 

@@ -8,6 +8,7 @@ from typing import Any
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.render.html.draws import Recorded, answer, pieces, short
 from llmparams_cli.render.summary import stop_text
+from llmparams_cli.render.thoughts import said
 from llmparams_cli.trace import WhatIf
 
 
@@ -18,7 +19,7 @@ def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[s
         "start": start,
         "model": started.model.name,
         "prompt": started.prompt,
-        "text": finished.text,
+        "text": said(finished.text, finished.reasoning),
         "thoughts": [explanation.is_thought(token) for token in explanation.tokens],
         "seed": started.seed,
         "stop": stop_text(finished.stop),
@@ -48,6 +49,8 @@ def _settings(explanation: Explanation) -> list[dict[str, Any]]:
 def _what_if(what_if: WhatIf) -> dict[str, Any]:
     shown = asdict(what_if)
     shown["changes"] = list(what_if.changes)
+    if what_if.text is not None:
+        shown["text"] = said(what_if.text, what_if.reasoning)
     shown["stop"] = what_if.stop and stop_text(what_if.stop)
     return {
         key: short(value) if isinstance(value, float) else value for key, value in shown.items()

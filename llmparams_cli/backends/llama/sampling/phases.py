@@ -9,7 +9,7 @@ from llmparams_cli.backends.llama.sampling.grammar import Grammar
 from llmparams_cli.backends.reply import Heard
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Started
-from llmparams_cli.text.speech import Format, Phase, Speech
+from llmparams_cli.text.speech import Marks, Phase, Speech
 
 LIKELY = 1000  # candidates that are looked at first for one that goes on with a mark
 BLANKS = 1  # tokens of white space that may stand between thoughts and a constrained answer
@@ -26,22 +26,22 @@ class Phases:
     def __init__(
         self,
         model: Model,
-        format: Format,
+        marks: Marks,
         phase: Phase,
         grammar: Grammar | None = None,
         most_thoughts: int = -1,
     ) -> None:
         self._model = model
-        self._format = format
-        self._speech: Speech[None] = Speech((), format, phase)
-        self._heard = Heard(format, ())
+        self._marks = marks
+        self._speech: Speech[None] = Speech((), marks, phase)
+        self._heard = Heard(marks, ())
         self._grammar = grammar
         self._rules = False  # has the grammar accepted a token?
         self._blanks = 0
         self._left = most_thoughts  # tokens that may still be thought; negative: no limit
         self._limited = most_thoughts >= 0
         self._cut = (
-            model.tokenize(format.closing, special=True, goes_on=True) if self._limited else []
+            model.tokenize(marks.closing, special=True, goes_on=True) if self._limited else []
         )
         self._closing: list[int] = []
         self._close_if_due()
@@ -51,11 +51,11 @@ class Phases:
         cls, model: Model, settings: Settings, started: Started, grammar: Grammar | None
     ) -> Phases | None:
         """Those of the answer to this prompt; None if all phases are alike there."""
-        format, most = started.format, settings["max_thinking_tokens"]
-        thinks = bool(format.opens) and (most >= 0 or bool(settings.only_thinking))
+        marks, most = started.marks, settings["max_thinking_tokens"]
+        thinks = bool(marks.opens) and (most >= 0 or bool(settings.only_thinking))
         if grammar is None and not thinks:
             return None
-        return cls(model, format, started.phase, grammar, most if format.opens else -1)
+        return cls(model, marks, started.phase, grammar, most if marks.opens else -1)
 
     @property
     def has_grammar(self) -> bool:
@@ -132,7 +132,7 @@ class Phases:
         text = self._text(token)
         if not text.strip() and not self._speech.holds_mark:
             return bool(text) and self._speech.has_thought and self._blanks < BLANKS
-        if self._format.is_guess and not self._speech.holds_mark and not self._is_special(token):
+        if self._marks.is_guess and not self._speech.holds_mark and not self._is_special(token):
             return False  # an answer such as <h1> begins like a mark
         return self._speech.may_go_on(text)
 

@@ -89,7 +89,7 @@ class Alternative:
 
     def ended(self, found: WhatIf, finished: Finished) -> WhatIf:
         """The what-if with the text and the end that decoding brought."""
-        return replace(found, stop=finished.stop, text=finished.text)
+        return replace(found, stop=finished.stop, text=finished.text, reasoning=finished.reasoning)
 
     def refused(self, error: LlmparamsError) -> LlmparamsError:
         """The error, with the name of this what-if."""
@@ -110,9 +110,10 @@ class Alternative:
             self._sampler.accept(token)
 
     def _as_known(self, found: WhatIf) -> WhatIf:
-        if self._reply.stop is None:
+        reply = self._reply
+        if reply.stop is None:
             return found
-        return replace(found, stop=self._reply.stop, text=self._reply.text)
+        return replace(found, stop=reply.stop, text=reply.text, reasoning=reply.reasoning)
 
     def _certain_text(self) -> str:
         """The text of the tokens so far, without half a character at its end."""

@@ -42,10 +42,12 @@ class Judge:
             self._phases = Phases.of(model, settings, started, rules)
             if self._phases:
                 stack.enter_context(closing(self._phases))
-            self._answer, self._thinking = (
-                stack.enter_context(closing(_Outcomes(model, each, started)))
-                for each in (settings, settings.thinking)
-            )
+            sets = [settings]
+            if self._phases and settings.only_thinking:
+                sets.append(settings.thinking)
+            self._sets = [
+                stack.enter_context(closing(_Outcomes(model, each, started))) for each in sets
+            ]
             # All are made: from here on `close` frees them, before this the stack did.
             self._owned = stack.pop_all()
 
@@ -54,7 +56,7 @@ class Judge:
         empty if the token is possible. Then goes on as if it had been drawn.
         """
         phases = self._phases
-        now = self._thinking if phases and phases.is_thinking else self._answer
+        now = self._sets[-1 if phases and phases.is_thinking else 0]
         walks = now.walks(lambda: candidates(logits, self._n_vocab))
         removed = self._removed(now, logits, wanted, walks)
         if phases:
@@ -62,7 +64,7 @@ class Judge:
                 phases.drop_grammar()
             phases.accept(wanted)
         now.learn(wanted, walks)
-        for outcomes in (self._answer, self._thinking):
+        for outcomes in self._sets:
             outcomes.accept(wanted)
         return removed
 
