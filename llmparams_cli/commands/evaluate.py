@@ -21,6 +21,7 @@ from llmparams_cli.jobs.prepare import prepare
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,
+    HtmlOption,
     PresetOption,
     QuietOption,
     SystemOption,
@@ -34,7 +35,7 @@ from llmparams_cli.presets.tests import Case
 from llmparams_cli.render import evaluation_cases as cases_view
 from llmparams_cli.render import evaluation_text as text_view
 from llmparams_cli.render import preset_tests
-from llmparams_cli.render.outputs import check_outputs, put
+from llmparams_cli.render.outputs import IN_A_BROWSER, NAMES_OF_STDOUT, check_outputs, put
 from llmparams_cli.render.progress import ProgressBar
 
 HELP = HelpInSections
@@ -61,6 +62,7 @@ def command(
     junit: Annotated[
         str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML too, for CI.")
     ] = None,
+    html: HtmlOption = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -106,6 +108,7 @@ def command(
     llmparams evaluate smollm2 gemma3-270m --text story.txt --strided
     llmparams evaluate model-q4.gguf --text story.txt --against model-f16.gguf
     llmparams evaluate smollm2 --cases cases.yaml -p precise -p creative-chat --seeds 5
+    llmparams evaluate --cases cases.yaml --html report.html
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
@@ -114,7 +117,8 @@ def command(
         raise UsageError(what, "--text FILE measures by a text, --cases FILE by cases")
     named = models or []
     if text is not None:
-        _refuse({"--preset": preset, "--seeds": seeds, "--junit": junit}, "--text")
+        own = {"--preset": preset, "--seeds": seeds, "--junit": junit, "--html": html}
+        _refuse(own, "--text")
         if tokens and not as_json:
             raise UsageError("--tokens has no effect without --json")
         cut = chunk, strided, chunks
@@ -129,11 +133,12 @@ def command(
             },
             "--cases",
         )
-        check_outputs(env, {"--junit": junit}, taken=as_json)
+        files = {"--junit": junit, "--html": html}
+        check_outputs(env, files, taken=as_json)
         read = job.cases_of(env, cases, seeds)
         compared = job.variants(env, named, preset or [], {**flags, "system": system}, var or [])
         standings = _standings(env, compared, read)
-        _show(env, standings, color, as_json, junit)
+        _show(env, standings, color, as_json, files)
 
 
 def _refuse(given: dict[str, Any], beside: str) -> None:
@@ -180,16 +185,20 @@ def _standings(
 
 
 def _show(
-    env: Environment, standings: list[Standing], color: str, as_json: bool, junit: str | None
+    env: Environment,
+    standings: list[Standing],
+    color: str,
+    as_json: bool,
+    files: dict[str, str | None],
 ) -> None:
     if as_json:
         cases_view.show_json(env, standings)
-    else:
+    elif not any(file in NAMES_OF_STDOUT for file in files.values()):
         cases_view.show(env, standings, color=color)
-    if junit:
-        put(
-            env,
-            "--junit",
-            junit,
-            preset_tests.junit([r for each in standings for r in each.results]),
-        )
+    if junit := files["--junit"]:
+        results = [result for each in standings for result in each.results]
+        put(env, "--junit", junit, preset_tests.junit(results))
+    if html := files["--html"]:
+        from llmparams_cli.render.html import evaluate_page
+
+        put(env, "--html", html, evaluate_page(standings), IN_A_BROWSER)

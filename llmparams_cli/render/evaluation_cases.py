@@ -24,13 +24,13 @@ NAMED = 5  # flaky cases that are named
 def show(env: Environment, standings: Sequence[Standing], *, color: str) -> None:
     """Print the standings, what they show, and the cases that failed."""
     view = View(env, color)
-    ranked = sorted(standings, key=lambda each: -each.share)
-    view.table(_head(ranked[0]), map(_row, ranked))
+    ranked = by_share(standings)
+    view.table(head(ranked[0]), map(row, ranked))
     found = list(pairs(ranked))
     if found:
         view.line()
     for one, other, pairing in found:
-        view.line(_verdict(one, other, pairing), GREEN if pairing.shown else "")
+        view.line(verdict(one, other, pairing), GREEN if pairing.shown else "")
     for each in ranked:
         if each.flaky:
             view.line(f"{one_line(each.name)}, not every time: {_listed(each.flaky)}")
@@ -46,12 +46,19 @@ def show_json(env: Environment, standings: Sequence[Standing]) -> None:
     write_json(env, document, indent=2 if env.stdout_is_tty else None)
 
 
-def _head(first: Standing) -> tuple[str, ...]:
+def by_share(standings: Sequence[Standing]) -> list[Standing]:
+    """The best first."""
+    return sorted(standings, key=lambda each: -each.share)
+
+
+def head(first: Standing) -> tuple[str, ...]:
+    """The heading over `row`."""
     seeds = ("of answers", f"{first.tries} times in a row") if first.tries > 1 else ()
     return ("variant", "passed", "share", "95 % interval", *seeds)
 
 
-def _row(standing: Standing) -> tuple[str, ...]:
+def row(standing: Standing) -> tuple[str, ...]:
+    """A variant's figures."""
     low, high = standing.interval
     count = len(standing.results)
     seeds = (percent(standing.share), percent(standing.every_time)) if standing.tries > 1 else ()
@@ -64,9 +71,11 @@ def _row(standing: Standing) -> tuple[str, ...]:
     )
 
 
-def _verdict(one: Standing, other: Standing, pairing: Pairing) -> str:
+def verdict(one: Standing, other: Standing, pairing: Pairing) -> str:
+    """What a pair shows, in a sentence."""
     names = one_line(one.name), one_line(other.name)
-    split = f"{pairing.only_first} cases against {pairing.only_second}"
+    plural = "" if pairing.only_first == 1 else "s"
+    split = f"{pairing.only_first} case{plural} against {pairing.only_second}"
     if pairing.interval is None:
         sure = f"McNemar's p = {pairing.p:.3g}"
     else:
@@ -91,7 +100,7 @@ def _failures(view: View, ranked: Sequence[Standing]) -> None:
         for each in losers:
             view.line(f"  {one_line(each.name)}: {one_line(_reason(each.results[number]))}")
     if len(failed) > MOST_FAILURES:
-        view.line(f"and {len(failed) - MOST_FAILURES} more cases: --json has them all", DIM)
+        view.line(f"and {len(failed) - MOST_FAILURES} more cases (--html FILE, --json)", DIM)
 
 
 def _reason(result: Result) -> str:
