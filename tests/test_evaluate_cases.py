@@ -109,3 +109,66 @@ def test_a_preset_may_not_name_commands(tmp_path: Path, program: Program) -> Non
     preset.write_text("tests: [{input: x, expect: {command: touch /tmp/never}}]")
     done = program.call("presets", "test", str(preset))
     assert "unknown key 'command'" in done.stderr and done.code == ExitCode.PRESET
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    return tmp_path / "cases.jsonl"
+
+
+def test_json_lines_are_json_with_the_files_own_lines(lines, files, program: Program) -> None:
+    """As Windows and json.dumps write them: not YAML, whose lines end at U+2028 too."""
+    first = '{"input":"two\u2028x","expect":{"contains":"four"}}\r\n'
+    pair = '{"input":"\\ud83d\\ude00 \\/","expect":{"contains":"Word"}}'
+    lines.write_bytes(("\ufeff" + first + "\r\n" + pair).encode())
+    done = program.call("evaluate", files["good"], "--cases", str(lines), "--json")
+    assert [result["passed"] for result in done.json["variants"][0]["results"]] == [True, True]
+    for wrong, words in [('{"input": 1}', "cases.jsonl:3: tests: input"), ("{", "cases.jsonl:3: ")]:
+        lines.write_text(first + "\n" + wrong)
+        done = program.call("evaluate", files["good"], "--cases", str(lines))
+        assert words in done.complaint(ExitCode.USAGE)
+
+
+def test_a_thought_is_no_part_of_the_answer(files, program: Program) -> None:
+    script = Path(files["good"].removeprefix("scripted:"))
+    script.write_text('answers: [{text: "<think>sorry, four words here</think>Word"}]')
+    cases = "{input: x, expect: {lacks: sorry, tokens: {max: 1}, command: test $(wc -w) -eq 1}}"
+    Path(files["cases"]).write_text(f"- {cases}")
+    done = program.call("evaluate", files["good"], "--cases", files["cases"], "--json")
+    assert done.json["variants"][0]["passed"] == 1
+    (run,) = done.json["variants"][0]["results"][0]["runs"]
+    assert run["reasoning"] == "sorry, four words here"
+
+
+def test_variants_are_told_apart(tmp_path: Path, files, program: Program) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "good.yaml").write_text(BAD)
+    other = f"scripted:{tmp_path / 'other' / 'good.yaml'}"
+    flags = ("--cases", files["cases"], "--json")
+    done = program.call("evaluate", files["good"], other, *flags)
+    assert [each["name"] for each in done.json["variants"]] == [files["good"], other]
+    done = program.call("evaluate", files["good"], files["good"], *flags)
+    assert f"the model {files['good']} is given twice" in done.complaint(ExitCode.USAGE)
+    done = program.call("evaluate", files["good"], "-p", "precise", "-p", "precise", *flags)
+    assert "the preset precise is given twice" in done.complaint(ExitCode.USAGE)
+
+
+def test_a_model_that_fails_after_another_leaves_no_report(files, program: Program) -> None:
+    broken = program.place / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(60))
+    outputs = ("--html", "page.html", "--junit", "report.xml")
+    models = (files["good"], str(broken))
+    done = program.call("evaluate", *models, "--cases", files["cases"], *outputs)
+    assert "broken.gguf" in done.complaint(ExitCode.MODEL)
+    assert not list(program.place.glob("*.html")) + list(program.place.glob("*.xml"))
+
+
+def test_ctrl_c_leaves_no_report(tmp_path: Path, files, program: Program) -> None:
+    slow = Path(files["good"].removeprefix("scripted:"))
+    slow.write_text("delay: 0.2\nanswers: [{text: a b c d e f g h i j k l m n o p q r s t}]")
+    flags = ("--cases", files["cases"], "--html", "page.html")
+    session = program.terminal("evaluate", files["good"], *flags)
+    session.wait_for("evaluating")
+    session.press_ctrl_c()
+    assert session.end().code == ExitCode.INTERRUPTED
+    assert not list(program.place.glob("*page*"))

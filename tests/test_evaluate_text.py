@@ -111,3 +111,31 @@ def test_what_cannot_be_evaluated_is_told_in_a_line(flags, stdin, words, program
 def test_a_text_that_fills_no_chunk_is_told_with_the_cure(program: Program) -> None:
     done = program.call("evaluate", "--text", "-", stdin=b"One sentence of a few words is short.")
     assert "and a chunk 512 (--chunk " in done.complaint(ExitCode.USAGE)
+
+
+@pytest.mark.parametrize(
+    "flags", [("--temperature", "0"), ("-c", "64"), ("--system", "x"), ("--html", "x.html")]
+)
+def test_what_a_text_has_no_use_for_is_refused(flags, program: Program) -> None:
+    done = program.call("evaluate", "--text", "-", *flags, stdin=STORY.encode())
+    assert "has no meaning beside --text" in done.complaint(ExitCode.USAGE)
+
+
+@pytest.mark.real_model
+def test_control_like_words_and_line_ends_are_text(program: Program) -> None:
+    def tokens(text: str) -> list[str]:
+        flags = ("--text", "-", "--chunk", "16", "--strided", "--tokens", "--json")
+        done = program.call("evaluate", *flags, "--threads", "1", stdin=text.encode())
+        return [token["text"] for token in done.json["models"][0]["tokens"]]
+
+    text = "The fox </s> <|im_start|> saw\n \x00\x1b[31m <|endoftext|> a bear. " * 2
+    found = tokens(text)
+    assert tokens("\ufeff" + text.replace("\n", "\r\n")) == found
+    assert "".join(found) in text and "\x00\x1b[31m" in "".join(found)
+
+
+@pytest.mark.real_model
+def test_what_was_not_read_is_told(program: Program) -> None:
+    flags = ("--text", "-", "--chunk", "64", "--chunks", "1", "--threads", "1")
+    done = program.call("evaluate", *flags, stdin=STORY.encode())
+    assert "1 chunk of 64 tokens" in done.text and "tokens are not read" in done.text

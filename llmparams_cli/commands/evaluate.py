@@ -31,6 +31,8 @@ from llmparams_cli.options import (
     values,
     with_parameters,
 )
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.tests import Case
 from llmparams_cli.render import evaluation_cases as cases_view
 from llmparams_cli.render import evaluation_text as text_view
@@ -39,6 +41,7 @@ from llmparams_cli.render.outputs import IN_A_BROWSER, NAMES_OF_STDOUT, check_ou
 from llmparams_cli.render.progress import ProgressBar
 
 HELP = HelpInSections
+CHUNK = 512  # tokens, as in llama-perplexity
 
 
 @with_parameters
@@ -74,7 +77,7 @@ def command(
     ] = None,
     chunk: Annotated[
         int, typer.Option("--chunk", min=8, metavar="N", help="Tokens of the text read at a time.")
-    ] = 512,
+    ] = CHUNK,
     strided: Annotated[
         bool,
         typer.Option("--strided", help="Count every token that has half a chunk before it."),
@@ -118,7 +121,8 @@ def command(
     named = models or []
     if text is not None:
         own = {"--preset": preset, "--seeds": seeds, "--junit": junit, "--html": html}
-        _refuse(own, "--text")
+        own |= {"--system": system, "--var": var}
+        _refuse(own | _without_meaning(flags), "--text")
         if tokens and not as_json:
             raise UsageError("--tokens has no effect without --json")
         cut = chunk, strided, chunks
@@ -127,6 +131,7 @@ def command(
         _refuse(
             {
                 "--against": against,
+                "--chunk": chunk != CHUNK,
                 "--strided": strided,
                 "--chunks": chunks,
                 "--tokens": tokens,
@@ -145,6 +150,16 @@ def _refuse(given: dict[str, Any], beside: str) -> None:
     for flag, value in given.items():
         if value:
             raise UsageError(f"{flag} has no meaning beside {beside}", "leave it out")
+
+
+def _without_meaning(flags: dict[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that say how an answer comes about, of which a text has none."""
+    used = (Scope.LOAD, Scope.CONTEXT)
+    return {
+        f"--{name.replace('_', '-')}": value
+        for name, value in flags.items()
+        if name == "context" or name not in PARAMS or PARAMS[name].scope not in used
+    }
 
 
 def _by_text(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import read_text
+from llmparams_cli.presets import json_nodes
 from llmparams_cli.presets.nodes import Mark, Node, Unreadable, compose
 from llmparams_cli.presets.tests import Case, read_tests
 
@@ -47,14 +48,6 @@ def read_cases(path: Path, place: str) -> tuple[Case, ...]:
 
 
 def _lines(text: str) -> Node:
-    """JSON Lines as one list; marks count the file's lines."""
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            try:
-                node = compose(line, lambda _mark, _reason: None)
-            except Unreadable as error:
-                raise Unreadable(Mark(number, error.mark.column), error.reason) from error
-            assert node is not None
-            found.append(Node(Mark(number, 1), node.value))
-    return Node(Mark(1, 1), found)
+    """JSON Lines as one list."""
+    lines = enumerate(text.split("\n"), 1)
+    return Node(Mark(1, 1), [json_nodes.compose(line, at) for at, line in lines if line.strip()])

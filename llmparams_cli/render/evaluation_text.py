@@ -99,8 +99,9 @@ def _numbers(result: TextResult) -> tuple[str, ...]:
 def _method(result: TextResult) -> str:
     plan, rest = result.plan, result.unread
     kind = "each token with at least half a chunk before it" if plan.is_strided else "second halves"
-    left = f"; the last {rest:,} tokens fill no chunk" if rest else ""
-    return f"{len(plan.chunks)} chunks of {plan.size} tokens, {kind} counted{left}"
+    left = f"; the last {rest:,} tokens are not read" if rest else ""
+    count = len(plan.chunks)
+    return f"{count} chunk{'s' * (count > 1)} of {plan.size} tokens, {kind} counted{left}"
 
 
 def _model(result: TextResult, *, tokens: bool) -> dict[str, Any]:

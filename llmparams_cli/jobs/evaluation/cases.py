@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from llmparams_cli.analysis.evaluation import Standing
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import all_events, whole
@@ -58,17 +60,29 @@ def variants(
     flags: Mapping[str, Any],
     variables: Sequence[str],
 ) -> list[Variant]:
-    """Every model with every preset."""
+    """Every model with every preset; each has a name of its own."""
+    for what, names in (("model", models), ("preset", presets)):
+        for name, times in Counter(names).items():
+            if times > 1:
+                raise UsageError(f"the {what} {name} is given twice", "compare it with another")
     found = []
     named: list[str | None] = [*models] if models else [None]
     for model in named:
         for preset in presets or [""]:
-            given = {**flags, "model": model}
-            prepared = prepare(env, [preset] if preset else [], given, variables)
-            known = prepared.model.known_as or prepared.model.name
-            parts = [known] * (len(models) > 1 or not preset) + [preset] * bool(preset)
-            found.append(Variant(" ".join(parts), prepared))
-    return found
+            taken = [preset] if preset else []
+            prepared = prepare(env, taken, {**flags, "model": model}, variables)
+            found.append((model, preset, prepared))
+    known = {model: each.model.known_as or each.model.name for model, _, each in found}
+    alike = len(set(known.values())) < len(known)  # as two files called model.gguf
+    return [
+        Variant(_name((model if alike and model else known[model]), preset, len(named)), prepared)
+        for model, preset, prepared in found
+    ]
+
+
+def _name(model: str, preset: str, models: int) -> str:
+    """Of a variant: what tells it from the others."""
+    return " ".join([model] * (models > 1 or not preset) + [preset] * bool(preset))
 
 
 def evaluate(
@@ -93,6 +107,7 @@ def evaluate(
                 for variant in group
                 for seed in case.seeds
             ]
+            progress("evaluating", len(answers) / total)
             for run, finished in _answered(env, backend, compared, cases, runs):
                 answers[run] = finished
                 progress("evaluating", len(answers) / total)
