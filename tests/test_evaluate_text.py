@@ -47,6 +47,11 @@ def test_a_text_of_no_bytes_has_no_bits_per_byte() -> None:
     assert TextScore(1, 0, 1.0, 1.0).bits_per_byte == math.inf
 
 
+def test_what_a_broken_model_finds_impossible_has_no_finite_perplexity() -> None:
+    assert score_of(np.array([-900.0, -900.0]), [b"a", b"b"]).perplexity == math.inf
+    assert score_of(np.array([-math.inf]), [b"a"]).perplexity == math.inf
+
+
 @given(st.integers(8, 40).map(lambda half: 2 * half), st.integers(0, 400), st.booleans())
 def test_every_token_counts_once_and_with_enough_before_it(size, count, strided) -> None:
     cut = plan(encoded(count, begin=1), size, strided=strided)

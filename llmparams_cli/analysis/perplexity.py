@@ -47,7 +47,10 @@ class TextScore:
 
     @property
     def perplexity(self) -> float:
-        return math.exp(self.mean)
+        try:
+            return math.exp(self.mean)
+        except OverflowError:  # the logits of a broken model
+            return math.inf
 
     @property
     def error(self) -> float:
