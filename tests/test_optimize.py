@@ -149,6 +149,12 @@ def test_trials_share_batches(task: Task, monkeypatch: pytest.MonkeyPatch) -> No
     assert sizes[:2] == [8 * 10 * 2] * 2 and len(sizes) <= 3
 
 
+def test_nothing_is_tried_twice(task: Task) -> None:
+    found = task.search("--over", "max_tokens=1..18", "--trials", "15")
+    assert len({trial["values"]["max_tokens"] for trial in found["trials"]}) == 15
+    assert len(task.search("--over", "max_tokens=1..9", "--minutes", "9")["trials"]) == 9
+
+
 def test_all_trials_have_the_same_seeds(task: Task) -> None:
     task.answer("- texts: [right answer here, wrong answer]")
     task.expect(*["{contains: right}"] * 20)

@@ -1,4 +1,4 @@
-"""What a search's proof can show: by hand-made figures, and by the errors it makes in simulations."""
+"""What a search's proof can show: by figures made by hand, and by its errors in simulations."""
 
 from __future__ import annotations
 
