@@ -50,7 +50,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
 }
 HEAVY = (
     *("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib"),
-    *("huggingface_hub", "httpx2"),
+    *("huggingface_hub", "httpx2", "optuna"),
 )
 
 

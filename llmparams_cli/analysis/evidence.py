@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 Z = 1.959964  # the standard normal's 97.5 % quantile: intervals are of 95 %
 LEVEL = 0.05
 RESAMPLES = 10_000
+EXACT = 14  # cases of which all 2^14 splits are counted
 SEED = 20_261_126  # any: the same cases give the same interval every time
 
 
@@ -87,3 +89,46 @@ def _bootstrap(differences: Sequence[float]) -> tuple[float, float]:
     means = random.choice(values, (RESAMPLES, len(values))).mean(axis=1)
     low, high = np.quantile(means, [LEVEL / 2, 1 - LEVEL / 2])
     return float(low), float(high)
+
+
+def sign_flips(differences: Sequence[float]) -> float:
+    """The two-sided p of a permutation test: how often is the sum at least as far from 0, if each
+    case's difference were as likely the other way round? Exact up to `EXACT` cases that differ.
+    """
+    import numpy as np
+
+    values = np.asarray([each for each in differences if each], dtype=float)
+    if not len(values):
+        return 1.0
+    exact = len(values) <= EXACT
+    if exact:
+        signs = 1 - 2 * (np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1)
+    else:
+        signs = np.random.default_rng(SEED).choice([-1, 1], (RESAMPLES, len(values)))
+    reached = np.abs(signs @ values) >= abs(values.sum()) * (1 - 1e-9)  # sums are rounded
+    # What was seen is one of the possible splits; drawn ones may have missed it.
+    return float(reached.mean() if exact else (reached.sum() + 1) / (RESAMPLES + 1))
+
+
+def mean_interval(differences: Sequence[float], step: float | None) -> tuple[float, float]:
+    """The 95 % t interval of a mean over cases. If they are differences of shares, `step` is the
+    least possible one, and two made-up cases join them, one `step` up and one down: else ten equal
+    differences would seem to be without error (Bonett & Price 2012, for one answer a case).
+    """
+    values = [*differences, *([step, -step] if step else [])]
+    count, middle = len(values), fmean(values)
+    error = stdev(values) / math.sqrt(count)
+    low, high = (middle + sign * _t(count - 1) * error for sign in (-1, 1))
+    return (max(low, -1.0), min(high, 1.0)) if step else (low, high)
+
+
+def _t(freedom: int) -> float:
+    """Student's t for 95 %, by its expansion around the normal quantile: 2.57 for 5 degrees of
+    freedom (Abramowitz & Stegun 26.7.5).
+    """
+    return (
+        Z
+        + (Z**3 + Z) / (4 * freedom)
+        + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * freedom**2)
+        + (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / (384 * freedom**3)
+    )

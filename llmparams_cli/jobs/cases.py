@@ -21,8 +21,12 @@ def request(
     case: Case,
     seed: int,
     backend: Backend,
+    *,
+    measured: bool = False,
 ) -> Request:
-    """The request for an answer to this case with this seed."""
+    """The request for an answer to this case with this seed; with probabilities if it is to be
+    `measured`, or if the case expects something of them.
+    """
     origin = Origin(Source.PRESET, f"test {case.name}")
     settings = prepared.settings.but(Assignment("seed", seed, origin))
     template = prepared.prompt_template
@@ -30,7 +34,7 @@ def request(
         template = replace(template, values={**template.values, **case.variables})
     first = case.expect.get("first")
     # Probabilities cost time, so only tests that expect something of them get them.
-    measured = first or {"entropy", "probability"} & case.expect.keys()
+    measured |= bool(first or {"entropy", "probability"} & case.expect.keys())
     return replace(prepared, settings=settings, prompt_template=template).request(
         _input(env, case, prepared),
         logprobs=0 if measured else None,

@@ -33,7 +33,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """One answer to be made: by variant, case and seed."""
 
     variant: int
@@ -93,50 +93,48 @@ def evaluate(
     progress: Progress,
 ) -> list[Standing]:
     """Let every variant answer every case with every seed, and judge the answers."""
-    answers: dict[_Run, Finished] = {}
+    answers: dict[Run, Finished] = {}
     total = len(compared) * sum(len(case.seeds) for case in cases)
-    for group in _groups(compared):
+    for group in groups(compared):
         prepared = compared[group[0]].prepared
         with (
             Control() as control,
             opened(env, prepared.model, prepared.settings, control, progress) as backend,
         ):
-            runs = [
-                _Run(variant, number, seed)
-                for number, case in enumerate(cases)
-                for variant in group
-                for seed in case.seeds
-            ]
             progress("evaluating", len(answers) / total)
-            for run, finished in _answered(env, backend, compared, cases, runs):
+            for run, finished in answered(env, backend, compared, cases, group):
                 answers[run] = finished
                 progress("evaluating", len(answers) / total)
-    return [
-        Standing(
-            each.name,
-            tuple(
-                judge(
-                    each.name,
-                    case,
-                    [(seed, answers[_Run(variant, number, seed)]) for seed in case.seeds],
-                    shell,
-                )
-                for number, case in enumerate(cases)
-            ),
-        )
-        for variant, each in enumerate(compared)
-    ]
+    return judged(compared, cases, answers, shell)
 
 
-def _answered(
+def answered(
     env: Environment,
     backend: Backend,
     compared: Sequence[Variant],
     cases: Sequence[Case],
-    runs: Sequence[_Run],
-) -> Iterator[tuple[_Run, Finished]]:
+    group: Sequence[int],
+    *,
+    measured: bool = False,
+) -> Iterator[tuple[Run, Finished]]:
+    """All answers of the `group` of variants (their indices), in one batch; `measured` ones have
+    probabilities.
+    """
+    runs = [
+        Run(variant, number, seed)
+        for number, case in enumerate(cases)
+        for variant in group
+        for seed in case.seeds
+    ]
     requests = [
-        request(env, compared[run.variant].prepared, cases[run.case], run.seed, backend)
+        request(
+            env,
+            compared[run.variant].prepared,
+            cases[run.case],
+            run.seed,
+            backend,
+            measured=measured,
+        )
         for run in runs
     ]
     ended = 0
@@ -148,11 +146,35 @@ def _answered(
         raise KeyboardInterrupt
 
 
-def _groups(compared: Sequence[Variant]) -> list[list[int]]:
+def judged(
+    compared: Sequence[Variant],
+    cases: Sequence[Case],
+    answers: Mapping[Run, Finished],
+    shell: Shell,
+) -> list[Standing]:
+    """Judge every variant's answers to every case."""
+    return [
+        Standing(
+            each.name,
+            tuple(
+                judge(
+                    each.name,
+                    case,
+                    [(seed, answers[Run(variant, number, seed)]) for seed in case.seeds],
+                    shell,
+                )
+                for number, case in enumerate(cases)
+            ),
+        )
+        for variant, each in enumerate(compared)
+    ]
+
+
+def groups(compared: Sequence[Variant]) -> list[list[int]]:
     """The indices of variants that one model in memory can answer."""
-    groups: dict[str, list[int]] = {}
+    found: dict[str, list[int]] = {}
     for number, each in enumerate(compared):
         settings = each.prepared.settings
         shared = [settings.of_scope(scope) for scope in (Scope.LOAD, Scope.CONTEXT)]
-        groups.setdefault(repr((each.prepared.model.reference, shared)), []).append(number)
-    return list(groups.values())
+        found.setdefault(repr((each.prepared.model.reference, shared)), []).append(number)
+    return list(found.values())
