@@ -242,6 +242,9 @@ def test_a_metric_that_is_no_number_ends_the_search(task: Task) -> None:
         (("--over", "top_k=1..9", "--metric", "speed"), "--metric 'speed' is unknown"),
         (("--over", "top_k=1..9", "--metric", "mean:speed"), "is unknown"),
         (("--over", "top_k=1..9", "--minutes", "0"), "no time"),
+        (("--over", "top_k=1..9", "--minutes", "nan"), "no time"),
+        (("--over", "top_k=1..9", "--hold-back", "nan"), "is no share"),
+        (("--over", "temperature=0..inf"), "not a finite number"),
         (("--over", "top_k=1..9", "--resume"), "no such search was begun"),
     ],
 )

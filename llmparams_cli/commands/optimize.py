@@ -118,6 +118,8 @@ def command(
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     given = {**flags, "model": model, "system": system}
+    if hold_back != hold_back:  # NaN is within any bounds
+        raise UsageError("--hold-back nan is no share", "0.5 holds back half of the cases")
     if output:
         _refuse_taken(env, output, force=force)
     run = partial(shell.run, env)
