@@ -1,4 +1,4 @@
-"""`evaluate --tasks`: scores against the harness's rules written down again, with llama_cpp alone."""
+"""`evaluate --tasks`: scores by the harness's rules, written again with llama_cpp alone."""
 
 from __future__ import annotations
 
