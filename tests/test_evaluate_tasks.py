@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from program import Program
 
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
+from llmparams_cli.tasks.document import read_task
+from llmparams_cli.tasks.metrics import Likelihood, mark_choices
+from llmparams_cli.tasks.prompts import Document
 
 CHOICES = """
 task: animals
@@ -205,6 +209,21 @@ def test_examples_come_from_the_same_split_without_the_document(program: Program
     for item, found in zip(items, done.json["models"][0]["documents"], strict=True):
         shot = next(each for each in drawn.sample(items, 2) if each != item)
         assert found["prompt"] == f"{shot['question']} {shot['key']}\n\n{item['question']}"
+
+    (program.place / "task.yaml").write_text(text.replace("num_fewshot: 1", "num_fewshot: 3"))
+    done = program.call("evaluate", "scripted:s.yaml", "--tasks", "task.yaml", "--json")
+    assert "num_fewshot: 3, but there are 3" in done.complaint(ExitCode.USAGE)
+
+
+def test_norms_divide_by_characters_and_by_bytes(task: Path) -> None:
+    """-4 in 4 characters of 8 bytes, and -3 in 3 of 3: equal by character, the first by byte."""
+    document = Document(0, "?", " ", ("éééé", "abc"), (0,), ())
+    likely = [Likelihood(-4.0, False), Likelihood(-3.0, False)]
+    marked = mark_choices(read_task(task, "task.yaml"), document, likely)
+    assert list(marked.scores.values()) == [0.0, 1.0, 1.0, 0.0]
+    wrong = replace(document, right=(1,))
+    marked = mark_choices(read_task(task, "task.yaml"), wrong, likely)
+    assert list(marked.scores.values()) == [1.0, 0.0, 0.0, 0.0]
 
 
 def test_a_file_may_include_another_and_the_first_examples(program: Program, task: Path) -> None:

@@ -18,7 +18,7 @@ from llmparams_cli.tasks.metrics import Marked, TaskResult
 from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import one_line
 
-HEAD = ("model", "metric", "score", "error", "documents", "seconds")
+HEAD = ("model", "metric", "score", "error")
 NOTES = {
     "acc": "the right choice is the likeliest",
     "acc_norm": "the right choice is the likeliest per character: log probability / length",
@@ -44,6 +44,7 @@ def show(env: Environment, results: Sequence[TaskResult], *, color: str) -> None
     for metric in results[0].task.metrics:
         view.line(f"{metric:<{wide}}   {NOTES[metric]}", DIM)
     view.line(f"{'error':<{wide}}   its standard error, over documents", DIM)
+    view.line(_method(results[0]), DIM)
 
 
 def show_json(env: Environment, results: Sequence[TaskResult]) -> None:
@@ -68,11 +69,15 @@ def _rows(result: TaskResult, name: str) -> list[tuple[str, ...]]:
                 _metric(column),
                 f"{result.mean(column):.4f}",
                 "" if error is None else f"± {error:.4f}",
-                f"{len(result.marked):,}",
-                f"{result.seconds:.1f}",
             )
         )
     return found
+
+
+def _method(result: TaskResult) -> str:
+    task = result.task
+    shots = f"after {task.shots} examples each" if task.shots else "without examples before them"
+    return f"{one_line(task.name)}: {len(result.marked):,} documents, {shots}"
 
 
 def _metric(column: tuple[str, str]) -> str:
