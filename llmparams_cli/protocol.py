@@ -7,7 +7,7 @@ Renderers consume events and know nothing of backends.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -177,6 +177,19 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Endings:
+    """Several ways to go on after the same tokens, of which there is at least one."""
+
+    before: tuple[int, ...]
+    endings: tuple[tuple[int, ...], ...]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest whole."""
+        return len(self.before) + max(map(len, self.endings))
+
+
+@dataclass(frozen=True)
 class Started:
     """Everything known before the first token. `prompt` is the text after the chat template,
     `tokens` are its ids; prompt and answer may have `context` tokens together. `date` (ISO 8601,
@@ -325,6 +338,11 @@ class Backend(Protocol):
     def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
         """For each chunk a numpy matrix of float32: a row of logits for each token from its `first`
         on. It is valid until the next one is asked for. Ctrl-C raises KeyboardInterrupt.
+        """
+
+    def endings(self, forks: Sequence[Endings], settings: Settings) -> Iterator[list[Any]]:
+        """For each fork a numpy matrix of float32 for each ending: a row of logits for each of its
+        tokens. What is before them is read once. Ctrl-C as for `logits`.
         """
 
     def squares(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Mapping[str, Any]]:

@@ -29,6 +29,7 @@ from llmparams_cli.protocol import (
     Capabilities,
     Chunk,
     Encoded,
+    Endings,
     Failed,
     Finished,
     ModelInfo,
@@ -115,6 +116,9 @@ class ScriptedBackend:
         raise UsageError(NO_LOGITS, CURE)
 
     def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        raise UsageError(NO_LOGITS, CURE)
+
+    def endings(self, forks: Sequence[Endings], settings: Settings) -> Iterator[list[Any]]:
         raise UsageError(NO_LOGITS, CURE)
 
     def squares(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:

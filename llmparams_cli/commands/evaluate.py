@@ -13,11 +13,12 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.evaluation import cases as job
+from llmparams_cli.jobs.evaluation import tasks as tasks_job
 from llmparams_cli.jobs.evaluation import text as text_job
 from llmparams_cli.jobs.evaluation.beside import beside
 from llmparams_cli.jobs.evaluation.cases import Variant
 from llmparams_cli.jobs.model_note import note_model
-from llmparams_cli.jobs.prepare import prepare
+from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,
@@ -35,6 +36,7 @@ from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.tests import Case
 from llmparams_cli.render import evaluation_cases as cases_view
+from llmparams_cli.render import evaluation_tasks as tasks_view
 from llmparams_cli.render import evaluation_text as text_view
 from llmparams_cli.render import preset_tests
 from llmparams_cli.render.outputs import IN_A_BROWSER, NAMES_OF_STDOUT, check_outputs, put
@@ -55,6 +57,13 @@ def command(
     ] = None,
     cases: Annotated[
         str | None, typer.Option("--cases", metavar="FILE", help="Answer these cases: YAML, JSONL.")
+    ] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option("--tasks", metavar="FILE", help="Answer a task of lm-evaluation-harness."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Ask only its first N.")
     ] = None,
     preset: PresetOption = None,
     var: VarOption = None,
@@ -97,7 +106,7 @@ def command(
     *,
     flags: dict[str, Any],
 ) -> None:
-    """Measure models and presets: by how well they predict a text, or by how many cases they pass.
+    """Measure models and presets: by how well they predict a text, or by what they get right.
 
     --text tells perplexity, and bits per byte, which compare models with different tokenizers.
     Like llama-perplexity, it reads chunks side by side and counts the second half of each.
@@ -106,44 +115,51 @@ def command(
     chance: cases are tests as presets have them, see llmparams presets test --help. In `expect`
     they may also have `command:`, which gets the answer on stdin and passes it with exit code 0.
 
+    --tasks takes the YAML of a multiple choice or generation task of lm-evaluation-harness, with
+    data in JSON lines or Parquet, and tells the same acc, acc_norm and exact_match.
+
     \b
     llmparams evaluate --text story.txt
     llmparams evaluate smollm2 gemma3-270m --text story.txt --strided
     llmparams evaluate model-q4.gguf --text story.txt --against model-f16.gguf
     llmparams evaluate smollm2 --cases cases.yaml -p precise -p creative-chat --seeds 5
     llmparams evaluate --cases cases.yaml --html report.html
+    llmparams evaluate smollm2 gemma3-270m --tasks arc_easy.yaml --limit 200
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    if (text is None) == (cases is None):
-        what = "there is nothing to evaluate by" if text is None else "--text excludes --cases"
-        raise UsageError(what, "--text FILE measures by a text, --cases FILE by cases")
+    by = {"--text": text, "--cases": cases, "--tasks": tasks}
+    given = [flag for flag, file in by.items() if file is not None]
+    if len(given) != 1:
+        what = f"{given[0]} excludes {given[1]}" if given else "there is nothing to evaluate by"
+        raise UsageError(what, "give one of --text FILE, --cases FILE and --tasks FILE")
     named = models or []
+    of_cases = {"--preset": preset, "--seeds": seeds, "--junit": junit, "--html": html}
+    of_prompts = {"--system": system, "--var": var}
+    of_text = {
+        "--against": against,
+        "--chunk": chunk != CHUNK,
+        "--strided": strided,
+        "--chunks": chunks,
+        "--tokens": tokens,
+    }
     if text is not None:
-        own = {"--preset": preset, "--seeds": seeds, "--junit": junit, "--html": html}
-        own |= {"--system": system, "--var": var}
-        _refuse(own | _without_meaning(flags), "--text")
+        _refuse({**of_cases, **of_prompts, **_without_meaning(flags), "--limit": limit}, "--text")
         if tokens and not as_json:
             raise UsageError("--tokens has no effect without --json")
         cut = chunk, strided, chunks
         _by_text(env, named, against, flags, text, cut, color, as_json, tokens)
     elif cases is not None:
-        _refuse(
-            {
-                "--against": against,
-                "--chunk": chunk != CHUNK,
-                "--strided": strided,
-                "--chunks": chunks,
-                "--tokens": tokens,
-            },
-            "--cases",
-        )
+        _refuse({**of_text, "--limit": limit}, "--cases")
         files = {"--junit": junit, "--html": html}
         check_outputs(env, files, taken=as_json)
         read = job.cases_of(env, cases, seeds)
         compared = job.variants(env, named, preset or [], {**flags, "system": system}, var or [])
         standings = _standings(env, compared, read)
         _show(env, standings, color, as_json, files)
+    elif tasks is not None:
+        _refuse({**of_text, **of_cases, **of_prompts, **_without_meaning(flags)}, "--tasks")
+        _by_task(env, named, flags, tasks, limit, color, as_json)
 
 
 def _refuse(given: dict[str, Any], beside: str) -> None:
@@ -174,9 +190,7 @@ def _by_text(
     tokens: bool,
 ) -> None:
     wanted = text_job.Wanted(text_job.text_of(env, file), *cut)
-    named: list[str | None] = [*models] if models else [None]
-    prepared = [prepare(env, [], {**flags, "model": model}) for model in named]
-    note_model(env, prepared[0])
+    prepared = _prepared(env, models, flags)
     found: list[Beside] = []
     with ProgressBar(env) as progress:
         if against is None:
@@ -189,6 +203,32 @@ def _by_text(
         text_view.show_json(env, results, found, tokens=tokens)
     else:
         text_view.show(env, results, found, color=color)
+
+
+def _prepared(env: Environment, models: list[str], flags: dict[str, Any]) -> list[Prepared]:
+    named: list[str | None] = [*models] if models else [None]
+    found = [prepare(env, [], {**flags, "model": model}) for model in named]
+    note_model(env, found[0])
+    return found
+
+
+def _by_task(
+    env: Environment,
+    models: list[str],
+    flags: dict[str, Any],
+    file: str,
+    limit: int | None,
+    color: str,
+    as_json: bool,
+) -> None:
+    task, documents = tasks_job.task_of(env, file, limit)
+    prepared = _prepared(env, models, flags)
+    with ProgressBar(env) as progress:
+        results = tasks_job.evaluate(env, prepared, task, documents, progress)
+    if as_json:
+        tasks_view.show_json(env, results)
+    else:
+        tasks_view.show(env, results, color=color)
 
 
 def _standings(

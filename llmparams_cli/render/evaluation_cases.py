@@ -73,18 +73,22 @@ def row(standing: Standing) -> tuple[str, ...]:
 
 def verdict(one: Standing, other: Standing, pairing: Pairing) -> str:
     """What a pair shows, in a sentence."""
-    names = one_line(one.name), one_line(other.name)
+    return told(one_line(one.name), one_line(other.name), pairing, "case")
+
+
+def told(one: str, other: str, pairing: Pairing, unit: str) -> str:
+    """Is the first better? By how many of what the two were compared on, which is the `unit`."""
     plural = "" if pairing.only_first == 1 else "s"
-    split = f"{pairing.only_first} case{plural} against {pairing.only_second}"
+    split = f"{pairing.only_first} {unit}{plural} against {pairing.only_second}"
     if pairing.interval is None:
         sure = f"McNemar's p = {pairing.p:.3g}"
     else:
         low, high = pairing.interval
         sure = f"95 % interval of the difference {low * 100:+.1f} to {high * 100:+.1f} points"
     if not pairing.shown:
-        return f"no difference shown between {names[0]} and {names[1]} ({split}; {sure})"
+        return f"no difference shown between {one} and {other} ({split}; {sure})"
     points = f"{pairing.difference * 100:.1f} points"
-    return f"{names[0]} is better than {names[1]} by {points} ({split}; {sure})"
+    return f"{one} is better than {other} by {points} ({split}; {sure})"
 
 
 def _failures(view: View, ranked: Sequence[Standing]) -> None:

@@ -38,12 +38,12 @@ def show(
     those that are measured `against` another.
     """
     view = View(env, color)
-    names = _names([each.model for each in results])
+    named = names([each.model for each in results])
     ordered = sorted(results, key=lambda each: each.score.bits_per_byte)
-    view.table(HEAD, [(names[each.model], *_numbers(each)) for each in ordered])
+    view.table(HEAD, [(named[each.model], *_numbers(each)) for each in ordered])
     for each in against:
         view.line()
-        show_divergence(view, each, names[each.base.model], names[each.other.model])
+        show_divergence(view, each, named[each.base.model], named[each.other.model])
     view.line()
     for note in (*NOTES, _method(results[0])):
         view.line(note, DIM)
@@ -75,7 +75,7 @@ def _text_object(results: Sequence[TextResult], *, tokens: bool) -> dict[str, An
     }
 
 
-def _names(models: Sequence[ModelInfo]) -> dict[ModelInfo, str]:
+def names(models: Sequence[ModelInfo]) -> dict[ModelInfo, str]:
     """What the models call themselves, and the files of those that share a name."""
     counts = Counter(each.name for each in {*models})
     return {
@@ -106,17 +106,18 @@ def _method(result: TextResult) -> str:
 
 def _model(result: TextResult, *, tokens: bool) -> dict[str, Any]:
     document = {
-        "model": {
-            "path": result.model.path,
-            "name": result.model.name,
-            "quantization": result.model.quantization,
-        },
+        "model": model_object(result.model),
         **_score(result.score),
         "text_tokens": len(result.text.ids),
         "seconds": rounded(result.seconds),
         "chunks": [_score(score) for score in result.scores],
     }
     return document | ({"tokens": list(_tokens(result))} if tokens else {})
+
+
+def model_object(model: ModelInfo) -> dict[str, Any]:
+    """The model in reports of what it scored."""
+    return {"path": model.path, "name": model.name, "quantization": model.quantization}
 
 
 def _score(score: TextScore) -> dict[str, Any]:

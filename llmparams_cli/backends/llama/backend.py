@@ -39,6 +39,7 @@ from llmparams_cli.protocol import (
     Capabilities,
     Chunk,
     Encoded,
+    Endings,
     Failed,
     Finished,
     ModelInfo,
@@ -176,6 +177,20 @@ class LlamaBackend:
         slots = self._open(settings, rooms.for_one(limit), outputs=batch)
         self._made_for = ()  # what is read here is no slot's
         return matrices(slots.context, batch, chunks, self._control)
+
+    def endings(self, forks: Sequence[Endings], settings: Settings) -> Iterator[list[Any]]:
+        from llmparams_cli.backends.llama.decoding.endings import OUTPUTS, matrices
+
+        limit = self.context(settings)
+        with self._left(settings) as left:
+            room = rooms.for_endings(
+                forks, limit, lambda r: left.lack(r.size, r.slots, shared=True)
+            )
+        if self._model.keeps_states and room.slots > 1:
+            room = rooms.able(room, self._most_sequences(settings, room), limit)
+        slots = self._open(settings, room, outputs=OUTPUTS)
+        self._made_for = ()  # what is read here is no slot's
+        return matrices(slots.context, forks, self._control)
 
     def squares(
         self, chunks: Iterable[Chunk], settings: Settings

@@ -14,10 +14,10 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.evaluation.bare import greedy
 from llmparams_cli.jobs.evaluation.text import Wanted, cut_up, for_chunks
 from llmparams_cli.jobs.prepare import Prepared
-from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
-from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import (
     Backend,
     Encoded,
@@ -31,7 +31,6 @@ from llmparams_cli.protocol import (
 
 PROMPT, ANSWER = 32, 64  # tokens at most, of the text and after it
 TIMES, LONG_ENOUGH = 3, 2.0  # how often, until so many seconds were spent
-OURS = Origin(Source.DEFAULT, "greedy")
 
 
 def beside(
@@ -102,12 +101,8 @@ def _request(text: Encoded, cut: Plan, settings: Settings) -> Request:
     """For the most likely tokens after the beginning of the text."""
     pieces = text.pieces[: min(PROMPT, cut.size // 4)]
     prompt = b"".join(pieces[text.begin is not None :]).decode("utf-8", "replace")
-    # Nothing but the model itself: no penalty and no preset counts.
-    kept = (each for each in settings if each.param.scope in (Scope.LOAD, Scope.CONTEXT))
-    given = [Assignment(each.param.name, each.value, each.origin) for each in kept]
-    ours = {"temperature": 0.0, "max_tokens": min(ANSWER, cut.size // 2)}
-    given += [Assignment(name, value, OURS) for name, value in ours.items()]
-    return Request((Message("user", prompt),), resolve(given), raw=True)
+    ours = greedy(settings, {"max_tokens": min(ANSWER, cut.size // 2)})
+    return Request((Message("user", prompt),), ours, raw=True)
 
 
 def _greedy(backend: Backend, request: Request) -> tuple[tuple[Token, ...], float]:
