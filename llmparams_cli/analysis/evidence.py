@@ -20,22 +20,20 @@ SEED = 20_261_126  # any: the same cases give the same interval every time
 @dataclass(frozen=True)
 class Pairing:
     """Two variants on the same cases: the mean difference of their shares passed, first less
-    second. `shown` says whether it differs from 0; by the probability `p` of so uneven a split by
-    chance (exact McNemar test), or where cases have several seeds, by a bootstrap `interval`.
+    second. `p` is the probability of so uneven a split by chance: the exact McNemar test, or, where
+    cases have several seeds, a permutation test beside a bootstrap `interval` of the difference.
     """
 
     difference: float
     only_first: int
     only_second: int
-    p: float | None = None
+    p: float
     interval: tuple[float, float] | None = None
 
     @property
     def shown(self) -> bool:
-        if self.interval is not None:
-            low, high = self.interval
-            return low > 0 or high < 0
-        return self.p is not None and self.p < LEVEL
+        """Is it more than chance? With few cases the interval alone would say so too often."""
+        return self.p < LEVEL
 
 
 def wilson(passed: int, count: int) -> tuple[float, float]:
@@ -76,8 +74,9 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Pairing:
     losses = sum(one < other for one, other in pairs)
     mean = sum(one - other for one, other in pairs) / len(pairs)
     if all(share in (0.0, 1.0) for pair in pairs for share in pair):
-        return Pairing(mean, wins, losses, p=mcnemar(wins, losses))
-    return Pairing(mean, wins, losses, interval=_bootstrap([one - other for one, other in pairs]))
+        return Pairing(mean, wins, losses, mcnemar(wins, losses))
+    differences = [one - other for one, other in pairs]
+    return Pairing(mean, wins, losses, sign_flips(differences), _bootstrap(differences))
 
 
 def _bootstrap(differences: Sequence[float]) -> tuple[float, float]:

@@ -84,7 +84,8 @@ def told(one: str, other: str, pairing: Pairing, unit: str) -> str:
         sure = f"McNemar's p = {pairing.p:.3g}"
     else:
         low, high = pairing.interval
-        sure = f"95 % interval of the difference {low * 100:+.1f} to {high * 100:+.1f} points"
+        points = f"{low * 100:+.1f} to {high * 100:+.1f} points"
+        sure = f"p = {pairing.p:.3g}; 95 % interval of the difference {points}"
     if not pairing.shown:
         return f"no difference shown between {one} and {other} ({split}; {sure})"
     points = f"{pairing.difference * 100:.1f} points"
