@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
+import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # as `write_whole` names them
@@ -123,23 +125,45 @@ def write_whole(
         make_folder(path.parent, private=private)
         if private:  # a folder of our own
             sweep(path.parent)
+    with appearing(path, private=private, replace=replace, durable=durable) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def appearing(
+    path: Path, *, private: bool = False, replace: bool = True, durable: bool = True
+) -> Iterator[Path]:
+    """A new file beside `path`, to be written in the block. When the block ends it takes the place
+    of `path`, as `write_whole` says; when it is left by an error nothing remains.
+    """
     # In the same directory, because a rename is atomic only within one file system.
+    path = Path(os.path.realpath(path))
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with open(handle, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        with contextlib.suppress(OSError):  # a file system without locks
+            lock(handle)  # tells `remove_left` that somebody still writes here
+        yield Path(name)
+        if durable:
+            os.fsync(handle)
         os.chmod(name, _mode(path, private))  # mkstemp lets nobody else read its files
         if replace:
             os.replace(name, path)
         else:
             os.link(name, path)  # unlike a rename, it fails if the file exists
     finally:
+        os.close(handle)
         # After a rename there is nothing left to remove.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def remove_left(path: Path) -> None:
+    """Delete what a killed process left of `appearing` beside this path, and nobody writes to."""
+    path = Path(os.path.realpath(path))
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+        with contextlib.suppress(OSError), open(left, "rb") as file:
+            lock(file.fileno())
+            _remove_old(left)
 
 
 def lock(handle: int) -> None:
@@ -157,8 +181,20 @@ def sweep(folder: Path) -> None:
     """Delete what a killed process left of `write_whole` in a folder of this program's own."""
     for path in (folder / name for name in os.listdir(folder) if TEMPORARY.fullmatch(name)):
         with contextlib.suppress(OSError):  # gone meanwhile
-            if path.stat().st_mtime < time.time() - LEFT_AFTER:
-                path.unlink()
+            _remove_old(path)
+
+
+def free_space(directory: Path) -> int | None:
+    """The free bytes of the disk on which a directory is or would be made; None: unknown."""
+    for place in (directory, *directory.parents):
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(place).free
+    return None
+
+
+def _remove_old(path: Path) -> None:
+    if path.stat().st_mtime < time.time() - LEFT_AFTER:
+        path.unlink()
 
 
 def _is_special(path: Path) -> bool:

@@ -7,7 +7,7 @@ Renderers consume events and know nothing of backends.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -158,6 +158,38 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A text as tokens: their ids and the bytes that each stands for; `begin` is the token that a
+    text of this model begins with, if any (it is the first of the ids then).
+    """
+
+    ids: tuple[int, ...]
+    pieces: tuple[bytes, ...]
+    begin: int | None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Tokens that are read by themselves; wanted are the logits for those from `first` on."""
+
+    tokens: tuple[int, ...]
+    first: int
+
+
+@dataclass(frozen=True)
+class Endings:
+    """Several ways to go on after the same tokens, of which there is at least one."""
+
+    before: tuple[int, ...]
+    endings: tuple[tuple[int, ...], ...]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest whole."""
+        return len(self.before) + max(map(len, self.endings))
+
+
+@dataclass(frozen=True)
 class Started:
     """Everything known before the first token. `prompt` is the text after the chat template,
     `tokens` are its ids; prompt and answer may have `context` tokens together. `date` (ISO 8601,
@@ -299,6 +331,24 @@ class Backend(Protocol):
 
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
         """Score given texts as answers (teacher forcing)."""
+
+    def split(self, text: str) -> Encoded:
+        """A whole text as tokens, with the beginning that the model wants and without an end."""
+
+    def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        """For each chunk a numpy matrix of float32: a row of logits for each token from its `first`
+        on. It is valid until the next one is asked for. Ctrl-C raises KeyboardInterrupt.
+        """
+
+    def endings(self, forks: Sequence[Endings], settings: Settings) -> Iterator[list[Any]]:
+        """For each fork a numpy matrix of float32 for each ending: a row of logits for each of its
+        tokens. What is before them is read once. Ctrl-C as for `logits`.
+        """
+
+    def squares(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Mapping[str, Any]]:
+        """Read whole chunks; after each, what the matrices of all layers were multiplied with so
+        far: `models.importance.Squares` by the names of the tensors. Ctrl-C as for `logits`.
+        """
 
     def facts(self) -> Mapping[str, Any]:
         """What else decides how sums are rounded: the library, its build, the device, the batch

@@ -29,6 +29,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "models": 6,
     "templates": 5,
     "analysis": 6,
+    "tasks": 6,
     "download": 7,
     "formats": 7,
     "records": 7,
@@ -50,7 +51,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
 }
 HEAVY = (
     *("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib"),
-    *("huggingface_hub", "httpx2"),
+    *("huggingface_hub", "httpx2", "optuna"),
 )
 
 

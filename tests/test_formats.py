@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from llmparams_cli.errors import PresetError
 from llmparams_cli.formats import FORMATS, Exported, command_line, detect, read, write
-from llmparams_cli.formats.json_nodes import compose
 from llmparams_cli.presets import prompt_template
+from llmparams_cli.presets.json_nodes import compose
 from llmparams_cli.presets.nodes import Unreadable
 
 

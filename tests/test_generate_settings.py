@@ -13,7 +13,7 @@ from gguf import GGUFReader
 from models import write_gguf, write_llama
 from program import Program
 
-from llmparams_cli.backends.llama.weights import quantise
+from llmparams_cli.backends.llama.weights import Recipe, quantise
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 from llmparams_cli.params.kinds import Choice, Number
@@ -201,7 +201,7 @@ def test_layers_for_a_gpu_that_is_not_there_are_told_once(program: Program) -> N
 
 @pytest.mark.real_model
 def test_quantised_weights_write_text_too(program: Program) -> None:
-    quantise(builtin.PATH, "Q8_0", program.place / "q8.gguf", 1)
+    quantise(builtin.PATH, program.place / "q8.gguf", Recipe("Q8_0", 1, pure=True))
     result = program.pipe(*STORY, "-m", "q8.gguf", "--temp", "0", "--json").json
     assert result["model"]["quantization"] == "Q8_0"
     whole = program.call(*STORY, "--temp", "0").text

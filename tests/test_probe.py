@@ -15,7 +15,7 @@ from rendering import Pipe
 
 from llmparams_cli.backends.llama.host import trial
 from llmparams_cli.backends.llama.machine import buffers, child, library, probe, remembered
-from llmparams_cli.backends.llama.weights import quantise
+from llmparams_cli.backends.llama.weights import Recipe, quantise
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 
@@ -42,7 +42,7 @@ def extra_buffers_or_skip() -> None:
 def quantised(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in model as Q4_0."""
     path = tmp_path_factory.mktemp("model") / "q4_0.gguf"
-    quantise(builtin.PATH, "Q4_0", path, 1)
+    quantise(builtin.PATH, path, Recipe("Q4_0", 1, pure=True))
     return path
 
 
@@ -216,7 +216,7 @@ def test_every_type_with_a_fast_path_can_be_quantised(tmp_path):
     source = write_llama(tmp_path / "f16.gguf", width=256, feed_forward=256, type="F16")
     for type in trial.FILE_TYPES:
         path = tmp_path / f"{type}.gguf"
-        quantise(source, trial.FILE_TYPES[type], path, 1)
+        quantise(source, path, Recipe(trial.FILE_TYPES[type], 1, pure=True))
         plain = trial.logits(path, WeightMode.PLAIN)
         assert trial.distance(plain, trial.logits(path, WeightMode.REPACK)) < trial.TOLERANCE
 
@@ -269,7 +269,7 @@ def test_when_every_fast_path_is_broken_plain_memory_is_used(faulty, quantised):
 
 def test_types_that_the_broken_path_does_not_take_are_not_blamed(faulty, tmp_path):
     path = tmp_path / "q8_0.gguf"
-    quantise(builtin.PATH, "Q8_0", path, 1)
+    quantise(builtin.PATH, path, Recipe("Q8_0", 1, pure=True))
     done = faulty.pipe(*STORY, "-m", str(path))
     assert done.code == 0
     assert COMPLAINT not in done.stderr

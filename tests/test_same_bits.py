@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from program import Program
 
-from llmparams_cli.backends.llama.weights import quantise
+from llmparams_cli.backends.llama.weights import Recipe, quantise
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
@@ -29,7 +29,7 @@ LENGTHS = (1, 5, 6, 9, 18, 40)  # times WORDS: below, at and far above a block o
 @pytest.fixture(scope="module", params=TYPES)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / f"{request.param}.gguf"
-    quantise(builtin.PATH, request.param, path, 1)
+    quantise(builtin.PATH, path, Recipe(request.param, 1, pure=True))
     return path
 
 

@@ -27,6 +27,9 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import (
     Candidate,
     Capabilities,
+    Chunk,
+    Encoded,
+    Endings,
     Failed,
     Finished,
     ModelInfo,
@@ -108,6 +111,18 @@ class ScriptedBackend:
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
         for number, _ in enumerate(passages):
             yield number, Failed(UsageError(NO_LOGITS, CURE))
+
+    def split(self, text: str) -> Encoded:
+        raise UsageError(NO_LOGITS, CURE)
+
+    def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        raise UsageError(NO_LOGITS, CURE)
+
+    def endings(self, forks: Sequence[Endings], settings: Settings) -> Iterator[list[Any]]:
+        raise UsageError(NO_LOGITS, CURE)
+
+    def squares(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        raise UsageError(NO_LOGITS, CURE)
 
     def facts(self) -> Mapping[str, Any]:
         """Nothing but the file and this program decides what is answered."""

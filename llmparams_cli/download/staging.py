@@ -16,7 +16,7 @@ from pathlib import Path
 
 from llmparams_cli.download.transfer import PART, writing
 from llmparams_cli.errors import ModelError
-from llmparams_cli.files import lock
+from llmparams_cli.files import free_space, lock
 from llmparams_cli.models.pulled import RECORD, Pulled, PulledFile, all_pulled, folder, read, write
 from llmparams_cli.text.units import size_text
 
@@ -148,14 +148,6 @@ def check_space(models: Path, needed: int) -> None:
             f"{size_text(needed)} are needed in {models}, and {size_text(free)} are free",
             "make room, or set LLMPARAMS_MODELS_DIR to a directory on a larger disk",
         )
-
-
-def free_space(directory: Path) -> int | None:
-    """The free bytes of the disk on which a directory is or would be made; None: unknown."""
-    for place in (directory, *directory.parents):
-        with contextlib.suppress(OSError):
-            return shutil.disk_usage(place).free
-    return None
 
 
 def remove(path: Path) -> None:

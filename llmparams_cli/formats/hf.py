@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from llmparams_cli.formats import json_nodes, order
+from llmparams_cli.formats import order
 from llmparams_cli.formats.common import (
     Entries,
     Exported,
@@ -21,6 +21,7 @@ from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.params.kinds import Number
 from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import json_nodes
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "transformers"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from llmparams_cli.formats import json_nodes, lmstudio_older, thinking
+from llmparams_cli.formats import lmstudio_older, thinking
 from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, slug, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.params.kinds import Choice, Kind, Number
 from llmparams_cli.params.table import CACHE_TYPES, PARAMS
+from llmparams_cli.presets import json_nodes
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "LM Studio"

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from llmparams_cli.formats import json_nodes, messages, prompts, thinking
+from llmparams_cli.formats import messages, prompts, thinking
 from llmparams_cli.formats.common import (
     Entries,
     Exported,
@@ -21,6 +21,7 @@ from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.params.kinds import Number
+from llmparams_cli.presets import json_nodes
 
 PROGRAM = "OpenAI"
 KEYS = {

@@ -6,12 +6,13 @@ import json
 import re
 from typing import Any
 
-from llmparams_cli.formats import json_nodes, order, webui
+from llmparams_cli.formats import order, webui
 from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, stem, words
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
+from llmparams_cli.presets import json_nodes
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "SillyTavern"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmparams_cli.formats import json_nodes
 from llmparams_cli.formats.common import Entries, problem
-from llmparams_cli.presets import nodes
+from llmparams_cli.presets import json_nodes, nodes
 from llmparams_cli.presets.nodes import Mark, Node, Unreadable
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmparams_cli.formats import json_nodes, openai, order
+from llmparams_cli.formats import openai, order
 from llmparams_cli.formats.common import Entries, Exported, Format, Imported, Loss, elsewhere, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.export import Export
@@ -13,6 +13,7 @@ from llmparams_cli.formats.source import json_entries
 from llmparams_cli.params.kinds import Number
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
+from llmparams_cli.presets import json_nodes
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "vLLM"

@@ -10,9 +10,10 @@ from typing import TypeVar
 from llmparams_cli.download import Progress, SourceError
 from llmparams_cli.download.choice import most_usual
 from llmparams_cli.download.sources import HubSource, PackageSource, Source
-from llmparams_cli.download.staging import Staging, free_space, remove
+from llmparams_cli.download.staging import Staging, remove
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.files import free_space
 from llmparams_cli.models.catalogue import BY_NAME, CATALOGUE, Fit, Row, named
 from llmparams_cli.models.check import check
 from llmparams_cli.models.gguf import read_model

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from llmparams_cli.errors import ModelError
+from llmparams_cli.models.ggml_types import NOT_FOR_WEIGHTS
 from llmparams_cli.models.gguf import Header
 
 AGAIN = "get another conversion of the model"
@@ -24,8 +25,6 @@ TENSOR_ALIGNMENT = 32
 TWICE_AS_WIDE = ("jamba", "granitehybrid")
 # Elements in one head; real ones have 64 to 576. Products of absurd numbers wrap around in C.
 MAX_HEAD_LENGTH = 1 << 16
-# Types for activations and indices: there is no multiplication by a matrix of these.
-NOT_FOR_WEIGHTS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"}
 # The only tensor of indices in any model: a table from token to expert.
 INDEX_TABLE = ".ffn_gate_tid2eid."
 

@@ -55,6 +55,9 @@ TENSOR_TYPES = {
     42: TensorType("Q2_0", 64, 18),
 }
 TENSOR_TYPES_BY_NAME = {type.name: type for type in TENSOR_TYPES.values()}
+TENSOR_TYPE_NUMBERS = {type.name: number for number, type in TENSOR_TYPES.items()}
+# Types for activations and indices: there is no multiplication by a matrix of these.
+NOT_FOR_WEIGHTS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"}
 
 # By general.file_type (llama_ftype in llama.h): the name of a quantised model's mix of types.
 FILE_TYPES = {
@@ -95,3 +98,8 @@ FILE_TYPES = {
     40: "Q1_0",
     41: "Q2_0",
 }
+FILE_TYPE_NUMBERS = {name: number for number, name in FILE_TYPES.items()}
+
+# What llama.cpp can make of a model, as llama-quantize lists it; NVFP4 it only reads.
+MADE = [name for name in FILE_TYPES.values() if name != "NVFP4"]
+SHORT = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"}

@@ -75,7 +75,8 @@ class Header:
     """Everything a GGUF file says about itself. Missing numbers are 0, missing texts empty.
 
     `metadata` maps keys to numbers, bools, texts, lists, and `Array`s in place of long lists.
-    A model split over several files has one header with several `paths`.
+    A model split over several files has one header with several `paths`. The header is `length`
+    bytes long, the tensors' data begin at `data_offset`.
     """
 
     paths: tuple[Path, ...]
@@ -83,6 +84,7 @@ class Header:
     metadata: dict[str, Any]
     tensors: tuple[Tensor, ...]
     alignment: int
+    length: int
     data_offset: int
     size: int
 
@@ -102,6 +104,10 @@ class Header:
     def parameters(self) -> int:
         """The number of weights and biases."""
         return sum(tensor.elements for tensor in self.tensors)
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 8 * sum(tensor.bytes for tensor in self.tensors) / max(1, self.parameters)
 
     @property
     def quantization(self) -> str:
@@ -308,11 +314,12 @@ def read_header(path: Path) -> Header:
         metadata = _metadata(cursor, entry_count)
         alignment = _alignment(path, metadata)
         tensors = _tensors(cursor, tensor_count, alignment)
-        data_offset = _pad(cursor.position, alignment) if tensors else cursor.position
+        length = cursor.position
+    data_offset = padded(length, alignment) if tensors else length
     needed = data_offset + (tensors[-1].offset + tensors[-1].bytes if tensors else 0)
     if size < needed:
         raise ModelError(f"{path} is truncated: {_part_of(size, needed)} are there", AGAIN)
-    return Header((path,), version, metadata, tensors, alignment, data_offset, size)
+    return Header((path,), version, metadata, tensors, alignment, length, data_offset, size)
 
 
 def _version(cursor: Cursor) -> int:
@@ -372,7 +379,7 @@ def _tensors(cursor: Cursor, count: int, alignment: int) -> tuple[Tensor, ...]:
                 f"tensor {_quote(tensor.name)} is at {tensor.offset} where {offset} is expected",
             )
         tensors[tensor.name] = tensor
-        offset = _pad(offset + tensor.bytes, alignment)
+        offset = padded(offset + tensor.bytes, alignment)
     return tuple(tensors.values())
 
 
@@ -404,7 +411,8 @@ def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _pad(position: int, alignment: int) -> int:
+def padded(position: int, alignment: int) -> int:
+    """The next multiple of the alignment."""
     return -(-position // alignment) * alignment  # rounded up: // rounds down
 
 

@@ -12,6 +12,8 @@ from llmparams_cli.presets.tests import Case
 from llmparams_cli.protocol import Finished
 from llmparams_cli.text.shorten import beginning
 
+# Runs a command with a text on its standard input: its exit code and what it printed.
+Shell = Callable[[str, str], tuple[int, str]]
 LONGEST_TEXT = 61  # characters of an answer that a failure quotes
 
 
@@ -43,10 +45,17 @@ class Result:
         return self.passes >= self.case.at_least and not self.distinct
 
 
-def judge(preset: str, case: Case, answers: Sequence[tuple[int, Finished]]) -> Result:
-    """Check every assertion of a test on the answers, which come with their seeds."""
+def judge(
+    preset: str,
+    case: Case,
+    answers: Sequence[tuple[int, Finished]],
+    shell: Shell | None = None,
+) -> Result:
+    """Check every assertion of a test on the answers, which come with their seeds; those with a
+    command through the `shell`.
+    """
     outcomes = tuple(
-        Outcome(seed, answer, tuple(_failures(case, answer))) for seed, answer in answers
+        Outcome(seed, answer, tuple(_failures(case, answer, shell))) for seed, answer in answers
     )
     seconds = sum(answer.timing.prompt_s + answer.timing.generation_s for _, answer in answers)
     texts = {answer.text for _, answer in answers}
@@ -57,7 +66,11 @@ def judge(preset: str, case: Case, answers: Sequence[tuple[int, Finished]]) -> R
     return Result(preset, case, outcomes, distinct, seconds)
 
 
-def _failures(case: Case, answer: Finished) -> Iterator[str]:
+def _failures(case: Case, answer: Finished, shell: Shell | None) -> Iterator[str]:
+    if shell and (command := case.expect.get("command")):
+        code, printed = shell(command, answer.text)
+        if code:
+            yield f"command: {_short(command)} ended with {code}: {_short(printed.strip())}"
     for name, wanted in case.expect.items():
         if (test := TESTS.get(name)) and (reason := test(answer, wanted)):
             yield f"{name}: {reason}"

@@ -63,14 +63,21 @@ class Key:
     schema: dict[str, Any]
 
 
-def read_tests(node: Node | None, directory: Path, report: Report) -> tuple[Case, ...]:
-    """Read the tests under the key `tests`; problems go to `report`."""
+def read_tests(
+    node: Node | None, directory: Path, report: Report, *, trusted: bool = False
+) -> tuple[Case, ...]:
+    """Read the tests under the key `tests`; problems go to `report`. Only a `trusted` file may name
+    commands.
+    """
     if node is None or node.value is None:
         return ()
     if not isinstance(node.value, list):
         report(node.mark, "tests: not a list; begin each test with a dash")
         return ()
-    cases = (_Reader(directory, report, number).case(n) for number, n in enumerate(node.value, 1))
+    cases = (
+        _Reader(directory, report, number, trusted).case(n)
+        for number, n in enumerate(node.value, 1)
+    )
     return tuple(case for case in cases if case)
 
 
@@ -81,7 +88,8 @@ class _Wrong(ValueError):
 class _Reader:
     """Reads one test; a key with a problem is left out."""
 
-    def __init__(self, directory: Path, report: Report, number: int) -> None:
+    def __init__(self, directory: Path, report: Report, number: int, trusted: bool) -> None:
+        self._assertions = ASSERTIONS | (COMMANDS if trusted else {})
         self._directory = directory
         self._report = report
         self._name = f"test {number}"
@@ -130,10 +138,10 @@ class _Reader:
 
     def _expect(self, node: Node) -> dict[str, Any]:
         if not isinstance(node.value, dict) or not node.value:
-            raise _Wrong(f"not a mapping; it may have {', '.join(ASSERTIONS)}")
+            raise _Wrong(f"not a mapping; it may have {', '.join(self._assertions)}")
         expect: dict[str, Any] = {}
         for key, item in node.value.items():
-            self._read(ASSERTIONS, key, item, expect)
+            self._read(self._assertions, key, item, expect)
         return expect
 
 
@@ -261,6 +269,8 @@ ASSERTIONS = {
     ),
     "distinct": _measure(AT_LEAST_ONE),
 }
+# Only in files that the user names for it: presets come from others.
+COMMANDS = {"command": Key(_text, TEXT)}
 CASE = {
     "name": Key(_text, TEXT),
     "input": Key(_text, TEXT),

@@ -9,6 +9,7 @@ from typing import Any
 
 from llmparams_cli.params.settings import label
 from llmparams_cli.params.table import PARAMS
+from llmparams_cli.text.safe import one_line
 
 SCHEMA_LINE = "# yaml-language-server: $schema={}"
 COMMENT_COLUMN = 30  # where comments begin, if the value leaves room
@@ -17,7 +18,7 @@ COMMENT_COLUMN = 30  # where comments begin, if the value leaves room
 @dataclass
 class Preset:
     """The content of a preset file that is to be written; `comments` are by the names that users
-    write, as in thinking.temperature.
+    write, as in thinking.temperature. `notes` are lines of comment at the top.
     """
 
     description: str = ""
@@ -29,6 +30,7 @@ class Preset:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     thinking: Mapping[str, Any] = field(default_factory=dict)
     comments: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def to_yaml(preset: Preset, schema: str = "") -> str:
@@ -55,6 +57,8 @@ def _without_point(value: Any) -> Any:
 def _lines(preset: Preset, schema: str) -> Iterator[str]:
     if schema:
         yield SCHEMA_LINE.format(schema)
+    for note in preset.notes:
+        yield f"# {one_line(note)}"
     if preset.description:
         yield from _text("description", preset.description)
     if preset.extends:

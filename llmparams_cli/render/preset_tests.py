@@ -37,7 +37,7 @@ def show_json(env: Environment, results: Sequence[Result]) -> None:
         env,
         {
             "passed": all(result.passed for result in results),
-            "tests": [_object(result) for result in results],
+            "tests": [result_object(result) for result in results],
         },
         indent=2 if env.stdout_is_tty else None,
     )
@@ -101,7 +101,8 @@ def _reasons(result: Result) -> Iterator[str]:
         yield f"seed{many} {', '.join(map(str, seeds[reason]))}: {reason}"
 
 
-def _object(result: Result) -> dict[str, Any]:
+def result_object(result: Result) -> dict[str, Any]:
+    """One test with every seed's answer, for JSON."""
     return {
         "preset": result.preset,
         "name": result.case.name,

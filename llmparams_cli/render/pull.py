@@ -8,9 +8,9 @@ from typing import Any
 
 from llmparams_cli import APP
 from llmparams_cli.download.sources import Source
-from llmparams_cli.download.staging import free_space, unfinished
+from llmparams_cli.download.staging import unfinished
 from llmparams_cli.env import Environment
-from llmparams_cli.files import display_path
+from llmparams_cli.files import display_path, free_space
 from llmparams_cli.models.catalogue import CONTEXT, Fit
 from llmparams_cli.models.pulled import Pulled, folder
 from llmparams_cli.models.reference import HubName, elsewhere

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from llmparams_cli.env import Environment
-from llmparams_cli.render.styles import styled
+from llmparams_cli.render.styles import BOLD, styled
 from llmparams_cli.render.terminal import columns, room
 from llmparams_cli.text.safe import encodable, encodes
-from llmparams_cli.text.width import wrap
+from llmparams_cli.text.width import cells, pad, wrap
 
 # For streams that cannot encode the marks that this program adds.
 IN_ASCII = {
     "·": "-", "…": "~", "←": "<", "→": ">", "↑": "^", "↓": "v", "×": "x", "–": "-", "σ": "sd",
+    "±": "+-", "Δ": "d",
 }  # fmt: skip
 BROKEN_INDENT = "    "
 
@@ -39,6 +40,15 @@ class View:
         """Write a line of texts with a style each, laid out to fit."""
         parts = (self._styled(self._encodable(text), style) for text, style in spans)
         self.write(f"{''.join(parts).rstrip()}\n")
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Write rows in columns under a heading: the first to the left, numbers to the right."""
+        lines = [head, *rows]
+        widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
+        for number, row in enumerate(lines):
+            rest = (pad(text, width, right=True) for text, width in zip(row, widths, strict=True))
+            line = f"{pad(row[0], widths[0])}  {'  '.join([*rest][1:])}"
+            self.line(line, BOLD if not number else "")
 
     def _encodable(self, text: str) -> str:
         for mark, instead in IN_ASCII.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 ROUNDED = 999.95  # from here on, one decimal would round to 1000.0
 READABLE = 3  # decimals of a percentage at most: more zeros would have to be counted
 
@@ -15,6 +17,16 @@ def size_text(count: float) -> str:
         if count < ROUNDED:
             return f"{count:.1f} {unit}"
     return f"{count:.0f} {unit}"
+
+
+def bytes_of(text: str) -> int:
+    """The number of bytes that a user means: 100M, 1.5 GB, 700MiB; raises ValueError."""
+    found = re.fullmatch(r"([0-9.]+) *(?:([KMGT])(i?)B?)?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise ValueError
+    number, unit, binary = found.groups()
+    power = "KMGT".index(unit.upper()) + 1 if unit else 0
+    return int(float(number) * (1024 if binary else 1000) ** power)
 
 
 def count_text(count: float) -> str:

@@ -33,6 +33,7 @@ from models import write_llama
 TOKENS = 128  # decoded one by one, after the first, which comes with the prompt
 VARIANTS = 16
 PROMPT = "Once upon a time"
+CHUNKS = 4  # of 512 tokens, of a text to be read
 DEFAULTS = ["--temp", "0.8", "--top-k", "40", "--top-p", "0.95", "--min-p", "0.05"]
 GREEDY = [*DEFAULTS, "--temp", "0"]
 PENALTIES = [
@@ -77,6 +78,7 @@ class Bench:
     def __init__(self, llama_bin: Path, llm: str, cache: Path, threads: int, rounds: int) -> None:
         self._completion = llama_bin / "llama-completion"
         self._batched = llama_bin / "llama-batched-bench"
+        self._perplexity = llama_bin / "llama-perplexity"
         self._llm = llm
         self._cache = cache
         self._threads = str(threads)
@@ -127,6 +129,7 @@ class Bench:
             self._variants("16 variants, 1.1 B Q4_0", ours, large, 3.5),
             self._batches("16 variants, 135 M Q8_0, batch", ours, small, 1.0),
             self._batches("16 variants, 1.1 B Q4_0, batch", ours, large, 1.0),
+            self._reading("perplexity of a text, 135 M Q8_0", ours, small, 1.0),
             self._process(
                 "one token from the built-in model",
                 [*ours, *one_token],
@@ -190,6 +193,21 @@ class Bench:
             "`llama-batched-bench -pps`",
             lambda: batch_rate(self._run([*rival, "--output-format", "jsonl"]).stdout),
             self._rounds,
+            target,
+        )
+
+    def _reading(self, name: str, ours: Sequence[str], model: Path, target: float) -> Case:
+        """The same chunks, as whole processes."""
+        text = self._cache / "text.txt"
+        text.write_text(f"{PROMPT} " * (CHUNKS * 512 // len(PROMPT)))
+        same = ["--chunks", str(CHUNKS)]
+        own = [*ours, "evaluate", str(model), "--text", str(text), *same]
+        rival = [str(self._perplexity), "-m", str(model), "-f", str(text), "-c", "512", *same]
+        return self._process(
+            name,
+            [*own, "--threads", self._threads],
+            "`llama-perplexity`",
+            [*rival, "-t", self._threads],
             target,
         )
 

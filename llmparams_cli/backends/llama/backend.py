@@ -29,6 +29,7 @@ from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError, ModelError
 from llmparams_cli.interrupt import Control
+from llmparams_cli.models.importance import Squares
 from llmparams_cli.models.resolve import GgufModel
 from llmparams_cli.params import seeds
 from llmparams_cli.params.settings import Settings
@@ -36,6 +37,9 @@ from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.protocol import (
     Capabilities,
+    Chunk,
+    Encoded,
+    Endings,
     Failed,
     Finished,
     ModelInfo,
@@ -158,6 +162,52 @@ class LlamaBackend:
             except LlmparamsError as error:
                 yield number, Failed(error)
 
+    def split(self, text: str) -> Encoded:
+        begin = self._model.begin_token
+        ids = self._model.tokenize(text)
+        if begin is not None and ids[:1] != [begin]:
+            ids = [begin, *ids]
+        return Encoded(tuple(ids), tuple(map(self._model.piece, ids)), begin)
+
+    def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
+        from llmparams_cli.backends.llama.decoding.reading import matrices
+
+        limit = self.context(settings)
+        batch = min(limit, settings["batch_size"])
+        slots = self._open(settings, rooms.for_one(limit), outputs=batch)
+        self._made_for = ()  # what is read here is no slot's
+        return matrices(slots.context, batch, chunks, self._control)
+
+    def endings(self, forks: Sequence[Endings], settings: Settings) -> Iterator[list[Any]]:
+        from llmparams_cli.backends.llama.decoding.endings import OUTPUTS, matrices
+
+        limit = self.context(settings)
+        with self._left(settings) as left:
+            room = rooms.for_endings(
+                forks, limit, lambda r: left.lack(r.size, r.slots, shared=True)
+            )
+        if self._model.keeps_states and room.slots > 1:
+            room = rooms.able(room, self._most_sequences(settings, room), limit)
+        slots = self._open(settings, room, outputs=OUTPUTS)
+        self._made_for = ()  # what is read here is no slot's
+        return matrices(slots.context, forks, self._control)
+
+    def squares(
+        self, chunks: Iterable[Chunk], settings: Settings
+    ) -> Iterator[Mapping[str, Squares]]:
+        from llmparams_cli.backends.llama.decoding.activations import Collector, collected
+
+        limit = self.context(settings)
+        batch = min(limit, settings["batch_size"])
+        collector = Collector()
+        self._close_context()  # another one, which reports what it computes
+        room = rooms.for_one(limit)
+        slots = self._open(settings, room, outputs=batch, watch=collector.callback)
+        try:
+            yield from collected(slots.context, collector, batch, chunks, self._control)
+        finally:
+            self._close_context()
+
     def facts(self) -> Mapping[str, Any]:
         limit = self.context(self._settings)
         header = self._resolved.header
@@ -244,9 +294,10 @@ class LlamaBackend:
         finally:
             self._progress(what, 1.0)
 
-    def _open(self, settings: Settings, room: Room, outputs: int = 0) -> Slots:
+    def _open(self, settings: Settings, room: Room, outputs: int = 0, watch: Any = None) -> Slots:
         """The slots of a context as these settings want it; the one place that makes contexts.
         `outputs` is how many rows of logits a call may ask for, if more than one for each slot.
+        `watch` is C's to call with what is computed.
         """
         made_for = (settings.of_scope(Scope.CONTEXT), room, outputs)
         if self._slots is None or self._made_for != made_for:
@@ -257,6 +308,8 @@ class LlamaBackend:
             params.abort_callback, params.abort_callback_data = self._control.callback(
                 llama().ggml_abort_callback
             )
+            if watch:
+                params.cb_eval = watch
             context = Context(self._model, params, room.size)
             try:
                 context.attach_adapters(placement.lora_adapters(settings))

@@ -1,4 +1,5 @@
-"""Self-contained HTML pages: an answer for `explain`, variants for `compare`.
+"""Self-contained HTML pages: an answer for `explain`, variants for `compare`,
+a model for `inspect`, cases for `evaluate`.
 
     page.html           the frame of all pages; explain.html, compare.html: their empty sections
     draw.html           the sections of one draw, in both
@@ -9,9 +10,11 @@
     draw.js             one draw: sliders, candidates, stages, penalties
     diff.js, plots.js   words that differ; metrics as pictures
     inspect.js          pictures and tables of a model's inside; needs elements.js alone
+    evaluate.js         cases and their answers; needs elements.js alone
     explain.js          fills the sections from the data; compare.js: the same
     draws.py            the data: an answer's draws in compact form
-    explain.py          the rest of an Explanation; compare.py: variants; inspect.py: a model
+    explain.py          the rest of an Explanation; compare.py: variants; inspect.py: a model;
+                        evaluate.py: cases
 
 What a model wrote stays data: it is JSON in a block that is not executed, and is inserted
 as text. The page's content security policy allows its style and scripts by their hashes, and
@@ -29,9 +32,10 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.analysis.comparison import Variant
+from llmparams_cli.analysis.evaluation import Standing
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.render.html import compare, explain
+from llmparams_cli.render.html import compare, evaluate, explain
 from llmparams_cli.render.html.draws import Recorded
 from llmparams_cli.text.safe import printable, spelled
 
@@ -40,6 +44,7 @@ SCRIPTS = {  # of each page, in their order
     "explain": (*DRAWS, "explain"),
     "compare": (*DRAWS, "diff", "plots", "compare"),
     "inspect": ("elements", "inspect"),
+    "evaluate": ("elements", "evaluate"),
 }
 _PLACE = Path(__file__).parent
 # Characters that could end the JSON block early, or that old JavaScript takes for a line's end.
@@ -62,6 +67,11 @@ def compare_page(
 def inspect_page(data: dict[str, Any]) -> str:
     """A view of a model's inside, from `render.html.inspect`."""
     return _page("inspect", data)
+
+
+def evaluate_page(standings: Sequence[Standing]) -> str:
+    """What variants made of the same cases."""
+    return _page("evaluate", evaluate.document(standings))
 
 
 def _page(name: str, data: dict[str, Any]) -> str:

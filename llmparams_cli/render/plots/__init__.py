@@ -7,6 +7,7 @@
     lines.py        every metric against a parameter
     bars.py         every metric by variant
     inside.py       inspect: histograms, norms by layer, two models
+    ladder.py       quantize --ladder: size against quality
     measured.py     shared by lines and bars
 
 Nothing here loads matplotlib before a flag asks for it.

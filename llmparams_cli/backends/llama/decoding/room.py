@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from llmparams_cli.backends.llama.host.placement import CELLS
 from llmparams_cli.errors import BackendError
+from llmparams_cli.protocol import Endings
 
 AT_ONCE = 32  # answers in one batch; the others wait for a slot
 
@@ -65,6 +66,17 @@ def for_stream(slots: int, limit: int, lack: Callable[[Room], str]) -> Room:
     while slots > 1 and lack(Room(slots, slots * each, shared=False)):
         slots -= 1
     return Room(slots, slots * each, shared=slots == 1)
+
+
+def for_endings(forks: Sequence[Endings], limit: int, lack: Callable[[Room], str]) -> Room:
+    """For what several endings have before them, stored once, and a power of two of sequences for
+    them and for it; or for one ending at a time, where memory lacks.
+    """
+    most = min(AT_ONCE, max(len(fork.endings) for fork in forks))
+    count = 1 << most.bit_length()
+    cells = max(len(fork.before) + sum(map(len, fork.endings)) for fork in forks)
+    room = Room(count, math.ceil(cells / CELLS) * CELLS, shared=True)
+    return for_one(limit) if most == 1 or lack(room) else room
 
 
 def even(room: Room, lack: Callable[[Room], str]) -> Room:

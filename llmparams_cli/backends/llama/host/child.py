@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import llmparams_cli
 from llmparams_cli import APP
@@ -80,30 +81,40 @@ def run(
     """Run a module as a program, and wait for its end. Raises KeyboardInterrupt when `control` is
     told to stop.
     """
+    from subprocess import DEVNULL
+
+    try:
+        with started(env, module.__name__, *arguments, stdin=DEVNULL) as process:
+            return _wait(process, patience, control)
+    except OSError as error:
+        return End(ExitCode.INTERNAL, "", str(error))
+
+
+@contextmanager
+def started(env: Environment, module: str, *arguments: str, **how: Any) -> Iterator[Popen[Any]]:
+    """A module that runs as a program, with pipes from it; it is killed when the block ends. `how`
+    is for Popen.
+    """
     import subprocess
     import tempfile
 
-    try:
-        # An empty directory: Python's -m looks for modules in the current one first.
-        with (
-            tempfile.TemporaryDirectory(prefix=f"{APP}-") as directory,
-            subprocess.Popen(
-                [sys.executable, "-m", module.__name__, *arguments],
-                cwd=directory,
-                env={**env.variables, "PYTHONPATH": _import_path()},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C must not look like a crash of the library
-            ) as process,
-        ):
-            try:
-                return _wait(process, patience, control)
-            except BaseException:
-                process.kill()
-                raise
-    except OSError as error:
-        return End(ExitCode.INTERNAL, "", str(error))
+    # An empty directory: Python's -m looks for modules in the current one first.
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{APP}-") as directory,
+        subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=directory,
+            env={**env.variables, "PYTHONPATH": _import_path()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C must not look like a crash of the library
+            **how,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _wait(process: Popen[bytes], patience: float, control: Control | None) -> End:

@@ -20,7 +20,7 @@ from llmparams_cli.backends.llama.host.child import BEGUN, WRONG_NUMBERS, ending
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.native.quantise import quantise
+from llmparams_cli.backends.llama.native.quantise import Recipe, quantise
 from llmparams_cli.errors import BackendError
 
 TOLERANCE = 0.1  # modes round activations differently, by 0.02; wrong numbers are off by 1
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _compare(source: Path, type: str, mode: WeightMode) -> int:
     path = Path("quantised.gguf")
-    quantise(source, FILE_TYPES[type], path, hardware.usable_cpus())
+    quantise(source, path, Recipe(FILE_TYPES[type], hardware.usable_cpus(), pure=True))
     expected = logits(path, WeightMode.PLAIN)
     print(BEGUN, flush=True)
     error = distance(expected, logits(path, mode))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.backends.llama.native.library import function, ggml
 from llmparams_cli.errors import BackendError, ModelError
-from llmparams_cli.models.ggml_types import TENSOR_TYPES
+from llmparams_cli.models.ggml_types import TENSOR_TYPE_NUMBERS
 from llmparams_cli.models.gguf import Tensor
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ SLICE = 1 << 20  # elements, a whole number of blocks of any type
 PLAIN = {
     "F32": "<f4", "F16": "<f2", "F64": "<f8", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8",
 }  # fmt: skip
-_NUMBERS = {type.name: number for number, type in TENSOR_TYPES.items()}
 
 
 class _Traits(ctypes.Structure):
@@ -68,7 +67,7 @@ def _converter(tensor: Tensor) -> Any:
     if name in PLAIN:
         return lambda data, _count: np.frombuffer(data, PLAIN[name]).astype(np.float32)
     traits = function(ggml().ggml_get_type_traits, ctypes.POINTER(_Traits), ctypes.c_int)
-    to_float = traits(_NUMBERS[name]).contents.to_float
+    to_float = traits(TENSOR_TYPE_NUMBERS[name]).contents.to_float
     if not to_float:
         raise BackendError(f"llama.cpp's library cannot convert {tensor.name!r} from {name}")
 

@@ -14,7 +14,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -56,10 +56,14 @@ class Log:
             for line in lines:
                 self.sink(printable(line) + "\n")
 
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
+    def hidden(self) -> AbstractContextManager[None]:
         """Keep lines for complaints, but pass none on."""
-        sink, self.sink = self.sink, None
+        return self.told_to(None)
+
+    @contextmanager
+    def told_to(self, sink: Callable[[str], None] | None) -> Iterator[None]:
+        """Pass lines on to another sink for a while."""
+        sink, self.sink = self.sink, sink
         try:
             yield
         finally:

@@ -15,9 +15,11 @@ WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false|nu
 NEVER = re.compile("[\x00\ud800-\udfff]")  # NUL, and surrogates, which no file can hold
 
 
-def compose(text: str) -> Node:
-    """Read a JSON document; refuses repeated keys, NaN and deep nesting (Unreadable)."""
-    return _Composer(text).document()
+def compose(text: str, line: int = 1) -> Node:
+    """Read a JSON document that begins in this line; refuses repeated keys, NaN and deep nesting
+    (Unreadable).
+    """
+    return _Composer(text, line).document()
 
 
 def dump(value: Any) -> str:
@@ -26,8 +28,9 @@ def dump(value: Any) -> str:
 
 
 class _Composer:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, line: int) -> None:
         self._text = text
+        self._above = line - 1
         self._at = 0
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
@@ -108,7 +111,7 @@ class _Composer:
 
     def _mark(self) -> Mark:
         line = bisect_right(self._starts, self._at)
-        return Mark(line, self._at - self._starts[line - 1] + 1)
+        return Mark(self._above + line, self._at - self._starts[line - 1] + 1)
 
     def _unreadable(self, reason: str) -> Unreadable:
         return Unreadable(self._mark(), reason)

@@ -1,0 +1,130 @@
+"""What a search for settings found, and whether it holds on cases that the search never saw."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from llmparams_cli.analysis.evidence import LEVEL, mean_interval, sign_flips
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params import seeds
+from llmparams_cli.presets.tests import Case
+from llmparams_cli.text.units import percent
+
+SEED = 20_261_126  # any: the same cases are held back every time
+LEAST_HELD = 6  # with fewer cases not even a win in all of them is significant: 2/2^5 > 0.05
+LEAST_SEARCHED = 2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The values that were tried, and the metric of each searched case; none if it is undefined for
+    one of them. The default settings have no values.
+    """
+
+    values: Mapping[str, str | float | int]
+    scores: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        return fmean(self.scores) if self.scores else math.nan
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """The winner and the default on the cases held back: the metric of each case. A share has
+    answers that `seeds` times pass or fail.
+    """
+
+    winner: tuple[float, ...]
+    default: tuple[float, ...]
+    minimize: bool = False
+    seeds: int = 0
+
+    @property
+    def differences(self) -> list[float]:
+        """By how much the winner is better, case by case."""
+        sign = -1 if self.minimize else 1
+        return [sign * (a - b) for a, b in zip(self.winner, self.default, strict=True)]
+
+    @property
+    def difference(self) -> float:
+        return fmean(self.differences)
+
+    @property
+    def p(self) -> float:
+        return sign_flips(self.differences)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the difference."""
+        return mean_interval(self.differences, 1 / self.seeds if self.seeds else None)
+
+    @property
+    def is_better(self) -> bool:
+        """Is the winner better than the default, by the test and by the interval?"""
+        return self.p < LEVEL and self.interval[0] > 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A whole search. Without a `meeting`, no trial was better than the default."""
+
+    trials: tuple[Trial, ...]
+    default: Trial
+    best: Trial
+    meeting: Meeting | None = None
+
+    @property
+    def is_better(self) -> bool:
+        return self.meeting is not None and self.meeting.is_better
+
+
+def split(cases: Sequence[Case], share: float) -> tuple[list[Case], list[Case]]:
+    """The cases to search on and, with seeds that no case had, those that are held back."""
+    least = LEAST_HELD + LEAST_SEARCHED
+    if len(cases) < least:
+        raise UsageError(
+            f"{len(cases)} cases are too few: {LEAST_HELD} are held back to prove the result",
+            f"give {least} or more, better fifty",
+        )
+    count = min(max(LEAST_HELD, round(len(cases) * share)), len(cases) - LEAST_SEARCHED)
+    held = set(random.Random(SEED).sample(range(len(cases)), count))
+    first = seeds.after(max(seed for case in cases for seed in case.seeds), 1)
+    return (
+        [case for number, case in enumerate(cases) if number not in held],
+        [_fresh(case, first) for number, case in enumerate(cases) if number in held],
+    )
+
+
+def _fresh(case: Case, first: int) -> Case:
+    return replace(case, seeds=tuple(seeds.after(first, n) for n in range(len(case.seeds))))
+
+
+def best(trials: Sequence[Trial], default: Trial, *, minimize: bool) -> Trial:
+    """The trial with the best score; of equal ones the first, and the default before all."""
+    known = [trial for trial in (default, *trials) if math.isfinite(trial.score)]
+    return (min if minimize else max)(known, key=lambda trial: trial.score)
+
+
+def amount(value: float, *, is_share: bool) -> str:
+    """A metric as people read it."""
+    return percent(value) if is_share else f"{value:.4g}"
+
+
+def verdict(outcome: Outcome, *, is_share: bool) -> str:
+    """What the held-back cases say, in a sentence."""
+    meeting = outcome.meeting
+    if meeting is None:
+        return "no setting beat the default: none was better even on the cases searched"
+    scale = 100 if is_share else 1
+    unit = " points" if is_share else ""
+    low, high = (f"{bound * scale:+.3g}" for bound in meeting.interval)
+    sure = f"95 % interval {low} to {high}{unit}, p = {meeting.p:.2g}"
+    if meeting.is_better:
+        by = f"{meeting.difference * scale:.3g}{unit}"
+        return f"better than the default by {by} ({sure})"
+    return f"no setting beat the default: no difference shown ({sure})"

@@ -1,0 +1,1 @@
+"""What `llmparams evaluate` measures: models by a text."""

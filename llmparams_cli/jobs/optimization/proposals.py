@@ -1,0 +1,98 @@
+"""Which points to try next: proposed by Optuna, an optional dependency that only this file loads.
+
+Nothing is kept between two batches: the same trials lead to the same proposals, so that a search
+that was interrupted goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from llmparams_cli.analysis.optimization import Trial
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.optimization.space import Axis, Point, key, points, size
+
+SEED = 20_261_126  # any: the same search makes the same proposals
+LISTED = 1000  # points of a space that are listed to find what is left of it
+ATTEMPTS = 20  # proposals for each new point: in a small space most were tried before
+
+
+def load() -> Any:
+    """Optuna; UsageError with the cure where it is missing or broken."""
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"optimize needs Optuna, and there is no module {error.name}",
+            "pip install 'llmparams[optimize]'",
+        ) from error
+    except Exception as error:  # a broken installation raises anything
+        raise UsageError(
+            f"Optuna does not load: {error}", "pip install --force-reinstall optuna"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def proposed(
+    axes: Sequence[Axis], trials: Sequence[Trial], count: int, left: float, *, minimize: bool
+) -> list[Point]:
+    """Up to `count` points that no trial had; fewer or none where few or none are left. If all that
+    are left fit into the `left` trials of the budget, they are simply tried one after the other.
+    """
+    tried = {key(trial.values) for trial in trials}
+    if size(axes) <= LISTED:
+        untried = [point for point in points(axes) if key(point) not in tried]
+        if len(untried) <= left:
+            return untried[:count]
+    found: dict[Any, Point] = {}
+    for point in _asked(axes, trials, count * ATTEMPTS, minimize):
+        if key(point) not in tried:
+            found.setdefault(key(point), point)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def _asked(
+    axes: Sequence[Axis], trials: Sequence[Trial], most: int, minimize: bool
+) -> Iterator[Point]:
+    """What Optuna proposes, knowing these trials; what it proposed just now counts as pending."""
+    optuna = load()
+    distributions = {axis.name: _distribution(optuna, axis) for axis in axes}
+    study = optuna.create_study(
+        direction="minimize" if minimize else "maximize",
+        # constant_liar: the proposals of one batch keep away from each other.
+        sampler=optuna.samplers.TPESampler(
+            seed=SEED + len(trials), multivariate=True, constant_liar=True
+        ),
+    )
+    state = optuna.trial.TrialState
+    for trial in trials:
+        known = math.isfinite(trial.score)
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=trial.values,
+                distributions=distributions,
+                value=trial.score if known else None,
+                state=state.COMPLETE if known else state.FAIL,
+            )
+        )
+    for _ in range(most):
+        params = study.ask(distributions).params
+        yield {axis.name: _settled(axis, params[axis.name]) for axis in axes}
+
+
+def _settled(axis: Axis, value: Any) -> Any:
+    return value if axis.choices or axis.integer else axis.rounded(value)
+
+
+def _distribution(optuna: Any, axis: Axis) -> Any:
+    kinds = optuna.distributions
+    if axis.choices:
+        return kinds.CategoricalDistribution(axis.choices)
+    if axis.integer:
+        return kinds.IntDistribution(int(axis.low), int(axis.high))
+    return kinds.FloatDistribution(axis.low, axis.high)

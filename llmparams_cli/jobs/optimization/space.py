@@ -1,0 +1,135 @@
+"""What --over lets vary: numbers between two bounds, and choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from llmparams_cli.errors import UsageError
+from llmparams_cli.params.kinds import Number
+from llmparams_cli.params.settings import Assignment, Origin, Source
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.presets import values
+from llmparams_cli.presets.values import Target
+
+OVER = Origin(Source.FLAG, "--over")
+PRESET, SYSTEM = "preset", "system"  # what may vary beside parameters
+DIGITS = 3  # of a range's width that numbers are rounded to: nobody wants temperature 0.7316004
+BETWEEN = ".."
+EXAMPLE = "--over temperature=0.1..1.5, or --over preset=A,B"
+Point = dict[str, str | float | int]  # a value for every axis
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One thing that varies: over `choices`, or if there are none, from `low` to `high`. `target`
+    is its parameter, if it is one.
+    """
+
+    name: str
+    target: Target | None = None
+    choices: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    integer: bool = False
+
+    @property
+    def size(self) -> float:
+        """How many values there are; infinite for a range of broken numbers."""
+        if self.choices:
+            return len(self.choices)
+        return self.high - self.low + 1 if self.integer else math.inf
+
+    def values(self) -> Sequence[str | int]:
+        """All values, if their number is finite."""
+        return self.choices or range(int(self.low), int(self.high) + 1)
+
+    def rounded(self, value: float) -> float:
+        """A number with as many digits as matter in this range, and still in it."""
+        digits = DIGITS - 1 - math.floor(math.log10(self.high - self.low))
+        return min(max(round(value, digits), self.low), self.high)
+
+    def assignment(self, point: Point, directory: Path) -> Assignment:
+        """The parameter's value at a point."""
+        assert self.target is not None
+        place = f"{OVER.place} {self.name}"
+        value = values.given(self.target.param, [str(point[self.name])], directory, place)
+        return Assignment(self.target.param.name, value, OVER, self.target.when_thinking)
+
+
+def size(axes: Sequence[Axis]) -> float:
+    """How many points there are."""
+    return math.prod(axis.size for axis in axes)
+
+
+def points(axes: Sequence[Axis]) -> Iterator[Point]:
+    """All points of axes that are finite."""
+    for chosen in product(*(axis.values() for axis in axes)):
+        yield dict(zip((axis.name for axis in axes), chosen, strict=True))
+
+
+def key(point: Mapping[str, str | float | int]) -> tuple[tuple[str, str | float | int], ...]:
+    """Tells equal points."""
+    return tuple(sorted(point.items()))
+
+
+def read_axes(texts: Sequence[str], directory: Path) -> list[Axis]:
+    """Read every --over NAME=LOW..HIGH or NAME=A,B; raises UsageError."""
+    found: dict[str, Axis] = {}
+    for text in texts:
+        axis = _axis(text, directory)
+        if axis.name in found:
+            raise UsageError(f"--over {axis.name} is given twice", "name all its values in one")
+        found[axis.name] = axis
+    if not found:
+        raise UsageError("nothing varies", EXAMPLE)
+    return list(found.values())
+
+
+def _axis(text: str, directory: Path) -> Axis:
+    name, listed = values.pair(text)
+    if not listed:
+        raise UsageError(f"--over {text!r} has no values", EXAMPLE)
+    if name in (PRESET, SYSTEM):
+        return Axis(name, choices=_choices(name, listed))
+    target = values.target(name, OVER.place)
+    _refuse_unsuitable(target)
+    if isinstance(target.param.kind, Number) and BETWEEN in listed:
+        return _range(target, target.param.kind, listed, directory)
+    choices = _choices(target.name, listed)
+    for choice in choices:
+        values.given(target.param, [choice], directory, f"{OVER.place} {target.name}")
+    return Axis(target.name, target, choices)
+
+
+def _refuse_unsuitable(target: Target) -> None:
+    if target.param.scope in (Scope.LOAD, Scope.CONTEXT):
+        raise UsageError(
+            f"--over {target.name}: one model is loaded once for all trials",
+            "run optimize again for another value",
+        )
+    if target.param.name == "seed":
+        raise UsageError("--over seed: all trials have the same seeds", "--seeds N takes more")
+
+
+def _choices(name: str, listed: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(choice.strip() for choice in listed.split(",")))
+    if len(found) < 2 or not all(found):
+        raise UsageError(f"--over {name}={listed}: there is nothing to choose", EXAMPLE)
+    return found
+
+
+def _range(target: Target, kind: Number, listed: str, directory: Path) -> Axis:
+    place = f"{OVER.place} {target.name}"
+    low, high = (
+        values.given(target.param, [bound.strip()], directory, place)
+        for bound in listed.split(BETWEEN, 1)
+    )
+    if isinstance(low, str) or isinstance(high, str) or low in kind.special or high in kind.special:
+        raise UsageError(f"{place}={listed}: only numbers in order make a range", EXAMPLE)
+    if low >= high:
+        raise UsageError(f"{place}={listed}: the range is empty", f"{place}={high:g}..{low:g}")
+    return Axis(target.name, target, low=low, high=high, integer=kind.integer)

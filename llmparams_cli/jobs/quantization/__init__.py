@@ -1,0 +1,1 @@
+"""Smaller models: planned, made, and measured against the original."""

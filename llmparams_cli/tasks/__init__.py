@@ -1,0 +1,1 @@
+"""Tasks of lm-evaluation-harness: its YAML, the documents, their prompts and what is right."""

@@ -1,0 +1,277 @@
+"""`optimize`: scripted models whose best setting is known, through the real program."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import Done, Program, wait_until
+
+from llmparams_cli.analysis.optimization import split
+from llmparams_cli.backends.scripted import ScriptedBackend
+from llmparams_cli.errors import ExitCode
+from llmparams_cli.presets.cases import read_cases
+
+pytest.importorskip("optuna")
+LONG = " ".join(f"word{n}" for n in range(80))
+TOKENS = "{tokens: {min: 20, max: 24}}"
+
+
+class Task:
+    """A scripted model with twenty cases, and the command that searches them."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.cases = program.place / "cases.yaml"
+        self.script = program.place / "script.yaml"
+        self.expect(*[TOKENS] * 20)
+        self.answer(f"- text: {LONG}")
+        del program.variables["LLMPARAMS_THREADS"]  # a script has none
+
+    def expect(self, *expected: str) -> None:
+        self.cases.write_text(
+            "".join(f"- {{input: case {n}, expect: {e}}}\n" for n, e in enumerate(expected))
+        )
+
+    def answer(self, *answers: str, delay: float = 0) -> None:
+        self.script.write_text("\n".join([f"delay: {delay}", "answers:", *answers]))
+
+    def arguments(self, *more: str) -> tuple[str, ...]:
+        given = ("-m", f"scripted:{self.script}", "--cases", str(self.cases), *more)
+        return ("optimize", *given)
+
+    def call(self, *more: str, **variables: str) -> Done:
+        return self.program.call(*self.arguments(*more), **variables)
+
+    def search(self, *more: str) -> Any:
+        done = self.call("--json", *more)
+        assert done.code == 0, done.stderr
+        return done.json
+
+
+@pytest.fixture
+def task(program: Program) -> Task:
+    return Task(program)
+
+
+def test_a_planted_number_is_found_and_proved(task: Task) -> None:
+    found = task.search("--over", "max_tokens=1..70", "--over", "temperature=0..1")
+    assert 20 <= found["best"]["values"]["max_tokens"] <= 24
+    assert (found["best"]["score"], found["default"]["score"]) == (1.0, 0.0)
+    assert found["better"] and found["held_back"]["difference"] == 1
+    assert found["held_back"]["interval"][0] > 0.4 and len(found["held_back"]["winner"]) == 10
+    assert len(found["trials"]) == 50
+    # It was searched, not guessed: later trials are nearer than the first ones.
+    tried = [abs(trial["values"]["max_tokens"] - 22) for trial in found["trials"]]
+    assert sum(tried[-10:]) < sum(tried[:10])
+
+
+def test_the_winner_is_a_preset_that_carries_its_evidence(task: Task) -> None:
+    flags = ("--over", "max_tokens=1..30", "--over", "temperature=0.1..1.5", "--seeds", "2")
+    done = task.call(*flags, "-o", "best", "--stop", "never")
+    assert "better than the default by 100 points (95 % interval +" in done.text, done.stderr
+    assert "temperature 1.5 (flag --over) has no effect" in done.stderr
+    text = (task.program.place / "presets" / "best.yaml").read_text()
+    assert text.startswith("# llmparams optimize --cases ")
+    assert "--over 'temperature=0.1..1.5'" in text or "--over temperature=0.1..1.5" in text
+    assert "# 2026-11-26, model script (SHA-256 " in text
+    assert "# Searched: 50 trials on 10 cases, seeds 1 to 2: 100%, the default 0%." in text
+    assert "# Held back: 10 cases, seeds 3 to 4: 100%, the default 0%;" in text
+    assert "points, p = 0.002)." in text and "# found by optimize" in text
+    evaluated = task.program.call(
+        "evaluate", f"scripted:{task.script}", "--cases", str(task.cases), "-p", "best", "--json"
+    )
+    assert evaluated.json["variants"][0]["passed"] == 20
+    shown = task.program.call("presets", "show", "best", "--json").json
+    assert "never" in json.dumps(shown)
+
+
+def test_what_changes_nothing_is_no_winner_and_no_preset(task: Task) -> None:
+    task.answer("- texts: [right answer, wrong answer]")
+    task.expect(*["{contains: right}"] * 20)
+    done = task.call("--over", "max_tokens=20..90", "--trials", "15", "--seeds", "3", "-o", "best")
+    assert done.code == 0 and "no setting beat the default" in done.text
+    assert "no preset is written" in done.stderr
+    assert not (task.program.place / "presets").exists()
+
+
+def test_luck_on_the_searched_cases_does_not_survive_the_others(task: Task) -> None:
+    task.expect(*["{tokens: {min: 1}}"] * 20)
+    searched, _ = split(read_cases(task.cases, ""), 0.5)
+    lucky = {case.mark.line - 1 for case in searched}
+    task.expect(*("{tokens: {max: 5}}" if n in lucky else "{tokens: {min: 1}}" for n in range(20)))
+    found = task.search("--over", "max_tokens=1..10", "-o", "best")
+    assert found["best"]["score"] == 1 and found["default"]["score"] == 0
+    assert not found["better"] and found["held_back"]["p"] == 1
+    assert "no setting beat the default: no difference shown" in found["verdict"]
+    assert not (task.program.place / "presets").exists()
+
+
+def test_presets_and_system_texts_are_choices(task: Task) -> None:
+    task.answer("- {when: please, text: yes it is}", "- text: no")
+    task.expect(*["{contains: yes}"] * 12)
+    for name, prompt in (("plain", "{{ input }}"), ("polite", "please {{ input }}")):
+        (task.program.place / f"{name}.yaml").write_text(f"prompt: '{prompt}'")
+        (task.program.place / f"{name}.txt").write_text(f"Be {name}.")
+    over = ("--over", "preset=plain.yaml,polite.yaml", "--over", "system=@plain.txt,@polite.txt")
+    found = task.search(*over, "-o", "best")
+    assert found["best"]["values"] == {"preset": "polite.yaml", "system": "@plain.txt"}
+    assert len(found["trials"]) == 4  # all there are
+    text = (task.program.place / "presets" / "best.yaml").read_text()
+    assert f'extends: ["{task.program.place}/polite.yaml"]' in text and "system: " in text
+    assert "Be plain." in text
+
+
+def test_held_back_cases_are_others_with_other_seeds(task: Task) -> None:
+    task.expect(*[f"{TOKENS}, seeds: [{n}, 7]" for n in range(20)])
+    cases = read_cases(task.cases, "")
+    searched, held = split(cases, 0.5)
+    assert sorted(c.mark.line for c in [*searched, *held]) == list(range(1, 21))
+    assert {c.seeds for c in held} == {(20, 21)} and len(held) == 10
+    assert [c.seeds[0] for c in searched] == [c.mark.line - 1 for c in searched]
+    assert len(split(cases, 0.0)[1]) == 6 and len(split(cases, 1.0)[0]) == 2
+
+
+def test_trials_share_batches(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    answer = ScriptedBackend.answer
+
+    def counted(backend: ScriptedBackend, requests: Any) -> Any:
+        sizes.append(len(requests))
+        return answer(backend, requests)
+
+    monkeypatch.setattr(ScriptedBackend, "answer", counted)
+    task.search("--over", "max_tokens=1..60", "--trials", "15", "--seeds", "2")
+    # The default and seven trials, eight trials, and on as many cases the winner's proof.
+    assert sizes[:2] == [8 * 10 * 2] * 2 and len(sizes) <= 3
+
+
+def test_nothing_is_tried_twice(task: Task) -> None:
+    found = task.search("--over", "max_tokens=1..18", "--trials", "15")
+    assert len({trial["values"]["max_tokens"] for trial in found["trials"]}) == 15
+    assert len(task.search("--over", "max_tokens=1..9", "--minutes", "9")["trials"]) == 9
+
+
+def test_all_trials_have_the_same_seeds(task: Task) -> None:
+    task.answer("- texts: [right answer here, wrong answer]")
+    task.expect(*["{contains: right}"] * 20)
+    found = task.search("--over", "max_tokens=9..90", "--trials", "9", "--seeds", "4")
+    assert len({tuple(trial["scores"]) for trial in found["trials"]}) == 1
+    assert 0 < found["default"]["score"] < 1
+
+
+def test_a_resumed_search_is_the_one_that_was_not_interrupted(task: Task) -> None:
+    over = ("--over", "max_tokens=1..60", "--over", "temperature=0..1")
+    whole = task.search(*over, "--trials", "23")
+    task.search(*over, "--trials", "7")
+    assert task.search(*over, "--trials", "23", "--resume") == whole
+    assert len(task.search(*over, "--trials", "7")["trials"]) == 7  # begins anew
+
+
+def test_only_the_same_search_is_resumed(task: Task) -> None:
+    over = ("--over", "max_tokens=1..60")
+    task.search(*over, "--trials", "2")
+    task.answer("- text: something else")
+    done = task.call(*over, "--resume")
+    assert "no such search was begun" in done.complaint(ExitCode.USAGE)
+
+
+def test_a_torn_journal_loses_its_last_line_and_a_broken_one_is_named(task: Task) -> None:
+    over = ("--over", "max_tokens=1..60", "--trials")
+    task.search(*over, "7")
+    (journal,) = (Path(task.program.variables["LLMPARAMS_STATE_DIR"]) / "optimize").iterdir()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 9
+    journal.write_bytes(b"".join(lines)[:-5])
+    assert len(task.search(*over, "7", "--resume")["trials"]) == 7
+    journal.write_bytes(lines[0] + b'{"values": 3}\n')
+    assert ".jsonl:2: not a trial" in task.call(*over, "7", "--resume").complaint(ExitCode.USAGE)
+
+
+def test_ctrl_c_keeps_what_is_done(task: Task) -> None:
+    task.answer(f"- text: {LONG}", delay=0.002)
+    over = ("--over", "max_tokens=1..60", "--trials")
+    process = task.program.start(*task.arguments(*over, "400"))
+    state = Path(task.program.variables["LLMPARAMS_STATE_DIR"]) / "optimize"
+    wait_until(lambda: any(p.read_bytes().count(b"\n") > 8 for p in state.glob("*.jsonl")))
+    process.send_signal(signal.SIGINT)
+    done = task.program.end(process)
+    assert done.code == ExitCode.INTERRUPTED and done.stdout == b""
+    assert "trials are kept: the same command with --resume goes on" in done.stderr
+    assert len(task.search(*over, "7", "--resume")["trials"]) >= 7
+
+
+@pytest.mark.parametrize(
+    ("flags", "best"),
+    [
+        (("--metric", "mean:tokens"), 9),
+        (("--metric", "mean:tokens", "--minimize"), 3),
+        (("--metric", "command:wc -w"), 9),
+        (("--metric", "mean:length:5-6"), 5),
+    ],
+)
+def test_metrics(flags: tuple[str, ...], best: int, task: Task) -> None:
+    found = task.search("--over", "max_tokens=3..9", "--max-tokens", "7", *flags)
+    assert found["best"]["values"] == {"max_tokens": best} and found["better"]
+    assert found["held_back"]["difference"] > 0
+
+
+def test_a_metric_that_is_no_number_ends_the_search(task: Task) -> None:
+    done = task.call("--over", "max_tokens=3..9", "--metric", "command:echo none")
+    assert "printed 'none'" in done.complaint(ExitCode.USAGE)
+    done = task.call("--over", "max_tokens=3..9", "--metric", "mean:thought")
+    assert "undefined for the default's answers" in done.complaint(ExitCode.USAGE)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--over", "temperature"), "has no values"),
+        (("--over", "temperatur=0..1"), "did you mean temperature?"),
+        (("--over", "temperature=1..0.5"), "the range is empty"),
+        (("--over", "temperature=0..x"), "'x' is not a number"),
+        (("--over", "top_p=0.5..2"), "2 is out of range"),
+        (("--over", "temperature=1"), "there is nothing to choose"),
+        (("--over", "preset=a"), "there is nothing to choose"),
+        (("--over", "context=512,1024"), "one model is loaded once"),
+        (("--over", "seed=1..9"), "all trials have the same seeds"),
+        (("--over", "top_k=1..9", "--over", "top_k=20,30"), "top_k is given twice"),
+        (("--over", "top_k=1..9", "--metric", "speed"), "--metric 'speed' is unknown"),
+        (("--over", "top_k=1..9", "--metric", "mean:speed"), "is unknown"),
+        (("--over", "top_k=1..9", "--minutes", "0"), "no time"),
+        (("--over", "top_k=1..9", "--minutes", "nan"), "no time"),
+        (("--over", "top_k=1..9", "--hold-back", "nan"), "is no share"),
+        (("--over", "temperature=0..inf"), "not a finite number"),
+        (("--over", "top_k=1..9", "--resume"), "no such search was begun"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(flags: Any, words: str, task: Task) -> None:
+    assert words in task.call(*flags).complaint(ExitCode.USAGE)
+
+
+def test_seven_cases_are_too_few(task: Task) -> None:
+    task.expect(*[TOKENS] * 7)
+    done = task.call("--over", "max_tokens=1..60")
+    assert "7 cases are too few" in done.complaint(ExitCode.USAGE)
+
+
+def test_a_preset_that_is_there_is_not_searched_for(task: Task) -> None:
+    (task.program.place / "best.yaml").write_text("description: mine")
+    done = task.call("--over", "max_tokens=1..60", "-o", "best.yaml")
+    assert "--force replaces it" in done.complaint(ExitCode.PRESET)
+    assert task.call("--over", "max_tokens=1..30", "-o", "best.yaml", "--force").code == 0
+    assert "found by optimize" in (task.program.place / "best.yaml").read_text()
+
+
+def test_minutes_are_a_budget(task: Task) -> None:
+    found = task.search("--over", "temperature=0..1", "--minutes", "0.000001")
+    assert len(found["trials"]) == 7  # what began before
+
+
+def test_on_a_narrow_terminal(task: Task) -> None:
+    over = ("--over", "max_tokens=1..30", "--over", "temperature=0.1..1.5", "--trials", "15")
+    shown = task.program.terminal(*task.arguments(*over), width=60).end()
+    assert shown.code == 0 and any("15 trials on 10 cases" in line for line in shown.lines)

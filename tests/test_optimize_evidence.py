@@ -1,0 +1,91 @@
+"""What a search's proof can show: by figures made by hand, and by its errors in simulations."""
+
+from __future__ import annotations
+
+import sys
+from itertools import product
+
+import numpy as np
+import pytest
+from program import Program
+
+from llmparams_cli.analysis.evidence import mean_interval, sign_flips
+from llmparams_cli.analysis.optimization import Meeting, Trial, best
+from llmparams_cli.errors import ExitCode
+
+CASES, SEEDS, TRIALS, REPEATS = 12, 3, 30, 100  # cases searched, and as many held back
+
+
+def test_sign_flips_are_counted_exactly() -> None:
+    differences = [3.0, 1.0, -2.0, 5.0]
+    sums = [
+        sum(s * d for s, d in zip(signs, differences, strict=True))
+        for signs in product((-1, 1), repeat=4)
+    ]
+    assert sign_flips(differences) == sum(abs(each) >= 7 for each in sums) / 16
+    assert sign_flips([0.0, *differences, 0.0]) == sign_flips(differences)
+    assert sign_flips([0.0] * 9) == 1 and sign_flips([]) == 1
+    assert sign_flips([1.0] * 5) == 2 / 32 and sign_flips([-1.0] * 6) == 2 / 64
+
+
+def test_many_cases_are_drawn_and_never_impossible() -> None:
+    assert 0 < sign_flips([0.1] * 40) < 0.001
+    assert sign_flips([0.1, -0.1] * 20) == 1
+
+
+def test_the_interval_is_students() -> None:
+    """The sleep data of Student (1908), whose interval every textbook has."""
+    gains = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+    assert mean_interval(gains, None) == pytest.approx((0.7001, 2.4599), abs=1e-3)
+
+
+def test_equal_wins_are_not_certain() -> None:
+    low, high = mean_interval([1.0] * 10, 1.0)
+    assert 0.3 < low < 0.9 and high == 1.0
+
+
+def _simulated(random: np.random.Generator, gain: float) -> bool:
+    """Is a winner declared where the best of many trials is really better by `gain`?"""
+
+    def shares(chances: np.ndarray) -> tuple[float, ...]:
+        passes = random.binomial(SEEDS, np.clip(chances, 0, 1)) / SEEDS
+        return tuple(map(float, passes))
+
+    easy, held = random.uniform(0.1, 0.9, (2, CASES))
+    gains = [gain * (number == 0) for number in range(TRIALS)]
+    default = Trial({}, shares(easy))
+    trials = [Trial({"n": n}, shares(easy + more)) for n, more in enumerate(gains)]
+    winner = best(trials, default, minimize=False)
+    if winner is default:
+        return False
+    more = gains[int(winner.values["n"])]
+    return Meeting(shares(held + more), shares(held), seeds=SEEDS).is_better
+
+
+def test_where_nothing_matters_a_winner_is_rarely_declared() -> None:
+    random = np.random.default_rng(1)
+    assert sum(_simulated(random, 0.0) for _ in range(REPEATS)) <= 5
+
+
+def test_where_one_setting_is_much_better_it_is_mostly_proved() -> None:
+    random = np.random.default_rng(2)
+    assert sum(_simulated(random, 0.6) for _ in range(REPEATS)) >= 90
+
+
+def test_of_equal_trials_the_default_stays() -> None:
+    default, other = Trial({}, (0.5,)), Trial({"n": 1}, (0.5,))
+    assert best([other], default, minimize=False) is default
+    assert best([Trial({"n": 2}, ()), other], default, minimize=True) is default
+
+
+def test_lower_is_better_if_minimized() -> None:
+    assert Meeting((1.0,) * 8, (2.0,) * 8, minimize=True).is_better
+    assert not Meeting((1.0,) * 8, (2.0,) * 8).is_better
+
+
+def test_a_missing_optuna_is_one_line_with_the_cure(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    done = program.call("optimize", "--cases", "c.yaml", "--over", "top_k=1..9")
+    assert "pip install 'llmparams[optimize]'" in done.complaint(ExitCode.USAGE)
