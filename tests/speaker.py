@@ -13,11 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
 from models import CONTROL, USER_DEFINED, write_llama
 
 from llmparams_cli.backends.llama.weights import vocabulary
+from llmparams_cli.models.cursor import Array
+from llmparams_cli.models.gguf import read_header
 from llmparams_cli.params.settings import resolve
 from llmparams_cli.protocol import Message, Request
 from llmparams_cli.templates.rendering import prompt
@@ -32,10 +33,10 @@ def tokenizer(
     file: Path, *, control: Sequence[str] = (), defined: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The tokenizer's metadata of a vocabulary file, with further tokens."""
-    fields = gguf.GGUFReader(file).fields
+    header = read_header(file)  # the reader of the `gguf` package takes seconds for a vocabulary
     found = {
-        key: field.contents()
-        for key, field in fields.items()
+        key: header.array(key) if isinstance(value, Array) else value
+        for key, value in header.metadata.items()
         if key.startswith("tokenizer.") and key != "tokenizer.chat_template"
     }
     more = [(USER_DEFINED, name) for name in defined] + [(CONTROL, name) for name in control]
