@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import takewhile
 
 from llmparams_cli.ending import Ending, Stop
 from llmparams_cli.params.settings import Settings
@@ -21,7 +20,7 @@ class Reply:
         self.tokens: list[Token] = []
         self._heard = Heard(marks, stops)
         self._ending: Ending[Token] = Ending(stops, settings["max_tokens"], marks, started.phase)
-        self._first_said: Token | None = None  # with which the answer begins
+        self._said_from: int | None = None  # the place of the token with which the answer begins
         self._texts: dict[bool, list[str]] = {False: [], True: []}
 
     @property
@@ -31,17 +30,16 @@ class Reply:
     @property
     def marked(self) -> tuple[Token, ...]:
         """The tokens; those that are no part of the answer say so."""
-        if not self._ending.has_thought:
-            return tuple(self.tokens)
-        said = (token is self._first_said for token in self.tokens)
-        before = takewhile(lambda is_first: not is_first, said)
-        count = sum(1 for _ in before)
+        count = self.reasoning_tokens
         thoughts = [replace(token, is_thought=True) for token in self.tokens[:count]]
         return (*thoughts, *self.tokens[count:])
 
     @property
     def reasoning_tokens(self) -> int:
-        return sum(token.is_thought for token in self.marked)
+        """How many tokens there are before the answer, if there were thoughts."""
+        if not self._ending.has_thought:
+            return 0
+        return len(self.tokens) if self._said_from is None else self._said_from
 
     @property
     def text(self) -> str:
@@ -55,9 +53,8 @@ class Reply:
 
     def add(self, vocabulary: Vocabulary, token: Token) -> list[Piece]:
         """Take the next token; return the text that it makes certain."""
-        parts = self._ending.add(self._heard.data(vocabulary, token.id), token)
         self.tokens.append(token)
-        return self._pieces(parts)
+        return self._pieces(self._ending.add(self._heard.data(vocabulary, token.id), token))
 
     def end_token(self, name: str | None) -> list[Piece]:
         """End with the end token `name`, which the model drew; None: its grammar is complete."""
@@ -70,8 +67,8 @@ class Reply:
     def _pieces(self, parts: Sequence[Part[Token]]) -> list[Piece]:
         for text, token, is_thought in parts:
             self._texts[is_thought].append(text)
-            if self._first_said is None and not is_thought:
-                self._first_said = token
+            if self._said_from is None and not is_thought:
+                self._said_from = next(i for i, each in enumerate(self.tokens) if each is token)
         return [Piece(text, token, is_thought) for text, token, is_thought in parts]
 
 

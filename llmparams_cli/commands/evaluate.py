@@ -20,6 +20,8 @@ from llmparams_cli.jobs.evaluation.cases import Variant
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.options import (
+    CHUNK,
+    ChunksOption,
     ColorOption,
     HelpInSections,
     HtmlOption,
@@ -43,7 +45,6 @@ from llmparams_cli.render.outputs import IN_A_BROWSER, NAMES_OF_STDOUT, check_ou
 from llmparams_cli.render.progress import ProgressBar
 
 HELP = HelpInSections
-CHUNK = 512  # tokens, as in llama-perplexity
 
 
 @with_parameters
@@ -91,9 +92,7 @@ def command(
         bool,
         typer.Option("--strided", help="Count every token that has half a chunk before it."),
     ] = False,
-    chunks: Annotated[
-        int | None, typer.Option("--chunks", min=1, metavar="N", help="Read only the first N.")
-    ] = None,
+    chunks: ChunksOption = None,
     tokens: Annotated[
         bool, typer.Option("--tokens", help="Add every token's log probability to the JSON.")
     ] = False,

@@ -10,8 +10,13 @@ from llmparams_cli.env import Environment
 from llmparams_cli.files import display_path, write_whole
 from llmparams_cli.jobs.prepare import prepare
 from llmparams_cli.options import (
+    CHUNK,
+    LONG_CHUNK,
+    ChunksOption,
     HelpInSections,
+    LongChunkOption,
     QuietOption,
+    ReplaceOption,
     VerboseOption,
     named_model,
     with_parameters,
@@ -21,7 +26,6 @@ from llmparams_cli.render.progress import ProgressBar
 from llmparams_cli.text.safe import one_line
 
 HELP = HelpInSections
-LEAST = 32  # tokens: fewer are no text
 
 
 def _command(
@@ -29,13 +33,9 @@ def _command(
     model: Annotated[str, named_model("MODEL", "A model's name, or the path of a GGUF file.")],
     output: Annotated[str, typer.Argument(metavar="OUT", help="The file to be made (GGUF).")],
     text: Annotated[str, typer.Option("--text", metavar="FILE", help="The text; - reads stdin.")],
-    chunk: Annotated[
-        int, typer.Option("--chunk", min=LEAST, metavar="N", help="Tokens that are read at a time.")
-    ] = 512,
-    chunks: Annotated[
-        int | None, typer.Option("--chunks", min=1, metavar="N", help="Read only the first N.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+    chunk: LongChunkOption = CHUNK,
+    chunks: ChunksOption = None,
+    force: ReplaceOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -57,7 +57,7 @@ def _command(
     from llmparams_cli.models.importance import importance_bytes
 
     target = target_of(env, output, force=force)
-    wanted = Wanted(text_of(env, text), chunk, most=chunks, least=LEAST)
+    wanted = Wanted(text_of(env, text), chunk, most=chunks, least=LONG_CHUNK)
     prepared = prepare(env, [], {**flags, "model": model})
     with ProgressBar(env) as progress:
         matrix = collect(env, prepared, wanted, text, progress)

@@ -20,10 +20,14 @@ from llmparams_cli.jobs.quantization import making
 from llmparams_cli.jobs.quantization.keeping import keeps
 from llmparams_cli.models.ggml_types import MADE
 from llmparams_cli.options import (
+    CHUNK,
+    ChunksOption,
     ColorOption,
     HelpInSections,
+    LongChunkOption,
     PngOption,
     QuietOption,
+    ReplaceOption,
     SvgOption,
     VerboseOption,
     named_model,
@@ -41,7 +45,6 @@ from llmparams_cli.text.units import bytes_of
 
 HELP = HelpInSections
 NOWHERE = "model.gguf"  # a name in messages, where no file is made
-LEAST = 32  # tokens in a chunk: fewer are no text
 
 
 def _command(
@@ -75,12 +78,8 @@ def _command(
         str | None,
         typer.Option("--text", metavar="FILE", help="Measure what it costs on this text."),
     ] = None,
-    chunk: Annotated[
-        int, typer.Option("--chunk", min=LEAST, metavar="N", help="Tokens that are read at a time.")
-    ] = 512,
-    chunks: Annotated[
-        int | None, typer.Option("--chunks", min=1, metavar="N", help="Read only the first N.")
-    ] = None,
+    chunk: LongChunkOption = CHUNK,
+    chunks: ChunksOption = None,
     ladder: Annotated[
         bool, typer.Option("--ladder", help="Measure several types on the text, side by side.")
     ] = False,
@@ -96,7 +95,7 @@ def _command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell the size, and write nothing.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+    force: ReplaceOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     color: ColorOption = "auto",
     verbose: VerboseOption = False,

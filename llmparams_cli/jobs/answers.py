@@ -45,6 +45,21 @@ def all_events(
             yield number, event
 
 
+def all_whole(
+    backend: Backend, requests: Sequence[Request]
+) -> Generator[tuple[int, Finished], None, None]:
+    """The ends of many whole answers, with their indices, as they come. Raises KeyboardInterrupt
+    after Ctrl-C, and the error of the first request that fails.
+    """
+    ended = 0
+    for number, event in all_events(backend, requests):
+        if isinstance(event, Finished):
+            ended += 1
+            yield number, whole(event)
+    if ended < len(requests):  # Ctrl-C came before all had started
+        raise KeyboardInterrupt
+
+
 def answer(
     backend: Backend, request: Request, watch: Watch = lambda _event: None
 ) -> tuple[Started, Finished]:

@@ -76,10 +76,10 @@ def read_parts(
         parts.append(Part(argument))
     for file in files or ():
         if file != STDIN:
-            text = _read(f"--file {file}", resolve_path(file, env.directory).read_bytes)
+            text = read_place(f"--file {file}", resolve_path(file, env.directory).read_bytes)
             parts.append(Part(text, file))
     if STDIN in named or (alone and not env.stdin_is_tty):
-        text = _read(STANDARD_INPUT, env.read_stdin)
+        text = read_place(STANDARD_INPUT, env.read_stdin)
         parts.append(Part(text, STANDARD_INPUT, named=STDIN in named))
     elif target != STDIN and not alone and not _is_read_by_others(env):
         parts.append(Part(_beside(env), STANDARD_INPUT, named=False))
@@ -101,7 +101,7 @@ def _beside(env: Environment) -> str:
     """Standard input that nobody asked for, and of which the user is told."""
     if not env.stdin_has_data(PATIENCE):
         env.note(f"waiting for standard input, which is added to the prompt ({LEAVE_OUT})")
-    text = _read(STANDARD_INPUT, env.read_stdin)
+    text = read_place(STANDARD_INPUT, env.read_stdin)
     if text:
         env.note(f"standard input is added to the prompt: {len(text):,} characters ({LEAVE_OUT})")
     return text
@@ -121,7 +121,7 @@ def _is_read_by_others(env: Environment) -> bool:
 
 def text_or_stdin(env: Environment, text: str) -> str:
     """The text itself; for - what standard input has."""
-    return _read(STANDARD_INPUT, env.read_stdin) if text == STDIN else text
+    return read_place(STANDARD_INPUT, env.read_stdin) if text == STDIN else text
 
 
 def read_target(env: Environment, file: str) -> str:
@@ -129,13 +129,13 @@ def read_target(env: Environment, file: str) -> str:
     if file == STDIN:
         text = text_or_stdin(env, file)
     else:
-        text = _read(f"--target {file}", resolve_path(file, env.directory).read_bytes)
+        text = read_place(f"--target {file}", resolve_path(file, env.directory).read_bytes)
     if not text:
         raise UsageError(f"--target {file} is empty", "give a text file")
     return text
 
 
-def _read(place: str, read: Callable[[], bytes]) -> str:
+def read_place(place: str, read: Callable[[], bytes]) -> str:
     """The text, without the newline that ends its last line."""
     try:
         return decode(read()).removesuffix("\n")

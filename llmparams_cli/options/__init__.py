@@ -54,6 +54,9 @@ def preset_option(help: str) -> Any:
     )
 
 
+CHUNK = 512  # tokens of a text that are read at a time, as in llama-perplexity
+LONG_CHUNK = 32  # at least, where matrices are judged by it
+
 # Options that several commands share, beside the parameters.
 PromptArgument = Annotated[
     str | None,
@@ -101,6 +104,14 @@ PngOption = Annotated[
 SvgOption = Annotated[
     str | None, typer.Option("--svg", metavar="FILE", help="Write the plot as vector graphics.")
 ]
+ChunksOption = Annotated[
+    int | None, typer.Option("--chunks", min=1, metavar="N", help="Read only the first N.")
+]
+LongChunkOption = Annotated[
+    int,
+    typer.Option("--chunk", min=LONG_CHUNK, metavar="N", help="Tokens that are read at a time."),
+]
+ReplaceOption = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
 ShowParamsOption = Annotated[
     bool, typer.Option("--show-params", help="Print every value with its origin; do nothing else.")
 ]

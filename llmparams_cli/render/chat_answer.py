@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llmparams_cli.env import Environment
-from llmparams_cli.protocol import Finished, Piece, Started, StopReason
-from llmparams_cli.render.plain import Answer, pass_on
+from llmparams_cli.protocol import Finished, Started, StopReason
+from llmparams_cli.render.plain import Piped
 from llmparams_cli.render.summary import (
     cut_off,
     fold,
@@ -15,7 +15,6 @@ from llmparams_cli.render.summary import (
     thought_share,
 )
 from llmparams_cli.render.terminal import TerminalRenderer, columns
-from llmparams_cli.render.thoughts import Thoughts
 
 _CHANGE = "/set {name} N"  # how a parameter is changed in a chat
 
@@ -59,26 +58,15 @@ class TerminalAnswer(TerminalRenderer):
             self._aside(" ".join(row))
 
 
-class PipedAnswer:
+class PipedAnswer(Piped):
     """An answer in a pipe, with a newline after it unless it ends in one."""
 
     def __init__(self, env: Environment, color: str, hide_thinking: bool) -> None:
-        self._env = env
-        self._answer = Answer(env)
-        self._thoughts = Thoughts(env, color, hidden=hide_thinking)
-
-    def started(self, event: Started) -> None:
-        self._started = event
-
-    def piece(self, event: Piece) -> None:
-        pass_on(event, self._thoughts, self._answer)
+        super().__init__(env, color, hide_thinking=hide_thinking, newline=True)
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        self._thoughts.end(is_last=True)
-        if not event.is_unsaid:
-            self._answer.end_line()
-        self._answer.end()
+        self.end(event)
         if env.verbose:
             items = chat_statistics(self._started, event, verbose=True)
             env.warn(separator(env.stderr).join(filter(None, [only_thought(event), *items])))

@@ -58,8 +58,33 @@ def pass_on(event: Piece, thoughts: Thoughts, answer: Answer) -> None:
         answer.write(event.text)
 
 
-class PlainRenderer:
-    """Writes an answer for other programs, with a newline after its last line if `newline`."""
+class Piped:
+    """The text of an answer on stdout, and what was thought before it on stderr; with a newline
+    after the last line if `newline`.
+    """
+
+    def __init__(self, env: Environment, color: str, *, hide_thinking: bool, newline: bool) -> None:
+        self._env = env
+        self._answer = Answer(env)
+        self._thoughts = Thoughts(env, color, hidden=hide_thinking)
+        self._newline = newline
+
+    def started(self, event: Started) -> None:
+        self._started = event
+
+    def piece(self, event: Piece) -> None:
+        pass_on(event, self._thoughts, self._answer)
+
+    def end(self, event: Finished) -> None:
+        """The text ends here."""
+        self._thoughts.end(is_last=True)
+        if self._newline and not event.is_unsaid:
+            self._answer.end_line()
+        self._answer.end()
+
+
+class PlainRenderer(Piped):
+    """Writes an answer for other programs."""
 
     def __init__(
         self,
@@ -70,24 +95,12 @@ class PlainRenderer:
         newline: bool = True,
         hide_thinking: bool = False,
     ) -> None:
-        self._env = env
-        self._answer = Answer(env)
-        self._thoughts = Thoughts(env, color, hidden=hide_thinking)
-        self._newline = newline
+        super().__init__(env, color, hide_thinking=hide_thinking, newline=newline)
         self._random_seed = settings["seed"] == -1
-
-    def started(self, event: Started) -> None:
-        self._started = event
-
-    def piece(self, event: Piece) -> None:
-        pass_on(event, self._thoughts, self._answer)
 
     def finished(self, event: Finished) -> None:
         env = self._env
-        self._thoughts.end(is_last=True)
-        if self._newline and not event.is_unsaid:
-            self._answer.end_line()
-        self._answer.end()
+        self.end(event)
         if env.verbose:
             items = [only_thought(event), *statistics(self._started, event, verbose=True)]
         else:

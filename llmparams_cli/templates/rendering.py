@@ -65,7 +65,7 @@ def prompt(
         marked,
         note,
     )
-    tokens = _with_begin(model, marker.tokenize(text))
+    tokens = with_begin(model, marker.tokenize(text))
     marks = marks_of(template)
     if not marks.opens:
         for name in _about_thoughts(request.settings):
@@ -110,10 +110,10 @@ def _without_template(model: Vocabulary, request: Request, note: Callable[[str],
         for run in runs
     )
     text = "\n\n".join(marked)
-    return Prompt(_with_begin(model, marker.tokenize(text)), marker.unmark(text))
+    return Prompt(with_begin(model, marker.tokenize(text)), marker.unmark(text))
 
 
-def _with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
+def with_begin(model: Vocabulary, tokens: list[int]) -> list[int]:
     """Add the BOS token unless the template wrote it: there must be exactly one."""
     begin = model.begin_token
     if begin is None or tokens[:1] == [begin]:

@@ -47,6 +47,11 @@ class Marks:
         return self.cut or self.closes[0]
 
     @property
+    def begins(self) -> tuple[str, ...]:
+        """What thoughts or the answer may begin with."""
+        return (*self.opens, *self.says)
+
+    @property
     def all(self) -> tuple[str, ...]:
         return (*self.opens, *self.closes, *self.says, *self.ends)
 
@@ -103,7 +108,7 @@ class Speech(Generic[T]):
 
     def _is_within_mark(self, held: list[tuple[str, T]]) -> bool:
         """Is what is held at the end a part of a mark, and no answer that looks like one?"""
-        bare = "".join(text for text, _ in held).lstrip()
+        bare = _whole(held).lstrip()
         return bool(bare) and (self.has_thought or bare.startswith(CONTROL))
 
     @property
@@ -114,15 +119,15 @@ class Speech(Generic[T]):
     @property
     def holds_mark(self) -> bool:
         """Has a mark begun that is not complete?"""
-        return self.phase is Phase.START and any(text.strip() for text, _ in self._held)
+        return self.phase is Phase.START and bool(_whole(self._held).strip())
 
     def may_go_on(self, text: str) -> bool:
         """Could a mark begin with this text, or go on with it?"""
         if self.phase is not Phase.START:
             return False
-        bare = ("".join(held for held, _ in self._held) + text).lstrip()
-        marks = (*self._marks.opens, *self._marks.says)
-        return bool(bare) and any(m.startswith(bare) or bare.startswith(m) for m in marks)
+        bare = (_whole(self._held) + text).lstrip()
+        begins = self._marks.begins
+        return bool(bare) and any(m.startswith(bare) or bare.startswith(m) for m in begins)
 
     def says_behind(self, text: str) -> bool:
         """Would this text close the thoughts and begin the answer at once?"""
@@ -162,14 +167,13 @@ class Speech(Generic[T]):
         """In START: hold text until it is clear what begins; return what follows the mark."""
         if text:
             self._held.append((text, owner))
-        whole = "".join(piece for piece, _ in self._held)
+        whole, begins = _whole(self._held), self._marks.begins
         bare = whole.lstrip()
-        marks = (*self._marks.opens, *self._marks.says)
         # No stop sequence counts within a mark, however tokens cut it; blanks are not yet one.
         is_stopped = not bare and any(stop in whole for stop in self._stops)
-        if not is_stopped and any(m != bare and m.startswith(bare) for m in marks):
+        if not is_stopped and any(m != bare and m.startswith(bare) for m in begins):
             return []
-        mark = max((m for m in marks if bare.startswith(m)), key=len, default="")
+        mark = max((m for m in begins if bare.startswith(m)), key=len, default="")
         if mark in self._stops:
             self.matched = mark
             return []
@@ -182,7 +186,7 @@ class Speech(Generic[T]):
 
     def _without_blanks(self, pieces: list[tuple[str, T]]) -> list[tuple[str, T]]:
         """What is held in START, without the blanks that thoughts leave behind them."""
-        whole = "".join(text for text, _ in pieces)
+        whole = _whole(pieces)
         return _after(pieces, len(whole) - len(whole.lstrip())) if self.has_thought else pieces
 
     def _thought(self, pieces: list[tuple[str, T]]) -> list[Part[T]]:
@@ -199,6 +203,10 @@ class Speech(Generic[T]):
             if len(body) < len(text):
                 self._held.append((text[len(body) :], owner))
         return parts
+
+
+def _whole(pieces: list[tuple[str, T]]) -> str:
+    return "".join(text for text, _ in pieces)
 
 
 def _after(pieces: list[tuple[str, T]], count: int) -> list[tuple[str, T]]:

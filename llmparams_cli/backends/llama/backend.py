@@ -50,7 +50,7 @@ from llmparams_cli.protocol import (
     Scored,
     Started,
 )
-from llmparams_cli.templates.rendering import Prompt
+from llmparams_cli.templates.rendering import Prompt, with_begin
 from llmparams_cli.trace import Trace
 
 
@@ -163,11 +163,9 @@ class LlamaBackend:
                 yield number, Failed(error)
 
     def split(self, text: str) -> Encoded:
-        begin = self._model.begin_token
-        ids = self._model.tokenize(text)
-        if begin is not None and ids[:1] != [begin]:
-            ids = [begin, *ids]
-        return Encoded(tuple(ids), tuple(map(self._model.piece, ids)), begin)
+        ids = with_begin(self._model, self._model.tokenize(text))
+        pieces = tuple(map(self._model.piece, ids))
+        return Encoded(tuple(ids), pieces, self._model.begin_token)
 
     def logits(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
         from llmparams_cli.backends.llama.decoding.reading import matrices

@@ -1,1 +1,1 @@
-"""What `llmparams evaluate` measures: models by a text."""
+"""What `llmparams evaluate` measures: models and presets by texts, cases and tasks."""

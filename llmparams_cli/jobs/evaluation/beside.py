@@ -14,6 +14,7 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.evaluation.bare import greedy
 from llmparams_cli.jobs.evaluation.text import Wanted, cut_up, for_chunks
 from llmparams_cli.jobs.prepare import Prepared
@@ -21,8 +22,6 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import (
     Backend,
     Encoded,
-    Failed,
-    Finished,
     Message,
     Progress,
     Request,
@@ -112,11 +111,8 @@ def _greedy(backend: Backend, request: Request) -> tuple[tuple[Token, ...], floa
     best = spent = 0.0
     tokens: tuple[Token, ...] = ()
     for _ in range(TIMES):
-        for _, event in backend.answer([request]):
-            if isinstance(event, Failed):
-                raise event.error
-            if isinstance(event, Finished):
-                tokens, seconds = event.tokens, event.timing.generation_s
+        _, finished = answer(backend, request)
+        tokens, seconds = finished.tokens, finished.timing.generation_s
         spent += seconds
         best = max(best, len(tokens) / seconds if seconds else 0.0)
         if spent > LONG_ENOUGH:

@@ -14,7 +14,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
-from llmparams_cli.jobs.answers import all_events, whole
+from llmparams_cli.jobs.answers import all_whole
 from llmparams_cli.jobs.cases import request
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.params.spec import Scope
@@ -137,13 +137,8 @@ def answered(
         )
         for run in runs
     ]
-    ended = 0
-    for number, event in all_events(backend, requests):
-        if isinstance(event, Finished):
-            ended += 1
-            yield runs[number], whole(event)
-    if ended < len(runs):  # Ctrl-C came before all had started
-        raise KeyboardInterrupt
+    for number, finished in all_whole(backend, requests):
+        yield runs[number], finished
 
 
 def judged(

@@ -12,11 +12,11 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
-from llmparams_cli.jobs.answers import all_events, whole
+from llmparams_cli.jobs.answers import all_whole
 from llmparams_cli.jobs.evaluation.bare import greedy
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
-from llmparams_cli.protocol import Backend, Endings, Finished, Message, Progress, Request
+from llmparams_cli.protocol import Backend, Endings, Message, Progress, Request
 from llmparams_cli.tasks.document import CHOICE, Task, read_task
 from llmparams_cli.tasks.metrics import (
     Likelihood,
@@ -110,13 +110,8 @@ def _written(
 ) -> Iterator[Marked]:
     ours, filters = greedy(settings, _limits(task)), filters_of(task)
     requests = [Request((Message("user", each.prompt),), ours, raw=True) for each in asked]
-    ended = 0
-    for number, event in all_events(backend, requests):
-        if isinstance(event, Finished):
-            ended += 1
-            yield mark_answer(task, asked[number], whole(event).text, filters)
-    if ended < len(requests):  # Ctrl-C came before all had started
-        raise KeyboardInterrupt
+    for number, finished in all_whole(backend, requests):
+        yield mark_answer(task, asked[number], finished.text, filters)
 
 
 def _limits(task: Task) -> dict[str, Any]:

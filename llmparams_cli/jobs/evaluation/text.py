@@ -10,10 +10,10 @@ from llmparams_cli.analysis.perplexity import Plan, TextResult, plan, result_of,
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import decode, resolve_path
+from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.prepare import Prepared
-from llmparams_cli.jobs.prompt import STDIN
+from llmparams_cli.jobs.prompt import STDIN, read_place
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.protocol import Encoded, Progress
 
@@ -36,16 +36,11 @@ class Wanted:
 
 def text_of(env: Environment, file: str) -> str:
     """The text of --text; - is standard input."""
-    try:
-        data = env.read_stdin() if file == STDIN else resolve_path(file, env.directory).read_bytes()
-        text = decode(data)
-    except OSError as error:
-        raise UsageError(f"--text {file}: {error.strerror}", "give a text file") from error
-    except ValueError as error:
-        raise UsageError(f"--text {file} is {error}") from error
+    read = env.read_stdin if file == STDIN else resolve_path(file, env.directory).read_bytes
+    text = read_place(f"--text {file}", read)
     if not text.strip():
         raise UsageError(f"--text {file} is empty", "give a text file")
-    return text.removesuffix("\n")
+    return text
 
 
 def evaluate(

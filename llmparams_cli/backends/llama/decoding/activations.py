@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
+from llmparams_cli.backends.llama.decoding.reading import read
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import function, ggml, llama
 from llmparams_cli.errors import BackendError
@@ -108,14 +109,9 @@ def collected(
 ) -> Iterator[dict[str, Squares]]:
     """Read chunks into sequence 0, and yield what was found so far after each."""
     for chunk in chunks:
-        context.drop(0)
-        for start in range(0, len(chunk.tokens), batch_size):
-            places = range(start, min(start + batch_size, len(chunk.tokens)))
-            # All are outputs: the last layer leaves out the others.
-            rows = range(len(places))
-            done = context.decode([(chunk.tokens[place], place, 0) for place in places], rows)
-            if control.stop or not done:
-                raise KeyboardInterrupt
+        wanted = range(len(chunk.tokens))  # all: the last layer leaves out the others
+        for _ in read(context, batch_size, chunk, wanted, control):
+            pass  # C calls the collector
         if collector.error:
             raise BackendError(
                 f"what this model computes does not fit its matrices: {collector.error}"

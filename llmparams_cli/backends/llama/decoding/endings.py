@@ -9,6 +9,7 @@ from typing import Any
 
 from llmparams_cli.backends.llama.decoding.answer import refuse_nan
 from llmparams_cli.backends.llama.decoding.pieces import BLOCK, block_size, next_piece, reusable
+from llmparams_cli.backends.llama.decoding.reading import decode
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.interrupt import Control
 from llmparams_cli.protocol import Endings
@@ -84,9 +85,7 @@ class _Reader:
         return found
 
     def _decode(self, batch: list[tuple[int, int, int]], outputs: Sequence[int]) -> None:
-        done = self._context.decode(batch, outputs)
-        if self._control.stop or not done:
-            raise KeyboardInterrupt
+        decode(self._context, batch, outputs, self._control)
 
     def _row(self, row: int) -> Any:
         """A copy of a row of logits: the next call overwrites them."""

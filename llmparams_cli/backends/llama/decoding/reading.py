@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from llmparams_cli.backends.llama.native.context import Context
@@ -20,21 +20,38 @@ def matrices(
     import numpy as np
 
     for chunk in chunks:
-        context.drop(0)
         parts = []
         # The last token is read although nothing follows it: kernels round by the number of tokens
         # in a call, and llama-perplexity reads it, too.
-        count = len(chunk.tokens)
-        for start in range(0, count, batch_size):
-            places = range(start, min(start + batch_size, count))
-            rows = [place - start for place in places if chunk.first - 1 <= place < count - 1]
-            done = context.decode([(chunk.tokens[place], place, 0) for place in places], rows)
-            if control.stop or not done:
-                raise KeyboardInterrupt
-            if rows:
+        wanted = range(chunk.first - 1, len(chunk.tokens) - 1)
+        for end, count in read(context, batch_size, chunk, wanted, control):
+            if count:
                 pointer = llama().llama_get_logits(context.handle)
-                part = np.ctypeslib.as_array(pointer, shape=(len(rows), context.model.n_vocab))
-                parts.append(part)
-                if count - start > batch_size:  # the next call overwrites it
-                    parts[-1] = part.copy()
+                part = np.ctypeslib.as_array(pointer, shape=(count, context.model.n_vocab))
+                # The next call overwrites it.
+                parts.append(part.copy() if end < len(chunk.tokens) else part)
         yield parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def read(
+    context: Context, batch_size: int, chunk: Chunk, wanted: range, control: Control
+) -> Iterator[tuple[int, int]]:
+    """Read a chunk into sequence 0, call by call: the place where each ends, and how many rows of
+    logits it has, which are those of the places `wanted`.
+    """
+    context.drop(0)
+    for start in range(0, len(chunk.tokens), batch_size):
+        tokens = chunk.tokens[start : start + batch_size]
+        places = range(start, start + len(tokens))
+        rows = [place - start for place in places if place in wanted]
+        batch = [(token, place, 0) for token, place in zip(tokens, places, strict=True)]
+        decode(context, batch, rows, control)
+        yield places.stop, len(rows)
+
+
+def decode(
+    context: Context, batch: Sequence[tuple[int, int, int]], rows: Iterable[int], control: Control
+) -> None:
+    """As `Context.decode`; raises KeyboardInterrupt after Ctrl-C."""
+    if not context.decode(batch, rows) or control.stop:
+        raise KeyboardInterrupt
