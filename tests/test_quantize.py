@@ -333,6 +333,16 @@ READ = ("--text", "-", "--chunk", "64", "--chunks", "3")
 
 
 @pytest.mark.real_model
+@pytest.mark.parametrize(("words", "cure"), [(12, "give a longer text"), (90, "--chunk ")])
+def test_a_text_that_fills_no_chunk_has_a_cure_that_works(
+    program: Program, words: int, cure: str
+) -> None:
+    flags = ("quantize", "builtin", "out.gguf", "--type", "Q8_0", "--text", "-")
+    done = program.call(*flags, stdin=" ".join(STORY.split()[:words]).encode())
+    assert done.code == ExitCode.USAGE and f"and a chunk 512 ({cure}" in done.stderr
+
+
+@pytest.mark.real_model
 def test_the_cost_is_measured_on_a_text(program: Program) -> None:
     flags = ("quantize", "builtin", "out.gguf", "--type", "Q2_K", *READ)
     shown = program.call(*flags, stdin=STORY.encode())

@@ -21,6 +21,7 @@ from llmparams_cli.jobs.quantization.keeping import keeps
 from llmparams_cli.models.ggml_types import MADE
 from llmparams_cli.options import (
     CHUNK,
+    LONG_CHUNK,
     ChunksOption,
     ColorOption,
     HelpInSections,
@@ -136,7 +137,7 @@ def _command(
             requantize,
             force,
         ),
-        None if text is None else texts.Wanted(texts.text_of(env, text), chunk, most=chunks),
+        None if text is None else _reading(env, text, chunk, chunks),
         flags,
         as_json,
         color,
@@ -177,6 +178,10 @@ def _refuse_missing(
         raise UsageError("OUT is missing", "the file to be made; --ladder makes none")
     if type is None:
         raise UsageError("--type is missing", "Q4_K_M is common; --ladder measures many")
+
+
+def _reading(env: Environment, file: str, chunk: int, most: int | None) -> texts.Wanted:
+    return texts.Wanted(texts.text_of(env, file), chunk, most=most, least=LONG_CHUNK)
 
 
 def _refuse_idle(options: Mapping[str, Any], how: str) -> None:
