@@ -7,7 +7,7 @@ from asked import SHORT, raw
 
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.interrupt import Control
-from llmparams_cli.jobs.answers import scored, whole
+from llmparams_cli.jobs.answers import all_whole, scored, whole
 from llmparams_cli.jobs.explain import watching, with_effects
 from llmparams_cli.protocol import Finished, Passage, Scored, Started, Timing, Usage
 
@@ -41,6 +41,12 @@ def test_after_ctrl_c_no_setting_is_tried_otherwise(interrupted):
     watched = watching(Control(), lambda _what, _done: None)
     assert with_effects(interrupted, watched) is interrupted
     assert interrupted.trace.closed
+
+
+def test_ctrl_c_before_all_have_started_leaves_no_part_of_the_answers(backend):
+    backend.test_control.set(CTRL_C)
+    with pytest.raises(KeyboardInterrupt):
+        list(all_whole(backend, [raw(SHORT), raw(SHORT)]))
 
 
 @pytest.mark.parametrize("stop", [None, Stop(StopReason.TIME_LIMIT, "1 s"), CTRL_C])
