@@ -45,7 +45,7 @@ def test_a_text_that_was_cut_anywhere_is_whole_again(text: str, cuts: list[int])
     assert joined(escaped(data[low:high]) for low, high in pairwise(edges)) == text
 
 
-@given(st.text(), st.text(st.characters(min_codepoint=0x80), min_size=1, max_size=1))
+@given(st.text(), st.characters(min_codepoint=0x80, exclude_categories=["Cs"]))
 def test_half_a_character_at_the_end_is_left_out(text: str, last: str) -> None:
     data = (text + last).encode()[:-1]
     assert certain(data) == whole(data) == text
