@@ -288,3 +288,24 @@ def _random_blocks(
     for offset in SCALE_OFFSETS[type]:
         blocks[:, :, offset : offset + 2] = scale
     return blocks.reshape(rows, columns * size)
+
+
+def write_adapter(directory: Path) -> Path:
+    """A small random model, base.gguf, and an adapter for it, whose path this returns."""
+    width = 64
+    random = np.random.default_rng(1)
+    write_llama(directory / "base.gguf", width=width)
+    write_gguf(
+        directory / "lora.gguf",
+        "llama",
+        {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": 4.0},
+        {
+            f"blk.0.attn_{part}.weight.lora_{side}": (
+                random.standard_normal((4, width) if side == "a" else (width, 4), np.float32),
+                None,
+            )
+            for part in ("q", "output")
+            for side in "ab"
+        },
+    )
+    return directory / "lora.gguf"

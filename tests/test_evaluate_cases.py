@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from models import write_adapter
 from program import Program
 
 from llmparams_cli.errors import ExitCode
@@ -172,3 +173,64 @@ def test_ctrl_c_leaves_no_report(tmp_path: Path, files, program: Program) -> Non
     session.press_ctrl_c()
     assert session.end().code == ExitCode.INTERRUPTED
     assert not list(program.place.glob("*page*"))
+
+
+def test_values_are_an_axis_beside_models_and_presets(files, program: Program) -> None:
+    flags = ("--cases", files["cases"], "--grid", "max_tokens=1,9", "--json")
+    done = program.call("evaluate", files["good"], *flags)
+    assert [(each["name"], each["passed"]) for each in done.json["variants"]] == [
+        ("max_tokens=1", 2),  # 'It' of 'It is four.'
+        ("max_tokens=9", 3),
+    ]
+    done = program.call("evaluate", files["good"], files["bad"], "-p", "precise", *flags)
+    assert [each["name"] for each in done.json["variants"]] == [
+        f"{model} precise max_tokens={most}" for model in ("good", "bad") for most in (1, 9)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        ("seed=1,2", "--seeds N takes more"),
+        ("max_tokens=9,09", "--grid makes max_tokens=9 twice"),
+        ("max_tokens", "--grid max_tokens=A,B,C"),
+        ("warmth=1,2", "unknown parameter 'warmth'"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(grid, words, files, program: Program) -> None:
+    done = program.call("evaluate", files["good"], "--cases", files["cases"], "--grid", grid)
+    assert words in done.complaint(ExitCode.USAGE)
+
+
+def test_a_missing_adapter_is_told_before_anything_is_answered(program: Program) -> None:
+    (program.place / "cases.yaml").write_text(CASES)
+    write_adapter(program.place)
+    grid = ("--grid", "lora=none,lora.gguf,gone.gguf:0.5")
+    done = program.call("evaluate", "base.gguf", "--cases", "cases.yaml", *grid)
+    assert "gone.gguf does not exist (flag --grid)" in done.complaint(ExitCode.MODEL)
+
+
+@pytest.mark.real_model
+def test_adapters_and_cache_types_are_variants_of_one_model(program: Program) -> None:
+    path = write_adapter(program.place)
+    (program.place / "cases.yaml").write_text("- {input: hello, expect: {tokens: {max: 4}}}")
+    common = ("--temperature", "0", "-n", "4", "--json")
+    done = program.call(
+        *("evaluate", "base.gguf", "--cases", "cases.yaml", *common),
+        *("--grid", "lora=none,lora.gguf", "--grid", "cache_type_k=f16,f32"),
+    )
+    assert done.code == 0, done.stderr
+    texts = {each["name"]: each["results"][0]["runs"][0]["text"] for each in done.json["variants"]}
+
+    def alone(*flags: str) -> str:
+        asked = program.call("generate", "hello", "-m", "base.gguf", *common, *flags)
+        return asked.json["text"]
+
+    adapted = alone("--lora", str(path))
+    assert adapted != alone()
+    assert texts["lora=lora.gguf cache_type_k=f16"] == adapted
+    assert texts["lora=none cache_type_k=f16"] == alone()
+    assert texts["lora=none cache_type_k=f32"] == alone("--cache-type-k", "f32")
+    (program.place / "adapted.yaml").write_text(f"parameters: {{lora: ['{path}']}}")
+    preset = ("-p", "adapted.yaml")
+    assert alone(*preset) == adapted and alone(*preset, "--lora", "none") == alone()

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
-import numpy as np
 import pytest
 from gguf import GGUFReader
-from models import write_gguf, write_llama
+from models import write_adapter, write_llama
 from program import Program
 
 from llmparams_cli.backends.llama.weights import Recipe, quantise
@@ -273,30 +272,9 @@ def test_the_bounds_of_every_number_work(program: Program, param: Param, value: 
     assert (done.code, done.stderr) == (0, "")
 
 
-def write_adapter(program: Program) -> str:
-    """A small random model, base.gguf, and a LoRA for it; the adapter's path."""
-    width = 64
-    random = np.random.default_rng(1)
-    write_llama(program.place / "base.gguf", width=width)
-    write_gguf(
-        program.place / "lora.gguf",
-        "llama",
-        {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": 4.0},
-        {
-            f"blk.0.attn_{part}.weight.lora_{side}": (
-                random.standard_normal((4, width) if side == "a" else (width, 4), np.float32),
-                None,
-            )
-            for part in ("q", "output")
-            for side in "ab"
-        },
-    )
-    return str(program.place / "lora.gguf")
-
-
 @pytest.mark.real_model
 def test_an_adapter_changes_the_numbers_of_every_command(program: Program) -> None:
-    path = write_adapter(program)
+    path = str(write_adapter(program.place))
     (program.place / "target.txt").write_text("the end")
     (program.place / "presets").mkdir()
     bare = "parameters: {temperature: 1.0, max_tokens: 4}\n"
@@ -325,7 +303,7 @@ def test_an_adapter_changes_the_numbers_of_every_command(program: Program) -> No
 
 @pytest.mark.real_model
 def test_an_adapter_changes_the_model_as_far_as_its_scale_says(program: Program) -> None:
-    path = write_adapter(program)
+    path = str(write_adapter(program.place))
 
     def logprobs(*lora: str) -> list[float]:
         done = program.call(

@@ -19,6 +19,7 @@ from llmparams_cli.jobs.prepare import Form
 from llmparams_cli.options import (
     ColorOption,
     FileOption,
+    GridOption,
     HelpInSections,
     HideThinkingOption,
     HtmlOption,
@@ -36,8 +37,6 @@ from llmparams_cli.options import (
     preset_option,
     with_parameters,
 )
-from llmparams_cli.options.values import assignments
-from llmparams_cli.params.spec import Scope
 from llmparams_cli.render.comparison import data
 from llmparams_cli.render.comparison.live import watching
 from llmparams_cli.render.comparison.text import show
@@ -63,15 +62,7 @@ def command(
     prompt: PromptArgument = None,
     model: ModelOption = None,
     preset: Annotated[list[str] | None, preset_option("A variant for each; repeats.")] = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grid",
-            metavar="NAME=A,B",
-            help="Variants with each value; repeats.",
-            autocompletion=assignments(Scope.SAMPLING, Scope.STOPPING, values=True),
-        ),
-    ] = None,
+    grid: GridOption = None,
     samples: Annotated[
         int, typer.Option("--samples", min=1, metavar="N", help="Answers of each variant.")
     ] = 1,

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,11 @@ from llmparams_cli.files import read_text, resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import all_events, whole
 from llmparams_cli.jobs.explain import Watched, draws, watching
-from llmparams_cli.jobs.prepare import Form, Prepared, prepare, refuse_template
+from llmparams_cli.jobs.grid import GRID, points
+from llmparams_cli.jobs.prepare import Form, Prepared, prepare
 from llmparams_cli.params import seeds
-from llmparams_cli.params.conflicts import changed
-from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
-from llmparams_cli.params.spec import Scope
-from llmparams_cli.presets import values
+from llmparams_cli.params.settings import Assignment, Settings
+from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.protocol import Backend, Finished, Piece, Progress, Request, Started
 
 MOST = 4096  # answers to one prompt
@@ -31,7 +29,6 @@ DETAILED = 3000  # draws that a page explains, at most
 RECORDED = 4 << 30  # bytes of logits that are kept for it, at most
 FILES = 200  # recordings at most: each keeps a temporary file open
 FLOAT = 4  # bytes of a logit
-GRID = Origin(Source.FLAG, "--grid")
 Watch = Callable[[int, Piece | Finished], None]
 
 
@@ -64,49 +61,32 @@ def setups(
     """Every preset with every combination of the grids' values; the grids alone if there is no
     preset. All variants share one seed.
     """
-    axes = [_axis(env, text) for text in grids]
+    grid = list(points(env, grids, _refuse_of_the_model))
     found: list[Setup] = []
     seed = None
     for preset in presets or [""]:
         prepared = prepare(env, [preset] if preset else [], flags, variables)
-        for point in product(*axes):
-            given = [assignment for assignment, _ in point]
-            settings = changed(prepared.settings, values.in_layer(given))
-            refuse_template(settings, prepared.model)
+        for point in grid:
+            settings = point.settings(prepared)
             # One seed for all, even if it was left to chance: then only the parameters differ.
             seed = seeds.in_use(settings) if seed is None else seed
-            if not any(assignment.name == "seed" for assignment in given):
+            if not any(assignment.name == "seed" for assignment in point.assignments):
                 settings = settings.but(Assignment("seed", seed, GRID))
-            texts = {assignment.label: text for assignment, text in point}
-            name = " ".join([preset, *(f"{key}={text}" for key, text in texts.items())]).strip()
-            shown = {"preset": preset, **texts} if preset else texts
-            name = distinguished(name or "as set", [each.variant.name for each in found])
+            name = f"{preset} {point.name}".strip() or "as set"
+            name = distinguished(name, [each.variant.name for each in found])
+            shown = {"preset": preset, **point.texts} if preset else point.texts
             found.append(Setup(Variant(name, shown), prepared, settings))
     _refuse_several_models(found)
     _tell_what_serves_all(env, found)
     return found
 
 
-def _axis(env: Environment, text: str) -> list[tuple[Assignment, str]]:
-    """Read --grid NAME=V1,V2,…: each value, and the text that names it."""
-    name, listed = values.pair(text)
-    target = values.target(name, GRID.place)
-    param = target.param
+def _refuse_of_the_model(param: Param) -> None:
     if param.scope in (Scope.LOAD, Scope.CONTEXT):
         raise UsageError(
-            f"--grid {name}: one model is loaded once for all variants",
+            f"--grid {param.name}: one model is loaded once for all variants",
             "run compare again for another value",
         )
-    if not listed:
-        raise UsageError(f"--grid {text!r} has no values", f"--grid {name}=A,B,C")
-    place = f"{GRID.place} {name}"
-    axis = []
-    for written in listed.split(","):
-        value = values.given(param, [written], env.directory, place)
-        # What is in a file is too long for a name.
-        shown = written.strip() if param.reads_file else param.kind.show(value)
-        axis.append((Assignment(param.name, value, GRID, target.when_thinking), shown))
-    return axis
 
 
 def _refuse_several_models(found: Sequence[Setup]) -> None:

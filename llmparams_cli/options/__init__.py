@@ -64,6 +64,15 @@ PromptArgument = Annotated[
 ]
 ModelOption = Annotated[str | None, model_option("[the default]")]
 PresetOption = Annotated[list[str] | None, preset_option("Preset, by name or path; repeats.")]
+GridOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        metavar="NAME=A,B",
+        help="Variants with each value; repeats.",
+        autocompletion=values.assignments(Scope.SAMPLING, Scope.STOPPING, values=True),
+    ),
+]
 FileOption = Annotated[
     list[str] | None,
     typer.Option("--file", "-f", metavar="PATH", help="Read the prompt here; repeats."),

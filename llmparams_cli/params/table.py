@@ -866,9 +866,9 @@ _ROWS = (
         default=[],
         neutral=[],
         group=Group.MEMORY,
-        scope=Scope.LOAD,
+        scope=Scope.CONTEXT,
         meaning="LoRA adapters (GGUF files) to add, as PATH or PATH:SCALE. They are small fine-"
-        "tuned changes of the model's weights.",
+        "tuned changes of the model's weights. `none` takes away those of a preset.",
         raise_it="A larger scale strengthens what the adapter learned.",
         lower_it="A smaller scale weakens it; 0 is the model without it.",
         elsewhere=Elsewhere("--lora", "ADAPTER", "", "", "lora_request"),

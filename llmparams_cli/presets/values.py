@@ -23,6 +23,7 @@ from llmparams_cli.presets.files import special
 from llmparams_cli.text.shorten import brief
 
 PATHS = frozenset({"lora"})  # parameters whose values are paths, made absolute here but not read
+NO_PATH = "none"  # in place of paths; ./none is a file
 # What limits or shapes thoughts in the place of one that cannot.
 FOR_THOUGHTS = {"max_tokens": "max_thinking_tokens"}
 LIKE_PATH = re.compile(r"[/\\]|\.(jinja2?|j2|json|txt|tmpl)$")
@@ -117,7 +118,9 @@ def from_yaml(param: Param, value: Any, directory: Path) -> Any:
 
 def _placed(param: Param, value: Any, directory: Path) -> Any:
     """The value, with paths (relative to `directory`) made absolute."""
-    return [str(resolve_path(path, directory)) for path in value] if param.name in PATHS else value
+    if param.name not in PATHS:
+        return value
+    return [] if value == [NO_PATH] else [str(resolve_path(path, directory)) for path in value]
 
 
 def joined(param: Param, parts: list[Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import all_whole
 from llmparams_cli.jobs.cases import request
+from llmparams_cli.jobs.grid import points
 from llmparams_cli.jobs.prepare import Prepared, prepare
-from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.presets.cases import read_cases
 from llmparams_cli.presets.outcome import Shell, judge
 from llmparams_cli.presets.tests import Case
@@ -26,7 +27,7 @@ from llmparams_cli.protocol import Backend, Finished, Progress
 
 @dataclass(frozen=True)
 class Variant:
-    """A model with a preset."""
+    """A model with a preset and other settings."""
 
     name: str
     prepared: Prepared
@@ -57,32 +58,54 @@ def variants(
     env: Environment,
     models: Sequence[str],
     presets: Sequence[str],
+    grids: Sequence[str],
     flags: Mapping[str, Any],
     variables: Sequence[str],
 ) -> list[Variant]:
-    """Every model with every preset; each has a name of its own."""
+    """Every model with every preset, at every point of the grids; each has a name of its own."""
     for what, names in (("model", models), ("preset", presets)):
         for name, times in Counter(names).items():
             if times > 1:
                 raise UsageError(f"the {what} {name} is given twice", "compare it with another")
+    grid = list(points(env, grids, _refuse_seed))
     found = []
     named: list[str | None] = [*models] if models else [None]
     for model in named:
         for preset in presets or [""]:
             taken = [preset] if preset else []
             prepared = prepare(env, taken, {**flags, "model": model}, variables)
-            found.append((model, preset, prepared))
+            for point in grid:
+                at = replace(prepared, settings=point.settings(prepared))
+                found.append((model, f"{preset} {point.name}".strip(), at))
     known = {model: each.model.known_as or each.model.name for model, _, each in found}
     alike = len(set(known.values())) < len(known)  # as two files called model.gguf
-    return [
-        Variant(_name((model if alike and model else known[model]), preset, len(named)), prepared)
-        for model, preset, prepared in found
+    made = [
+        Variant(_name((model if alike and model else known[model]), rest, len(named)), prepared)
+        for model, rest, prepared in found
     ]
+    for name, times in Counter(each.name for each in made).items():
+        if times > 1:
+            raise UsageError(f"--grid makes {name} twice", "name each value once")
+    refuse_missing_adapters(made)
+    return made
 
 
-def _name(model: str, preset: str, models: int) -> str:
+def refuse_missing_adapters(compared: Sequence[Variant]) -> None:
+    """Raise for any that is no file: later ones are loaded only when earlier answers are there."""
+    from llmparams_cli.backends.llama.machine import lora_adapters
+
+    for each in compared:
+        lora_adapters(each.prepared.settings)
+
+
+def _refuse_seed(param: Param) -> None:
+    if param.name == "seed":
+        raise UsageError("--grid seed: all variants have the same seeds", "--seeds N takes more")
+
+
+def _name(model: str, rest: str, models: int) -> str:
     """Of a variant: what tells it from the others."""
-    return " ".join([model] * (models > 1 or not preset) + [preset] * bool(preset))
+    return " ".join([model] * (models > 1 or not rest) + [rest] * bool(rest))
 
 
 def evaluate(
@@ -117,28 +140,29 @@ def answered(
     *,
     measured: bool = False,
 ) -> Iterator[tuple[Run, Finished]]:
-    """All answers of the `group` of variants (their indices), in one batch; `measured` ones have
-    probabilities.
+    """All answers of the `group` of variants (their indices), in one batch for each context that
+    they want; `measured` ones have probabilities.
     """
-    runs = [
-        Run(variant, number, seed)
-        for number, case in enumerate(cases)
-        for variant in group
-        for seed in case.seeds
-    ]
-    requests = [
-        request(
-            env,
-            compared[run.variant].prepared,
-            cases[run.case],
-            run.seed,
-            backend,
-            measured=measured,
-        )
-        for run in runs
-    ]
-    for number, finished in all_whole(backend, requests):
-        yield runs[number], finished
+    for alike in _by_context(compared, group):
+        runs = [
+            Run(variant, number, seed)
+            for number, case in enumerate(cases)
+            for variant in alike
+            for seed in case.seeds
+        ]
+        requests = [
+            request(
+                env,
+                compared[run.variant].prepared,
+                cases[run.case],
+                run.seed,
+                backend,
+                measured=measured,
+            )
+            for run in runs
+        ]
+        for number, finished in all_whole(backend, requests):
+            yield runs[number], finished
 
 
 def judged(
@@ -167,9 +191,23 @@ def judged(
 
 def groups(compared: Sequence[Variant]) -> list[list[int]]:
     """The indices of variants that one model in memory can answer."""
+
+    def loaded(each: Variant) -> Any:
+        prepared = each.prepared
+        return prepared.model.reference, prepared.settings.of_scope(Scope.LOAD)
+
+    return _alike(compared, range(len(compared)), loaded)
+
+
+def _by_context(compared: Sequence[Variant], group: Sequence[int]) -> list[list[int]]:
+    """The indices in a group of those that one context can answer."""
+    return _alike(compared, group, lambda each: each.prepared.settings.of_scope(Scope.CONTEXT))
+
+
+def _alike(
+    compared: Sequence[Variant], group: Sequence[int], what: Callable[[Variant], Any]
+) -> list[list[int]]:
     found: dict[str, list[int]] = {}
-    for number, each in enumerate(compared):
-        settings = each.prepared.settings
-        shared = [settings.of_scope(scope) for scope in (Scope.LOAD, Scope.CONTEXT)]
-        found.setdefault(repr((each.prepared.model.reference, shared)), []).append(number)
+    for number in group:
+        found.setdefault(repr(what(compared[number])), []).append(number)
     return list(found.values())

@@ -1,0 +1,42 @@
+"""`evaluate --cases`: which models, presets and settings pass more of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from llmparams_cli.env import Environment
+from llmparams_cli.jobs import shell
+from llmparams_cli.jobs.evaluation import cases as job
+from llmparams_cli.jobs.model_note import note_model
+from llmparams_cli.presets.tests import Case
+from llmparams_cli.render import evaluation_cases as view
+from llmparams_cli.render import preset_tests
+from llmparams_cli.render.outputs import IN_A_BROWSER, NAMES_OF_STDOUT, put
+from llmparams_cli.render.progress import ProgressBar
+
+
+def run(
+    env: Environment,
+    compared: Sequence[job.Variant],
+    cases: Sequence[Case],
+    files: Mapping[str, str | None],
+    *,
+    color: str,
+    as_json: bool,
+) -> None:
+    """Let all variants answer the cases; print who passed what, and write the reports."""
+    note_model(env, compared[0].prepared)
+    with ProgressBar(env) as progress:
+        standings = job.evaluate(env, compared, cases, partial(shell.run, env), progress)
+    if as_json:
+        view.show_json(env, standings)
+    elif not any(file in NAMES_OF_STDOUT for file in files.values()):
+        view.show(env, standings, color=color)
+    if junit := files["--junit"]:
+        results = [result for each in standings for result in each.results]
+        put(env, "--junit", junit, preset_tests.junit(results))
+    if html := files["--html"]:
+        from llmparams_cli.render.html import evaluate_page
+
+        put(env, "--html", html, evaluate_page(standings), IN_A_BROWSER)
