@@ -50,7 +50,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "__main__": 18,
 }
 HEAVY = (
-    *("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib"),
+    *("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib", "jsonschema"),
     *("huggingface_hub", "httpx2", "optuna"),
 )
 

@@ -202,6 +202,30 @@ def test_a_grid_that_cannot_be_is_refused(grid, words, files, program: Program) 
     assert words in done.complaint(ExitCode.USAGE)
 
 
+@pytest.mark.parametrize(
+    ("schema", "failure"),
+    [
+        ({"required": ["a"], "properties": {"a": {"type": "integer"}}}, ""),
+        (True, ""),
+        ({"properties": {"a": {"type": "string"}}}, "schema: \"1 is not of type 'string'\" ($.a)"),
+        (
+            {"$ref": "https://example.org/form.json"},
+            "'https://example.org/form.json', which is not",
+        ),
+        ({"$ref": "#"}, "schema: the schema or the answer is nested too deeply"),
+    ],
+)
+def test_an_answer_is_checked_by_a_schema(schema, failure, files, program: Program) -> None:
+    (program.place / "json.yaml").write_text("answers: [{text: '{\"a\": 1}'}]")
+    case = {"input": "x", "expect": {"schema": schema}}
+    (program.place / "one.jsonl").write_text(json.dumps(case))
+    done = program.call("evaluate", "scripted:json.yaml", "--cases", "one.jsonl")
+    assert done.code == 0, done.stderr
+    assert ("1 of 1" in done.text) is (not failure) and failure in done.text
+    done = program.call("evaluate", files["good"], "--cases", "one.jsonl")
+    assert "schema: 'Word' is not JSON" in done.text
+
+
 def test_a_missing_adapter_is_told_before_anything_is_answered(program: Program) -> None:
     (program.place / "cases.yaml").write_text(CASES)
     write_adapter(program.place)

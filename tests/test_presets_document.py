@@ -305,6 +305,11 @@ def test_a_prompt_is_a_template_with_variables(read: Any) -> None:
         ("tests: [{expect: {contain: x}}]", "unknown key 'contain'; did you mean contains?"),
         ("tests: [{expect: {json: false}}]", "json: False means nothing here"),
         ("tests: [{expect: {matches: '('}}]", "matches: not a regular expression"),
+        (
+            "tests: [{expect: {schema: {properties: {a: {type: txt}}}}}]",
+            "schema: not a JSON Schema: 'txt' is not valid under any",
+        ),
+        ("tests: [{expect: {schema: a.json}}]", "schema: not a JSON Schema: 'a.json' is not of"),
         ("tests: [{expect: {stop: end}}]", "stop: 'end' is not a stop reason"),
         ("tests: [{expect: {tokens: 5}}]", "tokens: not an interval; write {min: …, max: …}"),
         ("tests: [{expect: {first: {min: 1}}}]", "first: text is missing"),

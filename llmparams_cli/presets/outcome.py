@@ -98,6 +98,25 @@ def _json(answer: Finished, _wanted: bool) -> str:
     return ""
 
 
+def _schema(answer: Finished, wanted: Any) -> str:
+    import jsonschema
+    import referencing
+    from referencing.exceptions import Unresolvable
+
+    if reason := _json(answer, True):
+        return reason
+    # A registry of its own: without one, jsonschema fetches what a $ref names.
+    known = referencing.Registry()
+    validator = jsonschema.validators.validator_for(wanted)(wanted, registry=known)
+    try:
+        found = jsonschema.exceptions.best_match(validator.iter_errors(json.loads(answer.text)))
+    except Unresolvable as error:
+        return f"the schema names {error.ref!r}, which is not in it"
+    except RecursionError:
+        return "the schema or the answer is nested too deeply"
+    return f"{_short(found.message)} ({found.json_path})" if found else ""
+
+
 def _stop(answer: Finished, reasons: Sequence[str]) -> str:
     reason = answer.stop.reason.value
     return "" if reason in reasons else f"{reason}, expected {' or '.join(reasons)}"
@@ -143,6 +162,7 @@ TESTS: dict[str, Callable[[Finished, Any], str]] = {
     "lacks": _lacks,
     "matches": _matches,
     "json": _json,
+    "schema": _schema,
     "stop": _stop,
     "tokens": _within(lambda answer: len(answer.answer_tokens)),
     "characters": _within(lambda answer: len(answer.text)),

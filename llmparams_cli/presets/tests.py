@@ -11,6 +11,7 @@
           lacks: [sorry]                # none of these
           matches: '\\d+'                # a regular expression, somewhere in the answer
           json: true                    # one JSON document, of json_schema's form if that is set
+          schema: {required: [name]}    # one JSON document that this JSON Schema admits
           stop: [end-of-generation, stop-sequence]
           tokens: {min: 5, max: 60}     # completion tokens
           characters: {max: 400}
@@ -193,6 +194,18 @@ def _true(value: Any) -> bool:
     return True
 
 
+def _schema(value: Any) -> Any:
+    import jsonschema
+
+    try:
+        jsonschema.validators.validator_for(value).check_schema(value)
+    except jsonschema.SchemaError as error:
+        raise _Wrong(f"not a JSON Schema: {error.message} ({error.json_path})") from error
+    except RecursionError as error:
+        raise _Wrong("nested too deeply") from error
+    return value
+
+
 def _stops(value: Any) -> tuple[str, ...]:
     words = [reason.value for reason in StopReason]
     for text in _texts(value):
@@ -258,6 +271,7 @@ ASSERTIONS = {
     "lacks": Key(_texts, TEXTS),
     "matches": Key(_pattern, {"type": "string", "format": "regex"}),
     "json": Key(_true, {"const": True}),
+    "schema": Key(_schema, {"type": ["object", "boolean"]}),
     "stop": Key(_stops, {"anyOf": [STOP, {"type": "array", "items": STOP, "minItems": 1}]}),
     "tokens": _measure(AMOUNT),
     "characters": _measure(AMOUNT),

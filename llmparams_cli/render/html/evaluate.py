@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -64,7 +65,9 @@ def _wanted(wanted: Any) -> str:
         return f"{wanted.text!r} {wanted}" if wanted.text else str(wanted)
     if isinstance(wanted, re.Pattern):
         return str(wanted.pattern)
-    return ", ".join(map(repr, wanted)) if isinstance(wanted, tuple) else str(wanted)
+    if isinstance(wanted, tuple):
+        return ", ".join(map(repr, wanted))
+    return wanted if isinstance(wanted, str) else json.dumps(wanted, ensure_ascii=False)
 
 
 def _answers(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
