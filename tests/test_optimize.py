@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models import write_adapter
 from program import Done, Program, wait_until
 
 from llmparams_cli.analysis.optimization import split
@@ -78,7 +79,7 @@ def test_the_winner_is_a_preset_that_carries_its_evidence(task: Task) -> None:
     assert text.startswith("# llmparams optimize --cases ")
     assert "--over 'temperature=0.1..1.5'" in text or "--over temperature=0.1..1.5" in text
     assert "# 2026-11-26, model script (SHA-256 " in text
-    assert "# Searched: 50 trials on 10 cases, seeds 1 to 2: 100%, the default 0%." in text
+    assert "# Searched: 30 trials on 10 cases, seeds 1 to 2: 100%, the default 0%." in text
     assert "# Held back: 10 cases, seeds 3 to 4: 100%, the default 0%;" in text
     assert "points, p = 0.002)." in text and "# found by optimize" in text
     evaluated = task.program.call(
@@ -123,6 +124,53 @@ def test_presets_and_system_texts_are_choices(task: Task) -> None:
     text = (task.program.place / "presets" / "best.yaml").read_text()
     assert f'extends: ["{task.program.place}/polite.yaml"]' in text and "system: " in text
     assert "Be plain." in text
+
+
+@pytest.mark.real_model
+def test_what_has_no_effect_at_a_point_does_not_vary_there(task: Task) -> None:
+    """top_k and xtc_threshold are nothing beside mirostat, and its tau is nothing without it."""
+    axes = ("mirostat=0,2", "mirostat_tau=3,5", "top_k=1,40", "xtc_probability=0,0.5")
+    over = [word for axis in (*axes, "xtc_threshold=0.1,0.3") for word in ("--over", axis)]
+    task.expect(*["{tokens: {min: 1}}"] * 8)
+    done = task.program.call(
+        "optimize", "--cases", str(task.cases), *over, "-n", "2", "--trials", "90", "--json"
+    )
+    assert "has no effect" not in done.stderr
+    tried = [trial["values"] for trial in done.json["trials"]]
+    with_it = [each for each in tried if each["mirostat"] == "2"]
+    assert sorted(map(sorted, with_it)) == [["mirostat", "mirostat_tau"]] * 2
+    others = [each for each in tried if each["mirostat"] == "0"]
+    assert len(tried) == len(with_it) + len(others) and len(others) == 4
+    for each in others:
+        assert "mirostat_tau" not in each
+        # After top_k 1, XTC has no choice either.
+        assert ("xtc_probability" in each) is (each["top_k"] == "40")
+        assert ("xtc_threshold" in each) is (each.get("xtc_probability") == "0.5")
+
+
+@pytest.mark.real_model
+def test_adapters_are_choices_in_one_search(task: Task) -> None:
+    write_adapter(task.program.place)
+    task.expect(*["{tokens: {min: 1}}"] * 8)
+    flags = ("--metric", "mean:logprob", "-n", "3", "--temperature", "0", "--minimize", "-o", "it")
+    done = task.program.call(
+        *("optimize", "-m", "base.gguf", "--cases", str(task.cases), *flags, "--json"),
+        *("--over", "lora=none,lora.gguf,lora.gguf:-2"),
+    )
+    assert done.code == 0, done.stderr
+    by = {trial["values"]["lora"]: trial["scores"] for trial in done.json["trials"]}
+    assert by["none"] == done.json["default"]["scores"]
+    assert by["lora.gguf"] != by["none"] != by["lora.gguf:-2"] != by["lora.gguf"]
+    gone = ("--over", "lora=none,gone.gguf")
+    again = task.program.call("optimize", "-m", "base.gguf", "--cases", str(task.cases), *gone)
+    assert "gone.gguf does not exist" in again.complaint(ExitCode.MODEL)
+
+
+def test_values_that_contradict_each_other_are_not_tried(task: Task) -> None:
+    task.answer("- text: yes", "- text: no")
+    over = ("--over", "flash_attention=on,off", "--over", "cache_type_v=f16,q8_0")
+    found = task.search(*over, "--over", "max_tokens=1,2,3")
+    assert len(found["trials"]) == 3  # a script follows max_tokens alone
 
 
 def test_held_back_cases_are_others_with_other_seeds(task: Task) -> None:
@@ -236,16 +284,18 @@ def test_a_metric_that_is_no_number_ends_the_search(task: Task) -> None:
         (("--over", "top_p=0.5..2"), "2 is out of range"),
         (("--over", "temperature=1"), "there is nothing to choose"),
         (("--over", "preset=a"), "there is nothing to choose"),
-        (("--over", "context=512,1024"), "one model is loaded once"),
+        (("--over", "mmap=on,off"), "one model is loaded once"),
         (("--over", "seed=1..9"), "all trials have the same seeds"),
         (("--over", "top_k=1..9", "--over", "top_k=20,30"), "top_k is given twice"),
         (("--over", "top_k=1..9", "--metric", "speed"), "--metric 'speed' is unknown"),
         (("--over", "top_k=1..9", "--metric", "mean:speed"), "is unknown"),
-        (("--over", "top_k=1..9", "--minutes", "0"), "no time"),
-        (("--over", "top_k=1..9", "--minutes", "nan"), "no time"),
+        (("--over", "max_tokens=1..9", "--minutes", "0"), "no time"),
+        (("--over", "max_tokens=1..9", "--minutes", "nan"), "no time"),
         (("--over", "top_k=1..9", "--hold-back", "nan"), "is no share"),
         (("--over", "temperature=0..inf"), "not a finite number"),
-        (("--over", "top_k=1..9", "--resume"), "no such search was begun"),
+        (("--over", "max_tokens=1..9", "--resume"), "no such search was begun"),
+        (("--over", "top_k=1..9"), "this backend does not follow it (let something else vary)"),
+        (("--over", "cache_type_v=q8_0,q4_0", "--flash-attention", "off"), "needs flash attention"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(flags: Any, words: str, task: Task) -> None:
@@ -267,7 +317,7 @@ def test_a_preset_that_is_there_is_not_searched_for(task: Task) -> None:
 
 
 def test_minutes_are_a_budget(task: Task) -> None:
-    found = task.search("--over", "temperature=0..1", "--minutes", "0.000001")
+    found = task.search("--over", "max_tokens=1..60", "--minutes", "0.000001")
     assert len(found["trials"]) == 7  # what began before
 
 

@@ -122,6 +122,7 @@ def command(
         raise UsageError("--hold-back nan is no share", "0.5 holds back half of the cases")
     if output:
         _refuse_taken(env, output, force=force)
+    budget = _budget(trials, minutes)
     run = partial(shell.run, env)
     search = job.plan(
         env,
@@ -136,7 +137,7 @@ def command(
     )
     note_model(env, search.candidates.default.prepared)
     with ProgressBar(env) as progress:
-        outcome = job.run(search, _budget(trials, minutes), run, progress, resume=resume)
+        outcome = job.run(search, budget, run, progress, resume=resume)
     facts = view.Facts(
         [axis.name for axis in search.candidates.axes],
         metric,

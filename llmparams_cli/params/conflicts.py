@@ -24,11 +24,15 @@ def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
     return [sentence for _, sentence in remarks(settings, followed)]
 
 
-def remarks(settings: Settings, followed: Collection[str] = PARAMS) -> list[tuple[Setting, str]]:
-    """The values without effect, as in `inert`, each with its sentence. A value for thoughts and
-    answer has none only if it has none in either.
+def remarks(
+    settings: Settings,
+    followed: Collection[str] = PARAMS,
+    of: Callable[[Setting], bool] | None = None,
+) -> list[tuple[Setting, str]]:
+    """The values without effect, as in `inert`, each with its sentence; or those for which `of` is
+    true, whoever set them. A value for thoughts and answer has none only if it has none in either.
     """
-    wanted = [setting for setting in settings.both if _is_wanted(setting)]
+    wanted = list(filter(of or _is_wanted, settings.both))
     in_answer, in_thoughts = (_effective(each, followed) for each in (settings, settings.thinking))
     alone = {setting.param.name for setting in settings.only_thinking}
     found = []

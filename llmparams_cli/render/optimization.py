@@ -71,7 +71,9 @@ def show_json(env: Environment, outcome: Outcome, facts: Facts) -> None:
 
 
 def _row(trial: Trial, facts: Facts) -> tuple[str, ...]:
-    values = (one_line(beginning(_value(trial.values[name]), WIDEST)) for name in facts.axes)
+    values = (
+        one_line(beginning(_value(trial.values.get(name, "")), WIDEST)) for name in facts.axes
+    )
     return (amount(trial.score, is_share=facts.is_share), *values)
 
 

@@ -11,11 +11,11 @@ from llmparams_cli.analysis.optimization import Trial
 from llmparams_cli.backends.open import followed
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.evaluation.cases import Variant, groups
-from llmparams_cli.jobs.optimization.space import PRESET, SYSTEM, Axis, Point
+from llmparams_cli.jobs.evaluation.cases import Variant, groups, refuse_missing_adapters
+from llmparams_cli.jobs.optimization.space import OVER, PRESET, SYSTEM, Axis, Point, samples
 from llmparams_cli.jobs.prepare import Prepared, prepare, refuse_template
 from llmparams_cli.params.conflicts import changed, remarks
-from llmparams_cli.params.settings import Assignment
+from llmparams_cli.params.settings import Assignment, Setting
 from llmparams_cli.presets import values
 
 Base = tuple[str | float | int | None, str | float | int | None]  # a preset, a system text
@@ -33,7 +33,9 @@ class Candidates:
     def assignments(self, point: Mapping[str, Any]) -> list[Assignment]:
         """The values of parameters at a point."""
         return values.in_layer(
-            axis.assignment(dict(point), self.env.directory) for axis in self.axes if axis.target
+            axis.assignment(dict(point), self.env.directory)
+            for axis in self.axes
+            if axis.target and axis.name in point
         )
 
     def variant(self, point: Point) -> Variant:
@@ -43,6 +45,46 @@ class Candidates:
         refuse_template(settings, base.model)
         name = " ".join(f"{name}={value}" for name, value in point.items())
         return Variant(name, replace(base, settings=settings))
+
+    def settled(self, point: Point) -> Point | None:
+        """The point without what has no effect there, such as top_k beside mirostat: of points with
+        equal effects one is tried. None if its values contradict each other.
+        """
+        try:
+            idle = {setting.name for setting, _ in self._idle(point)}
+        except UsageError:
+            return None
+        return {name: value for name, value in point.items() if name not in idle}
+
+    def _idle(self, point: Point) -> list[tuple[Setting, str]]:
+        """What varies and has no effect at a point, with the reasons."""
+        prepared = self.variant(point).prepared
+        return remarks(
+            prepared.settings, followed(prepared.model), lambda each: each.origin is OVER
+        )
+
+    def check(self) -> None:
+        """Raise for a file that is missing or a space in which nothing can be tried, or nothing has
+        an effect. Print a note for each parameter that varies in vain.
+        """
+        in_vain: dict[str, str] | None = None
+        errors = []
+        for point in samples(self.axes):
+            try:
+                variant, idle = self.variant(point), self._idle(point)
+            except UsageError as error:
+                errors.append(error)
+                continue
+            refuse_missing_adapters([variant])
+            found = {setting.name: sentence for setting, sentence in idle}
+            before = found if in_vain is None else in_vain
+            in_vain = {name: sentence for name, sentence in before.items() if name in found}
+        if in_vain is None:
+            raise errors[0]
+        if len(in_vain) == len(self.axes):
+            raise UsageError("; ".join(in_vain.values()), "let something else vary")
+        for sentence in in_vain.values():
+            self.env.note(sentence)
 
     def of(self, trial: Trial) -> Variant:
         """The variant of a trial; the default's has no values."""
@@ -67,21 +109,9 @@ def candidates(
     if len(found := groups(every)) > 1:
         names = " and ".join(every[group[0]].name for group in found[:2])
         raise UsageError(
-            f"{names} want different models or contexts, and one is loaded for all",
-            "--model, --context and the like override both",
+            f"{names} want different models, and one is loaded for all",
+            "--model overrides both",
         )
     made = Candidates(env, axes, default, bases)
-    _note_idle(made)
+    made.check()
     return made
-
-
-def _note_idle(made: Candidates) -> None:
-    """A note for each parameter that varies and has no effect, as far as one point can tell."""
-    point: Point = {
-        axis.name: axis.choices[-1] if axis.choices else axis.high for axis in made.axes
-    }
-    prepared = made.variant(point).prepared
-    varied = {axis.name for axis in made.axes}
-    for setting, sentence in remarks(prepared.settings, followed(prepared.model)):
-        if setting.name in varied:
-            made.env.note(sentence)

@@ -7,13 +7,15 @@ that was interrupted goes on as if it had not been.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from llmparams_cli.analysis.optimization import Trial
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.optimization.space import Axis, Point, key, points, size
 
+Settled = Callable[[Point], Point | None]  # as `Candidates.settled`
 SEED = 20_261_126  # any: the same search makes the same proposals
 LISTED = 1000  # points of a space that are listed to find what is left of it
 ATTEMPTS = 20  # proposals for each new point: in a small space most were tried before
@@ -37,23 +39,36 @@ def load() -> Any:
 
 
 def proposed(
-    axes: Sequence[Axis], trials: Sequence[Trial], count: int, left: float, *, minimize: bool
+    axes: Sequence[Axis],
+    trials: Sequence[Trial],
+    count: int,
+    left: float,
+    settled: Settled,
+    *,
+    minimize: bool,
 ) -> list[Point]:
     """Up to `count` points that no trial had; fewer or none where few or none are left. If all that
     are left fit into the `left` trials of the budget, they are simply tried one after the other.
     """
     tried = {key(trial.values) for trial in trials}
     if size(axes) <= LISTED:
-        untried = [point for point in points(axes) if key(point) not in tried]
+        untried = _new(points(axes), tried, settled)
         if len(untried) <= left:
             return untried[:count]
-    found: dict[Any, Point] = {}
-    for point in _asked(axes, trials, count * ATTEMPTS, minimize):
+    return _new(_asked(axes, trials, count * ATTEMPTS, minimize), tried, settled, count)
+
+
+def _new(
+    found: Iterable[Point], tried: Collection[Any], settled: Settled, most: float = math.inf
+) -> list[Point]:
+    """The first of these points, each once, that can be tried and were not."""
+    new: dict[Any, Point] = {}
+    for point in filter(None, map(settled, found)):
         if key(point) not in tried:
-            found.setdefault(key(point), point)
-        if len(found) == count:
+            new.setdefault(key(point), point)
+        if len(new) == most:
             break
-    return list(found.values())
+    return list(new.values())
 
 
 def _asked(
@@ -64,10 +79,7 @@ def _asked(
     distributions = {axis.name: _distribution(optuna, axis) for axis in axes}
     study = optuna.create_study(
         direction="minimize" if minimize else "maximize",
-        # constant_liar: the proposals of one batch keep away from each other.
-        sampler=optuna.samplers.TPESampler(
-            seed=SEED + len(trials), multivariate=True, constant_liar=True
-        ),
+        sampler=_sampler(optuna, SEED + len(trials)),
     )
     state = optuna.trial.TrialState
     for trial in trials:
@@ -75,7 +87,7 @@ def _asked(
         study.add_trial(
             optuna.trial.create_trial(
                 params=trial.values,
-                distributions=distributions,
+                distributions={name: distributions[name] for name in trial.values},
                 value=trial.score if known else None,
                 state=state.COMPLETE if known else state.FAIL,
             )
@@ -83,6 +95,16 @@ def _asked(
     for _ in range(most):
         params = study.ask(distributions).params
         yield {axis.name: _settled(axis, params[axis.name]) for axis in axes}
+
+
+def _sampler(optuna: Any, seed: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # group: a point has no value for what has no effect there. constant_liar: the proposals of
+        # one batch keep away from each other.
+        return optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, group=True, constant_liar=True
+        )
 
 
 def _settled(axis: Axis, value: Any) -> Any:

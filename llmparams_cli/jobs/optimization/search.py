@@ -174,6 +174,7 @@ class _Work:
             trials[1:],
             int(min(AT_ONCE - len(first), left)),
             left,
+            self.of.candidates.settled,
             minimize=self.of.minimize,
         )
         new = [*first, *(Trial(point, ()) for point in found)]

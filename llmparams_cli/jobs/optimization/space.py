@@ -20,7 +20,7 @@ PRESET, SYSTEM = "preset", "system"  # what may vary beside parameters
 DIGITS = 3  # of a range's width that numbers are rounded to: nobody wants temperature 0.7316004
 BETWEEN = ".."
 EXAMPLE = "--over temperature=0.1..1.5, or --over preset=A,B"
-Point = dict[str, str | float | int]  # a value for every axis
+Point = dict[str, str | float | int]  # a value for every axis, or for those with an effect
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Axis:
         return min(max(round(value, digits), self.low), self.high)
 
     def assignment(self, point: Point, directory: Path) -> Assignment:
-        """The parameter's value at a point."""
+        """The parameter's value at a point, which has one."""
         assert self.target is not None
         place = f"{OVER.place} {self.name}"
         value = values.given(self.target.param, [str(point[self.name])], directory, place)
@@ -69,6 +69,17 @@ def points(axes: Sequence[Axis]) -> Iterator[Point]:
     """All points of axes that are finite."""
     for chosen in product(*(axis.values() for axis in axes)):
         yield dict(zip((axis.name for axis in axes), chosen, strict=True))
+
+
+def samples(axes: Sequence[Axis]) -> Iterator[Point]:
+    """Points in which every axis has each of its choices, or both its ends, once: what does not go
+    at all, or has no effect at all, shows in them.
+    """
+    ends = {axis.name: axis.choices or (axis.low, axis.high) for axis in axes}
+    last = {name: both[-1] for name, both in ends.items()}
+    yield dict(last)
+    for name, others in ends.items():
+        yield from ({**last, name: value} for value in others[:-1])
 
 
 def key(point: Mapping[str, str | float | int]) -> tuple[tuple[str, str | float | int], ...]:
@@ -106,7 +117,7 @@ def _axis(text: str, directory: Path) -> Axis:
 
 
 def _refuse_unsuitable(target: Target) -> None:
-    if target.param.scope in (Scope.LOAD, Scope.CONTEXT):
+    if target.param.scope is Scope.LOAD:
         raise UsageError(
             f"--over {target.name}: one model is loaded once for all trials",
             "run optimize again for another value",
