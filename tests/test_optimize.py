@@ -193,8 +193,24 @@ def test_trials_share_batches(task: Task, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(ScriptedBackend, "answer", counted)
     task.search("--over", "max_tokens=1..60", "--trials", "15", "--seeds", "2")
-    # The default and seven trials, eight trials, and on as many cases the winner's proof.
-    assert sizes[:2] == [8 * 10 * 2] * 2 and len(sizes) <= 3
+    # The default and seven trials on half of the cases; at the end the winner's proof.
+    assert sizes[0] == 8 * 5 * 2 and sizes[-1] == 2 * 10 * 2
+    assert sum(sizes[:-1]) < 2 * 8 * 10 * 2  # of two batches with nothing given up
+
+
+def test_hopeless_trials_are_given_up_and_cannot_win(task: Task) -> None:
+    task.expect(*["{tokens: {min: 20}}"] * 40)
+    found = task.search("--over", "max_tokens=1..30", "--trials", "30", "--max-tokens", "5")
+    lengths = {trial["values"]["max_tokens"]: len(trial["scores"]) for trial in found["trials"]}
+    assert len(found["default"]["scores"]) == 20  # hopeless, too, but the measure of all
+    assert all(lengths[n] == 20 for n in lengths if n >= 20)
+    assert any(lengths[n] == 5 for n in lengths)  # a quarter of the cases was enough
+    assert found["best"]["values"]["max_tokens"] >= 20 and found["better"]
+    for trial in found["trials"]:
+        assert trial["given_up"] is (len(trial["scores"]) < 20)
+    done = task.call("--over", "max_tokens=1..30", "--trials", "30", "--max-tokens", "5")
+    count = sum(trial["given_up"] for trial in found["trials"])
+    assert f"{count} given up before all cases were asked: clearly worse" in done.text
 
 
 def test_nothing_is_tried_twice(task: Task) -> None:

@@ -10,7 +10,7 @@ import pytest
 from program import Program
 
 from llmparams_cli.analysis.evidence import mean_interval, sign_flips
-from llmparams_cli.analysis.optimization import Meeting, Trial, best
+from llmparams_cli.analysis.optimization import Meeting, Trial, best, blocks, hopeless
 from llmparams_cli.errors import ExitCode
 
 CASES, SEEDS, TRIALS, REPEATS = 12, 3, 30, 100  # cases searched, and as many held back
@@ -76,6 +76,45 @@ def test_of_equal_trials_the_default_stays() -> None:
     default, other = Trial({}, (0.5,)), Trial({"n": 1}, (0.5,))
     assert best([other], default, minimize=False) is default
     assert best([Trial({"n": 2}, ()), other], default, minimize=True) is default
+
+
+@pytest.mark.parametrize(
+    ("scores", "rival", "minimize", "expected"),
+    [
+        ((0.0,) * 5, (1.0,) * 9, False, True),  # p = 2/32
+        ((0.0,) * 4, (1.0,) * 9, False, False),  # p = 2/16
+        ((1.0,) * 5, (0.0,) * 5, False, False),
+        ((1.0,) * 5, (0.0,) * 5, True, True),
+        ((0.0,) * 5, (1.0,) * 4, False, False),  # of the rival less is known
+        ((0.0, 1.0) * 5, (1.0, 0.0) * 5, False, False),
+    ],
+)
+def test_a_trial_is_hopeless_if_it_is_clearly_behind(
+    scores: tuple[float, ...], rival: tuple[float, ...], minimize: bool, expected: bool
+) -> None:
+    others = [Trial({}, rival), Trial({"n": 2}, scores)]
+    assert hopeless(Trial({"n": 1}, scores), others, minimize=minimize) is expected
+
+
+def test_where_nothing_matters_few_trials_are_given_up() -> None:
+    random = np.random.default_rng(3)
+    given_up = 0
+    for _ in range(REPEATS):
+        chances = random.uniform(0.1, 0.9, CASES)
+        one, other = (tuple(random.binomial(SEEDS, chances) / SEEDS) for _ in "ab")
+        given_up += hopeless(Trial({"n": 1}, one), [Trial({}, other)], minimize=False)
+    assert given_up <= 12
+
+
+def test_the_cases_make_up_to_four_blocks() -> None:
+    sizes = {count: list(map(len, blocks(range(count)))) for count in (2, 9, 10, 23, 90)}
+    assert sizes == {
+        2: [2],
+        9: [9],
+        10: [5, 5],
+        23: [5, 6, 6, 6],
+        90: [22, 23, 22, 23],
+    }
 
 
 def test_lower_is_better_if_minimized() -> None:

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import fmean
 
 from llmparams_cli.analysis.evidence import LEVEL, mean_interval, sign_flips
@@ -17,19 +18,29 @@ from llmparams_cli.text.units import percent
 SEED = 20_261_126  # any: the same cases are held back every time
 LEAST_HELD = 6  # with fewer cases not even a win in all of them is significant: 2/2^5 > 0.05
 LEAST_SEARCHED = 2
+BLOCKS, LEAST_IN_BLOCK = 4, 5  # a trial that loses all of five cases: p = 2/2^5
+HOPELESS = 0.1  # p below which a trial is given up
 
 
 @dataclass(frozen=True)
 class Trial:
     """The values that were tried, and the metric of each searched case; none if it is undefined for
-    one of them. The default settings have no values.
+    one of them. The default settings have no values. Of a trial that was given up only the first
+    cases are known.
     """
 
     values: Mapping[str, str | float | int]
     scores: tuple[float, ...]
+    given_up: bool = False
 
     @property
     def score(self) -> float:
+        """The mean; NaN if it is undefined, or not that of all cases."""
+        return self.mean if not self.given_up else math.nan
+
+    @property
+    def mean(self) -> float:
+        """The mean over the cases that are known; NaN if it is undefined."""
         return fmean(self.scores) if self.scores else math.nan
 
 
@@ -102,6 +113,27 @@ def split(cases: Sequence[Case], share: float) -> tuple[list[Case], list[Case]]:
 
 def _fresh(case: Case, first: int) -> Case:
     return replace(case, seeds=tuple(seeds.after(first, n) for n in range(len(case.seeds))))
+
+
+def blocks(cases: Sequence[Case]) -> list[Sequence[Case]]:
+    """The cases in up to `BLOCKS` parts, each large enough to tell that a trial is hopeless."""
+    count = max(1, min(BLOCKS, len(cases) // LEAST_IN_BLOCK))
+    ends = [len(cases) * number // count for number in range(count + 1)]
+    return [cases[start:end] for start, end in pairwise(ends)]
+
+
+def hopeless(trial: Trial, others: Sequence[Trial], *, minimize: bool) -> bool:
+    """Is a trial clearly worse than another one, as far as its cases are known? By the permutation
+    test, over cases that both were asked with the same seeds. It is used while nothing is proved,
+    so it may err now and then: that costs a trial, not the truth.
+    """
+    count, sign = len(trial.scores), -1 if minimize else 1
+    known = [other.scores[:count] for other in others if len(other.scores) >= count]
+    if not known:
+        return False
+    leader = max(known, key=lambda scores: sign * fmean(scores))
+    ahead = [sign * (a - b) for a, b in zip(leader, trial.scores, strict=True)]
+    return sum(ahead) > 0 and sign_flips(ahead) < HOPELESS
 
 
 def best(trials: Sequence[Trial], default: Trial, *, minimize: bool) -> Trial:

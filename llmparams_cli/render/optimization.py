@@ -45,7 +45,10 @@ def show(env: Environment, outcome: Outcome, facts: Facts, *, color: str) -> Non
     head = (one_line(beginning(facts.metric, WIDEST)), *facts.axes)
     default = (amount(outcome.default.score, is_share=facts.is_share), "the default")
     view.table(head, [*rows, (*default, *[""] * (len(facts.axes) - 1))])
-    undefined = len(outcome.trials) - len(ranked)
+    hopeless = sum(trial.given_up for trial in outcome.trials)
+    if hopeless:
+        view.line(f"{hopeless} given up before all cases were asked: clearly worse", DIM)
+    undefined = len(outcome.trials) - len(ranked) - hopeless
     if undefined:
         view.line(f"undefined for the answers of {undefined} trials, which cannot win", DIM)
     view.line()
@@ -95,6 +98,7 @@ def _trial(trial: Trial) -> Mapping[str, Any]:
         "values": dict(trial.values),
         "score": rounded(trial.score),
         "scores": list(map(rounded, trial.scores)),
+        "given_up": trial.given_up,
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from llmparams_cli.analysis.optimization import Trial
@@ -81,20 +81,26 @@ def _asked(
         direction="minimize" if minimize else "maximize",
         sampler=_sampler(optuna, SEED + len(trials)),
     )
-    state = optuna.trial.TrialState
     for trial in trials:
-        known = math.isfinite(trial.score)
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=trial.values,
-                distributions={name: distributions[name] for name in trial.values},
-                value=trial.score if known else None,
-                state=state.COMPLETE if known else state.FAIL,
-            )
-        )
+        study.add_trial(_frozen(optuna, trial, distributions))
     for _ in range(most):
         params = study.ask(distributions).params
         yield {axis.name: _settled(axis, params[axis.name]) for axis in axes}
+
+
+def _frozen(optuna: Any, trial: Trial, distributions: Mapping[str, Any]) -> Any:
+    """A trial as Optuna has it: one that was given up ranks below all others, the later the better,
+    and one without a score says nothing.
+    """
+    state, scored = optuna.trial.TrialState, math.isfinite(trial.score)
+    ended = state.COMPLETE if scored else state.PRUNED if trial.given_up else state.FAIL
+    return optuna.trial.create_trial(
+        params=trial.values,
+        distributions={name: distributions[name] for name in trial.values},
+        value=trial.score if scored else None,
+        intermediate_values={len(trial.scores): trial.mean} if trial.given_up else {},
+        state=ended,
+    )
 
 
 def _sampler(optuna: Any, seed: int) -> Any:

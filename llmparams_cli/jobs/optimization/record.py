@@ -60,7 +60,8 @@ class Record:
         for number, line in enumerate(lines, 2):
             try:
                 read = json.loads(line)
-                self.trials.append(Trial(dict(read["values"]), tuple(map(float, read["scores"]))))
+                scores = tuple(map(float, read["scores"]))
+                self.trials.append(Trial(dict(read["values"]), scores, bool(read["given_up"])))
             except (ValueError, TypeError, KeyError) as error:
                 raise UsageError(
                     f"{self.place}:{number}: not a trial", "begin again without --resume"
@@ -72,5 +73,6 @@ def _path(env: Environment, line: bytes) -> Path:
 
 
 def _line(trial: Trial) -> bytes:
-    document = {"values": dict(trial.values), "scores": list(trial.scores)}
+    values, scores = dict(trial.values), list(trial.scores)
+    document = {"values": values, "scores": scores, "given_up": trial.given_up}
     return json.dumps(document).encode() + b"\n"

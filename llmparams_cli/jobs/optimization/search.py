@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llmparams_cli.analysis.optimization import Meeting, Outcome, Trial, best, split
+from llmparams_cli.analysis.optimization import (
+    Meeting,
+    Outcome,
+    Trial,
+    best,
+    blocks,
+    hopeless,
+    split,
+)
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
@@ -177,11 +185,30 @@ class _Work:
             self.of.candidates.settled,
             minimize=self.of.minimize,
         )
-        new = [*first, *(Trial(point, ()) for point in found)]
-        if not new:
-            return []
-        scores = self._measured([self.of.candidates.of(trial) for trial in new], self.of.cases)
-        return [replace(trial, scores=each) for trial, each in zip(new, scores, strict=True)]
+        return self._tried([*first, *(Trial(point, ()) for point in found)], trials)
+
+    def _tried(self, new: Sequence[Trial], known: Sequence[Trial]) -> list[Trial]:
+        """New trials with their scores, block by block: those that are hopeless beside each other
+        or those `known` are given up, but never the default.
+        """
+        tried = list(new)
+        going = list(range(len(new)))
+        for block in blocks(self.of.cases) if new else ():
+            compared = [self.of.candidates.of(tried[number]) for number in going]
+            for number, scores in zip(going, self._measured(compared, block), strict=True):
+                whole = (*tried[number].scores, *scores) if scores else ()
+                tried[number] = replace(tried[number], scores=whole)
+            going = [number for number in going if tried[number].scores]
+            rivals = [*known, *(tried[number] for number in going)]
+            for number in going:
+                if tried[number].values and self._is_hopeless(tried[number], rivals):
+                    tried[number] = replace(tried[number], given_up=True)
+            going = [number for number in going if not tried[number].given_up]
+        count = len(self.of.cases)
+        return [replace(each, given_up=0 < len(each.scores) < count) for each in tried]
+
+    def _is_hopeless(self, trial: Trial, rivals: Sequence[Trial]) -> bool:
+        return hopeless(trial, rivals, minimize=self.of.minimize)
 
     def _measured(
         self, compared: Sequence[Variant], cases: Sequence[Case]
