@@ -124,7 +124,7 @@ def test_a_text_that_fills_no_chunk_is_told_with_the_cure(program: Program) -> N
 )
 def test_what_a_text_has_no_use_for_is_refused(flags, program: Program) -> None:
     done = program.call("evaluate", "--text", "-", *flags, stdin=STORY.encode())
-    assert "has no meaning beside --text" in done.complaint(ExitCode.USAGE)
+    assert "has no effect beside --text" in done.complaint(ExitCode.USAGE)
 
 
 @pytest.mark.real_model

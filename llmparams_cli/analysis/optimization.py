@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from itertools import pairwise
 from statistics import fmean
 
@@ -22,11 +23,19 @@ BLOCKS, LEAST_IN_BLOCK = 4, 5  # a trial that loses all of five cases: p = 2/2^5
 HOPELESS = 0.1  # p below which a trial is given up
 
 
+class Scale(Enum):
+    """What a metric's numbers are: shares of answers, any numbers, or logarithms of factors."""
+
+    SHARE = "share"
+    NUMBER = "number"
+    FACTOR = "factor"
+
+
 @dataclass(frozen=True)
 class Trial:
-    """The values that were tried, and the metric of each searched case; none if it is undefined for
-    one of them. The default settings have no values. Of a trial that was given up only the first
-    cases are known.
+    """The values that were tried, and the metric of each case that was searched, or of each time it
+    was measured; none if it is undefined for one of them. The default settings have no values. Of a
+    trial that was given up only the first are known.
     """
 
     values: Mapping[str, str | float | int]
@@ -46,8 +55,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Meeting:
-    """The winner and the default on the cases held back: the metric of each case. A share has
-    answers that `seeds` times pass or fail.
+    """The winner and the default on the cases held back, or measured once more: the metric of each
+    case. A share has answers that `seeds` times pass or fail.
     """
 
     winner: tuple[float, ...]
@@ -81,13 +90,26 @@ class Meeting:
 
 
 @dataclass(frozen=True)
+class Speed:
+    """Tokens a second: of the prompt, and of the answer."""
+
+    read: float
+    written: float
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """A whole search. Without a `meeting`, no trial was better than the default."""
+    """A whole search. `importance` is that of what varied, in shares, if that can be told. Without
+    a `meeting`, no trial was better than the default. `speeds` are those of the winner and the
+    default, where they were searched for.
+    """
 
     trials: tuple[Trial, ...]
     default: Trial
     best: Trial
+    importance: Mapping[str, float] = field(default_factory=dict)
     meeting: Meeting | None = None
+    speeds: tuple[Speed, Speed] | None = None
 
     @property
     def is_better(self) -> bool:
@@ -142,21 +164,30 @@ def best(trials: Sequence[Trial], default: Trial, *, minimize: bool) -> Trial:
     return (min if minimize else max)(known, key=lambda trial: trial.score)
 
 
-def amount(value: float, *, is_share: bool) -> str:
+def amount(value: float, scale: Scale) -> str:
     """A metric as people read it."""
-    return percent(value) if is_share else f"{value:.4g}"
+    if scale is Scale.SHARE:
+        return percent(value)
+    return f"× {math.exp(value):.3f}" if scale is Scale.FACTOR else f"{value:.4g}"
 
 
-def verdict(outcome: Outcome, *, is_share: bool) -> str:
-    """What the held-back cases say, in a sentence."""
+def verdict(outcome: Outcome, scale: Scale) -> str:
+    """What the proof says, in a sentence."""
     meeting = outcome.meeting
     if meeting is None:
-        return "no setting beat the default: none was better even on the cases searched"
-    scale = 100 if is_share else 1
-    unit = " points" if is_share else ""
-    low, high = (f"{bound * scale:+.3g}" for bound in meeting.interval)
+        return "no setting beat the default: none was better even in the search"
+    low, high = (_change(bound, scale) for bound in meeting.interval)
+    unit = " points" if scale is Scale.SHARE else ""
     sure = f"95 % interval {low} to {high}{unit}, p = {meeting.p:.2g}"
-    if meeting.is_better:
-        by = f"{meeting.difference * scale:.3g}{unit}"
-        return f"better than the default by {by} ({sure})"
-    return f"no setting beat the default: no difference shown ({sure})"
+    if not meeting.is_better:
+        return f"no setting beat the default: no difference shown ({sure})"
+    if scale is Scale.FACTOR:
+        return f"faster than the default: {_change(meeting.difference, scale)} ({sure})"
+    by = _change(meeting.difference, scale).removeprefix("+")
+    return f"better than the default by {by}{unit} ({sure})"
+
+
+def _change(difference: float, scale: Scale) -> str:
+    if scale is Scale.FACTOR:
+        return f"× {math.exp(difference):.3f}"
+    return f"{difference * (100 if scale is Scale.SHARE else 1):+.3g}"

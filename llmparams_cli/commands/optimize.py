@@ -6,11 +6,12 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from llmparams_cli import APP
+from llmparams_cli.analysis.optimization import Outcome
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import PresetError, UsageError
 from llmparams_cli.jobs import preset_files, shell
@@ -18,52 +19,64 @@ from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.optimization import metric as metrics
 from llmparams_cli.jobs.optimization import preset as result
 from llmparams_cli.jobs.optimization import search as job
+from llmparams_cli.jobs.optimization.by_answers import ByAnswers, by_answers
+from llmparams_cli.jobs.optimization.proposals import load as load_optuna
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,
     ModelOption,
+    PngOption,
     PresetOption,
     QuietOption,
+    SvgOption,
     SystemOption,
     VerboseOption,
     with_parameters,
 )
+from llmparams_cli.options.idle import for_answers, refuse_idle
 from llmparams_cli.options.values import assignments
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.render import optimization as view
+from llmparams_cli.render.outputs import check_outputs
+from llmparams_cli.render.plots import plot_files
+from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
 
 HELP = HelpInSections
-TRIALS = 50  # where no budget is named
+TRIALS, HELD_BACK = 50, 0.5  # where nothing is named
 
 
 @with_parameters
 def command(
     ctx: typer.Context,
     cases: Annotated[
-        str, typer.Option("--cases", metavar="FILE", help="Answer these cases: YAML, JSONL.")
-    ],
+        str | None, typer.Option("--cases", metavar="FILE", help="Answer these: YAML, JSONL.")
+    ] = None,
     over: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--over",
             metavar="NAME=VALUES",
             help="What varies: LOW..HIGH or A,B; repeats.",
             autocompletion=assignments(Scope.SAMPLING, Scope.STOPPING, values=True),
         ),
-    ],
+    ] = None,
+    by: Annotated[
+        Literal["answers", "speed"],
+        typer.Option("--for", help="What to search for: good answers, or speed on this machine."),
+    ] = "answers",
     model: ModelOption = None,
     preset: PresetOption = None,
     system: SystemOption = None,
     metric: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--metric",
             metavar="METRIC",
-            help="What to raise: pass, command:COMMAND or mean:NAME.",
+            help=f"What to raise: pass, command:COMMAND or mean:NAME. [{metrics.PASS}]",
         ),
-    ] = metrics.PASS,
+    ] = None,
     minimize: Annotated[
         bool, typer.Option("--minimize", help="Lower the metric instead of raising it.")
     ] = False,
@@ -79,11 +92,21 @@ def command(
         int | None, typer.Option("--seeds", min=1, metavar="N", help="Answers to each case.")
     ] = None,
     hold_back: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--hold-back", min=0.0, max=1.0, metavar="X", help="Share of cases for the proof."
+            "--hold-back",
+            min=0.0,
+            max=1.0,
+            metavar="X",
+            help=f"Share of cases for the proof. [{HELD_BACK}]",
         ),
-    ] = 0.5,
+    ] = None,
+    prompt_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--prompt-tokens", min=1, metavar="N", help="For speed: the prompt's length. [512]"
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="NAME", help="Write the winner as a preset."),
@@ -95,13 +118,16 @@ def command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with everything.")
     ] = False,
+    png: PngOption = None,
+    svg: SvgOption = None,
     color: ColorOption = "auto",
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
     flags: dict[str, Any],
 ) -> None:
-    """Search for the settings that pass the most cases, and prove them on cases held back.
+    """Search for the settings that pass the most cases, and prove them on cases held back; or for
+    the fastest ones on this machine.
 
     Cases are as for llmparams evaluate --cases. Some are searched: Optuna proposes values, all
     with the same seeds, and learns from what passes. Then the best of all and the settings
@@ -110,53 +136,90 @@ def command(
 
     A command: metric reads the answer and prints a number. mean: takes a number of compare.
 
+    With --for speed there are no cases: a prompt is read and an answer is written, with each
+    setting and with the default in turns. Without --over it tries threads, ubatch_size,
+    flash_attention and the types of the cache.
+
     \b
     llmparams optimize --cases cases.yaml --over temperature=0.1..1.5 --over top_p=0.5..1
     llmparams optimize --cases cases.yaml --over preset=precise,balanced --seeds 5 -o best
     llmparams optimize --cases cases.yaml --over temperature=0..2 --metric mean:distinct-2
+    llmparams optimize --cases cases.yaml --over lora=none,style.gguf --png search.png
+    llmparams optimize --model smollm2 --for speed --minutes 5 -o fast
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     given = {**flags, "model": model, "system": system}
-    if hold_back != hold_back:  # NaN is within any bounds
-        raise UsageError("--hold-back nan is no share", "0.5 holds back half of the cases")
+    of_answers = {"--cases": cases, "--metric": metric, "--seeds": seeds, "--hold-back": hold_back}
+    if by == "speed":
+        others = {"--minimize": minimize, "--system": system, **for_answers(_but_length(flags))}
+        refuse_idle({**of_answers, **others}, "with --for speed")
+    else:
+        refuse_idle({"--prompt-tokens": prompt_tokens}, "without --for speed")
+    load_optuna()
     if output:
         _refuse_taken(env, output, force=force)
+    plots = plot_files(env, png, svg)
+    check_outputs(env, {"--png": png, "--svg": svg}, taken=as_json)
     budget = _budget(trials, minutes)
-    run = partial(shell.run, env)
-    search = job.plan(
-        env,
-        over,
-        preset or [],
-        given,
-        cases,
-        metrics.read(metric, run),
-        seeds=seeds,
-        hold_back=hold_back,
-        minimize=minimize,
-    )
+    presets = preset or []
+    if by == "speed":
+        search = job.for_speed(env, over or [], presets, given, prompt_tokens)
+    else:
+        asked = _asked(env, cases, metric or metrics.PASS, seeds, hold_back, minimize=minimize)
+        search = job.for_answers(env, over or [], presets, given, asked)
     note_model(env, search.candidates.default.prepared)
-    with ProgressBar(env) as progress:
-        outcome = job.run(search, budget, run, progress, resume=resume)
+    way = search.way
     facts = view.Facts(
         [axis.name for axis in search.candidates.axes],
-        metric,
-        search.metric.is_share,
+        way.metric_name,
+        way.scale,
         minimize,
-        len(search.cases),
-        len(search.held),
+        way.tried_on,
+        way.proved_on,
+        way.unit,
     )
+    with ProgressBar(env) as progress:
+        outcome = job.run(
+            search, budget, progress, view.watching(env, progress, facts), resume=resume
+        )
+    plots.write(lambda: _plot(outcome, facts))
     if as_json:
         view.show_json(env, outcome, facts)
-    else:
+    elif not plots:
         view.show(env, outcome, facts, color=color)
     if output and outcome.is_better:
-        named = {"cases": cases, "over": over, "preset": preset, "metric": metric, "seeds": seeds}
-        more = {"minimize": minimize, "hold-back": hold_back, "trials": trials, "minutes": minutes}
-        line = _command_line({**named, **more, **given})
-        result.save(env, output, search, outcome, preset or [], given, line, force=force)
+        named = {"cases": cases, "for": by, "over": over, "preset": preset, "metric": metric}
+        more = {"seeds": seeds, "hold-back": hold_back, "minimize": minimize, "trials": trials}
+        last = {"minutes": minutes, "prompt-tokens": prompt_tokens}
+        line = _command_line({**named, **more, **last, **given})
+        result.save(env, output, search, outcome, presets, given, line, force=force)
     elif output:
         env.note("no preset is written: nothing is better than the default")
+
+
+def _but_length(flags: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if name != "max_tokens"}
+
+
+def _asked(
+    env: Environment,
+    cases: str | None,
+    metric: str,
+    seeds: int | None,
+    hold_back: float | None,
+    *,
+    minimize: bool,
+) -> ByAnswers:
+    """What answers are judged by."""
+    if cases is None:
+        raise UsageError("--cases FILE is missing", "--for speed needs none")
+    share = HELD_BACK if hold_back is None else hold_back
+    if share != share:  # NaN is within any bounds
+        raise UsageError("--hold-back nan is no share", "0.5 holds back half of the cases")
+    run = partial(shell.run, env)
+    read = metrics.read(metric, run)
+    return by_answers(env, cases, read, run, seeds=seeds, hold_back=share, minimize=minimize)
 
 
 def _refuse_taken(env: Environment, output: str, *, force: bool) -> None:
@@ -185,3 +248,9 @@ def _command_line(given: Mapping[str, Any]) -> str:
             values: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
             words += [word for each in values for word in (flag, str(each))]
     return shlex.join(words)
+
+
+def _plot(outcome: Outcome, facts: view.Facts) -> Sheet:
+    from llmparams_cli.render.plots.optimization import optimization
+
+    return optimization(outcome, facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -35,6 +34,7 @@ from llmparams_cli.options import (
     values,
     with_parameters,
 )
+from llmparams_cli.options.idle import refuse_idle
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.render import ladder as ladder_view
 from llmparams_cli.render import quantization as view
@@ -122,10 +122,10 @@ def _command(
     _refuse_missing(output, type, text, ladder=ladder)
     if ladder:
         idle = {"--dry-run": dry_run, "OUT without --size": output is not None and size is None}
-        _refuse_idle(idle, "with --ladder")
+        refuse_idle(idle, "with --ladder")
     else:
-        _refuse_idle({"--size": size, "--png": png, "--svg": svg}, "without --ladder")
-    _refuse_idle({"--text": text} if dry_run else {}, "with --dry-run")
+        refuse_idle({"--size": size, "--png": png, "--svg": svg}, "without --ladder")
+    refuse_idle({"--text": text} if dry_run else {}, "with --dry-run")
     target = None if output is None else making.target_of(env, output, force=force or dry_run)
     run = _Run(
         env,
@@ -182,13 +182,6 @@ def _refuse_missing(
 
 def _reading(env: Environment, file: str, chunk: int, most: int | None) -> texts.Wanted:
     return texts.Wanted(texts.text_of(env, file), chunk, most=most, least=LONG_CHUNK)
-
-
-def _refuse_idle(options: Mapping[str, Any], how: str) -> None:
-    """Raise UsageError for one that is given and has no effect."""
-    for option, given in options.items():
-        if given not in (None, False):
-            raise UsageError(f"{option} has no effect {how}")
 
 
 def _make(run: _Run, model: str, *, dry_run: bool) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.env import Environment
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress
 
 PATIENCE = 0.6  # seconds before a bar appears; most waits are shorter
 
@@ -34,10 +39,12 @@ class ProgressBar:
     """Call it with the name of a task and its progress (0 to 1), and with the whole in tokens if it
     is tokens. A context manager, which can be entered again: outside of it, nothing is shown.
 
-    It draws only on a terminal and only after `PATIENCE`, and erases itself at the end.
+    It draws only on a terminal and only after `PATIENCE`, and erases itself at the end. What is put
+    `above` is shown over the bars, while there are any.
     """
 
     def __init__(self, env: Environment) -> None:
+        self.above = ""
         self._env = env
         self._wanted = False
         self._lock = threading.RLock()
@@ -82,11 +89,10 @@ class ProgressBar:
     def _draw(self, what: str, task: _Task) -> None:
         if self._bar is None:
             from rich.console import Console
-            from rich.progress import Progress
 
             color = self._env.wants_color("auto", self._env.stderr)
             console = Console(file=self._env.stderr, no_color=not color)
-            self._bar = Progress(console=console, transient=True)
+            self._bar = _bars(console, lambda: self.above)
             self._bar.start()
         if what not in self._rows:
             self._rows[what] = self._bar.add_task(what, total=1.0)
@@ -101,3 +107,16 @@ class ProgressBar:
             self._bar.stop()
             self._bar = None
             self._rows.clear()
+
+
+def _bars(console: Console, above: Callable[[], str]) -> Progress:
+    from rich.progress import Progress
+    from rich.text import Text
+
+    class Bars(Progress):
+        def get_renderables(self) -> Iterable[RenderableType]:
+            if text := above():
+                yield Text(text, no_wrap=True, overflow="ellipsis")
+            yield from super().get_renderables()
+
+    return Bars(console=console, transient=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -28,8 +27,7 @@ from llmparams_cli.options import (
     values,
     with_parameters,
 )
-from llmparams_cli.params.spec import Scope
-from llmparams_cli.params.table import PARAMS
+from llmparams_cli.options.idle import for_answers, refuse_idle
 from llmparams_cli.render.outputs import check_outputs
 
 HELP = HelpInSections
@@ -140,10 +138,13 @@ def command(
             "--var": var,
             "--junit": junit,
             "--html": html,
-            **_without_meaning(flags),
+            "--context": flags.get("context"),  # which a text and a task choose themselves
+            **for_answers(flags),
         },
     }
-    _refuse_idle(options, given[0])
+    for way, theirs in options.items():
+        if way != given[0]:
+            refuse_idle(theirs, f"beside {given[0]}")
     named = models or []
     if text is not None:
         if tokens and not as_json:
@@ -160,23 +161,3 @@ def command(
             env, named, preset or [], grid or [], {**flags, "system": system}, var or []
         )
         by_cases.run(env, compared, read, files, color=color, as_json=as_json)
-
-
-def _refuse_idle(options: Mapping[str, Mapping[str, Any]], by: str) -> None:
-    """Raise UsageError for an option of another way to evaluate."""
-    for way, theirs in options.items():
-        for flag, value in theirs.items():
-            if value and way != by:
-                raise UsageError(f"{flag} has no meaning beside {by}", "leave it out")
-
-
-def _without_meaning(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the parameters that say how an answer comes about: texts have none, and tasks say it
-    themselves.
-    """
-    used = (Scope.LOAD, Scope.CONTEXT)
-    return {
-        f"--{name.replace('_', '-')}": value
-        for name, value in flags.items()
-        if name == "context" or name not in PARAMS or PARAMS[name].scope not in used
-    }

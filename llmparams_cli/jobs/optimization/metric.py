@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from llmparams_cli.analysis.comparison import Shell, measure, read_metric
+from llmparams_cli.analysis.optimization import Scale
 from llmparams_cli.errors import UsageError
 from llmparams_cli.presets.outcome import Result
 from llmparams_cli.protocol import Finished
@@ -31,9 +32,9 @@ class Metric:
     measured: bool = False
 
     @property
-    def is_share(self) -> bool:
-        """Is it the share of answers that passed?"""
-        return self.name == PASS
+    def scale(self) -> Scale:
+        """What its numbers are."""
+        return Scale.SHARE if self.name == PASS else Scale.NUMBER
 
 
 def read(text: str, shell: Shell) -> Metric:

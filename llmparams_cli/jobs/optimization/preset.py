@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from llmparams_cli.analysis.optimization import Outcome, amount, verdict
+from llmparams_cli.analysis.optimization import Outcome, Scale, amount, verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.files import resolve_path
 from llmparams_cli.jobs import preset_files
@@ -18,7 +19,6 @@ from llmparams_cli.presets.cascade import from_flags
 from llmparams_cli.presets.catalog import chosen, chosen_for_thinking
 from llmparams_cli.presets.document import text_of
 from llmparams_cli.presets.find import SUFFIXES
-from llmparams_cli.presets.tests import Case
 from llmparams_cli.presets.write import Preset
 
 FOUND = "found by optimize"
@@ -44,7 +44,7 @@ def save(
     system = search.candidates.of(outcome.best).prepared.system
     is_own = system is not None and system.origin.source is Source.FLAG
     preset = Preset(
-        description=f"The best settings found for {len(search.cases) + len(search.held)} cases.",
+        description=f"The best of {len(outcome.trials)} trials {search.way.tried_on}.",
         extends=[_from_anywhere(parent, env) for parent in parents],
         model=text_of(given.model),
         system=text_of(system) if is_own else None,
@@ -58,30 +58,23 @@ def save(
 
 def evidence(env: Environment, search: Search, outcome: Outcome, command: str) -> list[str]:
     """How the settings were found and what proves them, for whoever reads the file."""
-    is_share = search.metric.is_share
+    way = search.way
     model = search.candidates.default.prepared.model
     hashed = f" (SHA-256 {search.model_id})" if search.model_id else ""
-    tried = _scores(outcome.best.score, outcome.default.score, is_share)
+    tried = _scores(outcome.best.score, outcome.default.score, way.scale)
     lines = [
         command,
         f"{env.began:%Y-%m-%d}, model {model.known_as or model.name}{hashed}",
-        f"Searched: {len(outcome.trials)} trials on {_described(search.cases)}: {tried}.",
+        f"Searched: {len(outcome.trials)} trials {way.tried_on}: {tried}.",
     ]
     if meeting := outcome.meeting:
-        count = len(meeting.winner)
-        proved = _scores(sum(meeting.winner) / count, sum(meeting.default) / count, is_share)
-        lines.append(f"Held back: {_described(search.held)}: {proved};")
-    return [*lines, f"{verdict(outcome, is_share=is_share)}."]
+        proved = _scores(fmean(meeting.winner), fmean(meeting.default), way.scale)
+        lines.append(f"Proved {way.proved_on}: {proved};")
+    return [*lines, f"{verdict(outcome, way.scale)}."]
 
 
-def _scores(winner: float, default: float, is_share: bool) -> str:
-    one, other = (amount(each, is_share=is_share) for each in (winner, default))
-    return f"{one}, the default {other}"
-
-
-def _described(cases: Sequence[Case]) -> str:
-    seeds = [seed for case in cases for seed in case.seeds]
-    return f"{len(cases)} cases, seeds {min(seeds)} to {max(seeds)}"
+def _scores(winner: float, default: float, scale: Scale) -> str:
+    return f"{amount(winner, scale)}, the default {amount(default, scale)}"
 
 
 def _from_anywhere(preset: str, env: Environment) -> str:

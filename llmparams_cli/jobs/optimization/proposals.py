@@ -18,6 +18,7 @@ from llmparams_cli.jobs.optimization.space import Axis, Point, key, points, size
 Settled = Callable[[Point], Point | None]  # as `Candidates.settled`
 SEED = 20_261_126  # any: the same search makes the same proposals
 LISTED = 1000  # points of a space that are listed to find what is left of it
+ENOUGH = 10  # trials that tell what matters
 ATTEMPTS = 20  # proposals for each new point: in a small space most were tried before
 
 
@@ -75,6 +76,28 @@ def _asked(
     axes: Sequence[Axis], trials: Sequence[Trial], most: int, minimize: bool
 ) -> Iterator[Point]:
     """What Optuna proposes, knowing these trials; what it proposed just now counts as pending."""
+    study, distributions = _study(axes, trials, minimize)
+    for _ in range(most):
+        params = study.ask(distributions).params
+        yield {axis.name: _settled(axis, params[axis.name]) for axis in axes}
+
+
+def importance(
+    axes: Sequence[Axis], trials: Sequence[Trial], *, minimize: bool
+) -> dict[str, float]:
+    """How much each axis decides whether a trial is among the best, in shares (PED-ANOVA, Watanabe
+    et al. 2023); empty where there are too few trials with different scores.
+    """
+    scores = {trial.score for trial in trials if math.isfinite(trial.score)}
+    if len(trials) < ENOUGH or len(scores) < 2:
+        return {}
+    study, _ = _study(axes, trials, minimize)
+    shares = load().importance.get_param_importances(study)
+    return {str(name): float(share) for name, share in shares.items()}
+
+
+def _study(axes: Sequence[Axis], trials: Sequence[Trial], minimize: bool) -> tuple[Any, Any]:
+    """What Optuna knows after these trials, and the distributions of the axes."""
     optuna = load()
     distributions = {axis.name: _distribution(optuna, axis) for axis in axes}
     study = optuna.create_study(
@@ -83,9 +106,7 @@ def _asked(
     )
     for trial in trials:
         study.add_trial(_frozen(optuna, trial, distributions))
-    for _ in range(most):
-        params = study.ask(distributions).params
-        yield {axis.name: _settled(axis, params[axis.name]) for axis in axes}
+    return study, distributions
 
 
 def _frozen(optuna: Any, trial: Trial, distributions: Mapping[str, Any]) -> Any:

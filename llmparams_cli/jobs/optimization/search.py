@@ -1,42 +1,34 @@
-"""Searches for settings on some of the cases, and lets the winner meet the default on the rest."""
+"""Searches for settings, and lets the winner meet the default where the search has not been."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from llmparams_cli.analysis.optimization import (
-    Meeting,
-    Outcome,
-    Trial,
-    best,
-    blocks,
-    hopeless,
-    split,
-)
+from llmparams_cli.analysis.optimization import Outcome, Trial, best
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import resolve_path, sha256
 from llmparams_cli.interrupt import Control
-from llmparams_cli.jobs.evaluation.cases import Variant, answered, cases_of, judged
+from llmparams_cli.jobs.optimization.by_answers import ByAnswers
+from llmparams_cli.jobs.optimization.by_speed import by_speed, usual_axes
 from llmparams_cli.jobs.optimization.candidates import Candidates, candidates
-from llmparams_cli.jobs.optimization.metric import Metric
-from llmparams_cli.jobs.optimization.proposals import load, proposed
+from llmparams_cli.jobs.optimization.proposals import importance, proposed
 from llmparams_cli.jobs.optimization.record import Record
 from llmparams_cli.jobs.optimization.space import read_axes
+from llmparams_cli.jobs.optimization.way import Loaded, Way
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.presets.document import text_of
-from llmparams_cli.presets.outcome import Shell
-from llmparams_cli.presets.tests import Case
-from llmparams_cli.protocol import Backend, Progress
+from llmparams_cli.protocol import Progress
 from llmparams_cli.records import identity
 
 AT_ONCE = 8  # trials that share a batch: more decode faster, but each knows less of the others
 SEARCHING, PROVING = "searching", "proving"
+Watch = Callable[[Sequence[Trial]], None]  # sees all trials so far, the default first
 
 
 @dataclass(frozen=True)
@@ -46,53 +38,40 @@ class Budget:
     trials: float = math.inf
     minutes: float = math.inf
 
+    def spent(self, trials: float, began: float) -> float:
+        """The share of it, from 0 to 1."""
+        minutes = (time.monotonic() - began) / 60
+        return min(1.0, max(trials / self.trials, minutes / self.minutes))
+
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, checked before anything is loaded. `subject` tells the same search again;
-    `model_id` is the model's SHA-256, if that is known.
-    """
+    """What is searched, and by what. `model_id` is the model's SHA-256, if that is known."""
 
     env: Environment
     candidates: Candidates
-    cases: Sequence[Case]
-    held: Sequence[Case]
-    metric: Metric
-    minimize: bool
-    subject: Mapping[str, Any]
-    model_id: str
+    way: Way
+    minimize: bool = False
 
+    @property
+    def model_id(self) -> str:
+        return self._model.sha256 or ""
 
-def plan(
-    env: Environment,
-    over: Sequence[str],
-    presets: Sequence[str],
-    flags: Mapping[str, Any],
-    cases: str,
-    metric: Metric,
-    *,
-    seeds: int | None = None,
-    hold_back: float,
-    minimize: bool = False,
-) -> Search:
-    """Read and check what is to be searched."""
-    load()
-    axes = read_axes(over, env.directory)
-    searched, held = split(cases_of(env, cases, seeds), hold_back)
-    made = candidates(env, axes, presets, flags)
-    known = identity.recall(made.default.prepared.model.files, env.cache_dir)
-    subject = {
-        "optimize": 1,
-        "model": list(known),
-        "cases": sha256(resolve_path(cases, env.directory)),
-        "over": list(over),
-        "metric": metric.name,
-        "minimize": minimize,
-        "seeds": seeds,
-        "hold_back": hold_back,
-        "bases": [_described(each) for each in (made.default.prepared, *made.bases.values())],
-    }
-    return Search(env, made, searched, held, metric, minimize, subject, known.sha256 or "")
+    @property
+    def subject(self) -> Mapping[str, Any]:
+        """Tells the same search again."""
+        made = self.candidates
+        return {
+            "optimize": 2,
+            "model": list(self._model),
+            "over": [(axis.name, axis.choices or (axis.low, axis.high)) for axis in made.axes],
+            "bases": [_described(each) for each in (made.default.prepared, *made.bases.values())],
+            **self.way.subject,
+        }
+
+    @property
+    def _model(self) -> identity.Identity:
+        return identity.recall(self.candidates.default.prepared.model.files, self.env.cache_dir)
 
 
 def _described(prepared: Prepared) -> list[str]:
@@ -102,8 +81,34 @@ def _described(prepared: Prepared) -> list[str]:
     return [text_of(prepared.system) or "", repr(template and template.source.text), *values]
 
 
+def for_answers(
+    env: Environment,
+    over: Sequence[str],
+    presets: Sequence[str],
+    flags: Mapping[str, Any],
+    way: ByAnswers,
+) -> Search:
+    """The search for settings with better answers, checked before anything is loaded."""
+    made = candidates(env, read_axes(over, env.directory), presets, flags)
+    return Search(env, made, way, way.minimize)
+
+
+def for_speed(
+    env: Environment,
+    over: Sequence[str],
+    presets: Sequence[str],
+    flags: Mapping[str, Any],
+    prompt: int | None,
+) -> Search:
+    """The search for settings that take less time to read a prompt of so many tokens and write an
+    answer; over the usual ones if none is named.
+    """
+    made = candidates(env, read_axes(over or usual_axes(), env.directory), presets, flags)
+    return Search(env, made, by_speed(made.default.prepared, made.axes, prompt))
+
+
 def run(
-    search: Search, budget: Budget, shell: Shell, progress: Progress, *, resume: bool
+    search: Search, budget: Budget, progress: Progress, watch: Watch, *, resume: bool
 ) -> Outcome:
     """Search until the budget is spent, and prove the winner. Every finished batch is kept."""
     prepared = search.candidates.default.prepared
@@ -113,9 +118,9 @@ def run(
             Control() as control,
             opened(search.env, prepared.model, prepared.settings, control, progress) as backend,
         ):
-            work = _Work(search, backend, control, shell, progress)
-            default, *trials = work.search(record, budget)
-            return work.prove(default, trials)
+            on = Loaded(search.candidates, backend, control)
+            _search(search, on, record, budget, progress, watch)
+            return _prove(search, on, record.trials, progress)
     except KeyboardInterrupt:
         kept = max(0, len(record.trials) - 1)
         search.env.note(f"{kept} trials are kept: the same command with --resume goes on")
@@ -124,104 +129,67 @@ def run(
         record.close()
 
 
-@dataclass(frozen=True)
-class _Work:
-    """A search with its model loaded."""
-
-    of: Search
-    backend: Backend
-    control: Control
-    shell: Shell
-    progress: Progress
-
-    def search(self, record: Record, budget: Budget) -> list[Trial]:
-        """The default and all trials, of which the record may have some already."""
-        began = time.monotonic()
-        end = began + budget.minutes * 60
-        while (left := budget.trials - max(0, len(record.trials) - 1)) > 0:
-            spent = (time.monotonic() - began) / (budget.minutes * 60)
-            self.progress(SEARCHING, min(0.99, max(1 - left / budget.trials, spent)))
-            if record.trials and time.monotonic() >= end:
-                break
-            new = self._next(record.trials, left)
-            if not new:
-                break
-            record.add(new)
-            record.trials += new
-        self.progress(SEARCHING, 1)
-        if not math.isfinite(record.trials[0].score):
-            raise UsageError(
-                f"--metric {self.of.metric.name} is undefined for the default's answers",
-                "try another metric",
-            )
-        return record.trials
-
-    def prove(self, default: Trial, trials: Sequence[Trial]) -> Outcome:
-        """Let the best trial meet the default on the cases held back."""
-        winner = best(trials, default, minimize=self.of.minimize)
-        outcome = Outcome(tuple(trials), default, winner)
-        if winner is default:
-            return outcome
-        self.progress(PROVING, 0)
-        compared = [self.of.candidates.of(trial) for trial in (winner, default)]
-        one, other = self._measured(compared, self.of.held)
-        self.progress(PROVING, 1)
-        if not one or not other:
-            raise UsageError(
-                f"--metric {self.of.metric.name} is undefined for answers to cases held back",
-                "try another metric",
-            )
-        seeds = min(len(case.seeds) for case in self.of.held) if self.of.metric.is_share else 0
-        return replace(outcome, meeting=Meeting(one, other, self.of.minimize, seeds))
-
-    def _next(self, trials: Sequence[Trial], left: float) -> list[Trial]:
-        """One more batch of trials; the default is the first of all."""
-        first = [] if trials else [Trial({}, ())]
-        found = proposed(
-            self.of.candidates.axes,
-            trials[1:],
-            int(min(AT_ONCE - len(first), left)),
-            left,
-            self.of.candidates.settled,
-            minimize=self.of.minimize,
+def _search(
+    search: Search,
+    on: Loaded,
+    record: Record,
+    budget: Budget,
+    progress: Progress,
+    watch: Watch,
+) -> None:
+    """Add the default and trials to the record, which may have some already."""
+    began = time.monotonic()
+    while (left := budget.trials - max(0, len(record.trials) - 1)) > 0:
+        known = record.trials
+        if known and time.monotonic() >= began + budget.minutes * 60:
+            break
+        new = _next(search, known, left)
+        if not new:
+            break
+        watch(known)
+        told = partial(_tell, progress, budget, began, len(known) - 1, len(new))
+        told(0)
+        tried = search.way.tried(on, new, known, told)
+        record.add(tried)
+        record.trials += tried
+    progress(SEARCHING, 1)
+    if not math.isfinite(record.trials[0].score):
+        raise UsageError(
+            f"--metric {search.way.metric_name} is undefined for the default's answers",
+            "try another metric",
         )
-        return self._tried([*first, *(Trial(point, ()) for point in found)], trials)
 
-    def _tried(self, new: Sequence[Trial], known: Sequence[Trial]) -> list[Trial]:
-        """New trials with their scores, block by block: those that are hopeless beside each other
-        or those `known` are given up, but never the default.
-        """
-        tried = list(new)
-        going = list(range(len(new)))
-        for block in blocks(self.of.cases) if new else ():
-            compared = [self.of.candidates.of(tried[number]) for number in going]
-            for number, scores in zip(going, self._measured(compared, block), strict=True):
-                whole = (*tried[number].scores, *scores) if scores else ()
-                tried[number] = replace(tried[number], scores=whole)
-            going = [number for number in going if tried[number].scores]
-            rivals = [*known, *(tried[number] for number in going)]
-            for number in going:
-                if tried[number].values and self._is_hopeless(tried[number], rivals):
-                    tried[number] = replace(tried[number], given_up=True)
-            going = [number for number in going if not tried[number].given_up]
-        count = len(self.of.cases)
-        return [replace(each, given_up=0 < len(each.scores) < count) for each in tried]
 
-    def _is_hopeless(self, trial: Trial, rivals: Sequence[Trial]) -> bool:
-        return hopeless(trial, rivals, minimize=self.of.minimize)
+def _tell(
+    progress: Progress, budget: Budget, began: float, before: int, new: int, part: float
+) -> None:
+    progress(SEARCHING, min(0.99, budget.spent(before + part * new, began)))
 
-    def _measured(
-        self, compared: Sequence[Variant], cases: Sequence[Case]
-    ) -> list[tuple[float, ...]]:
-        """The metric of every case by variant; none for one with a case that has no number."""
-        metric, group = self.of.metric, range(len(compared))
-        answers = dict(
-            answered(self.of.env, self.backend, compared, cases, group, measured=metric.measured)
-        )
-        self.control.check()
-        found = []
-        for standing in judged(compared, cases, answers, self.shell):
-            scores = tuple(map(metric.of, standing.results))
-            found.append(scores if all(map(math.isfinite, scores)) else ())
-        self.control.check()
-        return found
+
+def _next(search: Search, known: Sequence[Trial], left: float) -> list[Trial]:
+    """One more batch of trials, without scores; the default is the first of all."""
+    first = [] if known else [Trial({}, ())]
+    found = proposed(
+        search.candidates.axes,
+        known[1:],
+        int(min(AT_ONCE - len(first), left)),
+        left,
+        search.candidates.settled,
+        minimize=search.minimize,
+    )
+    return [*first, *(Trial(point, ()) for point in found)]
+
+
+def _prove(search: Search, on: Loaded, trials: Sequence[Trial], progress: Progress) -> Outcome:
+    """Let the best trial meet the default."""
+    default, *others = trials
+    winner = best(others, default, minimize=search.minimize)
+    shares = importance(search.candidates.axes, others, minimize=search.minimize)
+    outcome = Outcome(tuple(others), default, winner, shares)
+    if winner is default:
+        return outcome
+    meeting, speeds = search.way.proved(
+        on, winner, default, lambda done: progress(PROVING, min(0.99, done))
+    )
+    progress(PROVING, 1)
+    return replace(outcome, meeting=meeting, speeds=speeds)

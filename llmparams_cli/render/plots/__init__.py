@@ -8,6 +8,7 @@
     bars.py         every metric by variant
     inside.py       inspect: histograms, norms by layer, two models
     ladder.py       quantize --ladder: size against quality
+    optimization.py optimize: the search, what decided, the response to two parameters
     measured.py     shared by lines and bars
 
 Nothing here loads matplotlib before a flag asks for it.

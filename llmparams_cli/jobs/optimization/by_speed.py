@@ -1,0 +1,156 @@
+"""Settings judged by the time that they take: each beside the default, in turns.
+
+A machine is never equally fast for long, so only two runs that follow each other are compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from statistics import median
+from typing import Any
+
+from llmparams_cli.analysis.optimization import Meeting, Scale, Speed, Trial
+from llmparams_cli.errors import UsageError
+from llmparams_cli.jobs.answers import answer
+from llmparams_cli.jobs.evaluation.bare import greedy
+from llmparams_cli.jobs.optimization.space import Axis
+from llmparams_cli.jobs.optimization.way import Loaded, Told
+from llmparams_cli.jobs.prepare import Prepared
+from llmparams_cli.models.resolve import GgufModel
+from llmparams_cli.params.settings import Settings, Source
+from llmparams_cli.params.spec import Scope
+from llmparams_cli.protocol import Message, Request, Timing
+
+PROMPT, ANSWER = 512, 64  # tokens, where nobody says how many
+WARM_UP = 8  # tokens of a first prompt in a new context, whose memory is touched for the first time
+PAIRS, PAIRS_OF_PROOF = 3, 10
+SLOWER = math.log(0.9)  # after one pair: no need for more
+TEXT = "The quick brown fox jumps over the lazy dog, and the dog looks after it for a while. "
+BATCHES = "64,128,256,512"
+CACHES = "f16,q8_0"
+
+
+@dataclass(frozen=True)
+class BySpeed:
+    """A prompt of so many tokens, and an answer of so many. A `Way`; scores are logarithms of how
+    many times faster than the default.
+    """
+
+    prompt: int
+    answer: int
+    metric_name: str = "speed"
+    scale: Scale = Scale.FACTOR
+    unit: str = "pairs"
+
+    @property
+    def tried_on(self) -> str:
+        work = f"{self.prompt:,} tokens read and {self.answer:,} written"
+        return f"of {work}, each {PAIRS} times beside the default"
+
+    @property
+    def proved_on(self) -> str:
+        return f"{PAIRS_OF_PROOF} times more beside the default"
+
+    @property
+    def subject(self) -> Mapping[str, Any]:
+        return {"for": "speed", "prompt": self.prompt, "answer": self.answer}
+
+    def tried(
+        self, on: Loaded, new: Sequence[Trial], known: Sequence[Trial], told: Told
+    ) -> list[Trial]:
+        """Each beside the default; one that is clearly slower at once is given up."""
+        tried = []
+        for number, trial in enumerate(new):
+            told(number / len(new))
+            if not trial.values:
+                tried.append(replace(trial, scores=(0.0,) * PAIRS))
+                continue
+            scores: list[float] = []
+            for one, other in self._pairs(on, trial, PAIRS):
+                scores.append(math.log(_seconds(other) / _seconds(one)))
+                if scores[0] < SLOWER:
+                    break
+            tried.append(replace(trial, scores=tuple(scores), given_up=len(scores) < PAIRS))
+        return tried
+
+    def proved(
+        self, on: Loaded, winner: Trial, default: Trial, told: Told
+    ) -> tuple[Meeting, tuple[Speed, Speed]]:
+        pairs = []
+        for pair in self._pairs(on, winner, PAIRS_OF_PROOF):
+            pairs.append(pair)
+            told(len(pairs) / PAIRS_OF_PROOF)
+        gains = tuple(math.log(_seconds(other) / _seconds(one)) for one, other in pairs)
+        ours, theirs = (self._speed(times) for times in zip(*pairs, strict=True))
+        return Meeting(gains, (0.0,) * len(gains)), (ours, theirs)
+
+    def _pairs(self, on: Loaded, trial: Trial, times: int) -> Iterator[tuple[Timing, Timing]]:
+        """How long a trial and the default took; the one that is first is second the next time."""
+        both = [on.candidates.of(each).prepared.settings for each in (trial, Trial({}, ()))]
+        numbers = count()
+        for time in range(times):
+            order = (0, 1) if time % 2 else (1, 0)
+            found = {which: self._timed(on, both[which], next(numbers)) for which in order}
+            yield found[0], found[1]
+
+    def _timed(self, on: Loaded, settings: Settings, number: int) -> Timing:
+        """How long the prompt and the answer take in a context that is new but not cold."""
+        self._run(on, settings, f"{number} warm", WARM_UP, 1)
+        return self._run(on, settings, f"{number} run", self.prompt, self.answer)
+
+    def _run(self, on: Loaded, settings: Settings, first: str, prompt: int, most: int) -> Timing:
+        # Another beginning every time: of a prompt that is in the context nothing would be read.
+        text = first + " " + TEXT * (prompt // len(TEXT.split()) + 1)
+        pieces = on.backend.split(text)
+        cut = b"".join(pieces.pieces[pieces.begin is not None : prompt])
+        ours = greedy(settings, {"max_tokens": most, "ignore_eos": True})
+        message = Message("user", cut.decode("utf-8", "replace"))
+        _, finished = answer(on.backend, Request((message,), ours, raw=True))
+        return finished.timing
+
+    def _speed(self, times: Sequence[Timing]) -> Speed:
+        read = median(each.prompt_s for each in times)
+        written = median(each.generation_s for each in times)
+        return Speed(self.prompt / read, self.answer / written)
+
+
+def _seconds(timing: Timing) -> float:
+    return timing.prompt_s + timing.generation_s
+
+
+def by_speed(prepared: Prepared, axes: Sequence[Axis], prompt: int | None) -> BySpeed:
+    """The work to be timed: by default as much as the context has room for, up to a point. Raises
+    UsageError for an axis that has nothing to do with speed.
+    """
+    model = prepared.model
+    if not isinstance(model, GgufModel):
+        raise UsageError(f"{model.name} is a script: its speed says nothing", "name a model")
+    for axis in axes:
+        if axis.target is None or axis.target.param.scope is not Scope.CONTEXT:
+            raise UsageError(
+                f"--over {axis.name}: --for speed is about the context",
+                "threads, ubatch_size, flash_attention, cache_type_k and the like",
+            )
+    length = prepared.settings.setting("max_tokens")
+    most = length.value if length.origin.source is Source.FLAG else ANSWER
+    room = int(prepared.settings["context"] or model.header.context_length or PROMPT + most)
+    usual = min(PROMPT, room - most)
+    if (prompt or usual) + most > room or usual < 1:
+        raise UsageError(
+            f"{prompt or PROMPT} tokens to read and {most} to write, and a context of {room}",
+            "--prompt-tokens and --max-tokens make both smaller",
+        )
+    return BySpeed(prompt or usual, most)
+
+
+def usual_axes() -> list[str]:
+    """What is searched if nobody says, as --over has it."""
+    from llmparams_cli.backends.llama.machine import hardware
+
+    cpus = hardware.usable_cpus()
+    threads = [f"threads=1..{cpus}"] if cpus > 1 else []
+    caches = (f"{name}={CACHES}" for name in ("cache_type_k", "cache_type_v"))
+    return [*threads, f"ubatch_size={BATCHES}", "flash_attention=on,off", *caches]
