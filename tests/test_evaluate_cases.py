@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from models import write_adapter
@@ -88,6 +89,18 @@ def test_junit_has_a_suite_for_each_variant(tmp_path: Path, files, program: Prog
     program.call("evaluate", files["good"], files["bad"], *flags)
     text = report.read_text()
     assert text.count("<testsuite ") == 2 and text.count("<failure ") == 3
+
+
+def test_junit_holds_text_that_xml_has_no_notation_for(tmp_path: Path, program: Program) -> None:
+    answer = "</failure>\x00\x1b\ufffe\u202e&"
+    (tmp_path / "odd.yaml").write_text(f"answers: [{{text: {json.dumps(answer)}}}]")
+    case = {"name": "\uffff\x08<", "input": "x", "expect": {"contains": "y"}}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(case))
+    flags = ("--cases", str(tmp_path / "cases.jsonl"), "--junit", "-")
+    done = program.call("evaluate", f"scripted:{tmp_path / 'odd.yaml'}", *flags)
+    (test,) = ElementTree.fromstring(done.stdout).iter("testcase")
+    assert test.get("name") == "<ffff><08><"
+    assert "</failure>" in (text := test.findtext("failure", "")) and "\u202e" not in text
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ comparison/     compare, in text, as JSON and as CSV
 inspect/        a model's inside: overview, memory, weights, tokens, two models
 html/, plots/   pages and plots of these; outputs writes the files
 presets         the list of presets, one of them, differences, problems; preset_tests: results
+junit           results for CI, as XML
 params          the list by group, one parameter in full
 log, replay     receipts: the last runs, one in full, one run again
 doctor          the checks, line by line or as JSON

@@ -8,6 +8,7 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.presets.outcome import Result
+from llmparams_cli.render import junit as xml
 from llmparams_cli.render.json_output import said, write_json
 from llmparams_cli.render.styles import GREEN, RED, styled
 from llmparams_cli.text.safe import encodable, one_line
@@ -45,37 +46,18 @@ def show_json(env: Environment, results: Sequence[Result]) -> None:
 
 def junit(results: Sequence[Result]) -> str:
     """The results as JUnit XML: a suite for each preset, a case for each test."""
-    from xml.etree import ElementTree as Xml
-
-    root = Xml.Element("testsuites", tests=str(len(results)), failures=_failed(results))
-    for preset in dict.fromkeys(result.preset for result in results):
-        mine = [result for result in results if result.preset == preset]
-        seconds = sum(result.seconds for result in mine)
-        suite = Xml.SubElement(
-            root,
-            "testsuite",
-            name=_xml(preset),
-            tests=str(len(mine)),
-            failures=_failed(mine),
-            time=f"{seconds:.3f}",
-        )
-        for result in mine:
-            case = Xml.SubElement(
-                suite,
-                "testcase",
-                classname=_xml(preset),
-                name=_xml(result.case.name),
-                time=f"{result.seconds:.3f}",
-            )
-            if not result.passed:
-                failure = Xml.SubElement(case, "failure", message=_counts(result))
-                failure.text = _xml("\n".join(_reasons(result)))
-    Xml.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, "unicode") + "\n"
+    suites: dict[str, list[Result]] = {}
+    for result in results:
+        suites.setdefault(result.preset, []).append(result)
+    return xml.junit(
+        xml.Suite(preset, list(map(_test, mine)), sum(result.seconds for result in mine))
+        for preset, mine in suites.items()
+    )
 
 
-def _failed(results: Sequence[Result]) -> str:
-    return str(sum(not result.passed for result in results))
+def _test(result: Result) -> xml.Test:
+    failure = None if result.passed else (_counts(result), "\n".join(_reasons(result)))
+    return xml.Test(result.case.name, failure, result.seconds)
 
 
 def _counts(result: Result) -> str:
@@ -122,11 +104,6 @@ def result_object(result: Result) -> dict[str, Any]:
             for outcome in result.outcomes
         ],
     }
-
-
-def _xml(text: str) -> str:
-    """Text for XML, which has no notation for control characters."""
-    return "\n".join(one_line(line) for line in text.split("\n"))
 
 
 def _write(env: Environment, text: str) -> None:
