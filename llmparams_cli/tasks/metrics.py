@@ -14,6 +14,11 @@ from llmparams_cli.tasks.document import Task
 from llmparams_cli.tasks.prompts import Document
 
 INVALID = "[invalid]"  # what an answer becomes in which a regex finds nothing
+LENGTHS: Mapping[str, Callable[[str], int]] = {  # of a choice
+    "acc": lambda choice: 1,
+    "acc_norm": len,
+    "acc_bytes": lambda choice: len(choice.encode()),
+}
 EXACT = ("regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers")
 
 
@@ -66,21 +71,27 @@ class TaskResult:
         return math.sqrt(squares / (count - 1) / count)
 
 
+def weights(metric: str, document: Document, found: Sequence[Likelihood]) -> list[float]:
+    """What the choices are compared by: their log probabilities, by their lengths if need be."""
+    length = LENGTHS[metric]
+    return [
+        each.logprob / length(choice) for each, choice in zip(found, document.choices, strict=True)
+    ]
+
+
+def chosen(metric: str, document: Document, found: Sequence[Likelihood]) -> list[int]:
+    """The choice that the model makes; by exact_match those that it would write by itself."""
+    if metric not in LENGTHS:
+        return [place for place, each in enumerate(found) if each.greedy]
+    compared = weights(metric, document, found)
+    return [compared.index(max(compared))]  # of equal ones the first
+
+
 def mark_choices(task: Task, document: Document, found: Sequence[Likelihood]) -> Marked:
     """Score a document by the likelihoods of its choices."""
-    logprobs = [each.logprob for each in found]
-    lengths = {
-        "acc": [1] * len(found),
-        "acc_norm": [len(choice) for choice in document.choices],
-        "acc_bytes": [len(choice.encode()) for choice in document.choices],
-    }
     scores = {}
     for metric in task.metrics:
-        if metric == "exact_match":
-            hit = any(found[place].greedy for place in document.right if place >= 0)
-        else:
-            each = [one / size for one, size in zip(logprobs, lengths[metric], strict=True)]
-            hit = each.index(max(each)) in document.right  # of equal ones the first
+        hit = any(place in document.right for place in chosen(metric, document, found))
         scores["none", metric] = float(hit)
     return Marked(document, tuple(found), "", {}, scores)
 

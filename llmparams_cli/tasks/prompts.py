@@ -18,7 +18,8 @@ SEED = 1234  # of the examples that are drawn, as in the harness
 @dataclass(frozen=True)
 class Document:
     """A document, ready to be asked: a prompt, what may follow it (`choices`, each after the
-    delimiter `joint`), and what is right: indices of choices, or texts.
+    delimiter `joint`), and what is right: indices of choices, or texts. In the prompt its own
+    question `begins` after the description and the examples.
     """
 
     number: int
@@ -27,6 +28,11 @@ class Document:
     choices: tuple[str, ...]
     right: tuple[int, ...]
     texts: tuple[str, ...]
+    begins: int = 0
+
+    @property
+    def question(self) -> str:
+        return self.prompt[self.begins :]
 
 
 def documents(task: Task, directory: Path, most: int | None) -> list[Document]:
@@ -86,10 +92,11 @@ class _Examples:
 def _document(task: Task, filler: Filler, number: int, row: Row, shots: Sequence[Row]) -> Document:
     parts = [_text(filler.field(task.description, row))] if task.description else []
     parts += [_turn(filler, task.shot_terms, each) for each in shots]
+    before = "".join(parts)
     terms = task.terms
     question = _text(filler.text(terms, row))
     prefix = _text(filler.field(terms.prefix, row) or "")
-    parts += [question, _between(question, prefix, terms.target_delimiter), prefix]
+    prompt = f"{before}{question}{_between(question, prefix, terms.target_delimiter)}{prefix}"
     choices = filler.choices(terms, row) if terms.choice is not None else ()
     target = filler.target(terms, row)
     answers = target if isinstance(target, list | tuple) else [target]
@@ -100,7 +107,7 @@ def _document(task: Task, filler: Filler, number: int, row: Row, shots: Sequence
         right = ()
         texts = tuple(_answer(each, choices) for each in answers)
     joint = terms.target_delimiter if task.output == CHOICE else ""
-    return Document(number, "".join(parts), joint, choices, right, texts)
+    return Document(number, prompt, joint, choices, right, texts, len(before))
 
 
 def _turn(filler: Filler, terms: Terms, row: Mapping[str, Any]) -> str:
