@@ -31,7 +31,7 @@ answers:
 TEXTS = """
 const texts = (selector, inside = document) =>
   [...inside.querySelectorAll(selector)].map((node) => node.textContent);
-const boxes = [...document.querySelectorAll("#cases > details")];
+const boxes = [...document.querySelectorAll("#items > details")];
 const open = (number) => {
   boxes[number].dispatchEvent(new Event("toggle"));
   return boxes[number];
@@ -60,7 +60,7 @@ def test_standings_and_pairs_come_first(page: str, tmp_path: Path) -> None:
     function = """
     return {rows: texts("#standings tbody tr").length, pairs: texts("#pairs li"),
       dots: document.querySelectorAll("#standings circle").length,
-      facts: document.getElementById("facts").textContent, marks: texts("#cases .marks > span")};
+      facts: document.getElementById("facts").textContent, marks: texts("#items .marks > span")};
     """
     found = computed(page, tmp_path, TEXTS + function)
     assert (found["rows"], found["dots"]) == (2, 2)
@@ -97,7 +97,7 @@ def test_what_a_model_wrote_is_text(page: str, tmp_path: Path) -> None:
     function = """
     open(1);
     return [document.title, document.querySelectorAll("img, b").length,
-      texts("#cases strong")[1], texts(".answer", boxes[1]).at(-1)];
+      texts("#items strong")[1], texts(".answer", boxes[1]).at(-1)];
     """
     title, elements, name, answer = computed(page, tmp_path, TEXTS + function)
     assert (title, elements, name) == ("llmparams evaluate", 0, "<b>hostile</b>")

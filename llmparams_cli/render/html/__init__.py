@@ -10,7 +10,8 @@ a model for `inspect`, cases for `evaluate`.
     draw.js             one draw: sliders, candidates, stages, penalties
     diff.js, plots.js   words that differ; metrics as pictures
     inspect.js          pictures and tables of a model's inside; needs elements.js alone
-    evaluate.js         cases and their answers; needs elements.js alone
+    report.js           standings and a list to choose from, for pages of evaluate
+    evaluate.js         cases and their answers
     explain.js          fills the sections from the data; compare.js: the same
     draws.py            the data: an answer's draws in compact form
     explain.py          the rest of an Explanation; compare.py: variants; inspect.py: a model;
@@ -44,7 +45,7 @@ SCRIPTS = {  # of each page, in their order
     "explain": (*DRAWS, "explain"),
     "compare": (*DRAWS, "diff", "plots", "compare"),
     "inspect": ("elements", "inspect"),
-    "evaluate": ("elements", "evaluate"),
+    "evaluate": ("elements", "report", "evaluate"),
 }
 _PLACE = Path(__file__).parent
 # Characters that could end the JSON block early, or that old JavaScript takes for a line's end.

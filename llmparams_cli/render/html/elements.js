@@ -58,12 +58,16 @@ llmparams.elements = (() => {
   // A wide table scrolls in its own box; the box can be reached with the keyboard.
   const boxed = (caption, ...parts) => el("div", { class: "wide", role: "region", tabindex: 0,
     "aria-label": caption }, el("table", {}, el("caption", {}, caption), ...parts));
+  // A table's rows, each with its heading in the first column.
+  const body = (rows) => el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {},
+    el("th", { scope: "row" }, el("bdi", {}, first)),
+    ...rest.map((words) => el("td", {}, el("bdi", {}, words))))));
   const numbers = (texts) => texts.map((text) => el("td", {}, text));
 
   const data = () => JSON.parse(at("data").textContent);
   addEventListener("beforeprint", () =>
     document.querySelectorAll("details").forEach((each) => { each.open = true; }));
 
-  return { at, el, svg, name, percent, range, number, shortened, plural, head, boxed,
-    numbers, data };
+  return { at, el, svg, name, percent, range, number, shortened, plural, head, body,
+    boxed, numbers, data };
 })();

@@ -18,15 +18,20 @@ def document(standings: Sequence[Standing]) -> dict[str, Any]:
     """Everything that the page shows; variants are in the order of their shares passed."""
     ranked = by_share(standings)
     return {
+        "title": "Which passes more cases?",
         "names": [each.name for each in ranked],
         "standings": {
             "head": list(head(ranked[0])),
             "rows": [list(row(each)) for each in ranked],
-            "passed": [each.passed / len(each.results) for each in ranked],
-            "intervals": [list(each.interval) for each in ranked],
+            "pictures": [
+                {
+                    "shares": [each.passed / len(each.results) for each in ranked],
+                    "intervals": [list(each.interval) for each in ranked],
+                }
+            ],
         },
         "pairs": [{"text": verdict(*found), "shown": found[2].shown} for found in pairs(ranked)],
-        "cases": [
+        "items": [
             _case([each.results[number] for each in ranked])
             for number in range(len(ranked[0].results))
         ],

@@ -1,7 +1,7 @@
 // A model's inside: sections with a picture and a table each.
 "use strict";
 (() => {
-  const { at, el, svg, number, plural, head, boxed, data } = llmparams.elements;
+  const { at, el, svg, number, plural, head, body, boxed, data } = llmparams.elements;
   const document_ = data();
   const WIDTH = 640, HEIGHT = 220, FOOT = 20, CELL = 20, NAME = 210, ROW = 22;
   const LONGEST = 32;
@@ -53,9 +53,7 @@
   function section({ title, hint, picture, heads, rows, more }) {
     const table = rows.length ? [el("details", { open: rows.length <= 30 },
       el("summary", {}, plural(rows.length, "row")),
-      boxed(title, head(...heads), el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {},
-        el("th", { scope: "row" }, el("bdi", {}, first)),
-        ...rest.map((words) => el("td", {}, el("bdi", {}, words))))))),
+      boxed(title, head(...heads), body(rows)),
       more ? el("p", { class: "hint" }, `${more} more are left out.`) : null)] : [];
     return el("section", {}, el("h2", {}, el("bdi", {}, title)), el("p", { class: "hint" }, hint),
       picture ? el("div", { class: "inside pictures" }, el("figure", {},
