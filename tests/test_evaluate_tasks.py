@@ -296,7 +296,7 @@ def test_an_unknown_term_of_generation_is_told_in_a_line(
     assert words in done.complaint(ExitCode.USAGE)
 
 
-@pytest.mark.parametrize("flag", [("--junit", "x.xml"), ("--strided",), ("--text", "t.txt")])
+@pytest.mark.parametrize("flag", [("--seeds", "2"), ("--strided",), ("--text", "t.txt")])
 def test_flags_of_others_have_no_meaning_beside_tasks(
     flag: tuple[str, ...], task: Path, program: Program
 ) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from llmparams_cli.analysis.evidence import paired
+from llmparams_cli.analysis.evidence import Pairing, paired
 from llmparams_cli.env import Environment
 from llmparams_cli.render.evaluation_cases import told
 from llmparams_cli.render.evaluation_text import model_object, names
@@ -30,21 +30,16 @@ NOTES = {
 def show(env: Environment, results: Sequence[TaskResult], *, color: str) -> None:
     """Print a row for each model and metric, the best model first; and whether models differ."""
     view = View(env, color)
-    first = results[0].columns[0]
-    ranked = sorted(results, key=lambda each: -each.mean(first))
-    named = names([each.model for each in ranked])
-    view.table(HEAD, [row for each in ranked for row in _rows(each, named[each.model])])
+    ranked = by_score(results)
+    view.table(HEAD, rows(ranked))
     view.line()
-    for one, other in combinations(ranked, 2):
-        shares = ([each.scores[first] for each in result.marked] for result in (one, other))
-        pairing = paired(*shares)
-        shown = told(named[one.model], named[other.model], pairing, "document")
-        view.line(f"{_metric(first)}: {shown}", GREEN if pairing.shown else "")
+    for sentence, pairing in verdicts(ranked):
+        view.line(sentence, GREEN if pairing.shown else "")
     wide = max(map(len, results[0].task.metrics))
     for metric in results[0].task.metrics:
         view.line(f"{metric:<{wide}}   {NOTES[metric]}", DIM)
     view.line(f"{'error':<{wide}}   its standard error, over documents", DIM)
-    view.line(_method(results[0]), DIM)
+    view.line(method(ranked[0]), DIM)
 
 
 def show_json(env: Environment, results: Sequence[TaskResult]) -> None:
@@ -59,28 +54,49 @@ def show_json(env: Environment, results: Sequence[TaskResult]) -> None:
     write_json(env, document, indent=2 if env.stdout_is_tty else None)
 
 
-def _rows(result: TaskResult, name: str) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
-    for column in result.columns:
-        error = result.error(column)
-        found.append(
-            (
-                name,
-                _metric(column),
-                f"{result.mean(column):.4f}",
-                "" if error is None else f"± {error:.4f}",
-            )
-        )
-    return found
+def by_score(results: Sequence[TaskResult]) -> list[TaskResult]:
+    """The best first, by the first metric."""
+    first = results[0].columns[0]
+    return sorted(results, key=lambda each: -each.mean(first))
 
 
-def _method(result: TaskResult) -> str:
+def called(results: Sequence[TaskResult]) -> list[str]:
+    """What the models of these results are called."""
+    named = names([each.model for each in results])
+    return [named[each.model] for each in results]
+
+
+def rows(ranked: Sequence[TaskResult]) -> list[tuple[str, ...]]:
+    """The figures under `HEAD`: a row for each model and metric."""
+    return [
+        (name, label(column), f"{each.mean(column):.4f}", _error(each.error(column)))
+        for name, each in zip(called(ranked), ranked, strict=True)
+        for column in each.columns
+    ]
+
+
+def _error(error: float | None) -> str:
+    return "" if error is None else f"± {error:.4f}"
+
+
+def verdicts(ranked: Sequence[TaskResult]) -> Iterator[tuple[str, Pairing]]:
+    """What every two models show, by the first metric."""
+    first = ranked[0].columns[0]
+    scores = [[each.scores[first] for each in result.marked] for result in ranked]
+    for (one, better), (other, worse) in combinations(zip(called(ranked), scores, strict=True), 2):
+        pairing = paired(better, worse)
+        yield f"{label(first)}: {told(one, other, pairing, 'document')}", pairing
+
+
+def method(result: TaskResult) -> str:
+    """What was asked, in a line."""
     task = result.task
     shots = f"after {task.shots} examples each" if task.shots else "without examples before them"
     return f"{one_line(task.name)}: {len(result.marked):,} documents, {shots}"
 
 
-def _metric(column: tuple[str, str]) -> str:
+def label(column: tuple[str, str]) -> str:
+    """What a filter with a metric is called."""
     name, metric = column
     return metric if name == "none" else one_line(f"{metric} ({name})")
 

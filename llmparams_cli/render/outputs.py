@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
@@ -28,6 +28,24 @@ def check_outputs(env: Environment, files: Mapping[str, str | None], *, taken: b
             and not resolve_path(file, env.directory).parent.is_dir()
         ):
             raise UsageError(f"{flag} {file}: there is no such folder", "make it first")
+
+
+def on_stdout(files: Mapping[str, str | None]) -> bool:
+    """Does one of these files go to stdout, in place of what a person reads there?"""
+    return any(file in NAMES_OF_STDOUT for file in files.values())
+
+
+def put_reports(
+    env: Environment,
+    files: Mapping[str, str | None],
+    junit: Callable[[], str],
+    page: Callable[[], str],
+) -> None:
+    """Write those of the reports `--junit` and `--html` that have a file; only they are made."""
+    if file := files["--junit"]:
+        put(env, "--junit", file, junit())
+    if file := files["--html"]:
+        put(env, "--html", file, page(), IN_A_BROWSER)
 
 
 def put(env: Environment, flag: str, file: str, content: str | bytes, tip: str = "") -> None:

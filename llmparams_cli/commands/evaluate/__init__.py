@@ -121,29 +121,29 @@ def command(
     if len(given) != 1:
         what = f"{given[0]} excludes {given[1]}" if given else "there is nothing to evaluate by"
         raise UsageError(what, "give one of --text FILE, --cases FILE and --tasks FILE")
-    options: dict[str, dict[str, Any]] = {
-        "--text": {
+    files = {"--junit": junit, "--html": html}
+    options: dict[tuple[str, ...], dict[str, Any]] = {
+        ("--text",): {
             "--against": against,
             "--chunk": chunk != CHUNK,
             "--strided": strided,
             "--chunks": chunks,
             "--tokens": tokens,
         },
-        "--tasks": {"--limit": limit},
-        "--cases": {
+        ("--tasks",): {"--limit": limit},
+        ("--cases", "--tasks"): files,
+        ("--cases",): {
             "--preset": preset,
             "--grid": grid,
             "--seeds": seeds,
             "--system": system,
             "--var": var,
-            "--junit": junit,
-            "--html": html,
             "--context": flags.get("context"),  # which a text and a task choose themselves
             **for_answers(flags),
         },
     }
-    for way, theirs in options.items():
-        if way != given[0]:
+    for ways, theirs in options.items():
+        if given[0] not in ways:
             refuse_idle(theirs, f"beside {given[0]}")
     named = models or []
     if text is not None:
@@ -152,9 +152,9 @@ def command(
         wanted = texts.Wanted(texts.text_of(env, text), chunk, strided, chunks)
         by_text.run(env, named, flags, wanted, against, color=color, as_json=as_json, tokens=tokens)
     elif tasks is not None:
-        by_tasks.run(env, named, flags, tasks, limit, color=color, as_json=as_json)
+        check_outputs(env, files, taken=as_json)
+        by_tasks.run(env, named, flags, tasks, limit, files, color=color, as_json=as_json)
     elif cases is not None:
-        files = {"--junit": junit, "--html": html}
         check_outputs(env, files, taken=as_json)
         read = job.cases_of(env, cases, seeds)
         compared = job.variants(

@@ -11,8 +11,8 @@ from llmparams_cli.jobs.evaluation import cases as job
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.presets.tests import Case
 from llmparams_cli.render import evaluation_cases as view
-from llmparams_cli.render import preset_tests
-from llmparams_cli.render.outputs import IN_A_BROWSER, NAMES_OF_STDOUT, put
+from llmparams_cli.render.outputs import on_stdout, put_reports
+from llmparams_cli.render.preset_tests import junit
 from llmparams_cli.render.progress import ProgressBar
 
 
@@ -31,12 +31,9 @@ def run(
         standings = job.evaluate(env, compared, cases, partial(shell.run, env), progress)
     if as_json:
         view.show_json(env, standings)
-    elif not any(file in NAMES_OF_STDOUT for file in files.values()):
+    elif not on_stdout(files):
         view.show(env, standings, color=color)
-    if junit := files["--junit"]:
-        results = [result for each in standings for result in each.results]
-        put(env, "--junit", junit, preset_tests.junit(results))
-    if html := files["--html"]:
-        from llmparams_cli.render.html import evaluate_page
+    from llmparams_cli.render.html import evaluate_page
 
-        put(env, "--html", html, evaluate_page(standings), IN_A_BROWSER)
+    results = [result for each in standings for result in each.results]
+    put_reports(env, files, partial(junit, results), partial(evaluate_page, standings))

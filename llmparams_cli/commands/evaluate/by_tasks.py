@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.evaluation import tasks as job
 from llmparams_cli.jobs.evaluation.models import prepared
 from llmparams_cli.render import evaluation_tasks as view
+from llmparams_cli.render.evaluation_documents import junit
+from llmparams_cli.render.outputs import on_stdout, put_reports
 from llmparams_cli.render.progress import ProgressBar
 
 
@@ -18,16 +21,20 @@ def run(
     flags: Mapping[str, Any],
     file: str,
     limit: int | None,
+    files: Mapping[str, str | None],
     *,
     color: str,
     as_json: bool,
 ) -> None:
-    """Let the models answer the task's documents, and print their scores."""
+    """Let the models answer the task's documents, print their scores, and write the reports."""
     task, documents = job.task_of(env, file, limit)
     asked = prepared(env, models, flags)
     with ProgressBar(env) as progress:
         results = job.evaluate(env, asked, task, documents, progress)
     if as_json:
         view.show_json(env, results)
-    else:
+    elif not on_stdout(files):
         view.show(env, results, color=color)
+    from llmparams_cli.render.html import tasks_page
+
+    put_reports(env, files, partial(junit, results), partial(tasks_page, results))

@@ -10,12 +10,12 @@ a model for `inspect`, cases for `evaluate`.
     draw.js             one draw: sliders, candidates, stages, penalties
     diff.js, plots.js   words that differ; metrics as pictures
     inspect.js          pictures and tables of a model's inside; needs elements.js alone
-    report.js           standings and a list to choose from, for pages of evaluate
-    evaluate.js         cases and their answers
+    report.js           standings and a list to choose from, for the two pages of evaluate
+    evaluate.js         cases and their answers; tasks.js: documents of a task, on the same frame
     explain.js          fills the sections from the data; compare.js: the same
     draws.py            the data: an answer's draws in compact form
     explain.py          the rest of an Explanation; compare.py: variants; inspect.py: a model;
-                        evaluate.py: cases
+                        evaluate.py: cases; tasks.py: documents of a task
 
 What a model wrote stays data: it is JSON in a block that is not executed, and is inserted
 as text. The page's content security policy allows its style and scripts by their hashes, and
@@ -36,8 +36,9 @@ from llmparams_cli.analysis.comparison import Variant
 from llmparams_cli.analysis.evaluation import Standing
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.render.html import compare, evaluate, explain
+from llmparams_cli.render.html import compare, evaluate, explain, tasks
 from llmparams_cli.render.html.draws import Recorded
+from llmparams_cli.tasks.metrics import TaskResult
 from llmparams_cli.text.safe import printable, spelled
 
 DRAWS = ("distribution", "elements", "answer", "draw")
@@ -46,6 +47,7 @@ SCRIPTS = {  # of each page, in their order
     "compare": (*DRAWS, "diff", "plots", "compare"),
     "inspect": ("elements", "inspect"),
     "evaluate": ("elements", "report", "evaluate"),
+    "tasks": ("elements", "report", "tasks"),
 }
 _PLACE = Path(__file__).parent
 # Characters that could end the JSON block early, or that old JavaScript takes for a line's end.
@@ -75,10 +77,15 @@ def evaluate_page(standings: Sequence[Standing]) -> str:
     return _page("evaluate", evaluate.document(standings))
 
 
-def _page(name: str, data: dict[str, Any]) -> str:
-    """Assemble the page of this name."""
+def tasks_page(results: Sequence[TaskResult]) -> str:
+    """What models made of the same task, in the frame of the page of cases."""
+    return _page("evaluate", tasks.document(results), "tasks")
+
+
+def _page(name: str, data: dict[str, Any], scripted: str | None = None) -> str:
+    """Assemble the page of this name, with the scripts of its own or of another."""
     style = _file("style.css")
-    scripts = [_file(f"{each}.js") for each in SCRIPTS[name]]
+    scripts = [_file(f"{each}.js") for each in SCRIPTS[scripted or name]]
     hashes = " ".join(map(_hash, scripts))
     parts = {
         "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {hashes}; "
