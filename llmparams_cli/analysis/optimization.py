@@ -88,6 +88,10 @@ class Meeting:
         """Is the winner better than the default, by the test and by the interval?"""
         return self.p < LEVEL and self.interval[0] > 0
 
+    @property
+    def is_worse(self) -> bool:
+        return self.p < LEVEL and self.interval[1] < 0
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -180,7 +184,8 @@ def verdict(outcome: Outcome, scale: Scale) -> str:
     unit = " points" if scale is Scale.SHARE else ""
     sure = f"95 % interval {low} to {high}{unit}, p = {meeting.p:.2g}"
     if not meeting.is_better:
-        return f"no setting beat the default: no difference shown ({sure})"
+        shown = "the best of the search was worse" if meeting.is_worse else "no difference shown"
+        return f"no setting beat the default: {shown} ({sure})"
     if scale is Scale.FACTOR:
         return f"faster than the default: {_change(meeting.difference, scale)} ({sure})"
     by = _change(meeting.difference, scale).removeprefix("+")

@@ -27,7 +27,7 @@ from llmparams_cli.protocol import Message, Request, Timing
 PROMPT, ANSWER = 512, 64  # tokens, where nobody says how many
 WARM_UP = 8  # tokens of a first prompt in a new context, whose memory is touched for the first time
 PAIRS, PAIRS_OF_PROOF = 3, 10
-SLOWER = math.log(0.9)  # after one pair: no need for more
+SLOWER = (0.7, 0.9)  # times as fast after one pair, and after two: no need for more
 TEXT = "The quick brown fox jumps over the lazy dog, and the dog looks after it for a while. "
 BATCHES = "64,128,256,512"
 CACHES = "f16,q8_0"
@@ -61,20 +61,26 @@ class BySpeed:
     def tried(
         self, on: Loaded, new: Sequence[Trial], known: Sequence[Trial], told: Told
     ) -> list[Trial]:
-        """Each beside the default; one that is clearly slower at once is given up."""
+        """Each beside the default, until it is clearly slower."""
         tried = []
         for number, trial in enumerate(new):
             told(number / len(new))
-            if not trial.values:
-                tried.append(replace(trial, scores=(0.0,) * PAIRS))
-                continue
-            scores: list[float] = []
-            for one, other in self._pairs(on, trial, PAIRS):
-                scores.append(math.log(_seconds(other) / _seconds(one)))
-                if scores[0] < SLOWER:
-                    break
-            tried.append(replace(trial, scores=tuple(scores), given_up=len(scores) < PAIRS))
+            score, given_up = self._score(on, trial) if trial.values else (0.0, False)
+            tried.append(replace(trial, scores=(score,), given_up=given_up))
         return tried
+
+    def _score(self, on: Loaded, trial: Trial) -> tuple[float, bool]:
+        """How much faster than the default, by the fastest run of each, for what else the machine
+        does only costs time; and whether it was given up.
+        """
+        ours, theirs = [], []
+        for one, other in self._pairs(on, trial, PAIRS):
+            ours.append(_seconds(one))
+            theirs.append(_seconds(other))
+            times = min(theirs) / min(ours)
+            if len(ours) < PAIRS and times < SLOWER[len(ours) - 1]:
+                return math.log(times), True
+        return math.log(times), False
 
     def proved(
         self, on: Loaded, winner: Trial, default: Trial, told: Told

@@ -15,10 +15,11 @@ from llmparams_cli.text.units import percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, HEIGHT, LEFT, HEAD = 7.5, 6.2, 0.9, 0.8  # inches
+WIDTH, HEIGHT, LEFT, HEAD = 7.5, 6.5, 0.9, 1.1  # inches
 ABOVE, BELOW = 1.9, 2.2  # heights of both rows of plots
 SIDE, BETWEEN, SCALE = 1.5, 1.3, 0.7  # inches: the bars, up to the response, its scale
-NAME = 14  # characters of a choice
+NAME = 15  # characters of a choice
+BARS = 5  # for which there is room, so that two are no thicker
 ENOUGH = 6  # points between which colours are drawn
 COLOURS = "cividis"  # also for eyes that see no red or no green
 
@@ -31,7 +32,7 @@ def optimization(outcome: Outcome, facts: Facts) -> Sheet:
     _course(sheet.axes(LEFT, HEAD, across, ABOVE), outcome, facts)
     top = HEAD + ABOVE + 4 * LINE
     names = list(outcome.importance) or list(facts.axes)
-    if outcome.importance:
+    if len(outcome.importance) > 1:
         _bars(sheet.axes(LEFT + 0.3, top, SIDE, BELOW), outcome)
         left = LEFT + 0.3 + SIDE + BETWEEN
     else:
@@ -45,51 +46,59 @@ def _course(axes: Axes, outcome: Outcome, facts: Facts) -> None:
     """Every trial's score in turn, the best so far, and the default."""
     numbers = range(1, len(outcome.trials) + 1)
     known = [(n, _shown(t.score, facts)) for n, t in zip(numbers, outcome.trials, strict=True)]
-    known = [(n, score) for n, score in known if math.isfinite(score)]
+    known = [(n, score) for n, score in known if math.isfinite(score)] or [(1, math.nan)]
     lost = [(n, _shown(t.mean, facts)) for n, t in enumerate(outcome.trials, 1) if t.given_up]
     axes.plot(*_columns(known), "o", markersize=4, color=PALE, markeredgecolor=DEEP, zorder=3)
     if lost:
         axes.plot(*_columns(lost), "x", markersize=4, color=FAINT, label="given up")
     better = min if facts.minimize else max
     best = list(accumulate((score for _, score in known), better))
-    axes.step([n for n, _ in known], best, where="post", color=DEEP, label="best so far")
+    reached = [*best, best[-1]]  # up to the end, where the last trials were given up
+    axes.step([*_columns(known)[0], len(outcome.trials)], reached, where="post", color=DEEP)
+    axes.plot([], [], color=DEEP, label="best so far")
     default = _shown(outcome.default.score, facts)
     axes.axhline(default, color=MARK, linewidth=1, linestyle="--", label="the default")
+    axes.set_xlim(0.5, len(outcome.trials) + 0.5)
     axes.set_xlabel("trial")
     axes.set_ylabel(_label(facts))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(visible=True, axis="y")
-    axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0)
 
 
 def _bars(axes: Axes, outcome: Outcome) -> None:
     names, shares = zip(*reversed(list(outcome.importance.items())), strict=True)
     places = range(len(names))
     axes.barh(places, shares, color=DEEP, height=0.6)
+    axes.set_ylim(len(names) - 0.5 - max(BARS, len(names)), len(names) - 0.5)
     axes.set_yticks(places, [shortened(name, NAME) for name in names])
     axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(lambda share, _: percent(share))
+    axes.set_xticks([0, 0.5, 1], map(percent, (0, 0.5, 1)))
     axes.set_title("what decided", loc="left", fontsize=8)
 
 
 def _response(axes: Axes, outcome: Outcome, facts: Facts, names: Sequence[str]) -> None:
-    """The score over the two parameters that decided most, or over the only one."""
+    """The score over the two parameters that decided most, or over the only one; of trials that
+    were given up as far as it is known.
+    """
     trials = [
         trial
-        for trial in outcome.trials
-        if math.isfinite(trial.score) and all(name in trial.values for name in names)
+        for trial in sorted(outcome.trials, key=lambda each: each.mean)
+        if trial.scores and all(name in trial.values for name in names)
     ]
     if not trials:
         axes.set_axis_off()
         return
     places = [_place(axes, which, name, trials) for which, name in zip("xy", names, strict=False)]
-    scores = [_shown(trial.score, facts) for trial in trials]
+    scores = [_shown(trial.mean, facts) for trial in trials]
     if len(names) == 1:
         axes.plot(places[0], scores, "o", markersize=4, color=PALE, markeredgecolor=DEEP)
         axes.set_ylabel(_label(facts))
         return
     limits = min(scores), max(scores) if max(scores) > min(scores) else min(scores) + 1
     style: dict[str, Any] = {"cmap": COLOURS, "vmin": limits[0], "vmax": limits[1]}
+    axes.use_sticky_edges = False  # else a point at the edge is half hidden
+    axes.margins(0.05)
     if _spread(places):
         axes.tricontourf(*places, scores, levels=12, alpha=0.6, **style)
     points = axes.scatter(*places, c=scores, s=22, edgecolors="white", linewidths=0.5, **style)
@@ -104,14 +113,18 @@ def _response(axes: Axes, outcome: Outcome, facts: Facts, names: Sequence[str]) 
 
 def _place(axes: Axes, which: str, name: str, trials: Sequence[Trial]) -> list[float]:
     """Where every trial stands on an axis, which gets its name, and of choices their names."""
-    values = [trial.values[name] for trial in trials]
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_label_text(name)
-    if not any(isinstance(value, str) for value in values):
-        return [float(value) for value in values]
-    choices = sorted(set(map(str, values)))
-    axis.set_ticks(range(len(choices)), [shortened(choice, NAME) for choice in choices])
-    return [float(choices.index(str(value))) for value in values]
+    values = [trial.values[name] for trial in trials]
+    try:
+        places = list(map(float, values))  # choices may be numbers, too
+    except ValueError:
+        choices = sorted(set(map(str, values)))
+        axis.set_ticks(range(len(choices)), [shortened(choice, NAME) for choice in choices])
+        return [float(choices.index(str(value))) for value in values]
+    whole = all(map(float.is_integer, places))
+    axis.get_major_locator().set_params(nbins=6, integer=whole)
+    return places
 
 
 def _spread(places: Sequence[Sequence[float]]) -> bool:
