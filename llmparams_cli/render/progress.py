@@ -58,8 +58,7 @@ class ProgressBar:
             return
         with self._lock:
             if done >= 1:
-                self._tasks.pop(what, None)
-                self._close()
+                self._end(what)
                 return
             task = self._tasks.setdefault(what, _Task(time.monotonic(), done, done, tokens))
             task.done, task.tokens = done, tokens
@@ -98,6 +97,13 @@ class ProgressBar:
             self._rows[what] = self._bar.add_task(what, total=1.0)
         label = task.label(what)
         self._bar.update(self._rows[what], completed=task.done, description=label)
+
+    def _end(self, what: str) -> None:
+        self._tasks.pop(what, None)
+        if not self._tasks:
+            self._close()
+        elif what in self._rows:
+            self._bar.remove_task(self._rows.pop(what))
 
     def _close(self) -> None:
         if self._timer is not None:

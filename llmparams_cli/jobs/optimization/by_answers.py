@@ -65,9 +65,9 @@ class ByAnswers:
         going = list(range(len(new)))
         parts = blocks(self.cases)
         for part, block in enumerate(parts):
-            told(part / len(parts))
             compared = [tried[number] for number in going]
-            for number, scores in zip(going, self._measured(on, compared, block), strict=True):
+            measured = self._measured(on, compared, block, _part(told, part, len(parts)))
+            for number, scores in zip(going, measured, strict=True):
                 whole = (*tried[number].scores, *scores) if scores else ()
                 tried[number] = replace(tried[number], scores=whole)
             going = [number for number in going if tried[number].scores]
@@ -82,8 +82,7 @@ class ByAnswers:
         return [replace(each, given_up=0 < len(each.scores) < count) for each in tried]
 
     def proved(self, on: Loaded, winner: Trial, default: Trial, told: Told) -> tuple[Meeting, None]:
-        told(0)
-        one, other = self._measured(on, [winner, default], self.held)
+        one, other = self._measured(on, [winner, default], self.held, told)
         if not one or not other:
             raise UsageError(
                 f"--metric {self.metric.name} is undefined for answers to cases held back",
@@ -94,13 +93,18 @@ class ByAnswers:
         return Meeting(one, other, self.minimize, seeds if is_share else 0), None
 
     def _measured(
-        self, on: Loaded, trials: Sequence[Trial], cases: Sequence[Case]
+        self, on: Loaded, trials: Sequence[Trial], cases: Sequence[Case], told: Told
     ) -> list[tuple[float, ...]]:
         """The metric of every case by trial; none for one with a case that has no number."""
         compared, group = list(map(on.candidates.of, trials)), range(len(trials))
-        answers: dict[Run, Finished] = dict(
-            answered(self.env, on.backend, compared, cases, group, measured=self.metric.measured)
-        )
+        answers: dict[Run, Finished] = {}
+        total = len(trials) * sum(len(case.seeds) for case in cases)
+        with_numbers = self.metric.measured
+        for run, finished in answered(
+            self.env, on.backend, compared, cases, group, measured=with_numbers
+        ):
+            answers[run] = finished
+            told(len(answers) / total)
         on.control.check()
         found = []
         for standing in judged(compared, cases, answers, self.shell):
@@ -130,6 +134,11 @@ def by_answers(
         "hold_back": hold_back,
     }
     return ByAnswers(env, searched, held, metric, minimize, shell, subject)
+
+
+def _part(told: Told, number: int, count: int) -> Told:
+    """Tells how far the whole is while the part with this number is done."""
+    return lambda done: told((number + done) / count)
 
 
 def _seeds(cases: Sequence[Case]) -> str:
