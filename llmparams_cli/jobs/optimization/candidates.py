@@ -112,6 +112,4 @@ def candidates(
             f"{names} want different models, and one is loaded for all",
             "--model overrides both",
         )
-    made = Candidates(env, axes, default, bases)
-    made.check()
-    return made
+    return Candidates(env, axes, default, bases)

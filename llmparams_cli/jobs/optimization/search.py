@@ -90,6 +90,7 @@ def for_answers(
 ) -> Search:
     """The search for settings with better answers, checked before anything is loaded."""
     made = candidates(env, read_axes(over, env.directory), presets, flags)
+    made.check()
     return Search(env, made, way, way.minimize)
 
 
@@ -104,7 +105,9 @@ def for_speed(
     answer; over the usual ones if none is named.
     """
     made = candidates(env, read_axes(over or usual_axes(), env.directory), presets, flags)
-    return Search(env, made, by_speed(made.default.prepared, made.axes, prompt))
+    way = by_speed(made.default.prepared, made.axes, prompt)
+    made.check()
+    return Search(env, made, way)
 
 
 def run(

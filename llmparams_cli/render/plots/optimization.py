@@ -48,9 +48,10 @@ def _course(axes: Axes, outcome: Outcome, facts: Facts) -> None:
     known = [(n, _shown(t.score, facts)) for n, t in zip(numbers, outcome.trials, strict=True)]
     known = [(n, score) for n, score in known if math.isfinite(score)] or [(1, math.nan)]
     lost = [(n, _shown(t.mean, facts)) for n, t in enumerate(outcome.trials, 1) if t.given_up]
-    axes.plot(*_columns(known), "o", markersize=4, color=PALE, markeredgecolor=DEEP, zorder=3)
+    dots: dict[str, Any] = {"markersize": 4, "markeredgecolor": DEEP, "zorder": 3}
+    axes.plot(*_columns(known), "o", color=PALE, gid="trials", **dots)
     if lost:
-        axes.plot(*_columns(lost), "x", markersize=4, color=FAINT, label="given up")
+        axes.plot(*_columns(lost), "x", markersize=4, color=FAINT, label="given up", gid="given-up")
     better = min if facts.minimize else max
     best = list(accumulate((score for _, score in known), better))
     reached = [*best, best[-1]]  # up to the end, where the last trials were given up
@@ -58,7 +59,7 @@ def _course(axes: Axes, outcome: Outcome, facts: Facts) -> None:
     axes.plot([], [], color=DEEP, label="best so far")
     default = _shown(outcome.default.score, facts)
     axes.axhline(default, color=MARK, linewidth=1, linestyle="--", label="the default")
-    axes.set_xlim(0.5, len(outcome.trials) + 0.5)
+    axes.set_xlim(0.5, max(1, len(outcome.trials)) + 0.5)
     axes.set_xlabel("trial")
     axes.set_ylabel(_label(facts))
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -92,7 +93,7 @@ def _response(axes: Axes, outcome: Outcome, facts: Facts, names: Sequence[str]) 
     places = [_place(axes, which, name, trials) for which, name in zip("xy", names, strict=False)]
     scores = [_shown(trial.mean, facts) for trial in trials]
     if len(names) == 1:
-        axes.plot(places[0], scores, "o", markersize=4, color=PALE, markeredgecolor=DEEP)
+        axes.plot(places[0], scores, "o", markersize=4, color=PALE, gid="response")
         axes.set_ylabel(_label(facts))
         return
     limits = min(scores), max(scores) if max(scores) > min(scores) else min(scores) + 1
@@ -105,7 +106,7 @@ def _response(axes: Axes, outcome: Outcome, facts: Facts, names: Sequence[str]) 
     if outcome.best in trials:
         number = trials.index(outcome.best)
         at = [place[number] for place in places]
-        axes.plot(*at, "o", markersize=9, markerfacecolor="none", color=MARK)
+        axes.plot(*at, "o", markersize=9, markerfacecolor="none", color=MARK, gid="best")
     bar = axes.figure.colorbar(points, ax=axes, pad=0.03)
     bar.set_label(_label(facts))
     bar.outline.set_visible(False)
