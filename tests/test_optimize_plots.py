@@ -46,9 +46,14 @@ def test_every_trial_is_a_dot_and_the_best_has_a_ring() -> None:
     xs = [x for x, _ in picture.dots("trials")]
     heights = [y for _, y in picture.dots("trials")]
     assert xs == sorted(xs) and heights == sorted(heights, reverse=True)  # upwards
-    assert {"what decided", "a", "b", "given up", "best so far", "the default"} <= set(
-        picture.texts
-    )
+    assert {
+        "what decided",
+        "a",
+        "b",
+        "given up, by its first cases",
+        "best so far",
+        "the default",
+    } <= set(picture.texts)
 
 
 def test_one_parameter_is_drawn_against_the_score() -> None:

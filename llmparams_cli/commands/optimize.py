@@ -189,7 +189,8 @@ def command(
     elif not plots:
         view.show(env, outcome, facts, color=color)
     if output and outcome.is_better:
-        named = {"cases": cases, "for": by, "over": over, "preset": preset, "metric": metric}
+        how = None if by == "answers" else by
+        named = {"cases": cases, "for": how, "over": over, "preset": preset, "metric": metric}
         more = {"seeds": seeds, "hold-back": hold_back, "minimize": minimize, "trials": trials}
         last = {"minutes": minutes, "prompt-tokens": prompt_tokens}
         line = _command_line({**named, **more, **last, **given})

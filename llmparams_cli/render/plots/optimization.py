@@ -51,7 +51,8 @@ def _course(axes: Axes, outcome: Outcome, facts: Facts) -> None:
     dots: dict[str, Any] = {"markersize": 4, "markeredgecolor": DEEP, "zorder": 3}
     axes.plot(*_columns(known), "o", color=PALE, gid="trials", **dots)
     if lost:
-        axes.plot(*_columns(lost), "x", markersize=4, color=FAINT, label="given up", gid="given-up")
+        label = "given up" if facts.scale is Scale.FACTOR else "given up, by its first cases"
+        axes.plot(*_columns(lost), "x", markersize=4, color=FAINT, label=label, gid="given-up")
     better = min if facts.minimize else max
     best = list(accumulate((score for _, score in known), better))
     reached = [*best, best[-1]]  # up to the end, where the last trials were given up
