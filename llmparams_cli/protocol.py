@@ -56,7 +56,7 @@ class Token:
 @dataclass(frozen=True)
 class ModelInfo:
     """The model as reported to the user: the numbers of its `parameters` and, where known, of the
-    tokens in its `vocabulary`.
+    tokens in its `vocabulary`. `known_as` is the name under which it was found; empty for a path.
     """
 
     path: str
@@ -64,6 +64,7 @@ class ModelInfo:
     parameters: int
     quantization: str
     vocabulary: int | None = None
+    known_as: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,10 +76,14 @@ def _text_object(results: Sequence[TextResult], *, tokens: bool) -> dict[str, An
 
 
 def names(models: Sequence[ModelInfo]) -> dict[ModelInfo, str]:
-    """What the models call themselves, and the files of those that share a name."""
+    """The names under which the models were found, or else what they call themselves; the files of
+    those that share that.
+    """
     counts = Counter(each.name for each in {*models})
     return {
-        each: one_line(each.name if counts[each.name] == 1 else Path(each.path).name)
+        each: one_line(
+            each.known_as or (each.name if counts[each.name] == 1 else Path(each.path).name)
+        )
         for each in models
     }
 

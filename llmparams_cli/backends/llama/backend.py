@@ -31,6 +31,7 @@ from llmparams_cli.errors import LlmparamsError, ModelError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.importance import Squares
 from llmparams_cli.models.resolve import GgufModel
+from llmparams_cli.models.stores import BUILTIN
 from llmparams_cli.params import seeds
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import Scope
@@ -89,6 +90,7 @@ class LlamaBackend:
             parameters=int(llama().llama_model_n_params(self._model.handle)),
             quantization=resolved.header.quantization,
             vocabulary=self._model.n_vocab,
+            known_as=BUILTIN if resolved.is_builtin else resolved.known_as,
         )
         self.capabilities = Capabilities(
             parameters=frozenset(PARAMS),
