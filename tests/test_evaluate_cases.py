@@ -11,6 +11,7 @@ from models import write_adapter
 from program import Program
 
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.jobs.evaluation import cases
 
 CASES = """
 - {name: sums, input: two and two, expect: {contains: four}}
@@ -74,11 +75,11 @@ def test_presets_are_variants_of_one_model(files, program: Program) -> None:
 
 
 def test_ten_better_cases_are_a_difference(tmp_path: Path, files, program: Program) -> None:
-    cases = [
+    easy = [
         {"name": str(n), "input": "a word", "expect": {"tokens": {"max": 1}}} for n in range(10)
     ]
     lines = tmp_path / "cases.jsonl"
-    lines.write_text("".join(json.dumps(case) + "\n" for case in cases))
+    lines.write_text("".join(json.dumps(case) + "\n" for case in easy))
     done = program.call("evaluate", files["bad"], files["good"], "--cases", str(lines))
     assert "good is better than bad by 100.0 points (10 cases against 0; McNemar's" in done.text
 
@@ -239,7 +240,10 @@ def test_an_answer_is_checked_by_a_schema(schema, failure, files, program: Progr
     assert "schema: 'Word' is not JSON" in done.text
 
 
-def test_a_missing_adapter_is_told_before_anything_is_answered(program: Program) -> None:
+def test_a_missing_adapter_is_told_before_anything_is_answered(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "answered", None)
     (program.place / "cases.yaml").write_text(CASES)
     write_adapter(program.place)
     grid = ("--grid", "lora=none,lora.gguf,gone.gguf:0.5")
@@ -271,3 +275,14 @@ def test_adapters_and_cache_types_are_variants_of_one_model(program: Program) ->
     (program.place / "adapted.yaml").write_text(f"parameters: {{lora: ['{path}']}}")
     preset = ("-p", "adapted.yaml")
     assert alone(*preset) == adapted and alone(*preset, "--lora", "none") == alone()
+
+
+def test_a_schema_names_nothing_outside_itself(program: Program) -> None:
+    """Neither on the network nor on the disk."""
+    form = program.place / "form.json"
+    form.write_text("{}")
+    (program.place / "json.yaml").write_text("answers: [{text: '1'}]")
+    case = {"input": "x", "expect": {"schema": {"$ref": form.as_uri()}}}
+    (program.place / "one.jsonl").write_text(json.dumps(case))
+    done = program.call("evaluate", "scripted:json.yaml", "--cases", "one.jsonl")
+    assert "0 of 1" in done.text and "form.json', which is not in it" in done.text

@@ -12,6 +12,7 @@ from program import Program
 
 from llmparams_cli.analysis.perplexity import TextScore, added, log_probabilities, plan, score_of
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.models import builtin
 from llmparams_cli.protocol import Encoded
 
 STORY = "The fox saw a bear. The bear saw the fox. They went home together. " * 12
@@ -145,3 +146,12 @@ def test_what_was_not_read_is_told(program: Program) -> None:
     flags = ("--text", "-", "--chunk", "64", "--chunks", "1", "--threads", "1")
     done = program.call("evaluate", *flags, stdin=STORY.encode())
     assert "1 chunk of 64 tokens" in done.text and "tokens are not read" in done.text
+
+
+def test_models_are_called_as_they_were_named(program: Program) -> None:
+    (program.place / "same.gguf").write_bytes(builtin.PATH.read_bytes())
+    flags = ("--text", "-", "--chunk", "64")
+    done = program.call("evaluate", "builtin", "same.gguf", *flags, stdin=STORY.encode())
+    assert [line.split()[0] for line in done.text.splitlines()[1:3]] == ["builtin", "same.gguf"]
+    done = program.call("evaluate", "same.gguf", *flags, stdin=STORY.encode())
+    assert done.text.splitlines()[1].startswith("llmparams-tiny ")

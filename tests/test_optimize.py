@@ -15,6 +15,7 @@ from searched import LONG, TOKENS, Task
 from llmparams_cli.analysis.optimization import split
 from llmparams_cli.backends.scripted import ScriptedBackend
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.jobs.optimization import search
 from llmparams_cli.presets.cases import read_cases
 
 pytest.importorskip("optuna")
@@ -116,7 +117,7 @@ def test_what_has_no_effect_at_a_point_does_not_vary_there(task: Task) -> None:
 
 
 @pytest.mark.real_model
-def test_adapters_are_choices_in_one_search(task: Task) -> None:
+def test_adapters_are_choices_in_one_search(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     write_adapter(task.program.place)
     task.expect(*["{tokens: {min: 1}}"] * 8)
     flags = ("--metric", "mean:logprob", "-n", "3", "--temperature", "0", "--minimize", "-o", "it")
@@ -128,7 +129,8 @@ def test_adapters_are_choices_in_one_search(task: Task) -> None:
     by = {trial["values"]["lora"]: trial["scores"] for trial in done.json["trials"]}
     assert by["none"] == done.json["default"]["scores"]
     assert by["lora.gguf"] != by["none"] != by["lora.gguf:-2"] != by["lora.gguf"]
-    gone = ("--over", "lora=none,gone.gguf")
+    gone = ("--over", "lora=none,gone.gguf,lora.gguf")
+    monkeypatch.setattr(search, "opened", None)  # it is told before a model is loaded
     again = task.program.call("optimize", "-m", "base.gguf", "--cases", str(task.cases), *gone)
     assert "gone.gguf does not exist" in again.complaint(ExitCode.MODEL)
 

@@ -10,7 +10,16 @@ import pytest
 from program import Program
 
 from llmparams_cli.analysis.evidence import mean_interval, sign_flips
-from llmparams_cli.analysis.optimization import Meeting, Trial, best, blocks, hopeless
+from llmparams_cli.analysis.optimization import (
+    Meeting,
+    Outcome,
+    Scale,
+    Trial,
+    best,
+    blocks,
+    hopeless,
+    verdict,
+)
 from llmparams_cli.errors import ExitCode
 
 CASES, SEEDS, TRIALS, REPEATS = 12, 3, 30, 100  # cases searched, and as many held back
@@ -115,6 +124,27 @@ def test_the_cases_make_up_to_four_blocks() -> None:
         23: [5, 6, 6, 6],
         90: [22, 23, 22, 23],
     }
+
+
+def test_what_was_given_up_cannot_win() -> None:
+    default, lucky = Trial({}, (0.5, 0.5)), Trial({"n": 1}, (0.9,), given_up=True)
+    assert best([lucky], default, minimize=False) is default
+
+
+@pytest.mark.parametrize(
+    ("gains", "scale", "words"),
+    [
+        ((-0.1,) * 8, Scale.FACTOR, "the best of the search was worse (95 % interval × 0.905"),
+        ((0.1, -0.1) * 4, Scale.FACTOR, "beat the default: no difference shown (95 %"),
+        ((0.5,) * 8, Scale.FACTOR, "faster than the default: × 1.649 (95 % interval × 1.649 to"),
+        ((0.5,) * 8, Scale.NUMBER, "better than the default by 0.5 (95 % interval +0.5 to"),
+        ((0.5,) * 8, Scale.SHARE, "better than the default by 50 points (95 % interval +50 to +50"),
+    ],
+)
+def test_the_verdict_says_what_is_shown(gains: tuple[float, ...], scale: Scale, words: str) -> None:
+    default = Trial({}, (0.0,))
+    found = Outcome((), default, default, {}, Meeting(gains, (0.0,) * len(gains)))
+    assert words in verdict(found, scale)
 
 
 def test_lower_is_better_if_minimized() -> None:

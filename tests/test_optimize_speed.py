@@ -104,6 +104,7 @@ def test_a_model_is_timed_for_real(program: Program) -> None:
     [
         (("--cases", "c.yaml"), "--cases has no effect with --for speed"),
         (("--temperature", "1"), "--temperature has no effect with --for speed"),
+        (("--when-thinking", "temperature=1"), "--when-thinking has no effect with --for speed"),
         (("--over", "top_k=1,2"), "--over top_k: --for speed is about the context"),
         (("--prompt-tokens", "4000"), "and a context of 1024"),
         (("--model", "scripted:s.yaml"), "its speed says nothing"),

@@ -145,6 +145,22 @@ def test_the_bar_appears_while_the_first_call_lasts_and_tells_the_rate() -> None
     assert not re.search("9 tokens|77 tokens", terminal.received())
 
 
+def test_a_bar_outlasts_other_work_and_has_lines_above() -> None:
+    terminal = Terminal()
+    with ProgressBar(terminal.env) as bar:
+        bar("searching", 0.25)
+        bar.above = "the best so far\n"
+        bar("reading", 0.5)
+        wait_until(lambda: re.search("best so far.*searching.*reading", terminal.received(), re.S))
+        bar("reading", 1.0)
+        before = len(terminal.received())
+        wait_until(lambda: "searching" in terminal.received()[before:])
+        assert "reading" not in terminal.received()[before:].rpartition("searching")[2]
+        bar("searching", 1.0)
+    terminal.env.stderr.flush()
+    assert terminal.lines() == [""]
+
+
 def test_a_word_is_held_back_only_where_it_may_not_fit() -> None:
     words = Words(80)
     assert words.feed("a lo") == [("a lo", "0")]

@@ -71,7 +71,9 @@ def _course(axes: Axes, outcome: Outcome, facts: Facts) -> None:
 def _bars(axes: Axes, outcome: Outcome) -> None:
     names, shares = zip(*reversed(list(outcome.importance.items())), strict=True)
     places = range(len(names))
-    axes.barh(places, shares, color=DEEP, height=0.6)
+    bars = axes.barh(places, shares, color=DEEP, height=0.6)
+    for name, bar in zip(names, bars, strict=True):
+        bar.set_gid(f"share-{name}")
     axes.set_ylim(len(names) - 0.5 - max(BARS, len(names)), len(names) - 0.5)
     axes.set_yticks(places, [shortened(name, NAME) for name in names])
     axes.set_xlim(0, 1)
