@@ -284,5 +284,5 @@ def test_a_schema_names_nothing_outside_itself(program: Program) -> None:
     (program.place / "json.yaml").write_text("answers: [{text: '1'}]")
     case = {"input": "x", "expect": {"schema": {"$ref": form.as_uri()}}}
     (program.place / "one.jsonl").write_text(json.dumps(case))
-    done = program.call("evaluate", "scripted:json.yaml", "--cases", "one.jsonl")
+    done = program.pipe("evaluate", "scripted:json.yaml", "--cases", "one.jsonl")
     assert "0 of 1" in done.text and "form.json', which is not in it" in done.text

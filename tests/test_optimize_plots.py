@@ -46,6 +46,8 @@ def test_every_trial_is_a_dot_and_the_best_has_a_ring() -> None:
     xs = [x for x, _ in picture.dots("trials")]
     heights = [y for _, y in picture.dots("trials")]
     assert xs == sorted(xs) and heights == sorted(heights, reverse=True)  # upwards
+    assert picture.width("share-b") == pytest.approx(3 * picture.width("share-a"))
+    assert max(picture.corners("share-b"))[1] < min(picture.corners("share-a"))[1]  # above it
     assert {
         "what decided",
         "a",
