@@ -38,7 +38,7 @@ class ExitCode(IntEnum):
     BACKEND = 6, "inference library"
     UNWANTED_STOP = 7, "stopped for a reason named in --fail-on"
     DIFFERENT = 8, "a replay differs from its receipt"
-    TEST_FAILED = 9, "a preset's test failed"
+    TEST_FAILED = 9, "a preset's test failed, or a variant of evaluate --fail-under"
     NO_MEMORY = 10, "inspect --estimate-only: it does not fit into memory"
     OUTPUT = 11, "the output cannot be written"
     INTERRUPTED = 130, "interrupted"

@@ -277,6 +277,15 @@ def test_adapters_and_cache_types_are_variants_of_one_model(program: Program) ->
     assert alone(*preset) == adapted and alone(*preset, "--lora", "none") == alone()
 
 
+@pytest.mark.parametrize(("least", "code"), [("0.66", 0), ("0.67", 9), ("0", 0), ("1", 9)])
+def test_too_few_passes_may_end_a_build(least: str, code: int, files, program: Program) -> None:
+    grid = ("--grid", "max_tokens=1,9", "--fail-under", least, "--json")
+    done = program.call("evaluate", files["good"], "--cases", files["cases"], *grid)
+    assert done.code == code and len(done.json["variants"]) == 2
+    told = "less than --fail-under" in done.stderr and "%: max_tokens=1 66.7%" in done.stderr
+    assert told is (code == 9) and "max_tokens=9" not in done.stderr
+
+
 def test_a_schema_names_nothing_outside_itself(program: Program) -> None:
     """Neither on the network nor on the disk."""
     form = program.place / "form.json"

@@ -247,3 +247,12 @@ def test_outputs_are_checked_before_the_models_answer(written, program: Program)
     (program.place / "good.yaml").unlink()
     done = written("--junit", "none/report.xml")
     assert "--junit none/report.xml: there is no such" in done.complaint(ExitCode.USAGE)
+
+
+def test_too_low_a_score_may_end_a_build(written) -> None:
+    low, high = sorted(m["scores"][0]["score"] for m in written("--json").json["models"])
+    assert low < high and written("--fail-under", str(low)).code == 0
+    done = written("--fail-under", str((low + high) / 2))
+    assert done.code == ExitCode.TEST_FAILED
+    told = done.stderr.splitlines()[-1]
+    assert "less than --fail-under" in told and "bad" in told and "good" not in told

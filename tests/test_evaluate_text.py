@@ -121,7 +121,14 @@ def test_a_text_that_fills_no_chunk_is_told_with_the_cure(program: Program) -> N
 
 
 @pytest.mark.parametrize(
-    "flags", [("--temperature", "0"), ("-c", "64"), ("--system", "x"), ("--html", "x.html")]
+    "flags",
+    [
+        ("--temperature", "0"),
+        ("-c", "64"),
+        ("--system", "x"),
+        ("--html", "x.html"),
+        ("--fail-under", "0.5"),
+    ],
 )
 def test_what_a_text_has_no_use_for_is_refused(flags, program: Program) -> None:
     done = program.call("evaluate", "--text", "-", *flags, stdin=STORY.encode())

@@ -33,7 +33,7 @@ from models import write_llama
 TOKENS = 128  # decoded one by one, after the first, which comes with the prompt
 VARIANTS = 16
 PROMPT = "Once upon a time"
-CHUNKS = 4  # of 512 tokens, of a text to be read
+CHUNKS = 16
 DEFAULTS = ["--temp", "0.8", "--top-k", "40", "--top-p", "0.95", "--min-p", "0.05"]
 GREEDY = [*DEFAULTS, "--temp", "0"]
 PENALTIES = [

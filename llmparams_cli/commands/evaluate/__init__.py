@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from llmparams_cli.commands.evaluate import by_cases, by_tasks, by_text
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import UsageError
+from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.jobs.evaluation import cases as job
 from llmparams_cli.jobs.evaluation import text as texts
 from llmparams_cli.options import (
@@ -29,6 +30,7 @@ from llmparams_cli.options import (
 )
 from llmparams_cli.options.idle import for_answers, refuse_idle
 from llmparams_cli.render.outputs import check_outputs
+from llmparams_cli.text.units import percent
 
 HELP = HelpInSections
 
@@ -63,6 +65,16 @@ def command(
         str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML too, for CI.")
     ] = None,
     html: HtmlOption = None,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-under",
+            min=0.0,
+            max=1.0,
+            metavar="X",
+            help="Exit code 9 if anything passes less, or has a lower score.",
+        ),
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -131,7 +143,7 @@ def command(
             "--tokens": tokens,
         },
         ("--tasks",): {"--limit": limit},
-        ("--cases", "--tasks"): files,
+        ("--cases", "--tasks"): {**files, "--fail-under": fail_under},
         ("--cases",): {
             "--preset": preset,
             "--grid": grid,
@@ -153,11 +165,23 @@ def command(
         by_text.run(env, named, flags, wanted, against, color=color, as_json=as_json, tokens=tokens)
     elif tasks is not None:
         check_outputs(env, files, taken=as_json)
-        by_tasks.run(env, named, flags, tasks, limit, files, color=color, as_json=as_json)
+        shares = by_tasks.run(env, named, flags, tasks, limit, files, color=color, as_json=as_json)
+        _judge(env, shares, fail_under)
     elif cases is not None:
         check_outputs(env, files, taken=as_json)
         read = job.cases_of(env, cases, seeds)
         compared = job.variants(
             env, named, preset or [], grid or [], {**flags, "system": system}, var or []
         )
-        by_cases.run(env, compared, read, files, color=color, as_json=as_json)
+        shares = by_cases.run(env, compared, read, files, color=color, as_json=as_json)
+        _judge(env, shares, fail_under)
+
+
+def _judge(env: Environment, shares: Mapping[str, float], least: float | None) -> None:
+    """End with the exit code of failed tests if one of the shares is too small."""
+    if least is None:
+        return
+    failed = [f"{name} {percent(share)}" for name, share in shares.items() if not share >= least]
+    if failed:
+        env.note(f"less than --fail-under {percent(least)}: {', '.join(failed)}")
+        raise typer.Exit(ExitCode.TEST_FAILED)

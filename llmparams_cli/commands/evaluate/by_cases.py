@@ -24,8 +24,10 @@ def run(
     *,
     color: str,
     as_json: bool,
-) -> None:
-    """Let all variants answer the cases; print who passed what, and write the reports."""
+) -> dict[str, float]:
+    """Let all variants answer the cases; print who passed what, and write the reports. Returns the
+    share of cases that each has passed.
+    """
     note_model(env, compared[0].prepared)
     with ProgressBar(env) as progress:
         standings = job.evaluate(env, compared, cases, partial(shell.run, env), progress)
@@ -37,3 +39,4 @@ def run(
 
     results = [result for each in standings for result in each.results]
     put_reports(env, files, partial(junit, results), partial(evaluate_page, standings))
+    return {each.name: each.passed / len(each.results) for each in standings}

@@ -25,8 +25,10 @@ def run(
     *,
     color: str,
     as_json: bool,
-) -> None:
-    """Let the models answer the task's documents, print their scores, and write the reports."""
+) -> dict[str, float]:
+    """Let the models answer the task's documents, print their scores and write the reports. Returns
+    each one's score by the first metric.
+    """
     task, documents = job.task_of(env, file, limit)
     asked = prepared(env, models, flags)
     with ProgressBar(env) as progress:
@@ -38,3 +40,6 @@ def run(
     from llmparams_cli.render.html import tasks_page
 
     put_reports(env, files, partial(junit, results), partial(tasks_page, results))
+    first = results[0].columns[0]
+    names = view.called(results)
+    return {name: each.mean(first) for name, each in zip(names, results, strict=True)}
