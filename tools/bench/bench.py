@@ -33,7 +33,7 @@ from models import write_llama
 TOKENS = 128  # decoded one by one, after the first, which comes with the prompt
 VARIANTS = 16
 PROMPT = "Once upon a time"
-CHUNKS = 16
+CHUNKS = 16  # of 512 tokens, of a text to be read
 DEFAULTS = ["--temp", "0.8", "--top-k", "40", "--top-p", "0.95", "--min-p", "0.05"]
 GREEDY = [*DEFAULTS, "--temp", "0"]
 PENALTIES = [
@@ -199,7 +199,7 @@ class Bench:
     def _reading(self, name: str, ours: Sequence[str], model: Path, target: float) -> Case:
         """The same chunks, as whole processes."""
         text = self._cache / "text.txt"
-        text.write_text(f"{PROMPT} " * (CHUNKS * 512 // len(PROMPT)))
+        text.write_text(f"{PROMPT} " * ((CHUNKS + 1) * 512 // len(PROMPT)))
         same = ["--chunks", str(CHUNKS)]
         own = [*ours, "evaluate", str(model), "--text", str(text), *same]
         rival = [str(self._perplexity), "-m", str(model), "-f", str(text), "-c", "512", *same]
