@@ -226,6 +226,7 @@ def test_a_grid_that_cannot_be_is_refused(grid, words, files, program: Program) 
             {"$ref": "https://example.org/form.json"},
             "'https://example.org/form.json', which is not",
         ),
+        ({"properties": {"a": {"multipleOf": 0.5, "maximum": 0}}}, "schema: '1 is greater than"),
         ({"$ref": "#"}, "schema: the schema or the answer is nested too deeply"),
     ],
 )
@@ -284,6 +285,38 @@ def test_too_few_passes_may_end_a_build(least: str, code: int, files, program: P
     assert done.code == code and len(done.json["variants"]) == 2
     told = "less than --fail-under" in done.stderr and "%: max_tokens=1 66.7%" in done.stderr
     assert told is (code == 9) and "max_tokens=9" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e400", "-Infinity", "[1e999]"])
+def test_what_is_no_json_fails_and_ends_nothing(text: str, program: Program) -> None:
+    (program.place / "json.yaml").write_text(f"answers: [{{text: '{text}'}}]")
+    schema = {"multipleOf": 0.5, "items": {"multipleOf": 0.5}}
+    cases = [{"input": "x", "expect": {"schema": schema}}, {"input": "x", "expect": {"json": True}}]
+    (program.place / "two.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    done = program.call("evaluate", "scripted:json.yaml", "--cases", "two.jsonl", "--json")
+    assert done.code == 0, done.stderr
+    [schema_failures], [json_failures] = [
+        [run["failures"] for run in result["runs"]]
+        for result in done.json["variants"][0]["results"]
+    ]
+    assert schema_failures[0].startswith("schema: ")
+    assert bool(json_failures) is ("e" not in text)  # the others are numbers, if large ones
+
+
+def test_as_many_seeds_must_pass_as_were_asked_for(files, program: Program) -> None:
+    (program.place / "c.yaml").write_text(
+        "- {input: a word, seeds: 25, at_least: 7, expect: {contains: Word}}"
+    )
+    flags = ("--cases", "c.yaml", "--json", "--seeds")
+    for seeds, least in ((25, 7), (26, 8), (50, 14)):
+        done = program.call("evaluate", files["good"], *flags, str(seeds))
+        assert done.json["variants"][0]["results"][0]["at_least"] == least
+
+
+def test_nan_is_no_share(files, program: Program) -> None:
+    flags = ("--cases", files["cases"], "--fail-under", "nan")
+    done = program.call("evaluate", files["good"], *flags)
+    assert "--fail-under nan is no number" in done.complaint(ExitCode.USAGE)
 
 
 def test_a_schema_names_nothing_outside_itself(program: Program) -> None:

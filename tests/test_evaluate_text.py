@@ -127,7 +127,7 @@ def test_a_text_that_fills_no_chunk_is_told_with_the_cure(program: Program) -> N
         ("-c", "64"),
         ("--system", "x"),
         ("--html", "x.html"),
-        ("--fail-under", "0.5"),
+        ("--fail-under", "0"),
     ],
 )
 def test_what_a_text_has_no_use_for_is_refused(flags, program: Program) -> None:
@@ -160,5 +160,11 @@ def test_models_are_called_as_they_were_named(program: Program) -> None:
     flags = ("--text", "-", "--chunk", "64")
     done = program.call("evaluate", "builtin", "same.gguf", *flags, stdin=STORY.encode())
     assert [line.split()[0] for line in done.text.splitlines()[1:3]] == ["builtin", "same.gguf"]
+    (program.place / "other").mkdir()
+    (program.place / "other" / "same.gguf").write_bytes(builtin.PATH.read_bytes())
+    both = ("same.gguf", "other/same.gguf")
+    done = program.call("evaluate", *both, *flags, stdin=STORY.encode())
+    called = [line.split()[0] for line in done.text.splitlines()[1:3]]
+    assert called == [str(program.place / name) for name in both]
     done = program.call("evaluate", "same.gguf", *flags, stdin=STORY.encode())
     assert done.text.splitlines()[1].startswith("llmparams-tiny ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,80 @@ def test_only_the_same_search_is_resumed(task: Task) -> None:
     assert "no such search was begun" in done.complaint(ExitCode.USAGE)
 
 
+def test_a_file_that_was_edited_is_another_search(task: Task) -> None:
+    place = task.program.place
+    for name in "ab":
+        (place / f"{name}.json").write_text('{"type": "integer"}')
+    (place / "in.txt").write_text("one")
+    task.cases.write_text("- {file: in.txt, expect: {tokens: {min: 1}}}\n" * 8)
+    task.answer("- {when: one, text: a b c}", "- text: a b")
+    over = ("--over", "max_tokens=1,2,3", "--trials")
+    task.search(*over, "1")
+    (place / "in.txt").write_text("two")
+    assert "no such search" in task.call(*over, "2", "--resume").complaint(ExitCode.USAGE)
+    (place / "one.txt").write_text("Be kind.")
+    (place / "two.txt").write_text("Be brief.")
+    over = ("--over", "system=@one.txt,@two.txt", *over)
+    task.search(*over, "1")
+    assert task.call(*over, "2", "--resume").code == 0
+    (place / "two.txt").write_text("Be long.")
+    assert "no such search" in task.call(*over, "2", "--resume").complaint(ExitCode.USAGE)
+
+
+@pytest.mark.real_model
+def test_a_value_or_an_adapter_from_a_file_is_known_by_its_content(task: Task) -> None:
+    place = task.program.place
+    path = write_adapter(place)
+    task.expect(*["{tokens: {min: 1}}"] * 8)
+    common = ("optimize", "-m", "base.gguf", "--cases", str(task.cases), "-n", "1")
+    for file, flags in (
+        (path, ("--over", "lora=none,lora.gguf")),
+        (place / "a.json", ("--over", "json_schema=@a.json,@b.json")),
+    ):
+        if file.suffix == ".json":
+            (place / "a.json").write_text('{"type": "integer"}')
+            (place / "b.json").write_text('{"type": "boolean"}')
+        search = (*common, *flags, "--trials")
+        assert task.program.call(*search, "1").code == 0
+        assert task.program.call(*search, "1", "--resume").code == 0
+        if file.suffix == ".json":
+            file.write_text('{"type": "null"}')
+        else:
+            file.write_bytes(file.read_bytes() + bytes(32))
+        done = task.program.call(*search, "1", "--resume")
+        assert "no such search" in done.complaint(ExitCode.USAGE)
+
+
+@pytest.mark.real_model
+def test_a_trial_that_cannot_be_answered_is_left_out_with_its_reason(task: Task) -> None:
+    task.expect(*["{tokens: {min: 1}}"] * 8)
+    done = task.program.call(
+        *("optimize", "--cases", str(task.cases), "-n", "4", "--json"),
+        *("--over", "context=2,64", "--over", "temperature=0,1"),
+    )
+    assert done.code == 0, done.stderr
+    tried = {tuple(t["values"].values()): len(t["scores"]) for t in done.json["trials"]}
+    assert tried == {("2", "0"): 0, ("2", "1"): 0, ("64", "0"): 2, ("64", "1"): 2}
+    assert "context=2 temperature=0: the prompt has" in done.stderr
+
+
+def test_an_undefined_metric_is_told_before_the_budget_is_spent(task: Task) -> None:
+    task.answer("- text: one")
+    over = ("--over", "max_tokens=1..60", "--metric", "mean:distinct-2", "--trials", "60")
+    done = task.call(*over)
+    assert "undefined for the default's answers" in done.complaint(ExitCode.USAGE)
+    (journal,) = (Path(task.program.variables["LLMPARAMS_STATE_DIR"]) / "optimize").iterdir()
+    assert journal.read_bytes().count(b"\n") == 1  # nothing is kept of it
+
+
+def test_the_preset_is_there_though_nobody_reads_the_output(task: Task) -> None:
+    command = ("--over", "max_tokens=1..30", "-o", "best", "--json", "--hold-back", "0")
+    done = task.program.shell(f"llmparams {shlex.join(task.arguments(*command))} > /dev/full")
+    assert done.code == ExitCode.OUTPUT
+    text = (task.program.place / "presets" / "best.yaml").read_text()
+    assert " --hold-back 0.0 " in text.splitlines()[0]
+
+
 def test_a_torn_journal_loses_its_last_line_and_a_broken_one_is_named(task: Task) -> None:
     over = ("--over", "max_tokens=1..60", "--trials")
     task.search(*over, "7")
@@ -276,9 +351,12 @@ def test_a_metric_that_is_no_number_ends_the_search(task: Task) -> None:
         (("--over", "top_k=1..9", "--metric", "mean:speed"), "is unknown"),
         (("--over", "max_tokens=1..9", "--minutes", "0"), "no time"),
         (("--over", "max_tokens=1..9", "--minutes", "nan"), "no time"),
-        (("--over", "top_k=1..9", "--hold-back", "nan"), "is no share"),
+        (("--over", "top_k=1..9", "--hold-back", "nan"), "is no number"),
         (("--over", "temperature=0..inf"), "not a finite number"),
         (("--over", "max_tokens=1..9", "--resume"), "no such search was begun"),
+        (("--over", "max_tokens=5..5"), "the range is empty (--over temperature=0.1..1.5"),
+        (("--over", "max_tokens=-1..5"), "-1 has a meaning of its own and is no bound"),
+        (("--over", "temperature=0.5,0.50"), "0.5 and 0.50 are the same"),
         (("--over", "top_k=1..9"), "this backend does not follow it (let something else vary)"),
         (("--over", "cache_type_v=q8_0,q4_0", "--flash-attention", "off"), "needs flash attention"),
     ],

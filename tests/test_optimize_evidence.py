@@ -21,6 +21,8 @@ from llmparams_cli.analysis.optimization import (
     verdict,
 )
 from llmparams_cli.errors import ExitCode
+from llmparams_cli.jobs.optimization.proposals import importance
+from llmparams_cli.jobs.optimization.space import Axis
 
 CASES, SEEDS, TRIALS, REPEATS = 12, 3, 30, 100  # cases searched, and as many held back
 
@@ -124,6 +126,31 @@ def test_the_cases_make_up_to_four_blocks() -> None:
         23: [5, 6, 6, 6],
         90: [22, 23, 22, 23],
     }
+
+
+def test_what_made_trials_hopeless_decided() -> None:
+    axes = [Axis("stop", choices=("a", "b")), Axis("top_p", low=0.0, high=1.0)]
+    random = np.random.default_rng(4)
+    trials = []
+    for n in range(24):
+        point = {"stop": "ab"[n % 2], "top_p": float(random.uniform())}
+        score = random.uniform(0, 0.01) + (n % 2)
+        trials.append(Trial(point, (float(score),), given_up=n % 2 == 0))
+    shares = importance(axes, trials, minimize=False)
+    assert shares["stop"] > 0.7
+    flipped = [Trial(t.values, (-t.scores[0],), t.given_up) for t in trials]
+    assert importance(axes, flipped, minimize=True) == pytest.approx(shares)
+    assert importance(axes, trials[:9], minimize=False) == {}
+
+
+def test_importance_warns_nobody() -> None:
+    """Parameters that some trials have alone made Optuna warn on stderr."""
+    axes = [Axis("m", choices=("0", "2")), Axis("t", low=3.0, high=7.0), Axis("k", low=1, high=9)]
+    trials = [
+        Trial({"m": "2", "t": 3 + n / 6} if n % 4 == 0 else {"m": "0", "k": n % 9 + 1}, (n / 9,))
+        for n in range(24)
+    ]
+    assert importance(axes, trials, minimize=False)
 
 
 def test_what_was_given_up_cannot_win() -> None:

@@ -74,6 +74,12 @@ def test_choices_have_their_names_and_numbers_their_places() -> None:
     assert "300" in texts or "200" in texts
 
 
+def test_choices_that_read_as_no_finite_number_are_names() -> None:
+    values: list[Values] = [{"s": s, "t": t} for s in ("inf", "3") for t in range(4)]
+    picture = drawn([scored(each, n) for n, each in enumerate(values)], ("s", "t"))
+    assert {"inf", "3"} <= set(picture.texts)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_trials_are_drawn_too(count: int) -> None:
     trials = [scored({"a": 1, "b": 2}, 1.0) for _ in range(count)]
@@ -112,3 +118,4 @@ def test_the_standings_are_there_while_it_runs(task: Task) -> None:
     session.press_ctrl_c()
     shown = session.end()
     assert shown.code == 130 and not any("the default" in line for line in shown.lines)
+    assert "trials are kept: the same command with --resume goes on" in " ".join(shown.lines)

@@ -71,6 +71,7 @@ def test_the_fastest_setting_is_found_and_proved(program: Program, clock: Clock)
 
 def test_runs_alternate_and_no_prompt_is_in_the_context(program: Program, clock: Clock) -> None:
     program.call(*short("--over", "ubatch_size=64,128", "--threads", "1"))
+    clock.requests.pop(0)  # can the default be run?
     measured = [each for each in clock.requests if " run " in each.messages[0].content]
     assert len(clock.requests) == 2 * len(measured)  # each is warmed up
     assert len(measured) == 2 * (2 * 3 + 10)
@@ -99,6 +100,14 @@ def test_a_model_is_timed_for_real(program: Program) -> None:
     assert again.code == 0 and "4 trials of 30 tokens read and 2 written" in again.text
 
 
+def test_a_context_that_is_too_small_is_left_out(program: Program, clock: Clock) -> None:
+    done = program.call(*short("--over", "context=8,128", "--json"))
+    assert done.code == 0, done.stderr
+    small, large = done.json["trials"]
+    assert small["scores"] == [] and large["scores"] == [1.0]
+    assert "context=8: the prompt has" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -106,6 +115,7 @@ def test_a_model_is_timed_for_real(program: Program) -> None:
         (("--temperature", "1"), "--temperature has no effect with --for speed"),
         (("--when-thinking", "temperature=1"), "--when-thinking has no effect with --for speed"),
         (("--over", "top_k=1,2"), "--over top_k: --for speed is about the context"),
+        (("--max-tokens", "-1"), "--max-tokens -1: no length of an answer"),
         (("--prompt-tokens", "4000"), "and a context of 1024"),
         (("--model", "scripted:s.yaml"), "its speed says nothing"),
         (

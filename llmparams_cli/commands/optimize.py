@@ -31,6 +31,7 @@ from llmparams_cli.options import (
     SvgOption,
     SystemOption,
     VerboseOption,
+    refuse_nan,
     with_parameters,
 )
 from llmparams_cli.options.idle import for_answers, refuse_idle
@@ -86,7 +87,7 @@ def command(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", min=0.0, metavar="M", help="Search for so long, or less."),
+        typer.Option("--minutes", min=0.0, metavar="M", help="Begin no trials after so long."),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", min=1, metavar="N", help="Answers to each case.")
@@ -179,15 +180,7 @@ def command(
         way.proved_on,
         way.unit,
     )
-    with ProgressBar(env) as progress:
-        outcome = job.run(
-            search, budget, progress, view.watching(env, progress, facts), resume=resume
-        )
-    plots.write(lambda: _plot(outcome, facts))
-    if as_json:
-        view.show_json(env, outcome, facts)
-    elif not plots:
-        view.show(env, outcome, facts, color=color)
+    outcome = _search(env, search, budget, facts, resume=resume)
     if output and outcome.is_better:
         how = None if by == "answers" else by
         named = {"cases": cases, "for": how, "over": over, "preset": preset, "metric": metric}
@@ -195,8 +188,28 @@ def command(
         last = {"minutes": minutes, "prompt-tokens": prompt_tokens}
         line = _command_line({**named, **more, **last, **given})
         result.save(env, output, search, outcome, presets, given, line, force=force)
-    elif output:
+    plots.write(lambda: _plot(outcome, facts))
+    if as_json:
+        view.show_json(env, outcome, facts)
+    elif not plots:
+        view.show(env, outcome, facts, color=color)
+    if output and not outcome.is_better:
         env.note("no preset is written: nothing is better than the default")
+
+
+def _search(
+    env: Environment, search: job.Search, budget: job.Budget, facts: view.Facts, *, resume: bool
+) -> Outcome:
+    record = job.begin(search, resume=resume)
+    try:
+        with ProgressBar(env) as progress:
+            return job.run(search, record, budget, progress, view.watching(env, progress, facts))
+    except KeyboardInterrupt:  # told when the bar is gone
+        kept = max(0, len(record.trials) - 1)
+        env.note(f"{kept} trials are kept: the same command with --resume goes on")
+        raise
+    finally:
+        record.close()
 
 
 def _but_length(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,8 +229,7 @@ def _asked(
     if cases is None:
         raise UsageError("--cases FILE is missing", "--for speed needs none")
     share = HELD_BACK if hold_back is None else hold_back
-    if share != share:  # NaN is within any bounds
-        raise UsageError("--hold-back nan is no share", "0.5 holds back half of the cases")
+    refuse_nan("--hold-back", share, "0.5 holds back half of the cases")
     run = partial(shell.run, env)
     read = metrics.read(metric, run)
     return by_answers(env, cases, read, run, seeds=seeds, hold_back=share, minimize=minimize)
@@ -245,7 +257,7 @@ def _command_line(given: Mapping[str, Any]) -> str:
         flag = PARAMS[name].flag if name in PARAMS else f"--{name.replace('_', '-')}"
         if value is True:
             words.append(flag)
-        elif value not in (None, False):
+        elif value is not None and value is not False:
             values: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
             words += [word for each in values for word in (flag, str(each))]
     return shlex.join(words)

@@ -48,11 +48,12 @@ def _input(env: Environment, case: Case, prepared: Prepared) -> str:
         raise PresetError(
             f"{case.name} (line {case.mark.line}) has no input", "give it `input:` or `file:`"
         )
-    parts = [case.input, _read(case.file, env) if case.file else None]
+    parts = [case.input, read_input(case.file, env) if case.file else None]
     return "\n\n".join(part for part in parts if part)
 
 
-def _read(path: Path, env: Environment) -> str:
+def read_input(path: Path, env: Environment) -> str:
+    """The text of a case's `file:`; raises UsageError."""
     if kind := special(path):  # which could be waited for for ever
         raise UsageError(f"{shown(path, env.directory)}: {kind}, not a file")
     try:

@@ -139,6 +139,12 @@ VerboseOption = Annotated[
 ]
 
 
+def refuse_nan(flag: str, value: float | None, cure: str) -> None:
+    """Raise UsageError for NaN, which is within any bounds that Typer checks."""
+    if value is not None and value != value:
+        raise UsageError(f"{flag} nan is no number", cure)
+
+
 def with_parameters(
     function: Callable[..., None], scopes: Collection[Scope] = tuple(Scope)
 ) -> Callable[..., None]:

@@ -13,7 +13,7 @@ from llmparams_cli.params.table import PARAMS
 def refuse_idle(options: Mapping[str, Any], how: str) -> None:
     """Raise UsageError for one that is given (neither None, False nor empty) and has no effect."""
     for option, value in options.items():
-        if value not in (None, False, [], {}):
+        if not (value is None or value is False or value == []):
             raise UsageError(f"{option} has no effect {how}", "leave it out")
 
 

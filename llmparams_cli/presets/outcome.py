@@ -92,10 +92,15 @@ def _matches(answer: Finished, pattern: Any) -> str:
 
 def _json(answer: Finished, _wanted: bool) -> str:
     try:
-        json.loads(answer.text)
+        json.loads(answer.text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return f"{_short(answer.text)} is not JSON: {error}"
     return ""
+
+
+def _no_constant(text: str) -> None:
+    """For NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(f"{text} is no JSON value")
 
 
 def _schema(answer: Finished, wanted: Any) -> str:
@@ -112,6 +117,8 @@ def _schema(answer: Finished, wanted: Any) -> str:
         found = jsonschema.exceptions.best_match(validator.iter_errors(json.loads(answer.text)))
     except Unresolvable as error:
         return f"the schema names {error.ref!r}, which is not in it"
+    except (ValueError, OverflowError) as error:  # 1e400 is no multiple of anything
+        return f"{_short(answer.text)} cannot be checked: {error}"
     except RecursionError:
         return "the schema or the answer is nested too deeply"
     return f"{_short(found.message)} ({found.json_path})" if found else ""

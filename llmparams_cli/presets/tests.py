@@ -197,12 +197,17 @@ def _true(value: Any) -> bool:
 def _schema(value: Any) -> Any:
     import jsonschema
 
+    if not isinstance(value, (dict, bool)):
+        raise _Wrong(f"{value!r} is not a JSON Schema: not a mapping")
+    schema: Any = value
     try:
-        jsonschema.validators.validator_for(value).check_schema(value)
+        jsonschema.validators.validator_for(schema).check_schema(schema)
     except jsonschema.SchemaError as error:
         raise _Wrong(f"not a JSON Schema: {error.message} ({error.json_path})") from error
     except RecursionError as error:
         raise _Wrong("nested too deeply") from error
+    except TypeError as error:  # a $schema that is no text
+        raise _Wrong(f"not a JSON Schema: {error}") from error
     return value
 
 

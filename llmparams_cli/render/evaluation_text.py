@@ -76,16 +76,19 @@ def _text_object(results: Sequence[TextResult], *, tokens: bool) -> dict[str, An
 
 
 def names(models: Sequence[ModelInfo]) -> dict[ModelInfo, str]:
-    """The names under which the models were found, or else what they call themselves; the files of
-    those that share that.
+    """The names under which the models were found, or else what they call themselves; of those that
+    share that the names of their files, or if they share these, too, their paths.
     """
-    counts = Counter(each.name for each in {*models})
-    return {
-        each: one_line(
-            each.known_as or (each.name if counts[each.name] == 1 else Path(each.path).name)
-        )
-        for each in models
-    }
+    own = Counter(each.name for each in {*models})
+    files = Counter(Path(each.path).name for each in {*models})
+
+    def of(model: ModelInfo) -> str:
+        if own[model.name] == 1:
+            return model.name
+        file = Path(model.path).name
+        return file if files[file] == 1 else model.path
+
+    return {each: one_line(each.known_as or of(each)) for each in models}
 
 
 def _numbers(result: TextResult) -> tuple[str, ...]:

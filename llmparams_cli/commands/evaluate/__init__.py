@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +25,7 @@ from llmparams_cli.options import (
     VarOption,
     VerboseOption,
     named_model,
+    refuse_nan,
     values,
     with_parameters,
 )
@@ -157,6 +158,7 @@ def command(
     for ways, theirs in options.items():
         if given[0] not in ways:
             refuse_idle(theirs, f"beside {given[0]}")
+    refuse_nan("--fail-under", fail_under, "0.9 asks for nine of ten")
     named = models or []
     if text is not None:
         if tokens and not as_json:
@@ -177,11 +179,11 @@ def command(
         _judge(env, shares, fail_under)
 
 
-def _judge(env: Environment, shares: Mapping[str, float], least: float | None) -> None:
+def _judge(env: Environment, shares: Sequence[tuple[str, float]], least: float | None) -> None:
     """End with the exit code of failed tests if one of the shares is too small."""
     if least is None:
         return
-    failed = [f"{name} {percent(share)}" for name, share in shares.items() if not share >= least]
+    failed = [f"{name} {percent(share)}" for name, share in shares if not share >= least]
     if failed:
         env.note(f"less than --fail-under {percent(least)}: {', '.join(failed)}")
         raise typer.Exit(ExitCode.TEST_FAILED)

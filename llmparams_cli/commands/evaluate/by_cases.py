@@ -24,7 +24,7 @@ def run(
     *,
     color: str,
     as_json: bool,
-) -> dict[str, float]:
+) -> list[tuple[str, float]]:
     """Let all variants answer the cases; print who passed what, and write the reports. Returns the
     share of cases that each has passed.
     """
@@ -39,4 +39,4 @@ def run(
 
     results = [result for each in standings for result in each.results]
     put_reports(env, files, partial(junit, results), partial(evaluate_page, standings))
-    return {each.name: each.passed / len(each.results) for each in standings}
+    return [(each.name, each.passed / len(each.results)) for each in standings]

@@ -25,7 +25,7 @@ def run(
     *,
     color: str,
     as_json: bool,
-) -> dict[str, float]:
+) -> list[tuple[str, float]]:
     """Let the models answer the task's documents, print their scores and write the reports. Returns
     each one's score by the first metric.
     """
@@ -42,4 +42,4 @@ def run(
     put_reports(env, files, partial(junit, results), partial(tasks_page, results))
     first = results[0].columns[0]
     names = view.called(results)
-    return {name: each.mean(first) for name, each in zip(names, results, strict=True)}
+    return [(name, each.mean(first)) for name, each in zip(names, results, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +49,7 @@ def cases_of(env: Environment, file: str, seeds: int | None) -> tuple[Case, ...]
 
 def _with_seeds(case: Case, count: int) -> Case:
     """The case with the seeds 1 to `count`, of which the same share must pass."""
-    least = math.ceil(case.at_least / len(case.seeds) * count)
+    least = -(-case.at_least * count // len(case.seeds))  # rounded up
     return replace(case, seeds=tuple(range(1, count + 1)), at_least=least)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +17,23 @@ from llmparams_cli.analysis.optimization import (
     split,
 )
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import UsageError
+from llmparams_cli.errors import LlmparamsError, UsageError
 from llmparams_cli.files import resolve_path, sha256
+from llmparams_cli.jobs.cases import read_input
 from llmparams_cli.jobs.evaluation.cases import Run, answered, cases_of, judged
 from llmparams_cli.jobs.optimization.metric import Metric
 from llmparams_cli.jobs.optimization.way import Loaded, Told
 from llmparams_cli.presets.outcome import Shell
 from llmparams_cli.presets.tests import Case
 from llmparams_cli.protocol import Finished
+
+
+class Unanswered(Exception):
+    """One of several trials has no answers, for this reason."""
+
+    def __init__(self, reason: LlmparamsError) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class ByAnswers:
     shell: Shell
     subject: Mapping[str, Any]
     unit: str = "cases"
+    at_once: int = 8  # that share a batch: more decode faster, but each knows less of the others
 
     @property
     def metric_name(self) -> str:
@@ -66,7 +77,7 @@ class ByAnswers:
         parts = blocks(self.cases)
         for part, block in enumerate(parts):
             compared = [tried[number] for number in going]
-            measured = self._measured(on, compared, block, _part(told, part, len(parts)))
+            measured = self._tolerant(on, compared, block, _part(told, part, len(parts)))
             for number, scores in zip(going, measured, strict=True):
                 whole = (*tried[number].scores, *scores) if scores else ()
                 tried[number] = replace(tried[number], scores=whole)
@@ -82,7 +93,10 @@ class ByAnswers:
         return [replace(each, given_up=0 < len(each.scores) < count) for each in tried]
 
     def proved(self, on: Loaded, winner: Trial, default: Trial, told: Told) -> tuple[Meeting, None]:
-        one, other = self._measured(on, [winner, default], self.held, told)
+        try:
+            one, other = self._measured(on, [winner, default], self.held, told)
+        except Unanswered as error:
+            raise error.reason from error
         if not one or not other:
             raise UsageError(
                 f"--metric {self.metric.name} is undefined for answers to cases held back",
@@ -92,6 +106,22 @@ class ByAnswers:
         is_share = self.scale is Scale.SHARE
         return Meeting(one, other, self.minimize, seeds if is_share else 0), None
 
+    def _tolerant(
+        self, on: Loaded, trials: Sequence[Trial], cases: Sequence[Case], told: Told
+    ) -> list[tuple[float, ...]]:
+        """As `_measured`, but with none for a trial that cannot be answered, such as one whose
+        context is too small; the default must be.
+        """
+        try:
+            return self._measured(on, trials, cases, told)
+        except Unanswered as error:
+            if len(trials) > 1:
+                return [self._tolerant(on, [trial], cases, told)[0] for trial in trials]
+            if not trials[0].values:
+                raise error.reason from error
+            self.env.note(f"{on.candidates.of(trials[0]).name}: {error.reason.message}")
+            return [()]
+
     def _measured(
         self, on: Loaded, trials: Sequence[Trial], cases: Sequence[Case], told: Told
     ) -> list[tuple[float, ...]]:
@@ -100,11 +130,14 @@ class ByAnswers:
         answers: dict[Run, Finished] = {}
         total = len(trials) * sum(len(case.seeds) for case in cases)
         with_numbers = self.metric.measured
-        for run, finished in answered(
-            self.env, on.backend, compared, cases, group, measured=with_numbers
-        ):
-            answers[run] = finished
-            told(len(answers) / total)
+        try:
+            for run, finished in answered(
+                self.env, on.backend, compared, cases, group, measured=with_numbers
+            ):
+                answers[run] = finished
+                told(len(answers) / total)
+        except LlmparamsError as error:
+            raise Unanswered(error) from error
         on.control.check()
         found = []
         for standing in judged(compared, cases, answers, self.shell):
@@ -128,12 +161,17 @@ def by_answers(
     searched, held = split(cases_of(env, file, seeds), hold_back)
     subject = {
         "cases": sha256(resolve_path(file, env.directory)),
+        "inputs": [_hash(read_input(case.file, env)) for case in (*searched, *held) if case.file],
         "metric": metric.name,
         "minimize": minimize,
         "seeds": seeds,
         "hold_back": hold_back,
     }
     return ByAnswers(env, searched, held, metric, minimize, shell, subject)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _part(told: Told, number: int, count: int) -> Told:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from llmparams_cli.analysis.optimization import Meeting, Scale, Speed, Trial
-from llmparams_cli.errors import UsageError
+from llmparams_cli.errors import LlmparamsError, UsageError
 from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.evaluation.bare import greedy
 from llmparams_cli.jobs.optimization.space import Axis
@@ -44,6 +44,7 @@ class BySpeed:
     metric_name: str = "speed"
     scale: Scale = Scale.FACTOR
     unit: str = "pairs"
+    at_once: int = 1  # they run one after the other
 
     @property
     def tried_on(self) -> str:
@@ -65,8 +66,17 @@ class BySpeed:
         tried = []
         for number, trial in enumerate(new):
             told(number / len(new))
-            score, given_up = self._score(on, trial) if trial.values else (0.0, False)
-            tried.append(replace(trial, scores=(score,), given_up=given_up))
+            if not trial.values:
+                self._run(on, on.candidates.default.prepared.settings, "0", self.prompt, 1)
+                tried.append(replace(trial, scores=(0.0,)))  # and it can be run
+                continue
+            try:
+                score, given_up = self._score(on, trial)
+                tried.append(replace(trial, scores=(score,), given_up=given_up))
+            except LlmparamsError as error:
+                name = on.candidates.of(trial).name
+                on.candidates.env.note(f"{name}: {error.message}")
+                tried.append(trial)
         return tried
 
     def _score(self, on: Loaded, trial: Trial) -> tuple[float, bool]:
@@ -103,7 +113,9 @@ class BySpeed:
             yield found[0], found[1]
 
     def _timed(self, on: Loaded, settings: Settings, number: int) -> Timing:
-        """How long the prompt and the answer take in a context that is new but not cold."""
+        """How long the prompt and the answer take, after a short run that makes the context, if it
+        has to be made, and touches its memory.
+        """
         self._run(on, settings, f"{number} warm", WARM_UP, 1)
         return self._run(on, settings, f"{number} run", self.prompt, self.answer)
 
@@ -142,6 +154,8 @@ def by_speed(prepared: Prepared, axes: Sequence[Axis], prompt: int | None) -> By
             )
     length = prepared.settings.setting("max_tokens")
     most = length.value if length.origin.source is Source.FLAG else ANSWER
+    if most < 1:
+        raise UsageError(f"--max-tokens {most}: no length of an answer", "64 is usual")
     room = int(prepared.settings["context"] or model.header.context_length or PROMPT + most)
     usual = min(PROMPT, room - most)
     if (prompt or usual) + most > room or usual < 1:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from llmparams_cli.analysis.optimization import Trial
@@ -33,9 +35,7 @@ class Candidates:
     def assignments(self, point: Mapping[str, Any]) -> list[Assignment]:
         """The values of parameters at a point."""
         return values.in_layer(
-            axis.assignment(dict(point), self.env.directory)
-            for axis in self.axes
-            if axis.target and axis.name in point
+            axis.assignment(dict(point)) for axis in self.axes if axis.target and axis.name in point
         )
 
     def variant(self, point: Point) -> Variant:
@@ -45,6 +45,21 @@ class Candidates:
         refuse_template(settings, base.model)
         name = " ".join(f"{name}={value}" for name, value in point.items())
         return Variant(name, replace(base, settings=settings))
+
+    def adapters(self) -> list[Path]:
+        """The files of all adapters that a trial may have."""
+        from llmparams_cli.backends.llama.machine import lora_adapters
+
+        variants = [self.default, *(self.variant(point) for point in self._possible())]
+        found = [lora_adapters(each.prepared.settings) for each in variants]
+        return sorted({path for adapters in found for path, _scale in adapters})
+
+    def _possible(self) -> Iterator[Point]:
+        """Those of the samples of the space that do not contradict themselves."""
+        for point in samples(self.axes):
+            with suppress(UsageError):
+                self.variant(point)
+                yield point
 
     def settled(self, point: Point) -> Point | None:
         """The point without what has no effect there, such as top_k beside mirostat: of points with

@@ -26,7 +26,6 @@ from llmparams_cli.presets.document import text_of
 from llmparams_cli.protocol import Progress
 from llmparams_cli.records import identity
 
-AT_ONCE = 8  # trials that share a batch: more decode faster, but each knows less of the others
 SEARCHING, PROVING = "searching", "proving"
 Watch = Callable[[Sequence[Trial]], None]  # sees all trials so far, the default first
 
@@ -64,7 +63,13 @@ class Search:
         return {
             "optimize": 2,
             "model": list(self._model),
-            "over": [(axis.name, axis.choices or (axis.low, axis.high)) for axis in made.axes],
+            "over": [
+                repr((axis.name, axis.read or axis.choices, axis.low, axis.high))
+                for axis in made.axes
+            ],
+            "adapters": [
+                list(identity.recall([path], self.env.cache_dir)) for path in made.adapters()
+            ],
             "bases": [_described(each) for each in (made.default.prepared, *made.bases.values())],
             **self.way.subject,
         }
@@ -110,26 +115,23 @@ def for_speed(
     return Search(env, made, way)
 
 
+def begin(search: Search, *, resume: bool) -> Record:
+    """The journal of this search, which may go on where it was left. Close it."""
+    return Record(search.env, search.subject, resume=resume)
+
+
 def run(
-    search: Search, budget: Budget, progress: Progress, watch: Watch, *, resume: bool
+    search: Search, record: Record, budget: Budget, progress: Progress, watch: Watch
 ) -> Outcome:
     """Search until the budget is spent, and prove the winner. Every finished batch is kept."""
     prepared = search.candidates.default.prepared
-    record = Record(search.env, search.subject, resume=resume)
-    try:
-        with (
-            Control() as control,
-            opened(search.env, prepared.model, prepared.settings, control, progress) as backend,
-        ):
-            on = Loaded(search.candidates, backend, control)
-            _search(search, on, record, budget, progress, watch)
-            return _prove(search, on, record.trials, progress)
-    except KeyboardInterrupt:
-        kept = max(0, len(record.trials) - 1)
-        search.env.note(f"{kept} trials are kept: the same command with --resume goes on")
-        raise
-    finally:
-        record.close()
+    with (
+        Control() as control,
+        opened(search.env, prepared.model, prepared.settings, control, progress) as backend,
+    ):
+        on = Loaded(search.candidates, backend, control)
+        _search(search, on, record, budget, progress, watch)
+        return _prove(search, on, record.trials, progress)
 
 
 def _search(
@@ -153,14 +155,14 @@ def _search(
         told = partial(_tell, progress, budget, began, len(known) - 1, len(new))
         told(0)
         tried = search.way.tried(on, new, known, told)
+        if not known and not math.isfinite(tried[0].score):
+            raise UsageError(
+                f"--metric {search.way.metric_name} is undefined for the default's answers",
+                "try another metric",
+            )
         record.add(tried)
         record.trials += tried
     progress(SEARCHING, 1)
-    if not math.isfinite(record.trials[0].score):
-        raise UsageError(
-            f"--metric {search.way.metric_name} is undefined for the default's answers",
-            "try another metric",
-        )
 
 
 def _tell(
@@ -175,7 +177,7 @@ def _next(search: Search, known: Sequence[Trial], left: float) -> list[Trial]:
     found = proposed(
         search.candidates.axes,
         known[1:],
-        int(min(AT_ONCE - len(first), left)),
+        int(min(max(1, search.way.at_once - len(first)), left)),
         left,
         search.candidates.settled,
         minimize=search.minimize,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.kinds import Number
@@ -26,12 +27,13 @@ Point = dict[str, str | float | int]  # a value for every axis, or for those wit
 @dataclass(frozen=True)
 class Axis:
     """One thing that varies: over `choices`, or if there are none, from `low` to `high`. `target`
-    is its parameter, if it is one.
+    is its parameter, if it is one, and `read` what each choice means: files are read once.
     """
 
     name: str
     target: Target | None = None
     choices: tuple[str, ...] = ()
+    read: tuple[Any, ...] = ()
     low: float = 0.0
     high: float = 0.0
     integer: bool = False
@@ -52,11 +54,12 @@ class Axis:
         digits = DIGITS - 1 - math.floor(math.log10(self.high - self.low))
         return min(max(round(value, digits), self.low), self.high)
 
-    def assignment(self, point: Point, directory: Path) -> Assignment:
+    def assignment(self, point: Point) -> Assignment:
         """The parameter's value at a point, which has one."""
         assert self.target is not None
-        place = f"{OVER.place} {self.name}"
-        value = values.given(self.target.param, [str(point[self.name])], directory, place)
+        value: Any = point[self.name]
+        if self.choices:
+            value = self.read[self.choices.index(value)]
         return Assignment(self.target.param.name, value, OVER, self.target.when_thinking)
 
 
@@ -111,9 +114,15 @@ def _axis(text: str, directory: Path) -> Axis:
     if isinstance(target.param.kind, Number) and BETWEEN in listed:
         return _range(target, target.param.kind, listed, directory)
     choices = _choices(target.name, listed)
-    for choice in choices:
-        values.given(target.param, [choice], directory, f"{OVER.place} {target.name}")
-    return Axis(target.name, target, choices)
+    place = f"{OVER.place} {target.name}"
+    read = tuple(values.given(target.param, [choice], directory, place) for choice in choices)
+    for number, value in enumerate(read):
+        if value in read[:number]:
+            same = choices[read.index(value)]
+            raise UsageError(
+                f"{place}: {same} and {choices[number]} are the same", "name each value once"
+            )
+    return Axis(target.name, target, choices, read)
 
 
 def _refuse_unsuitable(target: Target) -> None:
@@ -139,8 +148,11 @@ def _range(target: Target, kind: Number, listed: str, directory: Path) -> Axis:
         values.given(target.param, [bound.strip()], directory, place)
         for bound in listed.split(BETWEEN, 1)
     )
-    if isinstance(low, str) or isinstance(high, str) or low in kind.special or high in kind.special:
-        raise UsageError(f"{place}={listed}: only numbers in order make a range", EXAMPLE)
+    for bound in (low, high):
+        if isinstance(bound, str) or bound in kind.special:
+            means = "has a meaning of its own and is no bound of a range"
+            raise UsageError(f"{place}={listed}: {bound} {means}", EXAMPLE)
     if low >= high:
-        raise UsageError(f"{place}={listed}: the range is empty", f"{place}={high:g}..{low:g}")
+        cure = f"{place}={high:g}..{low:g}" if low > high else EXAMPLE
+        raise UsageError(f"{place}={listed}: the range is empty", cure)
     return Axis(target.name, target, low=low, high=high, integer=kind.integer)

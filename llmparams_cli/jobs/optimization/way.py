@@ -24,8 +24,8 @@ class Loaded:
 
 
 class Way(Protocol):
-    """A way to compare settings. `unit` is what the scores are of ('cases'); `tried_on` and
-    `proved_on` say on how many, for whoever reads the result.
+    """A way to compare settings, `at_once` at a time. `unit` is what the scores are of ('cases');
+    `tried_on` and `proved_on` say on how many, for whoever reads the result.
     """
 
     @property
@@ -36,6 +36,9 @@ class Way(Protocol):
 
     @property
     def unit(self) -> str: ...
+
+    @property
+    def at_once(self) -> int: ...
 
     @property
     def tried_on(self) -> str: ...

@@ -122,6 +122,8 @@ def _place(axes: Axes, which: str, name: str, trials: Sequence[Trial]) -> list[f
     values = [trial.values[name] for trial in trials]
     try:
         places = list(map(float, values))  # choices may be numbers, too
+        if not all(map(math.isfinite, places)):
+            raise ValueError("inf and nan are names here")
     except ValueError:
         choices = sorted(set(map(str, values)))
         axis.set_ticks(range(len(choices)), [shortened(choice, NAME) for choice in choices])
