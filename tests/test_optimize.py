@@ -267,7 +267,14 @@ def test_a_trial_that_cannot_be_answered_is_left_out_with_its_reason(task: Task)
     assert done.code == 0, done.stderr
     tried = {tuple(t["values"].values()): len(t["scores"]) for t in done.json["trials"]}
     assert tried == {("2", "0"): 0, ("2", "1"): 0, ("64", "0"): 2, ("64", "1"): 2}
-    assert "context=2 temperature=0: the prompt has" in done.stderr
+    reasons = [trial["failure"] for trial in done.json["trials"]]
+    assert reasons[0].startswith("the prompt has") and reasons[2:] == [None, None]
+    again = task.program.call(
+        *("optimize", "--cases", str(task.cases), "-n", "4", "--resume"),
+        *("--over", "context=2,64", "--over", "temperature=0,1"),
+    )
+    assert "cannot be run: context=2 temperature=0: the prompt has" in again.text
+    assert "undefined" not in again.text
 
 
 def test_an_undefined_metric_is_told_before_the_budget_is_spent(task: Task) -> None:

@@ -105,7 +105,7 @@ def test_a_context_that_is_too_small_is_left_out(program: Program, clock: Clock)
     assert done.code == 0, done.stderr
     small, large = done.json["trials"]
     assert small["scores"] == [] and large["scores"] == [1.0]
-    assert "context=8: the prompt has" in done.stderr
+    assert small["failure"].startswith("the prompt has") and large["failure"] is None
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,13 @@ class Scale(Enum):
 class Trial:
     """The values that were tried, and the metric of each case that was searched, or of each time it
     was measured; none if it is undefined for one of them. The default settings have no values. Of a
-    trial that was given up only the first are known.
+    trial that was given up only the first are known; `failure` is why one could not be run.
     """
 
     values: Mapping[str, str | float | int]
     scores: tuple[float, ...]
     given_up: bool = False
+    failure: str = ""
 
     @property
     def score(self) -> float:

@@ -54,7 +54,13 @@ def show(env: Environment, outcome: Outcome, facts: Facts, *, color: str) -> Non
     hopeless = sum(trial.given_up for trial in outcome.trials)
     if hopeless:
         view.line(f"{hopeless} given up early: clearly worse", DIM)
-    undefined = sum(not trial.scores for trial in outcome.trials)
+    failed = [trial for trial in outcome.trials if trial.failure]
+    for trial in failed[:SHOWN]:
+        values = " ".join(f"{name}={_value(value)}" for name, value in trial.values.items())
+        view.line(f"cannot be run: {one_line(values)}: {one_line(trial.failure)}", DIM)
+    if len(failed) > SHOWN:
+        view.line(f"and {len(failed) - SHOWN} more that cannot be run (--json)", DIM)
+    undefined = sum(not trial.scores for trial in outcome.trials) - len(failed)
     if undefined:
         view.line(f"undefined for the answers of {undefined} trials, which cannot win", DIM)
     if outcome.importance:
@@ -145,6 +151,7 @@ def _trial(trial: Trial, scale: Scale) -> Mapping[str, Any]:
         "score": _number(trial.score, scale),
         "scores": [_number(score, scale) for score in trial.scores],
         "given_up": trial.given_up,
+        "failure": trial.failure or None,
     }
 
 

@@ -78,9 +78,9 @@ class ByAnswers:
         for part, block in enumerate(parts):
             compared = [tried[number] for number in going]
             measured = self._tolerant(on, compared, block, _part(told, part, len(parts)))
-            for number, scores in zip(going, measured, strict=True):
+            for number, (scores, failure) in zip(going, measured, strict=True):
                 whole = (*tried[number].scores, *scores) if scores else ()
-                tried[number] = replace(tried[number], scores=whole)
+                tried[number] = replace(tried[number], scores=whole, failure=failure)
             going = [number for number in going if tried[number].scores]
             rivals = [*known, *(tried[number] for number in going)]
             going = [
@@ -108,19 +108,18 @@ class ByAnswers:
 
     def _tolerant(
         self, on: Loaded, trials: Sequence[Trial], cases: Sequence[Case], told: Told
-    ) -> list[tuple[float, ...]]:
-        """As `_measured`, but with none for a trial that cannot be answered, such as one whose
+    ) -> list[tuple[tuple[float, ...], str]]:
+        """As `_measured`, but with a reason for a trial that cannot be answered, such as one whose
         context is too small; the default must be.
         """
         try:
-            return self._measured(on, trials, cases, told)
+            return [(scores, "") for scores in self._measured(on, trials, cases, told)]
         except Unanswered as error:
             if len(trials) > 1:
                 return [self._tolerant(on, [trial], cases, told)[0] for trial in trials]
             if not trials[0].values:
                 raise error.reason from error
-            self.env.note(f"{on.candidates.of(trials[0]).name}: {error.reason.message}")
-            return [()]
+            return [((), error.reason.message)]
 
     def _measured(
         self, on: Loaded, trials: Sequence[Trial], cases: Sequence[Case], told: Told

@@ -66,18 +66,20 @@ class BySpeed:
         tried = []
         for number, trial in enumerate(new):
             told(number / len(new))
-            if not trial.values:
-                self._run(on, on.candidates.default.prepared.settings, "0", self.prompt, 1)
-                tried.append(replace(trial, scores=(0.0,)))  # and it can be run
-                continue
-            try:
-                score, given_up = self._score(on, trial)
-                tried.append(replace(trial, scores=(score,), given_up=given_up))
-            except LlmparamsError as error:
-                name = on.candidates.of(trial).name
-                on.candidates.env.note(f"{name}: {error.message}")
-                tried.append(trial)
+            tried.append(self._tried(on, trial) if trial.values else self._default(on, trial))
         return tried
+
+    def _default(self, on: Loaded, trial: Trial) -> Trial:
+        """Raises if it cannot be run: then nothing can be compared."""
+        self._run(on, on.candidates.default.prepared.settings, "first", self.prompt, 1)
+        return replace(trial, scores=(0.0,))
+
+    def _tried(self, on: Loaded, trial: Trial) -> Trial:
+        try:
+            score, given_up = self._score(on, trial)
+        except LlmparamsError as error:
+            return replace(trial, failure=error.message)
+        return replace(trial, scores=(score,), given_up=given_up)
 
     def _score(self, on: Loaded, trial: Trial) -> tuple[float, bool]:
         """How much faster than the default, by the fastest run of each, for what else the machine

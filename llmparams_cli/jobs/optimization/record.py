@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class Record:
             try:
                 read = json.loads(line)
                 scores = tuple(map(float, read["scores"]))
-                self.trials.append(Trial(dict(read["values"]), scores, bool(read["given_up"])))
+                ended = bool(read["given_up"]), str(read["failure"])
+                self.trials.append(Trial(dict(read["values"]), scores, *ended))
             except (ValueError, TypeError, KeyError) as error:
                 raise UsageError(
                     f"{self.place}:{number}: not a trial", "begin again without --resume"
@@ -73,6 +75,4 @@ def _path(env: Environment, line: bytes) -> Path:
 
 
 def _line(trial: Trial) -> bytes:
-    values, scores = dict(trial.values), list(trial.scores)
-    document = {"values": values, "scores": scores, "given_up": trial.given_up}
-    return json.dumps(document).encode() + b"\n"
+    return json.dumps(asdict(trial)).encode() + b"\n"
