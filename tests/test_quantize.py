@@ -386,7 +386,7 @@ def test_any_two_models_are_compared_by_evaluate(program: Program) -> None:
     alone = program.call("evaluate", "builtin", *READ, "--json", stdin=STORY.encode()).json
     assert first["models"][1]["perplexity"] == alone["models"][0]["perplexity"]
     shown = program.call(*other[:-1], stdin=STORY.encode()).text
-    assert "out.gguf beside model.gguf" in shown  # both have the same name inside
+    assert "out.gguf beside builtin" in shown  # both have the same name inside
 
 
 @pytest.mark.real_model
