@@ -181,9 +181,14 @@ def verdict(outcome: Outcome, scale: Scale) -> str:
     meeting = outcome.meeting
     if meeting is None:
         return "no setting beat the default: none was better even in the search"
-    low, high = (_change(bound, scale) for bound in meeting.interval)
+    bounds = meeting.interval
+    low, high = (_change(bound, scale) for bound in bounds)
     unit = " points" if scale is Scale.SHARE else ""
-    sure = f"95 % interval {low} to {high}{unit}, p = {meeting.p:.2g}"
+    # Equal differences have an interval without width, which would seem to be certain.
+    width = (
+        f"95 % interval {low} to {high}{unit}" if bounds[0] < bounds[1] else "the same each time"
+    )
+    sure = f"{width}, p = {meeting.p:.2g}"
     if not meeting.is_better:
         shown = "the best of the search was worse" if meeting.is_worse else "no difference shown"
         return f"no setting beat the default: {shown} ({sure})"
