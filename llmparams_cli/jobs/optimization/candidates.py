@@ -14,7 +14,7 @@ from llmparams_cli.backends.open import followed
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs.evaluation.cases import Variant, groups, refuse_missing_adapters
-from llmparams_cli.jobs.optimization.space import OVER, PRESET, SYSTEM, Axis, Point, samples
+from llmparams_cli.jobs.optimization.space import OVER, PRESET, SYSTEM, Axis, Point, key, samples
 from llmparams_cli.jobs.prepare import Prepared, prepare, refuse_template
 from llmparams_cli.params.conflicts import changed, remarks
 from llmparams_cli.params.settings import Assignment, Setting
@@ -31,6 +31,7 @@ class Candidates:
     axes: Sequence[Axis]
     default: Variant
     bases: Mapping[Base, Prepared] = field(default_factory=dict)
+    _settled: dict[Any, Point | None] = field(default_factory=dict)  # asked again for every batch
 
     def assignments(self, point: Mapping[str, Any]) -> list[Assignment]:
         """The values of parameters at a point."""
@@ -65,6 +66,12 @@ class Candidates:
         """The point without what has no effect there, such as top_k beside mirostat: of points with
         equal effects one is tried. None if its values contradict each other.
         """
+        known = key(point)
+        if known not in self._settled:
+            self._settled[known] = self._without_idle(point)
+        return self._settled[known]
+
+    def _without_idle(self, point: Point) -> Point | None:
         try:
             idle = {setting.name for setting, _ in self._idle(point)}
         except UsageError:
