@@ -28,6 +28,7 @@ class Clock:
     def answer(self, backend: Any, request: Request) -> Any:
         self.requests.append(request)
         seconds = PLANTED.get(str(request.settings["ubatch_size"]), 1.2) + next(self.stalls, 0.0)
+        seconds /= 2 if request.settings["cache_type_k"] == "q8_0" else 1
         started, finished = by_speed_answer(backend, request)
         return started, replace(finished, timing=Timing(0, seconds / 4, seconds * 3 / 4, 0))
 
@@ -67,6 +68,13 @@ def test_the_fastest_setting_is_found_and_proved(program: Program, clock: Clock)
     assert "times as fast" in Picture((program.place / "fast.svg").read_bytes()).texts
     asked = program.call("generate", "hi", "-p", "fast", "--show-params", "--json").json
     assert "128" in str(asked)
+
+
+def test_a_cache_of_fewer_bits_wins_with_a_word_about_it(program: Program, clock: Clock) -> None:
+    told = "another type of cache changes the numbers a little"
+    done = program.call(*short("--over", "cache_type_k=f16,q8_0"))
+    assert "faster than the default: × 2.000" in done.text and told in done.text
+    assert told not in program.call(*short("--over", "ubatch_size=64,128")).text
 
 
 def test_runs_alternate_and_no_prompt_is_in_the_context(program: Program, clock: Clock) -> None:

@@ -27,6 +27,7 @@ from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.shorten import beginning
 from llmparams_cli.text.units import percent
 
+CACHE = "cache_type_"
 SHOWN = 5  # of the best trials
 WIDEST = 24  # characters of a choice, which may be a text
 
@@ -73,6 +74,12 @@ def show(env: Environment, outcome: Outcome, facts: Facts, *, color: str) -> Non
     if outcome.speeds:
         _speeds(view, *outcome.speeds)
     view.line(verdict(outcome, facts.scale), GREEN if outcome.is_better else "")
+    if (
+        outcome.is_better
+        and outcome.speeds
+        and any(n.startswith(CACHE) for n in outcome.best.values)
+    ):
+        view.line("another type of cache changes the numbers a little: evaluate --text tells", DIM)
 
 
 def standings(view: View, trials: Sequence[Trial], default: Trial, facts: Facts) -> None:
