@@ -9,6 +9,7 @@ from llmparams_cli.render.evaluation_tasks import by_score, called
 from llmparams_cli.tasks.document import CHOICE
 from llmparams_cli.tasks.metrics import Marked, TaskResult, chosen
 from llmparams_cli.tasks.prompts import Document
+from llmparams_cli.text.shorten import beginning
 
 LONGEST = 100  # characters of a question by which its document is called
 
@@ -48,8 +49,8 @@ def right(document: Document) -> list[str]:
 
 
 def shortened(text: str) -> str:
-    """The text, or its first characters and an ellipsis."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    """As much of a text as a line has room for."""
+    return beginning(text, LONGEST)
 
 
 def _test(result: TaskResult, marked: Marked) -> xml.Test:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from llmparams_cli.text.safe import one_line
-
-_NO_XML = re.compile("[\ufffe\uffff]")  # what `one_line` leaves, and XML has no notation for
+from llmparams_cli.text.safe import in_xml
 
 
 @dataclass(frozen=True)
@@ -58,5 +55,4 @@ def _time(seconds: float | None) -> dict[str, str]:
 
 def _text(text: str) -> str:
     """Text for XML, which has no notation for control characters."""
-    lines = "\n".join(one_line(line) for line in text.split("\n"))
-    return _NO_XML.sub(lambda match: f"<{ord(match[0]):x}>", lines)
+    return "\n".join(map(in_xml, text.split("\n")))

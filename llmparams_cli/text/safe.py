@@ -13,6 +13,7 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _BYTES = re.compile("[\udc80-\udcff]+")  # as `utf8.escaped` and file names have them
+_NOT_XML = re.compile("[\ufffe\uffff]")  # characters that XML cannot write
 
 
 def printable(text: str) -> str:
@@ -25,6 +26,11 @@ def one_line(text: str) -> str:
     that are not part of a character are spelled out (see `spelled`).
     """
     return printable(spelled(text)).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def in_xml(text: str) -> str:
+    """`one_line`, as XML can write it: it has no way to write two characters."""
+    return _NOT_XML.sub(lambda match: f"<{ord(match[0]):x}>", one_line(text))
 
 
 def spelled(text: str) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli import APP
-from llmparams_cli.text.safe import one_line
+from llmparams_cli.text.safe import in_xml
 from llmparams_cli.text.shorten import ELLIPSIS, beginning
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": APP,  # without it, ids are random
 }
-# XML has no way to write these, though they are characters.
-_NOT_XML = re.compile("[\ufffe\uffff]")
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^>]*>\s*")  # names a file on w3.org
 
 
@@ -109,7 +107,7 @@ class Sheet:
     def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
         from matplotlib.figure import Figure
 
-        self.width, self.height, self.title = width, height, visible(title)
+        self.width, self.height, self.title = width, height, in_xml(title)
         self.figure = Figure(figsize=(width, height), facecolor="white")
         room = width - 2 * MARGIN
         first = fitting(title, room, TITLE * 1.1)  # bold is wider
@@ -127,7 +125,7 @@ class Sheet:
     def text(self, left: float, top: float, text: str, **style: Any) -> Text:
         """A line whose upper left corner is there, unless `ha` or `va` says otherwise."""
         place = left / self.width, 1 - top / self.height
-        return self.figure.text(*place, visible(text), **{"va": "top", **style})
+        return self.figure.text(*place, in_xml(text), **{"va": "top", **style})
 
     def legend(self, top: float, rows: Sequence[Sequence[tuple[str, dict[str, Any]]]]) -> None:
         """Names with the marks they stand for, which are given as Line2D takes them."""
@@ -171,11 +169,6 @@ def legend_rows(
     return rows
 
 
-def visible(text: str) -> str:
-    """One line of printable text, as XML can write it."""
-    return _NOT_XML.sub(lambda match: f"<{ord(match[0]):x}>", one_line(text))
-
-
 def quoted(text: str, most: int = 16) -> str:
     """A token in quotes, cut to `most` characters."""
     return f'"{shortened(text, most - 2)}"'
@@ -183,12 +176,12 @@ def quoted(text: str, most: int = 16) -> str:
 
 def shortened(text: str, most: int) -> str:
     """One line of at most `most` characters."""
-    return beginning(visible(text), most)
+    return beginning(in_xml(text), most)
 
 
 def fitting(text: str, room: float, size: float) -> str:
     """The text cut to `room` inches in letters of `size` points."""
-    text = visible(text)
+    text = in_xml(text)
     if inches(text, size) <= room:
         return text
     text = text[: int(room * 72 / size / 0.6) + 1]
