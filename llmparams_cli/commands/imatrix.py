@@ -21,7 +21,7 @@ from llmparams_cli.options import (
     named_model,
     with_parameters,
 )
-from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.spec import MADE_WITH
 from llmparams_cli.render.progress import ProgressBar
 from llmparams_cli.text.safe import one_line
 
@@ -69,4 +69,4 @@ def _command(
         env.note(f"{unused} experts were never asked: all of their columns count alike")
 
 
-command = with_parameters(_command, (Scope.LOAD, Scope.CONTEXT))
+command = with_parameters(_command, MADE_WITH)

@@ -36,8 +36,7 @@ from llmparams_cli.options import (
 )
 from llmparams_cli.options.idle import for_answers, refuse_idle
 from llmparams_cli.options.values import assignments
-from llmparams_cli.params.spec import Scope
-from llmparams_cli.params.table import PARAMS
+from llmparams_cli.params.spec import Scope, flag_of
 from llmparams_cli.render import optimization as view
 from llmparams_cli.render.outputs import check_outputs
 from llmparams_cli.render.plots import plot_files
@@ -254,7 +253,7 @@ def _command_line(given: Mapping[str, Any]) -> str:
     """The command that finds the same again."""
     words = [APP, "optimize"]
     for name, value in given.items():
-        flag = PARAMS[name].flag if name in PARAMS else f"--{name.replace('_', '-')}"
+        flag = flag_of(name)
         if value is True:
             words.append(flag)
         elif value is not None and value is not False:

@@ -35,7 +35,7 @@ from llmparams_cli.options import (
     with_parameters,
 )
 from llmparams_cli.options.idle import refuse_idle
-from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.spec import MADE_WITH
 from llmparams_cli.render import ladder as ladder_view
 from llmparams_cli.render import quantization as view
 from llmparams_cli.render.outputs import check_outputs
@@ -243,4 +243,4 @@ def _bytes(text: str) -> int:
         raise UsageError(f"--size {text}: no size", "such as 100M or 1.5G") from error
 
 
-command = with_parameters(_command, (Scope.LOAD, Scope.CONTEXT))
+command = with_parameters(_command, MADE_WITH)

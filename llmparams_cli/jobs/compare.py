@@ -21,7 +21,7 @@ from llmparams_cli.jobs.grid import GRID, points
 from llmparams_cli.jobs.prepare import Form, Prepared, prepare
 from llmparams_cli.params import seeds
 from llmparams_cli.params.settings import Assignment, Settings
-from llmparams_cli.params.spec import Param, Scope
+from llmparams_cli.params.spec import MADE_WITH, Param
 from llmparams_cli.protocol import Backend, Finished, Piece, Progress, Request, Started
 
 MOST = 4096  # answers to one prompt
@@ -82,7 +82,7 @@ def setups(
 
 
 def _refuse_of_the_model(param: Param) -> None:
-    if param.scope in (Scope.LOAD, Scope.CONTEXT):
+    if param.scope in MADE_WITH:
         raise UsageError(
             f"--grid {param.name}: one model is loaded once for all variants",
             "run compare again for another value",
@@ -105,7 +105,7 @@ def _tell_what_serves_all(env: Environment, found: Sequence[Setup]) -> None:
     first, *others = [each.prepared.settings for each in found]
     for setting in first:
         param = setting.param
-        if param.scope not in (Scope.LOAD, Scope.CONTEXT) and param.name != "seed":
+        if param.scope not in MADE_WITH and param.name != "seed":
             continue
         if any(other[param.name] != setting.value for other in others):
             value = f"{param.name} {param.kind.show(setting.value)}"

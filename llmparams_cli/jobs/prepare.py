@@ -13,6 +13,7 @@ from llmparams_cli.jobs.prompt import Part, unasked
 from llmparams_cli.models.resolve import ResolvedModel, find_model, unnamed
 from llmparams_cli.params.conflicts import inert, refuse_contradictions
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve
+from llmparams_cli.params.spec import Scope
 from llmparams_cli.params.table import PARAMS
 from llmparams_cli.presets.cascade import Gathered, gather
 from llmparams_cli.presets.document import Placed, text_of
@@ -98,6 +99,11 @@ class Prepared:
         if not piped or len(parts) == 1:
             return ()
         return ((len(content) - len(piped), len(content)),)
+
+    @property
+    def in_memory(self) -> list[Any]:
+        """What decides which model is loaded, and how: whoever keeps one compares it."""
+        return [self.model.reference, *self.settings.of_scope(Scope.LOAD)]
 
     @property
     def needs_input(self) -> bool:

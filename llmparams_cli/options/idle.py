@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmparams_cli.errors import UsageError
-from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.spec import MADE_WITH, flag_of
 from llmparams_cli.params.table import PARAMS
 
 
@@ -21,9 +21,8 @@ def for_answers(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the parameters' options that say how an answer comes about, not what the model and
     its context are made with.
     """
-    made_with = (Scope.LOAD, Scope.CONTEXT)
     return {
-        f"--{name.replace('_', '-')}": value
+        flag_of(name): value
         for name, value in flags.items()
-        if name not in PARAMS or PARAMS[name].scope not in made_with
+        if name not in PARAMS or PARAMS[name].scope not in MADE_WITH
     }

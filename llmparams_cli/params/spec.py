@@ -30,6 +30,14 @@ class Scope(str, Enum):
     STOPPING = "stopping"
 
 
+MADE_WITH = (Scope.LOAD, Scope.CONTEXT)  # what a model in memory and its context are made with
+
+
+def flag_of(name: str) -> str:
+    """The flag that sets what is called so."""
+    return "--" + name.replace("_", "-")
+
+
 @dataclass(frozen=True)
 class Elsewhere:
     """What other programs call the parameter; empty where they have none."""
@@ -72,7 +80,7 @@ class Param:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return flag_of(self.name)
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from llmparams_cli.options import (
     with_parameters,
 )
 from llmparams_cli.params.settings import Settings, resolve
-from llmparams_cli.params.spec import Scope
+from llmparams_cli.params.spec import MADE_WITH, flag_of
 from llmparams_cli.presets.cascade import gather
 from llmparams_cli.presets.document import text_of
 from llmparams_cli.render.outputs import check_outputs
@@ -135,12 +135,12 @@ def _command(
     raise typer.Exit(views.show(request, view, asked.get(view)))
 
 
-command = with_parameters(_command, (Scope.LOAD, Scope.CONTEXT))
+command = with_parameters(_command, MADE_WITH)
 
 
 def _one_view(asked: Mapping[str, Any]) -> str:
     if len(asked) > 1:
-        first, second = (f"--{name.replace('_', '-')}" for name in list(asked)[:2])
+        first, second = map(flag_of, list(asked)[:2])
         raise UsageError(f"{first} and {second} are two views", "ask for one at a time")
     return next(iter(asked), views.OVERVIEW)
 

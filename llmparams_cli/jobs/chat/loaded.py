@@ -37,7 +37,7 @@ class LoadedModel:
 
     def load(self, prepared: Prepared, settings: Settings) -> None:
         """Load the model, unless it is loaded with these settings already, and size the context."""
-        wanted = _of_model(prepared)
+        wanted = prepared.in_memory
         if self._backend is None or wanted != self._loaded:
             self.close()
             self._backend = self._stack.enter_context(
@@ -55,7 +55,7 @@ class LoadedModel:
         """While the user types, prefill what the next prompt begins with. Only in the model and
         context that are loaded: others are made when they are needed.
         """
-        wanted = _of_model(prepared), request.settings.of_scope(Scope.CONTEXT)
+        wanted = prepared.in_memory, request.settings.of_scope(Scope.CONTEXT)
         if self._backend is None or wanted != (self._loaded, self._sized):
             yield
             return
@@ -87,7 +87,7 @@ class LoadedModel:
         """Whether the next answer must load a model; and if not, whether it must make a context."""
         if self._backend is None:
             return False, False
-        loads = _of_model(before) != _of_model(after)
+        loads = before.in_memory != after.in_memory
         one, other = (each.settings.of_scope(Scope.CONTEXT) for each in (before, after))
         return loads, not loads and one != other
 
@@ -99,7 +99,3 @@ class LoadedModel:
 def _read_ahead(backend: Backend, request: Request) -> None:
     with suppress(LlmparamsError):  # the next answer meets the same error and reports it
         backend.read_ahead(request)
-
-
-def _of_model(prepared: Prepared) -> list[Any]:
-    return [prepared.model.reference, *prepared.settings.of_scope(Scope.LOAD)]

@@ -190,12 +190,7 @@ def judged(
 
 def groups(compared: Sequence[Variant]) -> list[list[int]]:
     """The indices of variants that one model in memory can answer."""
-
-    def loaded(each: Variant) -> Any:
-        prepared = each.prepared
-        return prepared.model.reference, prepared.settings.of_scope(Scope.LOAD)
-
-    return _alike(compared, range(len(compared)), loaded)
+    return _alike(compared, range(len(compared)), lambda each: each.prepared.in_memory)
 
 
 def _by_context(compared: Sequence[Variant], group: Sequence[int]) -> list[list[int]]:
