@@ -91,11 +91,15 @@ def _matches(answer: Finished, pattern: Any) -> str:
 
 
 def _json(answer: Finished, _wanted: bool) -> str:
+    return _read(answer)[1]
+
+
+def _read(answer: Finished) -> tuple[Any, str]:
+    """The answer as JSON, and why it is none."""
     try:
-        json.loads(answer.text, parse_constant=_no_constant)
+        return json.loads(answer.text, parse_constant=_no_constant), ""
     except (ValueError, RecursionError) as error:
-        return f"{_short(answer.text)} is not JSON: {error}"
-    return ""
+        return None, f"{_short(answer.text)} is not JSON: {error}"
 
 
 def _no_constant(text: str) -> None:
@@ -108,13 +112,14 @@ def _schema(answer: Finished, wanted: Any) -> str:
     import referencing
     from referencing.exceptions import Unresolvable
 
-    if reason := _json(answer, True):
+    document, reason = _read(answer)
+    if reason:
         return reason
     # A registry of its own: without one, jsonschema fetches what a $ref names.
     known = referencing.Registry()
     validator = jsonschema.validators.validator_for(wanted)(wanted, registry=known)
     try:
-        found = jsonschema.exceptions.best_match(validator.iter_errors(json.loads(answer.text)))
+        found = jsonschema.exceptions.best_match(validator.iter_errors(document))
     except Unresolvable as error:
         return f"the schema names {error.ref!r}, which is not in it"
     except (ValueError, OverflowError) as error:  # 1e400 is no multiple of anything

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from llmparams_cli.analysis.evaluation import Standing
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.evaluation import cases as job
@@ -35,8 +36,12 @@ def run(
         view.show_json(env, standings)
     elif not on_stdout(files):
         view.show(env, standings, color=color)
+    results = [result for each in standings for result in each.results]
+    put_reports(env, files, partial(junit, results), partial(_page, standings))
+    return [(each.name, each.passed / len(each.results)) for each in standings]
+
+
+def _page(standings: Sequence[Standing]) -> str:
     from llmparams_cli.render.html import evaluate_page
 
-    results = [result for each in standings for result in each.results]
-    put_reports(env, files, partial(junit, results), partial(evaluate_page, standings))
-    return [(each.name, each.passed / len(each.results)) for each in standings]
+    return evaluate_page(standings)

@@ -13,6 +13,7 @@ from llmparams_cli.render import evaluation_tasks as view
 from llmparams_cli.render.evaluation_documents import junit
 from llmparams_cli.render.outputs import on_stdout, put_reports
 from llmparams_cli.render.progress import ProgressBar
+from llmparams_cli.tasks.metrics import TaskResult
 
 
 def run(
@@ -37,9 +38,13 @@ def run(
         view.show_json(env, results)
     elif not on_stdout(files):
         view.show(env, results, color=color)
-    from llmparams_cli.render.html import tasks_page
-
-    put_reports(env, files, partial(junit, results), partial(tasks_page, results))
+    put_reports(env, files, partial(junit, results), partial(_page, results))
     first = results[0].columns[0]
     names = view.called(results)
     return [(name, each.mean(first)) for name, each in zip(names, results, strict=True)]
+
+
+def _page(results: Sequence[TaskResult]) -> str:
+    from llmparams_cli.render.html import tasks_page
+
+    return tasks_page(results)

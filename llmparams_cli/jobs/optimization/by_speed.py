@@ -107,7 +107,8 @@ class BySpeed:
 
     def _pairs(self, on: Loaded, trial: Trial, times: int) -> Iterator[tuple[Timing, Timing]]:
         """How long a trial and the default took; the one that is first is second the next time."""
-        both = [on.candidates.of(each).prepared.settings for each in (trial, Trial({}, ()))]
+        variants = on.candidates.of(trial), on.candidates.default
+        both = [each.prepared.settings for each in variants]
         numbers = count()
         for time in range(times):
             order = (0, 1) if time % 2 else (1, 0)

@@ -44,10 +44,10 @@ def optimization(outcome: Outcome, facts: Facts) -> Sheet:
 
 def _course(axes: Axes, outcome: Outcome, facts: Facts) -> None:
     """Every trial's score in turn, the best so far, and the default."""
-    numbers = range(1, len(outcome.trials) + 1)
-    known = [(n, _shown(t.score, facts)) for n, t in zip(numbers, outcome.trials, strict=True)]
-    known = [(n, score) for n, score in known if math.isfinite(score)] or [(1, math.nan)]
-    lost = [(n, _shown(t.mean, facts)) for n, t in enumerate(outcome.trials, 1) if t.given_up]
+    numbered = list(enumerate(outcome.trials, 1))
+    known = [(n, _shown(t.score, facts)) for n, t in numbered if math.isfinite(t.score)]
+    known = known or [(1, math.nan)]
+    lost = [(n, _shown(t.mean, facts)) for n, t in numbered if t.given_up]
     dots: dict[str, Any] = {"markersize": 4, "markeredgecolor": DEEP, "zorder": 3}
     axes.plot(*_columns(known), "o", color=PALE, gid="trials", **dots)
     if lost:
@@ -56,8 +56,8 @@ def _course(axes: Axes, outcome: Outcome, facts: Facts) -> None:
     better = min if facts.minimize else max
     best = list(accumulate((score for _, score in known), better))
     reached = [*best, best[-1]]  # up to the end, where the last trials were given up
-    axes.step([*_columns(known)[0], len(outcome.trials)], reached, where="post", color=DEEP)
-    axes.plot([], [], color=DEEP, label="best so far")
+    turns = [*_columns(known)[0], len(outcome.trials)]
+    axes.step(turns, reached, where="post", color=DEEP, label="best so far")
     default = _shown(outcome.default.score, facts)
     axes.axhline(default, color=MARK, linewidth=1, linestyle="--", label="the default")
     axes.set_xlim(0.5, max(1, len(outcome.trials)) + 0.5)
