@@ -1,0 +1,1 @@
+"""How weights are learned: data, schedule, what trains, and the seam to what computes gradients."""
