@@ -7,7 +7,8 @@ LlmparamsError                 (never raised itself)
 ├── ContextOverflow     5      the prompt does not fit the context
 ├── BackendError        6      the inference library is missing, broken or gave up
 ├── UnwantedStop        7      generation ended for a reason named in --fail-on
-└── OutputError        11      the output cannot be written: the disk is full
+├── OutputError        11      the output cannot be written: the disk is full
+└── TrainingError      12      a training run went wrong: its learning rate is too high
 
 Raised anywhere, printed once: in `cli.main`.
 """
@@ -41,6 +42,7 @@ class ExitCode(IntEnum):
     TEST_FAILED = 9, "a preset's test failed, or a variant of evaluate --fail-under"
     NO_MEMORY = 10, "inspect --estimate-only: it does not fit into memory"
     OUTPUT = 11, "the output cannot be written"
+    TRAINING = 12, "tune: the loss ran away"
     INTERRUPTED = 130, "interrupted"
 
 
@@ -81,3 +83,7 @@ class UnwantedStop(LlmparamsError):
 
 class OutputError(LlmparamsError):
     exit_code = ExitCode.OUTPUT
+
+
+class TrainingError(LlmparamsError):
+    exit_code = ExitCode.TRAINING

@@ -42,6 +42,19 @@ presets; the variable; the flag. `llmparams generate --show-params` shows which 
 """
 
 
+# Groups without a row in the table: what changes them.
+OF_A_MODEL = {
+    Group.ARCHITECTURE: "`llmparams tune --from-scratch` makes a new model: `--layers`, `--hidden` "
+    "dimensions, `--heads`, `--kv-heads`, `--feed-forward`, with the vocabulary of another "
+    "(`--vocab`). `--grid layers=1,2,4,8` trains one of each and draws what it brings.\n"
+    "[tune](tune.md) shows it.",
+    Group.TRAINING: "`llmparams tune` changes them: `--learning-rate`, `--schedule`, `--warmup`, "
+    "`--batch-size`, `--epochs`, `--optimizer`, `--weight-decay`, `--patience` (early stopping), "
+    "and `--train` or `--lora` for what learns at all. `--find-learning-rate` looks for a rate.\n"
+    "[tune](tune.md) shows each at work.",
+}
+
+
 class Fact(NamedTuple):
     """One line about a parameter; with `code`, the text is to be typed literally."""
 
@@ -98,7 +111,7 @@ def reference_page() -> str:
     for group, params in by_group().items():
         sections.append(f"\n## {_title(group)}\n\n{GROUPS[group]}\n")
         if not params:
-            sections.append("\nNo flag of this program changes them yet.\n")
+            sections.append(f"\n{OF_A_MODEL[group]}\n")
         sections += map(_section, params)
     return "".join(sections)
 
@@ -109,7 +122,7 @@ def _contents() -> str:
         links = ", ".join(f"[{param.name}](#{param.name})" for param in params)
         title = _title(group)
         anchor = title.lower().replace(" ", "-")  # as GitHub derives it from the heading
-        lines.append(f"| [{title}](#{anchor}) | {links or '(set when a model is made)'} |")
+        lines.append(f"| [{title}](#{anchor}) | {links or '(of `llmparams tune`)'} |")
     return "\n".join(lines) + "\n"
 
 

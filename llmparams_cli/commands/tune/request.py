@@ -1,0 +1,72 @@
+"""What a user asked of `tune`, in whichever way it is used."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llmparams_cli import APP
+from llmparams_cli.env import Environment
+from llmparams_cli.interrupt import orderly_end
+from llmparams_cli.jobs.tuning import start as starts
+from llmparams_cli.jobs.tuning.material import Material, material_of, read_data
+from llmparams_cli.jobs.tuning.order import Order
+from llmparams_cli.jobs.tuning.start import Start
+from llmparams_cli.models.fresh import Shape
+from llmparams_cli.models.resolve import find_model
+from llmparams_cli.protocol import Progress
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where pictures and pages go, and whether stdout takes JSON."""
+
+    png: str | None
+    svg: str | None
+    html: str | None
+    as_json: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line, checked. `shape` is that of a new model (None: `model` is the start), which
+    has the vocabulary of `tokenizer`; `type` None is what suits the start.
+    """
+
+    env: Environment
+    model: str
+    data: str
+    order: Order
+    shape: Shape | None
+    tokenizer: str
+    type: str | None
+    merge: bool
+    resume: bool
+    force: bool
+    dry_run: bool
+    files: Files
+    color: str
+
+    def start(self, progress: Progress) -> Start:
+        if self.shape is None:
+            return starts.from_model(self.env, find_model(self.model, self.env), progress)
+        tokenizer = find_model(self.tokenizer, self.env)
+        return starts.from_scratch(self.shape, tokenizer, self.order.seed)
+
+    def material(self, start: Start) -> Material:
+        data = read_data(self.env, self.data)
+        return material_of(self.env, data, start.tokenizer, self.order)
+
+    def but(self, order: Order, shape: Shape | None) -> Request:
+        """The same with other settings."""
+        return replace(self, order=order, shape=shape)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone at the end, whatever ends it."""
+    with orderly_end(), tempfile.TemporaryDirectory(prefix=f"{APP}-") as folder:
+        yield Path(folder)

@@ -1,0 +1,1 @@
+"""Training runs: planned, made step by step, resumed, and measured."""

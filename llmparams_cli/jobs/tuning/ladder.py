@@ -1,0 +1,95 @@
+"""Runs side by side that differ in one setting or several, on equal budgets."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmparams_cli.analysis.tuning import Course, Rung
+from llmparams_cli.env import Environment
+from llmparams_cli.jobs.tuning import models
+from llmparams_cli.jobs.tuning.folder import BASE, BEST, RunFolder
+from llmparams_cli.jobs.tuning.learning import Watcher, learn
+from llmparams_cli.jobs.tuning.material import Material
+from llmparams_cli.jobs.tuning.order import Order
+from llmparams_cli.jobs.tuning.run import Ready, ready, work_of
+from llmparams_cli.jobs.tuning.start import Start
+from llmparams_cli.protocol import Progress
+
+LAST = 10  # a tenth of the steps: the training loss at the end is their mean
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One run of a ladder, and the values by which it differs."""
+
+    values: Mapping[str, str]
+    start: Start
+    material: Material
+    order: Order
+
+    @property
+    def name(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.values.items())
+
+
+def climb(
+    env: Environment,
+    variants: Sequence[Variant],
+    folder: Path,
+    watcher: Watcher,
+    progress: Progress,
+) -> list[Rung]:
+    """Run each variant; the best model of each stays in the folder, under its number."""
+    rungs = []
+    for number, variant in enumerate(variants):
+        place = folder / str(number)
+        run = RunFolder(place)
+        try:
+            made = variant.start, variant.material, variant.order
+            with ready(env, *made, place / BASE, progress) as found:
+                course = learn(
+                    work_of(found, run, _keeping(found, place / BEST)), watcher, found.control
+                )
+                if found.control.stop:
+                    raise KeyboardInterrupt
+            rungs.append(_rung(variant, found, course))
+        finally:
+            run.close()
+        (place / BASE).unlink()
+    return rungs
+
+
+def written(
+    env: Environment, folder: Path, number: int, target: Path, type: str, progress: Progress
+) -> None:
+    """Write the best model of this variant."""
+    best = models.read_header(folder / str(number) / BEST)
+    models.convert(env, best, target, type, progress)
+    shutil.rmtree(folder / str(number))
+
+
+def _keeping(found: Ready, path: Path):  # type: ignore[no-untyped-def]
+    def keep(improved: bool) -> tuple[str, ...]:
+        if improved:
+            models.with_weights(found.base, found.trainer.weights(), path)
+        return ()
+
+    return keep
+
+
+def _rung(variant: Variant, found: Ready, course: Course) -> Rung:
+    strides = course.strides
+    last = [each.loss for each in strides[-max(1, len(strides) // LAST) :]]
+    best = course.best
+    assert best is not None
+    return Rung(
+        variant.values,
+        found.plan.parameters,
+        course,
+        sum(last) / len(last) if last else best.loss,
+        best.loss,
+        strides[-1].seconds if strides else 0.0,
+    )

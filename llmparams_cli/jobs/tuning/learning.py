@@ -1,0 +1,157 @@
+"""The loop of a run: a step, now and then a check, until there is a reason to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Protocol
+
+from llmparams_cli.analysis.tuning import Check, Course, End, Stride
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.tuning.folder import RunFolder
+from llmparams_cli.training.rows import batches
+from llmparams_cli.training.schedule import Schedule, Stopping, diverged
+from llmparams_cli.training.trainer import Loss, Row, Trainer
+
+CHUNK = 16  # held-out rows between two looks at Ctrl-C
+
+
+class Watcher(Protocol):
+    """Whoever shows the run while it goes on."""
+
+    def step(self, stride: Stride) -> None: ...
+
+    def check(self, check: Check) -> None: ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run that is ready to go: what learns, from what, for how long, and how it is kept.
+
+    `keep` writes the model as it is now and returns its answers to the fixed prompts; it is told
+    whether this is the best so far. `every`: the steps between two checks.
+    """
+
+    trainer: Trainer
+    rows: Sequence[Row]
+    held_out: Sequence[Row]
+    batch: int
+    steps: int
+    every: int
+    schedule: Schedule
+    stopping: Stopping
+    seed: int
+    folder: RunFolder
+    keep: Callable[[bool], tuple[str, ...]]
+
+    @property
+    def steps_an_epoch(self) -> int:
+        return -(-len(self.rows) // self.batch)
+
+
+def learn(work: Work, watcher: Watcher, control: Control) -> Course:
+    """Make the steps that are left, from the folder's position on."""
+    run = _Run(work, watcher, control)
+    return run.course(*run.to_the_end())
+
+
+class _Run:
+    def __init__(self, work: Work, watcher: Watcher, control: Control) -> None:
+        self._work, self._watcher, self._control = work, watcher, control
+        self._folder = work.folder
+        self._done = int(self._folder.position.get("step", 0))
+        strides = self._folder.strides
+        self._tokens = strides[-1].tokens if strides else 0
+        self._before = strides[-1].seconds if strides else 0.0  # in earlier sessions of the run
+        self._began = time.perf_counter()
+        self._unlogged: list[Stride] = []
+
+    def course(self, end: End, word: str) -> Course:
+        return Course(tuple(self._folder.strides), tuple(self._folder.checks), end, word)
+
+    def to_the_end(self) -> tuple[End, str]:
+        """Step by step; why it ended, and a word about that."""
+        work = self._work
+        if not self._folder.checks:
+            self._check()
+        while self._done < work.steps:
+            if work.stopping.done:
+                return End.EARLY, ""
+            if self._control.stop:
+                self._save()  # nothing of what was learned is lost
+                return End.INTERRUPTED, ""
+            self._step()
+            if word := diverged([each.loss for each in self._folder.strides]):
+                return End.DIVERGED, word
+            if self._done % work.every == 0 or self._done == work.steps:
+                self._check()
+        return (End.EARLY if work.stopping.done else End.STEPS), ""
+
+    def _step(self) -> None:
+        work = self._work
+        rate = work.schedule.at(self._done + 1)
+        found = work.trainer.step(self._batch(self._done), rate)
+        self._done += 1
+        self._tokens += found.loss.tokens
+        stride = Stride(
+            self._done,
+            self._done / work.steps_an_epoch,
+            found.loss.mean,
+            rate,
+            found.norm,
+            self._tokens,
+            self._before + time.perf_counter() - self._began,
+        )
+        self._folder.strides.append(stride)
+        self._unlogged.append(stride)
+        self._watcher.step(stride)
+
+    def _batch(self, number: int) -> list[Row]:
+        """The rows of a step, counted from 0: each row once in an epoch."""
+        work = self._work
+        epoch, place = divmod(number, work.steps_an_epoch)
+        chosen = batches(len(work.rows), work.batch, epoch, work.seed)[place]
+        return [work.rows[index] for index in chosen]
+
+    def _check(self) -> None:
+        """Look at the model, keep it if it is the best so far, and save where the run is."""
+        loss = self._held_out()
+        improved = self._work.stopping.after(loss)
+        self._work.schedule.after(loss)
+        answers = self._work.keep(improved)
+        check = Check(self._done, loss, improved, answers)
+        self._folder.checks.append(check)
+        self._save(check)
+        self._watcher.check(check)
+
+    def _save(self, *checks: Check) -> None:
+        work = self._work
+        self._folder.log(*self._unlogged, *checks)
+        self._unlogged.clear()
+        self._folder.save(
+            work.trainer.state(),
+            {
+                "step": self._done,
+                "schedule": work.schedule.state(),
+                "stopping": work.stopping.state(),
+            },
+        )
+
+    def _held_out(self) -> float:
+        """The loss on what is held out or, if nothing is, on the steps since the last check."""
+        rows = self._work.held_out
+        if not rows:
+            recent = self._folder.strides[-self._work.every :] or [None]
+            if recent[0] is None:
+                return self._work.trainer.loss(self._batch(0)).mean
+            return sum(each.loss for each in recent if each) / len(recent)
+        parts = (rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK))
+        return reduce(Loss.__add__, map(self._work.trainer.loss, self._checked(parts))).mean
+
+    def _checked(self, parts: Iterator[Any]) -> Iterator[Any]:
+        for part in parts:
+            if self._control.stop:
+                raise KeyboardInterrupt
+            yield part

@@ -1,0 +1,104 @@
+"""The files of a run: its start in F32, the model as it is now, and the result."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmparams_cli.backends.llama.machine import hardware
+from llmparams_cli.backends.llama.weights import Recipe, quantised
+from llmparams_cli.backends.open import opened
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import UsageError
+from llmparams_cli.files import appearing, remove_left
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.answers import answer
+from llmparams_cli.jobs.evaluation.bare import greedy
+from llmparams_cli.jobs.prepare import Form, Prepared, prepare
+from llmparams_cli.models.gguf import Header, read_header
+from llmparams_cli.protocol import Progress
+
+if TYPE_CHECKING:
+    from llmparams_cli.training.trainer import Array
+
+ROOM = 512  # tokens for a prompt and its answer, at least
+ANSWER = 64
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The fixed prompts, and whether they skip the chat template."""
+
+    prompts: tuple[str, ...]
+    raw: bool
+    size: int
+
+
+def in_f32(env: Environment, source: Header, path: Path, progress: Progress) -> Header:
+    """Write the model in F32, if that is not done yet; return its header."""
+    if not path.exists():
+        with appearing(path) as temporary:
+            convert(env, source, temporary, "F32", progress)
+    return read_header(path)
+
+
+def convert(env: Environment, source: Header, path: Path, type: str, progress: Progress) -> None:
+    """Write a model in another type."""
+    recipe = Recipe(type, hardware.usable_cpus(), again=True)
+    count = max(1, len(source.tensors))
+    what = f"writing {type}"
+    progress(what, 0.0)
+    quantised(env, source.path, path, recipe, lambda done: progress(what, done / count))
+    progress(what, 1.0)
+
+
+def with_weights(base: Header, weights: Mapping[str, Array], path: Path) -> None:
+    """A copy of a model in F32, in which these tensors have other values."""
+    remove_left(path)
+    with appearing(path, durable=False) as temporary:
+        shutil.copyfile(base.path, temporary)
+        with temporary.open("r+b") as file:
+            for tensor in base.tensors:
+                if tensor.name in weights:
+                    file.seek(base.data_offset + tensor.offset)
+                    file.write(_bytes(weights[tensor.name], tensor.elements))
+            os.fsync(file.fileno())
+
+
+def _bytes(values: Array, count: int) -> Any:
+    import numpy as np
+
+    assert values.size == count
+    return np.ascontiguousarray(values, "<f4").data
+
+
+def by_path(env: Environment, path: Path, threads: int | None, size: int) -> Prepared:
+    """A model file made ready to answer, with no preset."""
+    given = {"model": str(path), "context": str(max(ROOM, size + ANSWER))}
+    return prepare(env, [], given | ({"threads": str(threads)} if threads else {}))
+
+
+def answers(env: Environment, prepared: Prepared, asked: Asked, control: Control) -> list[str]:
+    """The most likely answers to the prompts."""
+    if not asked.prompts:
+        return []
+    settings = greedy(prepared.settings, {"max_tokens": ANSWER})
+    requests = [
+        prepared.request(prompt, settings=settings, form=Form(raw=asked.raw))
+        for prompt in asked.prompts
+    ]
+    with opened(env, prepared.model, settings, control) as backend:
+        return [answer(backend, request)[1].text for request in requests]
+
+
+def refuse_parts(header: Header) -> None:
+    """Raise UsageError for a model in several files."""
+    if len(header.paths) > 1:
+        raise UsageError(
+            f"{header.path} is the first of {len(header.paths)} files of a model",
+            "llama-gguf-split --merge makes one file of them",
+        )

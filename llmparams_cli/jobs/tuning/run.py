@@ -1,0 +1,382 @@
+"""One run from its start to the file that it makes, resumable at every check."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from llmparams_cli.analysis.tuning import Course, End, Plan, Tuned
+from llmparams_cli.backends.training import opened_trainer
+from llmparams_cli.env import Environment
+from llmparams_cli.errors import TrainingError, UsageError
+from llmparams_cli.files import appearing, display_path
+from llmparams_cli.interrupt import Control, orderly_end
+from llmparams_cli.jobs.tuning import measuring, models
+from llmparams_cli.jobs.tuning.folder import (
+    BASE,
+    BEST,
+    BEST_ADAPTER,
+    RunFolder,
+    folder_of,
+    metrics_of,
+)
+from llmparams_cli.jobs.tuning.learning import Watcher, Work, learn
+from llmparams_cli.jobs.tuning.material import Material
+from llmparams_cli.jobs.tuning.order import Order, interval, usual_rate
+from llmparams_cli.jobs.tuning.start import Start
+from llmparams_cli.models.adapter_written import adapter_bytes
+from llmparams_cli.models.gguf import Header
+from llmparams_cli.protocol import Progress
+from llmparams_cli.training.schedule import Schedule, Stopping
+from llmparams_cli.training.selection import selected
+from llmparams_cli.training.trainer import Lora, Recipe, Trainer
+
+NOW = "now.gguf"  # the model as it is at a check
+TRIALS, LONG = 2, 1.0  # steps to time, unless the first took so many seconds
+FORWARD = 1 / 3  # of the time of a step: what it takes to read without learning
+
+
+class Shown(Watcher, Protocol):
+    """Whoever shows a run, from its plan on."""
+
+    def plan(self, plan: Plan) -> None: ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """The file to be made: its path, its type (None: what suits the start), and whether an adapter
+    is merged into the model; `force` replaces an older file and an unfinished run, which `resume`
+    goes on with.
+    """
+
+    path: Path
+    type: str | None = None
+    merge: bool = False
+    force: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A trainer in memory, with all that it will learn from, and the plan for it."""
+
+    trainer: Trainer
+    base: Header
+    material: Material
+    recipe: Recipe
+    order: Order
+    plan: Plan
+    control: Control
+
+
+@contextmanager
+def ready(
+    env: Environment,
+    start: Start,
+    material: Material,
+    order: Order,
+    base: Path,
+    progress: Progress,
+) -> Iterator[Ready]:
+    """A trainer for the start, in memory; what a step takes was measured."""
+    with ExitStack() as stack:
+        control = stack.enter_context(Control())
+        header = start.written(base)
+        recipe = _recipe(header, order)
+        trainer = stack.enter_context(opened_trainer(env, header, recipe, order.engine, progress))
+        if order.rate is None:
+            order = replace(order, rate=usual_rate(order, header.parameters))
+        plan = _plan(start, header, material, recipe, order, trainer)
+        yield Ready(trainer, header, material, recipe, order, plan, control)
+
+
+def tune(
+    env: Environment,
+    start: Start,
+    material: Material,
+    order: Order,
+    target: Target,
+    shown: Shown,
+    progress: Progress,
+) -> Tuned:
+    """Train, and write the best of what came of it."""
+    folder = _folder(target, order, start, material)
+    with orderly_end():
+        try:
+            with ready(env, start, material, order, folder.file(BASE), progress) as found:
+                before = _before(env, found)
+                work = _work(env, found, folder)
+                shown.plan(found.plan)
+                if state := folder.load():
+                    _go_on(found, work, folder, state)
+                course = learn(work, shown, found.control)
+            _refuse_unfinished(env, course, folder, target)
+            tuned = _finished(env, found, course, folder, target, before, progress)
+            folder.remove(metrics_of(target.path))
+            return tuned
+        finally:
+            folder.close()
+
+
+def planned(
+    env: Environment,
+    start: Start,
+    material: Material,
+    order: Order,
+    base: Path,
+    progress: Progress,
+) -> Plan:
+    """What a run would do; nothing is kept."""
+    with ready(env, start, material, order, base, progress) as found:
+        return found.plan
+
+
+def work_of(found: Ready, folder: RunFolder, keep: Any) -> Work:
+    """The steps of a plan, to be made from its trainer."""
+    order, plan = found.order, found.plan
+    assert order.rate is not None
+    return Work(
+        found.trainer,
+        found.material.rows,
+        found.material.held_out,
+        order.batch,
+        plan.steps,
+        interval(order, plan.steps),
+        Schedule(order.schedule, order.rate, plan.steps, order.warmup),
+        Stopping(order.patience),
+        order.seed,
+        folder,
+        keep,
+    )
+
+
+def _recipe(header: Header, order: Order) -> Recipe:
+    rank = order.lora
+    return Recipe(
+        size=order.size,
+        names=selected(header, order.train, lora=rank is not None),
+        lora=None if rank is None else Lora(rank, order.lora_alpha or 2.0 * rank),
+        optimiser=order.optimiser,
+        weight_decay=order.weight_decay,
+        clip=order.clip,
+        precision=order.precision,
+        threads=order.threads or models.usable_threads(),
+        seed=order.seed,
+    )
+
+
+def _plan(
+    start: Start,
+    header: Header,
+    material: Material,
+    recipe: Recipe,
+    order: Order,
+    trainer: Trainer,
+) -> Plan:
+    rows = material.rows
+    an_epoch = -(-len(rows) // order.batch)
+    steps = order.steps or max(1, round(order.epochs * an_epoch))
+    seconds = _measured(trainer, list(rows[: order.batch]))
+    checks = -(-steps // interval(order, steps)) + 1
+    look = seconds * FORWARD * len(material.held_out) / order.batch
+    assert order.rate is not None
+    return Plan(
+        model=start.name,
+        how=trainer.how,
+        trains=_what(order),
+        parameters=header.parameters,
+        trained=_trained(header, recipe),
+        documents=material.documents,
+        rows=(len(rows), len(material.held_out)),
+        tokens=material.tokens,
+        size=order.size,
+        batch=order.batch,
+        steps=steps,
+        epochs=steps / an_epoch,
+        optimiser=order.optimiser,
+        rate=order.rate,
+        schedule=order.schedule,
+        warmup=order.warmup,
+        memory=_peak_memory(),
+        seconds=steps * seconds + checks * look,
+    )
+
+
+def _what(order: Order) -> str:
+    if order.lora is not None:
+        return f"an adapter of rank {order.lora}"
+    return "all weights" if order.train == ("all",) else ", ".join(order.train)
+
+
+def _trained(header: Header, recipe: Recipe) -> int:
+    """The number of parameters that learn."""
+    tensors = [tensor for tensor in header.tensors if tensor.name in set(recipe.names)]
+    if recipe.lora:
+        return sum(recipe.lora.rank * sum(tensor.shape[:2]) for tensor in tensors)
+    return sum(tensor.elements for tensor in tensors)
+
+
+def _measured(trainer: Trainer, rows: list[Any]) -> float:
+    """The seconds that a step takes; what it does is undone."""
+    state = trainer.state()
+    seconds = 0.0
+    for _ in range(TRIALS):
+        began = time.perf_counter()
+        trainer.step(rows, 0.0)
+        seconds = time.perf_counter() - began
+        if seconds > LONG:
+            break
+    trainer.restore(state)
+    return seconds
+
+
+def _peak_memory() -> int | None:
+    """The most memory that this process has used, in bytes."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _folder(target: Target, order: Order, start: Start, material: Material) -> RunFolder:
+    """The folder of this run, new or with what an unfinished one left."""
+    path = folder_of(target.path)
+    if target.resume and not path.exists():
+        raise UsageError(f"--resume: there is no unfinished run {path}", "leave it out")
+    if path.exists() and target.force and not target.resume:
+        shutil.rmtree(path)
+    if path.exists() and not target.resume:
+        raise UsageError(
+            f"{path} is an unfinished run", "--resume goes on with it, --force begins anew"
+        )
+    folder = RunFolder(path)
+    identity = _identity(order, start, material)
+    try:
+        if folder.has_begun():
+            _refuse_other(folder, identity)
+        else:
+            folder.begin(identity)
+    except BaseException:
+        folder.close()
+        raise
+    return folder
+
+
+def _identity(order: Order, start: Start, material: Material) -> dict[str, Any]:
+    import json
+
+    found = {**order.document(), "start": list(start.identity), "data": material.sha256}
+    return dict(json.loads(json.dumps(found)))  # as it will be read again
+
+
+def _refuse_other(folder: RunFolder, identity: Mapping[str, Any]) -> None:
+    """Raise UsageError if the folder is that of a run with other settings."""
+    was = folder.run()
+    for name, value in identity.items():
+        if was.get(name) != value:
+            raise UsageError(
+                f"--resume: {name.replace('_', ' ')} is {value} now, and was {was.get(name)}",
+                "give the same settings again, or begin anew with --force",
+            )
+
+
+def _work(env: Environment, found: Ready, folder: RunFolder) -> Work:
+    now = folder.file(NOW)
+
+    def keep(improved: bool) -> tuple[str, ...]:
+        models.with_weights(found.base, found.trainer.weights(), now)
+        answers = _answers(env, found, now)
+        if improved:
+            if adapter := found.trainer.adapter():
+                assert found.recipe.lora
+                data = adapter_bytes(adapter, found.recipe.lora.alpha, found.base.architecture)
+                with appearing(folder.file(BEST_ADAPTER)) as path:
+                    path.write_bytes(data)
+            now.replace(folder.file(BEST))
+        return tuple(answers)
+
+    return work_of(found, folder, keep)
+
+
+def _answers(env: Environment, found: Ready, path: Path) -> list[str]:
+    order = found.order
+    prepared = models.by_path(env, path, order.threads, order.size)
+    return models.answers(env, prepared, found.material.asked, found.control)
+
+
+def _before(env: Environment, found: Ready) -> tuple[str, ...]:
+    return tuple(_answers(env, found, found.base.path))
+
+
+def _go_on(found: Ready, work: Work, folder: RunFolder, state: Mapping[str, Any]) -> None:
+    found.trainer.restore(state)
+    work.schedule.restore(folder.position["schedule"])
+    work.stopping.restore(folder.position["stopping"])
+
+
+def _refuse_unfinished(env: Environment, course: Course, folder: RunFolder, target: Target) -> None:
+    """Raise the error of a run that was broken off, or in which nothing was learned."""
+    if course.end is End.INTERRUPTED:
+        place = display_path(folder.path, env.directory)
+        env.note(f"step {len(course.strides)} is kept in {place}: --resume goes on from there")
+        raise KeyboardInterrupt
+    best = course.best
+    if course.end is End.DIVERGED and (best is None or not best.step):
+        folder.remove()
+        raise TrainingError(course.word, hint_for(course))
+
+
+def hint_for(course: Course) -> str:
+    """A learning rate to try in place of one that was too high."""
+    rate = max(stride.rate for stride in course.strides)
+    return f"try --learning-rate {min(rate / 10, 1e-3):.1g}; --find-learning-rate looks for one"
+
+
+def _finished(
+    env: Environment,
+    found: Ready,
+    course: Course,
+    folder: RunFolder,
+    target: Target,
+    before: tuple[str, ...],
+    progress: Progress,
+) -> Tuned:
+    """Write the file, and measure what it is."""
+    best = folder.file(BEST)
+    is_adapter = found.recipe.lora is not None and not target.merge
+    type = "F32" if is_adapter else target.type or "F16"
+    with appearing(target.path, replace=target.force) as path:
+        if is_adapter:
+            shutil.copyfile(folder.file(BEST_ADAPTER), path)
+        else:
+            models.convert(env, models.read_header(best), path, type, progress)
+    order = found.order
+    made = best if is_adapter else target.path
+    first, second = (
+        models.by_path(env, path, order.threads, order.size) for path in (found.base.path, made)
+    )
+    changed, untouched = measuring.changes(found.base.path, best, progress)
+    with Control() as control:
+        after = models.answers(env, second, found.material.asked, control)
+    return Tuned(
+        plan=found.plan,
+        course=course,
+        target=str(target.path),
+        type="adapter" if is_adapter else type,
+        bytes=target.path.stat().st_size,
+        held_out=measuring.held_out(env, first, second, found.material.held_out, progress),
+        prompts=found.material.asked.prompts,
+        before=before,
+        after=tuple(after),
+        changed=changed,
+        untouched=untouched,
+    )

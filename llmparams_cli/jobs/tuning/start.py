@@ -1,0 +1,60 @@
+"""What a run starts from: a model, or random weights of a given shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmparams_cli.env import Environment
+from llmparams_cli.files import appearing
+from llmparams_cli.jobs.quantization.making import source_of
+from llmparams_cli.jobs.tuning.models import in_f32
+from llmparams_cli.models.fresh import Shape, write_fresh
+from llmparams_cli.models.gguf import Header, read_header
+from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.protocol import Progress
+
+DEQUANTISED = "{} is quantised ({}): its weights are dequantised to F32 first, and learn from there"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run starts. `written` puts the model in F32 at a path, if it is not there yet;
+    `tokenizer` is the model file whose vocabulary and chat template it has; `type` is what the
+    result is written as if nobody says otherwise. `identity` tells one start from another.
+    """
+
+    name: str
+    tokenizer: Header
+    type: str
+    identity: tuple[object, ...]
+    written: Callable[[Path], Header]
+
+
+def from_model(env: Environment, model: ResolvedModel, progress: Progress) -> Start:
+    """Start from the weights of a model; says so if they have to be dequantised."""
+    header = source_of(model)
+    if header.is_quantized:
+        env.note(DEQUANTISED.format(header.path, header.quantization))
+    status = header.path.stat()
+    return Start(
+        header.name,
+        header,
+        header.quantization if header.quantization in ("F32", "BF16") else "F16",
+        (str(header.path), status.st_size, status.st_mtime_ns),
+        lambda path: in_f32(env, header, path, progress),
+    )
+
+
+def from_scratch(shape: Shape, tokenizer: ResolvedModel, seed: int) -> Start:
+    """Start from random weights, with the vocabulary of a model."""
+    header = source_of(tokenizer)
+
+    def written(path: Path) -> Header:
+        if not path.exists():
+            with appearing(path) as temporary:
+                write_fresh(temporary, shape, header, seed)
+        return read_header(path)
+
+    return Start(f"a new model ({shape})", header, "F16", (repr(shape), seed), written)
