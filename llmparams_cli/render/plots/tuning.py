@@ -17,14 +17,13 @@ from llmparams_cli.render.plots.sheet import (
     Sheet,
     legend_rows,
 )
-from llmparams_cli.render.tuning.words import ended, kept, rate_text
+from llmparams_cli.render.tuning.words import ended, kept, limits, rate_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, LEFT, HEAD, FOOT = 7.5, 0.85, 1.05, 0.55  # inches
 LOSS, RATE, BETWEEN = 2.9, 0.7, 0.3  # heights of both plots of a course, and what is between them
-MOST_RISE = 1.5  # a loss that runs away is cut at so many times where it began
 STEPS: dict[str, Any] = {"color": PALE, "linewidth": 0.8}
 SMOOTH: dict[str, Any] = {"color": DEEP, "linewidth": 1.6}
 HELD: dict[str, Any] = {"color": MARK, "linewidth": 1.2, "marker": "o", "markersize": 4}
@@ -66,26 +65,13 @@ def _losses(axes: Axes, course: Course) -> None:
     checks = [check.loss for check in course.checks]
     pairs = zip(losses, smoothed(losses), strict=True)
     soft = [mean if math.isfinite(loss) else math.nan for loss, mean in pairs]
-    low, high = _limits(losses, [*soft, *checks])
+    low, high = limits(losses, [*soft, *checks])
     axes.set_ylim(low, high)
     axes.grid(visible=True, axis="y")
     axes.plot(steps, _cut(losses, high), gid="steps", **STEPS)
     axes.plot(steps, _cut(soft, high), gid="smoothed", **SMOOTH)
     at = [check.step for check in course.checks]
     axes.plot(at, _cut(checks, high), gid="held-out", zorder=3, clip_on=False, **HELD)
-
-
-def _limits(noisy: Sequence[float], curves: Sequence[float]) -> tuple[float, float]:
-    """From the lowest to the highest point of the curves and of nearly all steps; what runs away is
-    cut off.
-    """
-    known = sorted(filter(math.isfinite, noisy))
-    edges = known[len(known) // 100 : len(known) - len(known) // 100]
-    seen = [*edges, *filter(math.isfinite, curves)] or [0.0, 1.0]
-    early = [*filter(math.isfinite, noisy[: 1 + len(noisy) // 20])]
-    low, high = min(seen), min(max(seen), MOST_RISE * max(early, default=max(seen)))
-    room = 0.06 * (high - low) or 0.1 * abs(high) or 0.1
-    return low - room, high + room
 
 
 def _cut(losses: Sequence[float], high: float) -> list[float]:
@@ -148,7 +134,7 @@ def sweep(sweep: Sweep) -> Sheet:
     axes = sheet.axes(LEFT, HEAD, WIDTH - LEFT - MARGIN, LOSS)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda rate, _: rate_text(rate))
-    low, high = _limits(sweep.losses, sweep.smoothed)
+    low, high = limits(sweep.losses, sweep.smoothed)
     axes.set_ylim(low, high)
     axes.plot(sweep.rates, _cut(sweep.losses, high), gid="losses", **STEPS)
     axes.plot(sweep.rates, _cut(sweep.smoothed, high), gid="smoothed", **SMOOTH)

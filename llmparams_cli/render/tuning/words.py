@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
+from llmparams_cli.analysis.divergence import Beside
 from llmparams_cli.analysis.tuning import Changed, Course, End, Plan, overfit
 from llmparams_cli.models.anatomy import ORDER
 from llmparams_cli.render.transfer import duration
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.shorten import beginning
-from llmparams_cli.text.units import percent
+from llmparams_cli.text.units import count_text, percent, size_text
 
 LONGEST = 24  # characters of a value
 FAMILIES = ("attention", "feed-forward", "experts")  # whose kinds share a column
+MOST_RISE = 1.5  # a loss that runs away is cut at so many times where it began
+CERTAIN = 2  # standard errors
+MEASURED = ("held out", "before", "after")
 TINY = 0.001  # below it, rates have an exponent
 
 
@@ -116,3 +120,75 @@ def by_layer(
 
 def _place(kind: str) -> tuple[int, str]:
     return ORDER.get(kind, len(ORDER)), kind
+
+
+def plan_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    """A plan line by line: a label, and what it is about."""
+    yield "model", plan.model
+    yield "engine", plan.how
+    of = f"{count_text(plan.trained)} of {count_text(plan.parameters)}"
+    yield "trains", f"{share_text(plan)} of the parameters ({of}): {plan.trains}"
+    for place, label in enumerate(("learns from", "held out")):
+        rows, tokens = plan.rows[place], plan.tokens[place]
+        yield (
+            label,
+            f"{many(plan.documents[place], 'document')}, {many(rows, 'row')}, "
+            + many(tokens, "token"),
+        )
+    steps = f"{many(plan.steps, 'step')} × {many(plan.batch, 'row')} × {plan.size:,} tokens"
+    yield "work", f"{steps} = {plan.epochs:.3g} epoch{'s' * (plan.epochs != 1)}"
+    warm = f", {many(plan.warmup, 'step')} of warm-up" if plan.warmup else ""
+    yield "optimiser", f"{plan.optimiser}, rate {rate_text(plan.rate)}, {plan.schedule}{warm}"
+    if plan.memory is not None:
+        yield "memory", f"about {size_text(plan.memory)}"
+    if plan.seconds is not None:
+        yield "time", f"about {time_text(plan.seconds)}"
+
+
+def many(count: int, word: str) -> str:
+    """'1 row', '1,234 rows'."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
+
+
+def kept_told(course: Course) -> str:
+    """Which weights were kept, as a sentence."""
+    best = course.best
+    if best is None:
+        return "the weights of the last step are kept: nothing was held out"
+    told = f"the weights of step {best.step:,} are kept, the best on what is held out"
+    worse = best is course.checks[0] and len(course.checks) > 1
+    return f"{told}: no later ones were better" if worse else told
+
+
+def limits(noisy: Sequence[float], curves: Sequence[float]) -> tuple[float, float]:
+    """From the lowest to the highest point of the curves and of nearly all steps; what runs away is
+    cut off.
+    """
+    known = sorted(filter(math.isfinite, noisy))
+    edges = known[len(known) // 100 : len(known) - len(known) // 100]
+    seen = [*edges, *filter(math.isfinite, curves)] or [0.0, 1.0]
+    early = [*filter(math.isfinite, noisy[: 1 + len(noisy) // 20])]
+    low, high = min(seen), min(max(seen), MOST_RISE * max(early, default=max(seen)))
+    room = 0.06 * (high - low) or 0.1 * abs(high) or 0.1
+    return low - room, high + room
+
+
+def measures(course: Course, beside: Beside | None) -> list[tuple[str, ...]]:
+    """Under `MEASURED`: the loss at the first check and at the best, and both perplexities."""
+    rows: list[tuple[str, ...]] = []
+    if course.best:
+        losses = course.checks[0].loss, course.best.loss
+        rows.append(("loss", *map(loss_text, losses)))
+    if beside:
+        scores = beside.base.score, beside.other.score
+        texts = (f"{each.perplexity:.3f} ± {each.error:.3f}" for each in scores)
+        rows.append(("perplexity", *texts))
+    return rows
+
+
+def ratio_text(beside: Beside) -> str:
+    """'perplexity × 0.3563 ± 0.0184', and whether that is any difference."""
+    ratio = beside.divergence.ratio
+    same = abs(ratio.value - 1) <= CERTAIN * ratio.error
+    told = " (no difference beyond the error)" if same else ""
+    return f"perplexity × {ratio.value:.4f} ± {ratio.error:.4f}{told}"
