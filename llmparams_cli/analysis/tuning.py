@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from statistics import fmean
 
 from llmparams_cli.analysis.divergence import Beside
+
+CLOSE = 0.01  # nats a token, 1 % of the perplexity: losses this near to each other count as equal
+SPANS = 50  # of smoothing that a whole run has room for
 
 
 class End(str, Enum):
@@ -86,7 +91,8 @@ class Course:
     @property
     def best(self) -> Check | None:
         """The check with the least loss, whose weights are kept."""
-        return min(self.checks, key=lambda check: check.loss, default=None)
+        known = (check for check in self.checks if math.isfinite(check.loss))
+        return min(known, key=lambda check: check.loss, default=None)
 
 
 @dataclass(frozen=True)
@@ -147,3 +153,94 @@ class Rung:
     train: float
     loss: float
     seconds: float
+
+
+class Smooth:
+    """Call it with the loss of each step: the mean of about the last `span` of them, in which older
+    ones count less. Losses that are not finite are left out.
+    """
+
+    def __init__(self, span: float) -> None:
+        self._keep = 1 - 1 / max(1.0, span)
+        self._sum = self._weight = 0.0
+
+    def __call__(self, loss: float) -> float:
+        if math.isfinite(loss):
+            self._sum = self._keep * self._sum + loss
+            self._weight = self._keep * self._weight + 1
+        return self._sum / self._weight if self._weight else math.nan
+
+
+def span(steps: int) -> float:
+    """The span over which the loss of a run of so many steps is smoothed."""
+    return max(5.0, steps / SPANS)
+
+
+def smoothed(losses: Sequence[float]) -> list[float]:
+    """The losses of a run's steps, smoothed."""
+    return list(map(Smooth(span(len(losses))), losses))
+
+
+def overfit(course: Course) -> int | None:
+    """The step from which a run learned by heart, that of its best check: since then the loss on
+    what is held out rose, at the last two checks or more and clearly at the last, while that on
+    what it learned from fell. None: no sign of that.
+    """
+    best, checks = course.best, [each for each in course.checks if math.isfinite(each.loss)]
+    if best is None:
+        return None
+    place = checks.index(best)
+    if len(checks) - place <= 2 or checks[-1].loss - best.loss <= CLOSE:
+        return None
+    begin = max(1, place)
+    first, last = (
+        _mean(s.loss for s in course.strides if low.step < s.step <= high.step)
+        for low, high in ((checks[begin - 1], checks[begin]), (checks[-2], checks[-1]))
+    )
+    return best.step if last < first else None
+
+
+def _mean(losses: Iterable[float]) -> float:
+    known = [loss for loss in losses if math.isfinite(loss)]
+    return fmean(known) if known else math.nan
+
+
+class Verdict(str, Enum):
+    """What a variant of a ladder is beside the best: losses that are CLOSE are equal."""
+
+    BEST = "best"
+    SMALLER = "as good and smaller"
+    EQUAL = "as good"
+    LARGER = "as good but larger"
+    UNDERFITS = "underfits"
+    OVERFITS = "overfits"
+    WORSE = "worse"
+    DIVERGED = "diverged"
+
+
+def verdicts(rungs: Sequence[Rung]) -> list[Verdict]:
+    """A verdict for each variant. One that is worse underfits if the loss on what it learned from
+    is higher, too; it overfits if that loss is lower.
+    """
+    best = best_rung(rungs)
+    return [Verdict.DIVERGED if best is None else _verdict(rung, best) for rung in rungs]
+
+
+def best_rung(rungs: Sequence[Rung]) -> Rung | None:
+    """The variant with the least loss on what is held out."""
+    known = (rung for rung in rungs if math.isfinite(rung.loss))
+    return min(known, key=lambda rung: rung.loss, default=None)
+
+
+def _verdict(rung: Rung, best: Rung) -> Verdict:
+    if rung is best:
+        return Verdict.BEST
+    if not math.isfinite(rung.loss) or rung.course.end is End.DIVERGED:
+        return Verdict.DIVERGED
+    if rung.loss - best.loss <= CLOSE:
+        if rung.parameters == best.parameters:
+            return Verdict.EQUAL
+        return Verdict.SMALLER if rung.parameters < best.parameters else Verdict.LARGER
+    if abs(rung.train - best.train) <= CLOSE:
+        return Verdict.WORSE
+    return Verdict.UNDERFITS if rung.train > best.train else Verdict.OVERFITS

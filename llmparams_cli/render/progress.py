@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress
 
+EDGE = 3  # columns left free: the ^C of the terminal must not break the last line
 PATIENCE = 0.6  # seconds before a bar appears; most waits are shorter
 
 
@@ -116,6 +117,7 @@ class ProgressBar:
 
 
 def _bars(console: Console, above: Callable[[], str]) -> Progress:
+    from rich.constrain import Constrain
     from rich.progress import Progress
     from rich.text import Text
 
@@ -123,6 +125,7 @@ def _bars(console: Console, above: Callable[[], str]) -> Progress:
         def get_renderables(self) -> Iterable[RenderableType]:
             if text := above():
                 yield Text(text, no_wrap=True, overflow="ellipsis")
-            yield from super().get_renderables()
+            for bar in super().get_renderables():
+                yield Constrain(bar, console.width - EDGE)
 
     return Bars(console=console, transient=True)

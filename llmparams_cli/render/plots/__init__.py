@@ -9,6 +9,8 @@
     inside.py       inspect: histograms, norms by layer, two models
     ladder.py       quantize --ladder: size against quality
     optimization.py optimize: the search, what decided, the response to two parameters
+    tuning.py       tune: the losses over the steps; the sweep of learning rates
+    variants.py     tune --ladder: losses against what varies, size and time
     measured.py     shared by lines and bars
 
 Nothing here loads matplotlib before a flag asks for it.
