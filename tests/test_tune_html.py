@@ -98,7 +98,7 @@ def test_before_after_and_what_changed(tmp_path: Path) -> None:
     """
     found = tuned.tuned()
     shown = computed(tune_page(found), tmp_path, HELP + function)
-    assert shown["measured"] == ["2.550", "1.381", "9.906 ± 1.136", "3.530 ± 0.223"]
+    assert shown["measured"] == ["2.550", "1.381", "11.305 ± 0.745", "3.796 ± 0.138"]
     assert shown["sides"] == [found.before[0], found.after[0], found.before[1], found.after[1]]
     assert shown["heads"][:3] == ["layer", "attention q", "attention v"]
     assert shown["rows"] == ["0", "1", "2", "3", "output.weight"]
@@ -149,7 +149,7 @@ def test_what_a_model_wrote_is_text(tmp_path: Path) -> None:
     ids=["nothing", "no number", "no rate", "far away"],
 )
 def test_short_and_odd_runs_are_shown(course: Course, tmp_path: Path) -> None:
-    found = tuned.tuned(course, beside=None, changed=(), untouched=0, prompts=(), before=())
+    found = tuned.tuned(course, held_out=None, changed=(), untouched=0, prompts=(), before=())
     function = """
     return [...document.querySelectorAll("main > section")].map(({hidden}) => hidden)
       .concat(texts("#plan th").length, document.querySelector("#curves svg").innerHTML);

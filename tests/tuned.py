@@ -7,11 +7,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from llmparams_cli.analysis.divergence import Beside, Compared, TextDivergence
-from llmparams_cli.analysis.perplexity import Plan as Chunks
-from llmparams_cli.analysis.perplexity import TextResult, TextScore
+from llmparams_cli.analysis.held_out import HeldOut
 from llmparams_cli.analysis.tuning import (
     Changed,
     Check,
@@ -23,7 +19,6 @@ from llmparams_cli.analysis.tuning import (
     Sweep,
     Tuned,
 )
-from llmparams_cli.protocol import Chunk, Encoded, ModelInfo
 
 HOSTILE = (
     "</script><img src=x onerror=document.title='broken'>[bold]\x1b[31m\u202e$x$\n{{data}} 你好🦊"
@@ -106,7 +101,7 @@ def tuned(course: Course | None = None, **more: Any) -> Tuned:
         target="fox-tuned.gguf",
         type="Q8_0",
         bytes=3_200_000,
-        beside=beside(),
+        held_out=held_out(),
         prompts=("Once upon a time", "2 + 2 ="),
         before=("a fox fox fox fox", "5"),
         after=("there was a fox, who lived in the wood.\nShe was clever.", "4"),
@@ -116,22 +111,11 @@ def tuned(course: Course | None = None, **more: Any) -> Tuned:
     return replace(found, **more)
 
 
-def beside() -> Beside:
-    """Two models at 200 tokens, of which the second predicts them better."""
-    noise = np.random.default_rng(2)
-    base = -noise.gamma(2.3, 1.0, 200)
-    other = base * 0.55
-    at = Compared(base, other, noise.gamma(1.0, 0.1, 200), noise.random(200) < 0.8)
-    return Beside(_read(base), _read(other), TextDivergence(at), None, 8, (90.0, 91.0))
-
-
-def _read(logprobs: Any) -> TextResult:
-    count = len(logprobs)
-    score = TextScore(count, 4 * count, float(-logprobs.sum()), float((logprobs**2).sum()))
-    plan = Chunks(count, 0, (Chunk(tuple(range(count)), 0),), (range(count),))
-    text = Encoded(tuple(range(count)), (b"fox ",) * count, None)
-    model = ModelInfo("/models/fox.gguf", "fox", 3_012_480, "F32")
-    return TextResult(model, text, plan, (score,), (logprobs,), 1.0)
+def held_out() -> HeldOut:
+    """Two models on 20 rows, of which the second predicts them better."""
+    noise = random.Random(2)
+    nats = [10 * noise.gammavariate(40, 0.057) for _ in range(20)]
+    return HeldOut((10,) * 20, tuple(nats), tuple(0.55 * each for each in nats))
 
 
 def sweep(*, found: bool = True) -> Sweep:

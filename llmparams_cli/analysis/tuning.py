@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from statistics import fmean
 
-from llmparams_cli.analysis.divergence import Beside
+from llmparams_cli.analysis.held_out import HeldOut
 
 CLOSE = 0.01  # nats a token, 1 % of the perplexity: losses this near to each other count as equal
 SPANS = 50  # of smoothing that a whole run has room for
@@ -94,6 +94,13 @@ class Course:
         known = (check for check in self.checks if math.isfinite(check.loss))
         return min(known, key=lambda check: check.loss, default=None)
 
+    @property
+    def kept(self) -> int:
+        """The step whose weights are kept: the best check's or, with nothing held out, the last."""
+        if self.best:
+            return self.best.step
+        return self.checks[-1].step if self.checks else 0
+
 
 @dataclass(frozen=True)
 class Changed:
@@ -119,7 +126,7 @@ class Tuned:
     target: str
     type: str
     bytes: int
-    beside: Beside | None
+    held_out: HeldOut | None
     prompts: tuple[str, ...]
     before: tuple[str, ...]
     after: tuple[str, ...]

@@ -14,10 +14,11 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.files import appearing
 from llmparams_cli.jobs.tuning import ladder as job
 from llmparams_cli.params.kinds import did_you_mean
-from llmparams_cli.render import tuning as view
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
+from llmparams_cli.render.tuning import data, variants
+from llmparams_cli.render.tuning.live import Live
 
 # Option: the field of an Order that it sets, and how its text is read.
 OF_ORDER: Mapping[str, tuple[str, Callable[[str], Any]]] = {
@@ -47,22 +48,21 @@ def run(request: Request, grids: Sequence[str], target: Path | None) -> None:
     names = [name for name, _ in axes]
     plots = plot_files(env, files.png, files.svg)
     with temporary_folder() as folder, ProgressBar(env) as progress:
-        variants = [
+        runs = [
             _variant(request, dict(zip(names, chosen, strict=True)), progress)
             for chosen in product(*(values for _, values in axes))
         ]
-        with view.Live(env, request.color) as live:
-            rungs = job.climb(env, variants, folder, live, progress)
+        rungs = job.climb(env, runs, folder, lambda plan: Live(env, plan), progress)
         if target is not None:
             best = min(range(len(rungs)), key=lambda at: rungs[at].loss)
-            type = request.type or variants[best].start.type
+            type = request.type or runs[best].start.type
             with appearing(target, replace=request.force) as path:
                 job.written(env, folder, best, path, type, progress)
     plots.write(lambda: _plot(rungs, names[0]))
     if files.as_json:
-        view.show_ladder_json(env, rungs)
-    else:
-        view.show_ladder(env, rungs, color=request.color)
+        data.show_ladder(env, rungs)
+    elif not plots:
+        variants.show_ladder(env, rungs, names, color=request.color)
 
 
 def _axis(text: str) -> tuple[str, list[str]]:
@@ -108,6 +108,6 @@ def _value(name: str, text: str, read: Callable[[str], Any]) -> Any:
 
 
 def _plot(rungs: Sequence[Rung], name: str) -> Sheet:
-    from llmparams_cli.render.plots.tuning import ladder
+    from llmparams_cli.render.plots.variants import ladder
 
     return ladder(rungs, name)

@@ -8,11 +8,12 @@ from llmparams_cli.analysis.tuning import End, Plan, Tuned
 from llmparams_cli.commands.tune.request import Request, temporary_folder
 from llmparams_cli.errors import TrainingError
 from llmparams_cli.jobs.tuning import run as job
-from llmparams_cli.render import tuning as view
 from llmparams_cli.render.outputs import IN_A_BROWSER, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
+from llmparams_cli.render.tuning import data, report
+from llmparams_cli.render.tuning.live import Live
 
 
 def run(request: Request, target: Path | None) -> None:
@@ -20,18 +21,18 @@ def run(request: Request, target: Path | None) -> None:
     if request.dry_run or target is None:
         _plan(request)
         return
-    files = request.files
-    plots = plot_files(request.env, files.png, files.svg)
+    env, files = request.env, request.files
+    plots = plot_files(env, files.png, files.svg)
     tuned = _tuned(request, target)
     plots.write(lambda: _plot(tuned))
     if files.html:
-        put(request.env, "--html", files.html, _page(tuned), IN_A_BROWSER)
+        put(env, "--html", files.html, _page(tuned), IN_A_BROWSER)
     if files.as_json:
-        view.show_json(request.env, tuned)
-    else:
-        view.show(request.env, tuned, color=request.color)
+        data.show(env, tuned)
+    elif not plots:
+        report.show(env, tuned, color=request.color)
     if tuned.course.end is End.DIVERGED:
-        request.env.stdout.flush()
+        env.stdout.flush()
         raise TrainingError(tuned.course.word, job.hint_for(tuned.course))
 
 
@@ -42,32 +43,25 @@ def _plan(request: Request) -> None:
         material = request.material(start)
         plan = job.planned(env, start, material, request.order, folder / "base.gguf", progress)
     if request.files.as_json:
-        view.show_plan_json(env, plan)
+        data.show_plan(env, plan)
     else:
-        view.show_plan(env, plan, color=request.color)
+        report.show_plan(env, plan, color=request.color)
 
 
 def _tuned(request: Request, target: Path) -> Tuned:
     env = request.env
-    with ProgressBar(env) as progress, view.Live(env, request.color) as live:
+
+    def show(plan: Plan) -> Live:
+        if not request.files.as_json:
+            report.show_plan(env, plan, color=request.color)
+        return Live(env, plan)
+
+    with ProgressBar(env) as progress:
         start = request.start(progress)
-        wanted = job.Target(
-            target, request.type or start.type, request.merge, request.force, request.resume
-        )
+        type = request.type or start.type
+        wanted = job.Target(target, type, request.merge, request.force, request.resume)
         material = request.material(start)
-        shown = _Shown(live)
-        return job.tune(env, start, material, request.order, wanted, shown, progress)
-
-
-class _Shown:
-    """Passes on what happens to the view."""
-
-    def __init__(self, live: view.Live) -> None:
-        self.step, self.check = live.step, live.check
-        self._live = live
-
-    def plan(self, plan: Plan) -> None:
-        self._live.plan(plan)
+        return job.tune(env, start, material, request.order, wanted, show, progress)
 
 
 def _plot(tuned: Tuned) -> Sheet:

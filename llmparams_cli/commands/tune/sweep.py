@@ -5,10 +5,10 @@ from __future__ import annotations
 from llmparams_cli.analysis.tuning import Sweep
 from llmparams_cli.commands.tune.request import Request, temporary_folder
 from llmparams_cli.jobs.tuning.sweep import sweep
-from llmparams_cli.render import tuning as view
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
+from llmparams_cli.render.tuning import data, variants
 
 
 def run(request: Request) -> None:
@@ -21,9 +21,9 @@ def run(request: Request) -> None:
         _, found = sweep(env, start, material, request.order, folder / "base.gguf", progress)
     plots.write(lambda: _plot(found))
     if files.as_json:
-        view.show_sweep_json(env, found)
-    else:
-        view.show_sweep(env, found, color=request.color)
+        data.show_sweep(env, found)
+    elif not plots:
+        variants.show_sweep(env, found, color=request.color)
 
 
 def _plot(found: Sweep) -> Sheet:

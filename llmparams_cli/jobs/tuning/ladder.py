@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from llmparams_cli.analysis.tuning import Course, Rung
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.tuning import models
 from llmparams_cli.jobs.tuning.folder import BASE, BEST, RunFolder
-from llmparams_cli.jobs.tuning.learning import Watcher, learn
+from llmparams_cli.jobs.tuning.learning import learn
 from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import Order
-from llmparams_cli.jobs.tuning.run import Ready, ready, work_of
+from llmparams_cli.jobs.tuning.run import Ready, Show, ready, work_of
 from llmparams_cli.jobs.tuning.start import Start
+from llmparams_cli.models.gguf import read_header
 from llmparams_cli.protocol import Progress
 
 LAST = 10  # a tenth of the steps: the training loss at the end is their mean
@@ -39,7 +40,7 @@ def climb(
     env: Environment,
     variants: Sequence[Variant],
     folder: Path,
-    watcher: Watcher,
+    show: Show,
     progress: Progress,
 ) -> list[Rung]:
     """Run each variant; the best model of each stays in the folder, under its number."""
@@ -50,9 +51,9 @@ def climb(
         try:
             made = variant.start, variant.material, variant.order
             with ready(env, *made, place / BASE, progress) as found:
-                course = learn(
-                    work_of(found, run, _keeping(found, place / BEST)), watcher, found.control
-                )
+                work = work_of(found, run, _keeping(found, place / BEST))
+                with show(found.plan) as watcher:
+                    course = learn(work, watcher, found.control)
                 if found.control.stop:
                     raise KeyboardInterrupt
             rungs.append(_rung(variant, found, course))
@@ -66,12 +67,12 @@ def written(
     env: Environment, folder: Path, number: int, target: Path, type: str, progress: Progress
 ) -> None:
     """Write the best model of this variant."""
-    best = models.read_header(folder / str(number) / BEST)
+    best = read_header(folder / str(number) / BEST)
     models.convert(env, best, target, type, progress)
     shutil.rmtree(folder / str(number))
 
 
-def _keeping(found: Ready, path: Path):  # type: ignore[no-untyped-def]
+def _keeping(found: Ready, path: Path) -> Callable[[bool], tuple[str, ...]]:
     def keep(improved: bool) -> tuple[str, ...]:
         if improved:
             models.with_weights(found.base, found.trainer.weights(), path)

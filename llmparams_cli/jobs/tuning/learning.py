@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ class _Run:
     def _check(self) -> None:
         """Look at the model, keep it if it is the best so far, and save where the run is."""
         loss = self._held_out()
-        improved = self._work.stopping.after(loss)
+        improved = not self._work.held_out or self._work.stopping.after(loss)
         self._work.schedule.after(loss)
         answers = self._work.keep(improved)
         check = Check(self._done, loss, improved, answers)
@@ -140,13 +141,10 @@ class _Run:
         )
 
     def _held_out(self) -> float:
-        """The loss on what is held out or, if nothing is, on the steps since the last check."""
+        """The loss on what is held out; NaN if nothing is."""
         rows = self._work.held_out
         if not rows:
-            recent = self._folder.strides[-self._work.every :] or [None]
-            if recent[0] is None:
-                return self._work.trainer.loss(self._batch(0)).mean
-            return sum(each.loss for each in recent if each) / len(recent)
+            return math.nan
         parts = (rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK))
         return reduce(Loss.__add__, map(self._work.trainer.loss, self._checked(parts))).mean
 

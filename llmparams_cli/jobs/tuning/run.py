@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from llmparams_cli.analysis.tuning import Course, End, Plan, Tuned
+from llmparams_cli.backends.llama.machine import hardware
 from llmparams_cli.backends.training import opened_trainer
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import TrainingError, UsageError
@@ -30,7 +31,7 @@ from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import Order, interval, usual_rate
 from llmparams_cli.jobs.tuning.start import Start
 from llmparams_cli.models.adapter_written import adapter_bytes
-from llmparams_cli.models.gguf import Header
+from llmparams_cli.models.gguf import Header, read_header
 from llmparams_cli.protocol import Progress
 from llmparams_cli.training.schedule import Schedule, Stopping
 from llmparams_cli.training.selection import selected
@@ -41,10 +42,7 @@ TRIALS, LONG = 2, 1.0  # steps to time, unless the first took so many seconds
 FORWARD = 1 / 3  # of the time of a step: what it takes to read without learning
 
 
-class Shown(Watcher, Protocol):
-    """Whoever shows a run, from its plan on."""
-
-    def plan(self, plan: Plan) -> None: ...
+Show = Callable[[Plan], AbstractContextManager[Watcher]]
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def tune(
     material: Material,
     order: Order,
     target: Target,
-    shown: Shown,
+    show: Show,
     progress: Progress,
 ) -> Tuned:
     """Train, and write the best of what came of it."""
@@ -111,10 +109,10 @@ def tune(
             with ready(env, start, material, order, folder.file(BASE), progress) as found:
                 before = _before(env, found)
                 work = _work(env, found, folder)
-                shown.plan(found.plan)
                 if state := folder.load():
                     _go_on(found, work, folder, state)
-                course = learn(work, shown, found.control)
+                with show(found.plan) as watcher:
+                    course = learn(work, watcher, found.control)
             _refuse_unfinished(env, course, folder, target)
             tuned = _finished(env, found, course, folder, target, before, progress)
             folder.remove(metrics_of(target.path))
@@ -165,7 +163,7 @@ def _recipe(header: Header, order: Order) -> Recipe:
         weight_decay=order.weight_decay,
         clip=order.clip,
         precision=order.precision,
-        threads=order.threads or models.usable_threads(),
+        threads=order.threads or hardware.usable_cpus(),
         seed=order.seed,
     )
 
@@ -329,8 +327,7 @@ def _refuse_unfinished(env: Environment, course: Course, folder: RunFolder, targ
         place = display_path(folder.path, env.directory)
         env.note(f"step {len(course.strides)} is kept in {place}: --resume goes on from there")
         raise KeyboardInterrupt
-    best = course.best
-    if course.end is End.DIVERGED and (best is None or not best.step):
+    if course.end is End.DIVERGED and not course.kept:
         folder.remove()
         raise TrainingError(course.word, hint_for(course))
 
@@ -358,7 +355,7 @@ def _finished(
         if is_adapter:
             shutil.copyfile(folder.file(BEST_ADAPTER), path)
         else:
-            models.convert(env, models.read_header(best), path, type, progress)
+            models.convert(env, read_header(best), path, type, progress)
     order = found.order
     made = best if is_adapter else target.path
     first, second = (

@@ -46,8 +46,8 @@ def document(tuned: Tuned) -> dict[str, Any]:
         "after": list(tuned.after),
         "measured": {
             "head": list(MEASURED),
-            "rows": [list(row) for row in measures(course, tuned.beside)],
-            "ratio": ratio_text(tuned.beside) if tuned.beside else "",
+            "rows": [list(row) for row in measures(course, tuned.held_out)],
+            "ratio": ratio_text(tuned.held_out) if tuned.held_out else "",
         },
         "changes": _changes(tuned.changed),
         "untouched": many(tuned.untouched, "tensor") if tuned.untouched else "",

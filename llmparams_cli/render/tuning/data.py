@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from llmparams_cli.analysis.divergence import Beside
+from llmparams_cli.analysis.held_out import Estimate, HeldOut
 from llmparams_cli.analysis.tuning import (
     Check,
     Course,
@@ -20,9 +20,7 @@ from llmparams_cli.analysis.tuning import (
     verdicts,
 )
 from llmparams_cli.env import Environment
-from llmparams_cli.render.divergence import divergence_object
 from llmparams_cli.render.json_output import write_json
-from llmparams_cli.render.quantization import measured_object
 from llmparams_cli.text.numbers import finite, rounded
 from llmparams_cli.text.safe import spelled
 
@@ -63,7 +61,7 @@ def tuned_object(tuned: Tuned) -> dict[str, Any]:
         "plan": plan_object(tuned.plan),
         "course": course_object(tuned.course),
         "result": {"path": spelled(tuned.target), "type": tuned.type, "size": tuned.bytes},
-        "measured": _beside(tuned.beside),
+        "measured": _measured(tuned.held_out),
         "prompts": [
             {"prompt": spelled(prompt), "before": spelled(before), "after": spelled(after)}
             for prompt, before, after in zip(tuned.prompts, tuned.before, tuned.after, strict=False)
@@ -155,14 +153,21 @@ def _check(check: Check) -> dict[str, Any]:
     }
 
 
-def _beside(found: Beside | None) -> dict[str, Any] | None:
+def _measured(found: HeldOut | None) -> dict[str, Any] | None:
     if found is None:
         return None
+    before, after = found.perplexities
     return {
-        "before": measured_object(found.base, found.speeds[0]),
-        "after": measured_object(found.other, found.speeds[1]),
-        "divergence": divergence_object(found),
+        "tokens": sum(found.tokens),
+        "rows": len(found.tokens),
+        "before": _estimate(before),
+        "after": _estimate(after),
+        "factor": _estimate(found.factor),
     }
+
+
+def _estimate(found: Estimate) -> dict[str, float | None]:
+    return {"perplexity": rounded(found.value), "error": rounded(found.error)}
 
 
 def _write(env: Environment, document: dict[str, Any]) -> None:

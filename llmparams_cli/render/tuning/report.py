@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmparams_cli.analysis.divergence import Beside
+from llmparams_cli.analysis.held_out import HeldOut
 from llmparams_cli.analysis.tuning import Course, Plan, Tuned
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar
@@ -45,19 +45,19 @@ def show(env: Environment, tuned: Tuned, color: str) -> None:
     view.line(kept_told(tuned.course))
     for line in filter(None, (one_line(tuned.course.word), learned_by_heart(tuned.course))):
         view.line(line, YELLOW)
-    _losses(view, tuned.course, tuned.beside)
+    _losses(view, tuned.course, tuned.held_out)
     for prompt, before, after in zip(tuned.prompts, tuned.before, tuned.after, strict=False):
         _answers(view, prompt, before, after)
     _changes(view, tuned)
     env.stdout.flush()
 
 
-def _losses(view: View, course: Course, beside: Beside | None) -> None:
-    if rows := measures(course, beside):
+def _losses(view: View, course: Course, found: HeldOut | None) -> None:
+    if rows := measures(course, found):
         view.line()
         view.table(MEASURED, rows)
-    if beside:
-        view.line(ratio_text(beside), DIM)
+    if found:
+        view.line(ratio_text(found), DIM)
 
 
 def _answers(view: View, prompt: str, before: str, after: str) -> None:

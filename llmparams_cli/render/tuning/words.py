@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from llmparams_cli.analysis.divergence import Beside
+from llmparams_cli.analysis.held_out import HeldOut
 from llmparams_cli.analysis.tuning import Changed, Course, End, Plan, overfit
 from llmparams_cli.models.anatomy import ORDER
 from llmparams_cli.render.transfer import duration
@@ -154,7 +154,7 @@ def kept_told(course: Course) -> str:
     """Which weights were kept, as a sentence."""
     best = course.best
     if best is None:
-        return "the weights of the last step are kept: nothing was held out"
+        return f"the weights of step {course.kept:,} are kept: nothing was held out to judge by"
     told = f"the weights of step {best.step:,} are kept, the best on what is held out"
     worse = best is course.checks[0] and len(course.checks) > 1
     return f"{told}: no later ones were better" if worse else told
@@ -173,22 +173,21 @@ def limits(noisy: Sequence[float], curves: Sequence[float]) -> tuple[float, floa
     return low - room, high + room
 
 
-def measures(course: Course, beside: Beside | None) -> list[tuple[str, ...]]:
+def measures(course: Course, found: HeldOut | None) -> list[tuple[str, ...]]:
     """Under `MEASURED`: the loss at the first check and at the best, and both perplexities."""
     rows: list[tuple[str, ...]] = []
     if course.best:
         losses = course.checks[0].loss, course.best.loss
         rows.append(("loss", *map(loss_text, losses)))
-    if beside:
-        scores = beside.base.score, beside.other.score
-        texts = (f"{each.perplexity:.3f} ± {each.error:.3f}" for each in scores)
+    if found:
+        texts = (f"{each.value:.3f} ± {each.error:.3f}" for each in found.perplexities)
         rows.append(("perplexity", *texts))
     return rows
 
 
-def ratio_text(beside: Beside) -> str:
+def ratio_text(found: HeldOut) -> str:
     """'perplexity × 0.3563 ± 0.0184', and whether that is any difference."""
-    ratio = beside.divergence.ratio
+    ratio = found.factor
     same = abs(ratio.value - 1) <= CERTAIN * ratio.error
     told = " (no difference beyond the error)" if same else ""
     return f"perplexity × {ratio.value:.4f} ± {ratio.error:.4f}{told}"
