@@ -322,6 +322,23 @@ def read_header(path: Path) -> Header:
     return Header((path,), version, metadata, tensors, alignment, length, data_offset, size)
 
 
+def raw_entries(path: Path, prefix: str) -> dict[str, bytes]:
+    """The metadata entries whose keys begin so, each as the bytes of its type and value."""
+    with mapped(path) as (data, size):
+        cursor = Cursor(path, data, size)
+        cursor.position = len(MAGIC)
+        _version(cursor)
+        _, count = _counts(cursor)
+        found = {}
+        for _ in range(count):
+            key, start = cursor.text(), cursor.position
+            (type,) = cursor.unpack(_U32)
+            cursor.value(type)
+            if key.startswith(prefix):
+                found[key] = bytes(data[start : cursor.position])
+        return found
+
+
 def _version(cursor: Cursor) -> int:
     (version,) = cursor.unpack(_U32)
     if version & 0xFFFF == 0 and version:  # a small number with its bytes reversed

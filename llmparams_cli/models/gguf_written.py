@@ -1,4 +1,6 @@
-"""Writes small GGUF files: texts, lists of texts, 32-bit numbers and float32 arrays."""
+"""Writes small GGUF files: texts, lists of texts, 32-bit numbers, entries of other files, and
+float32 arrays.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,14 @@ from llmparams_cli.models.cursor import ARRAY, TEXT
 from llmparams_cli.models.gguf import DEFAULT_ALIGNMENT, MAGIC, padded
 
 VERSION = 3
-UINT32 = 4  # enum gguf_type
+UINT32, FLOAT32 = 4, 6  # enum gguf_type
 F32 = 0  # enum ggml_type
 
 
 def written(metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> bytes:
-    """The bytes of a file; an array's last axis is the row."""
+    """The bytes of a file; an array's last axis is the row. Bytes among the metadata are an entry's
+    type and value, as `gguf.raw_entries` has them.
+    """
     head = [MAGIC, struct.pack("<I2Q", VERSION, len(tensors), len(metadata))]
     for key, value in metadata.items():
         head += [_text(key), _value(value)]
@@ -34,11 +38,15 @@ def written(metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> bytes:
 
 
 def _value(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, str):
         return struct.pack("<I", TEXT) + _text(value)
     if isinstance(value, list):
         items = b"".join(map(_text, value))
         return struct.pack("<IIQ", ARRAY, TEXT, len(value)) + items
+    if isinstance(value, float):
+        return struct.pack("<If", FLOAT32, value)
     return struct.pack("<II", UINT32, value)
 
 

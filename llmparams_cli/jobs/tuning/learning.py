@@ -13,7 +13,7 @@ from llmparams_cli.analysis.tuning import Check, Course, End, Stride
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.tuning.folder import RunFolder
 from llmparams_cli.training.rows import batches
-from llmparams_cli.training.schedule import Schedule, Stopping, diverged
+from llmparams_cli.training.schedule import Runaway, Schedule, Stopping
 from llmparams_cli.training.trainer import Loss, Row, Trainer
 
 CHUNK = 16  # held-out rows between two looks at Ctrl-C
@@ -44,6 +44,7 @@ class Work:
     schedule: Schedule
     stopping: Stopping
     seed: int
+    vocabulary: int
     folder: RunFolder
     keep: Callable[[bool], tuple[str, ...]]
 
@@ -68,6 +69,9 @@ class _Run:
         self._before = strides[-1].seconds if strides else 0.0  # in earlier sessions of the run
         self._began = time.perf_counter()
         self._unlogged: list[Stride] = []
+        self._runaway = Runaway(work.vocabulary)
+        for each in strides:
+            self._runaway.after(each.loss)
 
     def course(self, end: End, word: str) -> Course:
         return Course(tuple(self._folder.strides), tuple(self._folder.checks), end, word)
@@ -84,8 +88,8 @@ class _Run:
                 self._save()  # nothing of what was learned is lost
                 return End.INTERRUPTED, ""
             self._step()
-            if word := diverged([each.loss for each in self._folder.strides]):
-                return End.DIVERGED, word
+            if word := self._runaway.after(self._folder.strides[-1].loss):
+                return End.DIVERGED, f"at step {self._done} {word}: the learning rate is too high"
             if self._done % work.every == 0 or self._done == work.steps:
                 self._check()
         return (End.EARLY if work.stopping.done else End.STEPS), ""

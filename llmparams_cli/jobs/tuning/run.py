@@ -148,6 +148,7 @@ def work_of(found: Ready, folder: RunFolder, keep: Any) -> Work:
         Schedule(order.schedule, order.rate, plan.steps, order.warmup),
         Stopping(order.patience),
         order.seed,
+        found.base.vocabulary_size,
         folder,
         keep,
     )
