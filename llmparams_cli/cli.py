@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": "Show what every sampler stage and setting did to an answer.",
     "evaluate": "Measure models and presets by a text or by cases: which is better, surely?",
     "optimize": "Search for settings that pass more cases, and prove them on others.",
+    "tune": "Let a model learn from examples, and measure what it learned.",
     "quantize": "Make a model smaller, and measure what that costs.",
     "imatrix": "Find out which weights matter, for quantize.",
     "presets": "List, show, compare, check, test, import and export presets.",

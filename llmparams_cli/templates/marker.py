@@ -50,15 +50,17 @@ class Marker:
         self._texts.append(text)
         return f"\ue000{self._nonce}:{len(self._texts) - 1}\ue001"
 
-    def tokenize(self, text: str) -> list[int]:
-        """Tokenise a text: its control tokens as such, what was marked as text."""
+    def tokenize(self, text: str, *, goes_on: bool = False) -> list[int]:
+        """Tokenise a text, which may go on after another: its control tokens as such, what was
+        marked as text.
+        """
         first, *rest = self._split(text)
-        tokens = self._model.tokenize(first, special=True)
+        tokens = self._model.tokenize(first, special=True, goes_on=goes_on)
         if not rest:
             return tokens
         # Marked texts and the plain text around them are one text for the tokenizer.
         tokens, plain = self._before(tokens)
-        goes_on = bool(plain)
+        goes_on = bool(plain) or (goes_on and not tokens)
         for number, part in zip(rest[::2], rest[1::2], strict=True):
             plain += self._texts[int(number)]
             after = self._model.tokenize(part, special=True, goes_on=True)

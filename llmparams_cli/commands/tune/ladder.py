@@ -14,11 +14,13 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.files import appearing
 from llmparams_cli.jobs.tuning import ladder as job
 from llmparams_cli.params.kinds import did_you_mean
+from llmparams_cli.protocol import Progress
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
 from llmparams_cli.render.progress import ProgressBar
 from llmparams_cli.render.tuning import data, variants
 from llmparams_cli.render.tuning.live import Live
+from llmparams_cli.training.records import Data
 
 # Option: the field of an Order that it sets, and how its text is read.
 OF_ORDER: Mapping[str, tuple[str, Callable[[str], Any]]] = {
@@ -48,8 +50,9 @@ def run(request: Request, grids: Sequence[str], target: Path | None) -> None:
     names = [name for name, _ in axes]
     plots = plot_files(env, files.png, files.svg)
     with temporary_folder() as folder, ProgressBar(env) as progress:
+        examples = request.examples()
         runs = [
-            _variant(request, dict(zip(names, chosen, strict=True)), progress)
+            _variant(request, dict(zip(names, chosen, strict=True)), examples, progress)
             for chosen in product(*(values for _, values in axes))
         ]
         rungs = job.climb(env, runs, folder, lambda plan: Live(env, plan), progress)
@@ -79,7 +82,9 @@ def _axis(text: str) -> tuple[str, list[str]]:
     return name, values
 
 
-def _variant(request: Request, values: Mapping[str, str], progress: Any) -> job.Variant:
+def _variant(
+    request: Request, values: Mapping[str, str], examples: Data, progress: Progress
+) -> job.Variant:
     order, shape = request.order, request.shape
     for name, text in values.items():
         field, read = OF_ORDER.get(name, (name, int))
@@ -92,7 +97,7 @@ def _variant(request: Request, values: Mapping[str, str], progress: Any) -> job.
             shape = replace(shape, **{field: value})
     changed = request.but(order, shape)
     start = changed.start(progress)
-    return job.Variant(values, start, changed.material(start), order)
+    return job.Variant(values, start, changed.material(start, examples, progress), order)
 
 
 def _value(name: str, text: str, read: Callable[[str], Any]) -> Any:

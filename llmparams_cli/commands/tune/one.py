@@ -40,7 +40,7 @@ def _plan(request: Request) -> None:
     env = request.env
     with temporary_folder() as folder, ProgressBar(env) as progress:
         start = request.start(progress)
-        material = request.material(start)
+        material = request.material(start, request.examples(), progress)
         plan = job.planned(env, start, material, request.order, folder / "base.gguf", progress)
     if request.files.as_json:
         data.show_plan(env, plan)
@@ -60,7 +60,7 @@ def _tuned(request: Request, target: Path) -> Tuned:
         start = request.start(progress)
         type = request.type or start.type
         wanted = job.Target(target, type, request.merge, request.force, request.resume)
-        material = request.material(start)
+        material = request.material(start, request.examples(), progress)
         return job.tune(env, start, material, request.order, wanted, show, progress)
 
 

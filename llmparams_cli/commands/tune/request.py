@@ -11,13 +11,14 @@ from pathlib import Path
 from llmparams_cli import APP
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import orderly_end
+from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.jobs.tuning import start as starts
-from llmparams_cli.jobs.tuning.material import Material, material_of, read_data
+from llmparams_cli.jobs.tuning.material import Material, data_of, material_of
 from llmparams_cli.jobs.tuning.order import Order
 from llmparams_cli.jobs.tuning.start import Start
 from llmparams_cli.models.fresh import Shape
-from llmparams_cli.models.resolve import find_model
 from llmparams_cli.protocol import Progress
+from llmparams_cli.training.records import Data
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,18 @@ class Request:
 
     def start(self, progress: Progress) -> Start:
         if self.shape is None:
-            return starts.from_model(self.env, find_model(self.model, self.env), progress)
-        tokenizer = find_model(self.tokenizer, self.env)
-        return starts.from_scratch(self.shape, tokenizer, self.order.seed)
+            return starts.from_model(self.env, self._prepared(self.model), progress)
+        return starts.from_scratch(self.shape, self._prepared(self.tokenizer), self.order.seed)
 
-    def material(self, start: Start) -> Material:
-        data = read_data(self.env, self.data)
-        return material_of(self.env, data, start.tokenizer, self.order)
+    def examples(self) -> Data:
+        return data_of(self.env, self.data)
+
+    def material(self, start: Start, data: Data, progress: Progress) -> Material:
+        settings = start.settings
+        return material_of(self.env, data, start.tokenizer, settings, self.order, progress)
+
+    def _prepared(self, model: str) -> Prepared:
+        return prepare(self.env, [], {"model": model})
 
     def but(self, order: Order, shape: Shape | None) -> Request:
         """The same with other settings."""

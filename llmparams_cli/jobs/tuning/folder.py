@@ -49,6 +49,7 @@ class RunFolder:
         self.strides: list[Stride] = []
         self.checks: list[Check] = []
         self.position: dict[str, Any] = {}
+        self._is_closed = False
         path.mkdir(exist_ok=True)
         try:
             self._metrics = Journal(path / METRICS, self._read)
@@ -115,11 +116,13 @@ class RunFolder:
         """The run is over; its metrics go to this file, if one is given."""
         if metrics is not None:
             os.replace(self.file(METRICS), metrics)
-        self._metrics.close()
+        self.close()
         shutil.rmtree(self.path)
 
     def close(self) -> None:
-        self._metrics.close()
+        if not self._is_closed:
+            self._metrics.close()
+            self._is_closed = True
 
     def _read(self, lines: Iterator[bytes]) -> None:
         for number, line in enumerate(lines, 1):

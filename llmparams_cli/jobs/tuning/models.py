@@ -35,7 +35,6 @@ class Asked:
 
     prompts: tuple[str, ...]
     raw: bool
-    size: int
 
 
 def in_f32(env: Environment, source: Header, path: Path, progress: Progress) -> Header:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ RATES = {"adamw": 1e-4, "sgd": 1e-2}
 SMALL, FASTER = 50_000_000, 5  # a model of fewer parameters takes a rate so many times higher
 ADAPTER = 2e-4
 CHECKS = 20  # in a run, where --every does not say
+FORWARD = 1 / 3  # of the time of a step: what it takes to read without learning
 MOST_STEPS = 200  # between two checks: what a killed run loses at most
 
 
@@ -55,6 +57,9 @@ def usual_rate(order: Order, parameters: int) -> float:
     return RATES[order.optimiser] * (FASTER if parameters < SMALL else 1)
 
 
-def interval(order: Order, steps: int) -> int:
-    """The steps from one check to the next."""
-    return order.every or max(1, min(MOST_STEPS, round(steps / CHECKS)))
+def interval(order: Order, steps: int, held_out: int) -> int:
+    """The steps from one check to the next, in a run with so many rows held out: not so few that
+    more than a third of the time is spent on checks.
+    """
+    look = held_out / order.batch * FORWARD  # in steps
+    return order.every or max(1, min(MOST_STEPS, max(round(steps / CHECKS), math.ceil(2 * look))))

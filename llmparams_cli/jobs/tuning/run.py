@@ -12,7 +12,7 @@ from typing import Any
 
 from llmparams_cli.analysis.tuning import Course, End, Plan, Tuned
 from llmparams_cli.backends.llama.machine import hardware
-from llmparams_cli.backends.training import opened_trainer
+from llmparams_cli.backends.training import opened_trainer, trainable
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import TrainingError, UsageError
 from llmparams_cli.files import appearing, display_path
@@ -28,7 +28,7 @@ from llmparams_cli.jobs.tuning.folder import (
 )
 from llmparams_cli.jobs.tuning.learning import Watcher, Work, learn
 from llmparams_cli.jobs.tuning.material import Material
-from llmparams_cli.jobs.tuning.order import Order, interval, usual_rate
+from llmparams_cli.jobs.tuning.order import FORWARD, Order, interval, usual_rate
 from llmparams_cli.jobs.tuning.start import Start
 from llmparams_cli.models.adapter_written import adapter_bytes
 from llmparams_cli.models.gguf import Header, read_header
@@ -39,7 +39,6 @@ from llmparams_cli.training.trainer import Lora, Recipe, Trainer
 
 NOW = "now.gguf"  # the model as it is at a check
 TRIALS, LONG = 2, 1.0  # steps to time, unless the first took so many seconds
-FORWARD = 1 / 3  # of the time of a step: what it takes to read without learning
 
 
 Show = Callable[[Plan], AbstractContextManager[Watcher]]
@@ -85,8 +84,10 @@ def ready(
     with ExitStack() as stack:
         control = stack.enter_context(Control())
         header = start.written(base)
-        recipe = _recipe(header, order)
-        trainer = stack.enter_context(opened_trainer(env, header, recipe, order.engine, progress))
+        recipe = _recipe(env, start, header, order)
+        trainer = stack.enter_context(
+            opened_trainer(env, header, recipe, order.engine, control, progress)
+        )
         if order.rate is None:
             order = replace(order, rate=usual_rate(order, header.parameters))
         plan = _plan(start, header, material, recipe, order, trainer)
@@ -144,7 +145,7 @@ def work_of(found: Ready, folder: RunFolder, keep: Any) -> Work:
         found.material.held_out,
         order.batch,
         plan.steps,
-        interval(order, plan.steps),
+        interval(order, plan.steps, len(found.material.held_out)),
         Schedule(order.schedule, order.rate, plan.steps, order.warmup),
         Stopping(order.patience),
         order.seed,
@@ -154,17 +155,18 @@ def work_of(found: Ready, folder: RunFolder, keep: Any) -> Work:
     )
 
 
-def _recipe(header: Header, order: Order) -> Recipe:
+def _recipe(env: Environment, start: Start, header: Header, order: Order) -> Recipe:
     rank = order.lora
+    names = selected(header, order.train, lora=rank is not None)
     return Recipe(
         size=order.size,
-        names=selected(header, order.train, lora=rank is not None),
+        names=trainable(env, order.engine, names),
         lora=None if rank is None else Lora(rank, order.lora_alpha or 2.0 * rank),
         optimiser=order.optimiser,
         weight_decay=order.weight_decay,
         clip=order.clip,
         precision=order.precision,
-        threads=order.threads or hardware.usable_cpus(),
+        threads=order.threads or start.settings["threads"] or hardware.usable_cpus(),
         seed=order.seed,
     )
 
@@ -181,7 +183,7 @@ def _plan(
     an_epoch = -(-len(rows) // order.batch)
     steps = order.steps or max(1, round(order.epochs * an_epoch))
     seconds = _measured(trainer, list(rows[: order.batch]))
-    checks = -(-steps // interval(order, steps)) + 1
+    checks = -(-steps // interval(order, steps, len(material.held_out))) + 1
     look = seconds * FORWARD * len(material.held_out) / order.batch
     assert order.rate is not None
     return Plan(

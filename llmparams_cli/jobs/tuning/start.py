@@ -8,11 +8,12 @@ from pathlib import Path
 
 from llmparams_cli.env import Environment
 from llmparams_cli.files import appearing
+from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.jobs.quantization.making import source_of
 from llmparams_cli.jobs.tuning.models import in_f32
 from llmparams_cli.models.fresh import Shape, write_fresh
 from llmparams_cli.models.gguf import Header, read_header
-from llmparams_cli.models.resolve import ResolvedModel
+from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Progress
 
 DEQUANTISED = "{} is quantised ({}): its weights are dequantised to F32 first, and learn from there"
@@ -21,35 +22,38 @@ DEQUANTISED = "{} is quantised ({}): its weights are dequantised to F32 first, a
 @dataclass(frozen=True)
 class Start:
     """Where a run starts. `written` puts the model in F32 at a path, if it is not there yet;
-    `tokenizer` is the model file whose vocabulary and chat template it has; `type` is what the
-    result is written as if nobody says otherwise. `identity` tells one start from another.
+    `tokenizer` is the model file whose vocabulary and chat template it has; `settings` are
+    those that the model answers with; `type` is what the result is written as if nobody says otherwise. `identity` tells one start from another.
     """
 
     name: str
     tokenizer: Header
+    settings: Settings
     type: str
     identity: tuple[object, ...]
     written: Callable[[Path], Header]
 
 
-def from_model(env: Environment, model: ResolvedModel, progress: Progress) -> Start:
+def from_model(env: Environment, prepared: Prepared, progress: Progress) -> Start:
     """Start from the weights of a model; says so if they have to be dequantised."""
-    header = source_of(model)
+    header = source_of(prepared.model)
     if header.is_quantized:
         env.note(DEQUANTISED.format(header.path, header.quantization))
     status = header.path.stat()
     return Start(
         header.name,
         header,
+        prepared.settings,
         header.quantization if header.quantization in ("F32", "BF16") else "F16",
         (str(header.path), status.st_size, status.st_mtime_ns),
         lambda path: in_f32(env, header, path, progress),
     )
 
 
-def from_scratch(shape: Shape, tokenizer: ResolvedModel, seed: int) -> Start:
+def from_scratch(shape: Shape, tokenizer: Prepared, seed: int) -> Start:
     """Start from random weights, with the vocabulary of a model."""
-    header = source_of(tokenizer)
+    shape.refuse_impossible()
+    header = source_of(tokenizer.model)
 
     def written(path: Path) -> Header:
         if not path.exists():
@@ -57,4 +61,5 @@ def from_scratch(shape: Shape, tokenizer: ResolvedModel, seed: int) -> Start:
                 write_fresh(temporary, shape, header, seed)
         return read_header(path)
 
-    return Start(f"a new model ({shape})", header, "F16", (repr(shape), seed), written)
+    name, identity = f"a new model ({shape})", (repr(shape), seed)
+    return Start(name, header, tokenizer.settings, "F16", identity, written)

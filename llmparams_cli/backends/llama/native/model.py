@@ -126,6 +126,12 @@ class Model:
         return [token for token in range(self.n_vocab) if self.ends_generation(token)]
 
     @cached_property
+    def end_token(self) -> int | None:
+        """EOS: what a text ends with."""
+        token = int(llama().llama_vocab_eos(self.vocab))
+        return token if token >= 0 else None
+
+    @cached_property
     def suppressed_tokens(self) -> list[int]:
         """Tokens that the model's file says must never be generated."""
         count = ctypes.c_int32()
