@@ -1,0 +1,1 @@
+"""Training with PyTorch: what lies behind `training.trainer` where its libraries are installed."""
