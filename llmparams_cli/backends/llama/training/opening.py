@@ -24,8 +24,10 @@ def open_trainer(
     env: Environment, path: Path, recipe: Recipe, control: Control | None = None
 ) -> LlamaTrainer:
     """The trainer for a file whose tensors are F32. Raises BackendError for a model, or tensors of
-    it, that llama.cpp cannot train. It, and whatever the trainer does, raises KeyboardInterrupt when
-    `control` is told to stop; nothing has changed then.
+    it, that llama.cpp cannot train.
+
+    When `control` is told to stop, this and all that the trainer computes raises KeyboardInterrupt;
+    nothing has changed then.
     """
     check(recipe)
     if reason := refusal(env, path, recipe, control):

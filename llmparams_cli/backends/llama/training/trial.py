@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     path, threads, names = arguments
     llama()
     crash.guard()
-    log.sink = sys.stderr.write  # what the library says before it aborts
+    log.sink = _tell
     recipe = Recipe(1, tuple(json.loads(names)), optimiser="sgd", threads=int(threads))
     trainer = LlamaTrainer(Path(path), recipe)
     row = _row(trainer)
@@ -78,6 +78,11 @@ def _directions(
             noise = random.standard_normal(slope.shape, np.float32)
             flat[name] = noise * (NOTICEABLE * size / np.linalg.norm(noise))
     return steep, flat
+
+
+def _tell(line: str) -> None:
+    """What the library says before it aborts."""
+    sys.stderr.write(line)
 
 
 def _row(trainer: LlamaTrainer) -> Row:
