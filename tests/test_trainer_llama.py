@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from models import write_llama, write_mamba
 
+from llmparams_cli.backends.llama.training.opening import refusal
 from llmparams_cli.backends.llama.training.trainer import LlamaTrainer
 from llmparams_cli.backends.llama.training.trial import foretells
 from llmparams_cli.backends.llama.weights import open_trainer, trainable
+from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import BackendError
+from llmparams_cli.interrupt import Control
 from llmparams_cli.models.gguf import read_header
 from llmparams_cli.training.trainer import Lora, Loss, Recipe, Row
 
@@ -225,6 +228,8 @@ def test_what_llama_cpp_never_trains_is_refused(opened) -> None:
         opened(NORM, lora=Lora(2, 4))
     with pytest.raises(BackendError, match=r"no tensor"):
         opened()
+    with pytest.raises(BackendError, match=r"bf16"):
+        opened(Q, precision="bf16")
 
 
 def test_a_tied_output_is_not_trained(tmp_path: Path) -> None:
@@ -235,6 +240,20 @@ def test_a_tied_output_is_not_trained(tmp_path: Path) -> None:
     losses = [trainer.step(ROWS, 0.02).loss.mean for _ in range(3)]
     trainer.close()
     assert losses[-1] < losses[0]
+
+
+def test_work_that_is_ended_changes_nothing(path) -> None:
+    control = Control()
+    trainer = LlamaTrainer(path, Recipe(size=24, names=(Q,)), control)
+    expected, before = trainer.loss(ROWS), trainer.state()
+    control.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.step(ROWS, 0.1)
+    control.reset()
+    after = trainer.state()
+    assert all(np.array_equal(each, after[name]) for name, each in before.items())
+    assert trainer.step(ROWS, 0.1).loss == expected
+    trainer.close()
 
 
 def test_a_trial_finds_what_can_be_trained(path, names) -> None:
@@ -248,7 +267,13 @@ def test_a_trial_survives_what_cannot_be_trained(tmp_path: Path) -> None:
     recipe = Recipe(size=24, names=("blk.0.ssm_in.weight",))
     with pytest.raises(BackendError) as raised:
         open_trainer(Environment(), path, recipe)
-    assert raised.value.message.endswith("it has no gradient of the operation SSM_SCAN")
+    reason = "it has no gradient of the operation SSM_SCAN"
+    assert raised.value.message == f"llama.cpp cannot train {path}: {reason}"
+
+
+def test_a_trial_tells_why_nothing_was_tried(path) -> None:
+    reason = refusal(Environment(), path, Recipe(size=24, names=("blk.9.attn_q.weight",)))
+    assert reason == "not in the model, or not F32: blk.9.attn_q.weight"
 
 
 def test_a_trial_finds_wrong_gradients(opened) -> None:

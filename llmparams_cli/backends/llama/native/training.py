@@ -1,13 +1,14 @@
 """Losses and gradients by llama.cpp, which was made to train by itself, and worse.
 
 Its own optimiser has one learning rate for all, counts every token of a row, and adds up gradients
-for ever. So its step is taken out of the graph, and what it computed until then is read and edited
-where it lies. Facts about it (0.3.36):
+for ever. So its step is taken out of the graph, and what is computed until then is read and edited
+where it lies. What is to be known of it (0.3.36):
 
 - Gradients do not flow through the KV cache, so all of a row is computed at once (n_ctx = n_batch =
-  n_ubatch), and llama.cpp rounds n_ctx up to a multiple of 256.
+  n_ubatch), and llama.cpp rounds n_ctx up to a multiple of 256. A shorter row is filled up.
 - A decode after llama_opt_init is what tells the new scheduler its callback and its threads.
-- The sums of gradients exist while the graph does; nothing ever sets them to zero.
+- After an evaluation its graph is gone, and with it ggml_opt_grad_acc's way to the sums of
+  gradients. Their memory stays, and nothing ever sets it to zero.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from llmparams_cli.backends.llama.native.tensors import (
     operation_of,
 )
 from llmparams_cli.errors import BackendError
-from llmparams_cli.interrupt import called_from_c
+from llmparams_cli.interrupt import Control, called_from_c
 
 if TYPE_CHECKING:
     from numpy import bool_, float32, int32
@@ -73,11 +74,13 @@ class Gradients:
     up since `clear`. Both are gone after `close`.
     """
 
-    def __init__(self, model: Model, size: int, threads: int, names: Collection[str]) -> None:
+    def __init__(
+        self, model: Model, size: int, threads: int, names: Collection[str], control: Control
+    ) -> None:
         self.size = -(-size // CELLS) * CELLS
         self.weights: dict[str, Array] = {}
         self.sums: dict[str, Array] = {}
-        self._names = frozenset(names)
+        self._names, self._control = frozenset(names), control
         self._error: BaseException | None = None  # it could not pass through C
         self._learned: NDArray[bool_]
         self._share: float | None = None
@@ -86,7 +89,11 @@ class Gradients:
         self._filter = _FILTER(self._offered)
         self._rates = _Rates(sgd_alpha=1e-37)  # must not be 0
         self._context = Context(model, self._params(threads), self.size)
-        self._begin(model)
+        try:
+            self._begin(model)
+        except BaseException:
+            self._context.close()
+            raise
         self._dataset = _call("ggml_opt_dataset_init", _POINTER, *_DATASET)(
             I32, I32, self.size, self.size, 1, 1
         )
@@ -109,7 +116,7 @@ class Gradients:
         self._learned[:count] = learned[1:]
         self._share, self._nats = share, None
         log.clear()
-        with during("computing a loss" if share is None else "computing a gradient"):
+        with during("computing the loss of a row"):
             self._epoch(share is not None)
         self._complain()
         assert self._nats is not None
@@ -135,6 +142,8 @@ class Gradients:
         params.flash_attn_type = NO_FLASH
         params.swa_full = True  # else the window's cache is smaller than a row
         params.cb_eval = self._callback
+        abort, params.abort_callback_data = self._control.callback(llama().ggml_abort_callback)
+        params.abort_callback = abort
         return params
 
     def _begin(self, model: Model) -> None:
@@ -145,8 +154,7 @@ class Gradients:
         with during("preparing to train"):
             begin(self._context.handle, model.handle, options)
         if missing := self._names - self.weights.keys():
-            self._context.close()
-            raise BackendError(f"llama.cpp cannot train {_listed(missing)}")
+            raise BackendError(f"not in the model, or not F32: {_listed(missing)}")
         with during("trying the model"):
             self._context.decode([(0, place, 0) for place in range(self.size)], [0])
 
@@ -170,10 +178,12 @@ class Gradients:
         epoch(self._context.handle, self._dataset, None, None, int(trains), None, None)
 
     def _complain(self) -> None:
-        """Raise what went wrong in a row."""
+        """Raise what went wrong in a row, or KeyboardInterrupt if its work was ended."""
         if error := self._error:
             self._error = None
             raise error
+        if self._control.stop:
+            raise KeyboardInterrupt
         if self._nats is None:
             raise BackendError(f"llama.cpp computed nothing: {log.complaint()}")
         if self._share is not None and (missing := self.weights.keys() - self.sums.keys()):

@@ -17,20 +17,23 @@ from llmparams_cli.training.trainer import Recipe
 
 PER_GIB = 120  # seconds of patience more for each GiB of weights
 # What ggml_compute_backward says before it aborts.
-UNSUPPORTED = re.compile(r"unsupported (?:\w+ )?op for backward pass: (\w+)")
+UNSUPPORTED = re.compile(r"unsupported (?:\w+ )*op for backward pass: (\w+)")
 
 
 def open_trainer(
     env: Environment, path: Path, recipe: Recipe, control: Control | None = None
 ) -> LlamaTrainer:
     """The trainer for a file whose tensors are F32. Raises BackendError for a model, or tensors of
-    it, that llama.cpp cannot train, KeyboardInterrupt when `control` is told to stop meanwhile.
+    it, that llama.cpp cannot train.
+
+    When `control` is told to stop, this and all that the trainer computes raises KeyboardInterrupt;
+    nothing has changed then.
     """
     check(recipe)
     if reason := refusal(env, path, recipe, control):
         raise BackendError(f"llama.cpp cannot train {path}: {reason}")
     crash.guard()
-    return LlamaTrainer(path, recipe)
+    return LlamaTrainer(path, recipe, control)
 
 
 def refusal(env: Environment, path: Path, recipe: Recipe, control: Control | None = None) -> str:
@@ -44,4 +47,5 @@ def refusal(env: Environment, path: Path, recipe: Recipe, control: Control | Non
         return "the gradients that it computes are wrong"
     if found := UNSUPPORTED.search(end.errors):
         return f"it has no gradient of the operation {found[1]}"
-    return end.reason.removeprefix("llmparams: error: ")
+    reason = end.reason.removeprefix("llmparams: error: ")
+    return re.sub("^llama.cpp ", "it ", reason)

@@ -13,6 +13,7 @@ from llmparams_cli.backends.llama.host.trial import model_params
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.native.training import Gradients
 from llmparams_cli.errors import BackendError
+from llmparams_cli.interrupt import Control
 from llmparams_cli.training import lora
 from llmparams_cli.training.lora import Pair
 from llmparams_cli.training.optimiser import Optimiser, overwrite
@@ -43,13 +44,15 @@ class LlamaTrainer:
 
     how = "llama.cpp, F32"
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
+    def __init__(self, path: Path, recipe: Recipe, control: Control | None = None) -> None:
         check(recipe)
         self._recipe = recipe
         self._model = Model(path, _model_params())
         try:
-            self.engine = Gradients(self._model, recipe.size, recipe.threads, recipe.names)
-        except BackendError:
+            self.engine = Gradients(
+                self._model, recipe.size, recipe.threads, recipe.names, control or Control()
+            )
+        except BaseException:
             self._model.close()
             raise
         self._weights = self.engine.weights
@@ -152,7 +155,9 @@ class _Copies(Mapping[str, Any]):
 
 
 def check(recipe: Recipe) -> None:
-    """Raise BackendError for names that llama.cpp cannot train."""
+    """Raise BackendError for what llama.cpp cannot do, whatever the model."""
+    if recipe.precision == "bf16":
+        raise BackendError("llama.cpp trains in F32 only, not in bf16")
     if not recipe.names:
         raise BackendError("nothing to train: no tensor is named")
     if unfit := [name for name in recipe.names if not trainable(name)]:

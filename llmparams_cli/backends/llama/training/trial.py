@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmparams_cli.backends.llama.host.child import WRONG_NUMBERS, ending
 from llmparams_cli.backends.llama.native import crash
-from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.training.trainer import LlamaTrainer
 from llmparams_cli.errors import BackendError
 from llmparams_cli.training.trainer import Recipe, Row
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     path, threads, names = arguments
     llama()
     crash.guard()
+    log.sink = _tell
     recipe = Recipe(1, tuple(json.loads(names)), optimiser="sgd", threads=int(threads))
     trainer = LlamaTrainer(Path(path), recipe)
     row = _row(trainer)
@@ -76,6 +78,11 @@ def _directions(
             noise = random.standard_normal(slope.shape, np.float32)
             flat[name] = noise * (NOTICEABLE * size / np.linalg.norm(noise))
     return steep, flat
+
+
+def _tell(line: str) -> None:
+    """What the library says before it aborts."""
+    sys.stderr.write(line)
 
 
 def _row(trainer: LlamaTrainer) -> Row:
