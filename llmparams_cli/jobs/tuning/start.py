@@ -22,8 +22,9 @@ DEQUANTISED = "{} is quantised ({}): its weights are dequantised to F32 first, a
 @dataclass(frozen=True)
 class Start:
     """Where a run starts. `written` puts the model in F32 at a path, if it is not there yet;
-    `tokenizer` is the model file whose vocabulary and chat template it has; `settings` are
-    those that the model answers with; `type` is what the result is written as if nobody says otherwise. `identity` tells one start from another.
+    `tokenizer` is the model file whose vocabulary and chat template it has; `settings` are those
+    that it answers with; `type` is what the result is written as if nobody says otherwise.
+    `identity` tells one start from another.
     """
 
     name: str
