@@ -150,6 +150,11 @@ class Control:
         self._presses = self._heard = 0
         return self
 
+    @property
+    def is_urgent(self) -> bool:
+        """Was Ctrl-C pressed again?"""
+        return self._presses > 1
+
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed."""
         if self._presses:

@@ -117,12 +117,16 @@ class RunFolder:
         if metrics is not None:
             os.replace(self.file(METRICS), metrics)
         self.close()
-        shutil.rmtree(self.path)
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:
-        if not self._is_closed:
-            self._metrics.close()
-            self._is_closed = True
+        """Leave it as it is; without a state there is nothing in it to go on from."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._metrics.close()
+        if not self.file(STATE).exists():
+            shutil.rmtree(self.path)
 
     def _read(self, lines: Iterator[bytes]) -> None:
         for number, line in enumerate(lines, 1):

@@ -16,6 +16,7 @@ from llmparams_cli.training.rows import batches
 from llmparams_cli.training.schedule import Runaway, Schedule, Stopping
 from llmparams_cli.training.trainer import Loss, Row, Trainer
 
+TOO_HIGH = "the learning rate is too high"
 CHUNK = 16  # held-out rows between two looks at Ctrl-C
 
 
@@ -78,21 +79,30 @@ class _Run:
 
     def to_the_end(self) -> tuple[End, str]:
         """Step by step; why it ended, and a word about that."""
-        work = self._work
-        if not self._folder.checks:
+        try:
+            while not (end := self._end()):
+                self._step()
+                if word := self._runaway.after(self._folder.strides[-1].loss):
+                    return End.DIVERGED, f"at step {self._done} {word}: {TOO_HIGH}"
+            return end, ""
+        except KeyboardInterrupt:
+            if self._control.is_urgent:  # it may have come in the middle of a step
+                raise
+            self._save()  # nothing of what was learned is lost
+            return End.INTERRUPTED, ""
+
+    def _end(self) -> End | None:
+        """Look at the model if it is time to; is there a reason to end?"""
+        work, checks = self._work, self._folder.checks
+        is_last = self._done >= work.steps
+        is_due = is_last or self._done % work.every == 0
+        if is_due and (not checks or checks[-1].step < self._done):
             self._check()
-        while self._done < work.steps:
-            if work.stopping.done:
-                return End.EARLY, ""
-            if self._control.stop:
-                self._save()  # nothing of what was learned is lost
-                return End.INTERRUPTED, ""
-            self._step()
-            if word := self._runaway.after(self._folder.strides[-1].loss):
-                return End.DIVERGED, f"at step {self._done} {word}: the learning rate is too high"
-            if self._done % work.every == 0 or self._done == work.steps:
-                self._check()
-        return (End.EARLY if work.stopping.done else End.STEPS), ""
+        if work.stopping.done:
+            return End.EARLY
+        if self._control.stop:
+            raise KeyboardInterrupt
+        return End.STEPS if is_last else None
 
     def _step(self) -> None:
         work = self._work

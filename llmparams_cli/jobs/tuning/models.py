@@ -77,7 +77,9 @@ def _bytes(values: Array, count: int) -> Any:
 
 def by_path(env: Environment, path: Path, threads: int | None, size: int) -> Prepared:
     """A model file made ready to answer, with no preset."""
-    given = {"model": str(path), "context": str(max(ROOM, size + ANSWER))}
+    trained = read_header(path).context_length
+    room = max(ROOM, size + ANSWER)
+    given = {"model": str(path), "context": str(min(room, trained) if trained else room)}
     return prepare(env, [], given | ({"threads": str(threads)} if threads else {}))
 
 

@@ -114,7 +114,7 @@ def tune(
                     _go_on(found, work, folder, state)
                 with show(found.plan) as watcher:
                     course = learn(work, watcher, found.control)
-            _refuse_unfinished(env, course, folder, target)
+            _refuse_unfinished(env, course, folder)
             tuned = _finished(env, found, course, folder, target, before, progress)
             folder.remove(metrics_of(target.path))
             return tuned
@@ -324,7 +324,7 @@ def _go_on(found: Ready, work: Work, folder: RunFolder, state: Mapping[str, Any]
     work.stopping.restore(folder.position["stopping"])
 
 
-def _refuse_unfinished(env: Environment, course: Course, folder: RunFolder, target: Target) -> None:
+def _refuse_unfinished(env: Environment, course: Course, folder: RunFolder) -> None:
     """Raise the error of a run that was broken off, or in which nothing was learned."""
     if course.end is End.INTERRUPTED:
         place = display_path(folder.path, env.directory)

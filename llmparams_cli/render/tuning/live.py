@@ -138,9 +138,9 @@ class Live:
 def check_text(check: Check, last: Stride | None, loss: float) -> str:
     """'step 50: loss 1.234, held out 1.345 (best), rate 3e-4, 1,234 tokens/s'."""
     best = " (best)" if check.improved and check.step else ""
-    held = f"held out {loss_text(check.loss)}{best}"
+    held = f"held out {loss_text(check.loss)}{best}" if math.isfinite(check.loss) else ""
     if last is None:
-        return f"step {check.step:,}: {held}"
+        return f"step {check.step:,}: {held or 'the model as it was'}"
     parts = (f"loss {loss_text(loss)}", held, f"rate {rate_text(last.rate)}")
     speed = per_second(last.tokens, last.seconds)
     return f"step {check.step:,}: {', '.join(filter(None, (*parts, speed)))}"
