@@ -9,9 +9,10 @@ pytest.importorskip("peft")
 
 from asked import settings
 from models import write_llama
-from shapes import _write
+from shapes import _write, write_windowed
 from trainers import both_learn_alike, recipe, row
 
+from llmparams_cli.backends.llama.training.trainer import LlamaTrainer
 from llmparams_cli.backends.pytorch import device, libraries
 from llmparams_cli.backends.pytorch.trainer import open_trainer
 from llmparams_cli.errors import BackendError
@@ -360,6 +361,28 @@ def test_a_model_that_transformers_reads_in_part_is_refused(opened, tmp_path, ch
     assert "llama.cpp" in caught.value.hint
 
 
+def test_what_transformers_would_compute_otherwise_is_refused(opened, tmp_path):
+    factor = {"llama.rope.scaling.factor": 8.0}
+    with pytest.raises(BackendError, match=r"passes over llama\.rope\.scaling\.factor"):
+        opened(write_llama(tmp_path / "far.gguf", metadata=factor))
+    with pytest.raises(BackendError, match="takes 256 for 32 in attention"):
+        opened(write_windowed(tmp_path / "short.gguf"))
+
+
+def test_fewer_rows_at_a_time_where_memory_is_short(files, opened, monkeypatch):
+    whole, short = opened(files["llama"]), opened(files["llama"])
+    compute = short._nats
+
+    def small(batch):
+        if batch.tokens.numel() > 50:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 1 TB.")
+        return compute(batch)
+
+    monkeypatch.setattr(short, "_nats", small)
+    assert short.step(ROWS, 1e-3).norm == pytest.approx(whole.step(ROWS, 1e-3).norm, rel=1e-4)
+    assert short.loss(ROWS).nats == pytest.approx(whole.loss(ROWS).nats, rel=1e-4)
+
+
 def test_other_models_are_refused(opened, files, tmp_path):
     with pytest.raises(BackendError, match=r"only a model in F32 .* 'token_embd.weight'"):
         opened(write_llama(tmp_path / "q.gguf", type="Q8_0"))
@@ -398,8 +421,15 @@ def test_nothing_is_written_to_stderr(files, opened, capfd):
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
 @pytest.mark.parametrize("kind", ["llama", "tied"])
 def test_both_engines_learn_alike(files, optimiser, kind):
-    other = pytest.importorskip("llmparams_cli.backends.llama.trainer")
-    names = tuple(name for name in TRAINED if name != EMBEDDING)
+    names = tuple(name for name in TRAINED if name != EMBEDDING)  # never learned by llama.cpp
     both_learn_alike(
-        files[kind], recipe(names, optimiser=optimiser), [open_trainer, other.open_trainer], ROWS
+        files[kind], recipe(names, optimiser=optimiser), (open_trainer, LlamaTrainer), ROWS
+    )
+
+
+@pytest.mark.parametrize("kind", ["llama", "tied"])
+def test_both_engines_learn_the_same_adapter(files, kind):
+    names = (MATRIX, "blk.0.attn_k.weight", "blk.1.ffn_down.weight")
+    both_learn_alike(
+        files[kind], recipe(names, lora=Lora(4, 8.0)), (open_trainer, LlamaTrainer), ROWS
     )

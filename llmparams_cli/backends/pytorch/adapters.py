@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.backends.pytorch.libraries import quiet
 from llmparams_cli.backends.pytorch.model import Model, Weight
 from llmparams_cli.errors import BackendError
-from llmparams_cli.training.trainer import Lora
+from llmparams_cli.training.lora import first
+from llmparams_cli.training.trainer import Lora, Recipe
 
 if TYPE_CHECKING:
     from llmparams_cli.training.trainer import Array
@@ -36,14 +37,13 @@ class Adapter:
         return self.weight.array() + self.scale * (b @ a) if b.any() else self.weight.array()
 
 
-def added(model: Model, names: Iterable[str], lora: Lora, seed: int) -> dict[str, Adapter]:
-    """Put an adapter beside each of these tensors, the only parameters that train from here on.
+def added(model: Model, recipe: Recipe, lora: Lora) -> dict[str, Adapter]:
+    """Put an adapter beside each tensor of the recipe: the only parameters that train from here on.
     Raises BackendError for a tensor that cannot have one.
     """
-    import torch
     from peft import LoraConfig, get_peft_model
 
-    weights = [model.weights[name] for name in names]
+    weights = [model.weights[name] for name in recipe.names]
     for weight in weights:
         _refuse_without_product(model, weight)
     config = LoraConfig(
@@ -52,15 +52,19 @@ def added(model: Model, names: Iterable[str], lora: Lora, seed: int) -> dict[str
         target_modules=[weight.module for weight in weights],
         lora_dropout=0.0,
     )
-    with quiet(), torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with quiet():
         adapted = get_peft_model(model.module, config)
     layers: Mapping[str, Any] = dict(adapted.base_model.model.named_modules())
-    return {weight.name: _adapter(weight, layers[weight.module]) for weight in weights}
+    return {weight.name: _begun(weight, layers[weight.module], recipe, lora) for weight in weights}
 
 
-def _adapter(weight: Weight, layer: Any) -> Adapter:
+def _begun(weight: Weight, layer: Any, recipe: Recipe, lora: Lora) -> Adapter:
+    """The adapter of a layer, begun as any engine would."""
+    import torch
+
     a, b = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
+    with torch.no_grad():
+        a.copy_(torch.from_numpy(first(recipe, lora, weight.name, weight.shape).a))
     return Adapter(weight, a, b, layer.scaling[NAME])
 
 

@@ -9,7 +9,8 @@ from llmparams_cli.training.trainer import Recipe
 
 # Tokens, and logits, that are computed at a time.
 CPU_TOKENS, GPU_TOKENS = 2048, 16384
-CPU_LOGITS, GPU_LOGITS = 1 << 27, 1 << 30
+CPU_LOGITS = 1 << 26
+GPU_SHARE = 4  # of what is free, for logits
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,12 @@ class Device:
 
     def tokens(self, vocabulary: int) -> int:
         """How many tokens are read at a time: each costs a row of logits, several times over."""
-        tokens, logits = (
-            (CPU_TOKENS, CPU_LOGITS) if self.name == "cpu" else (GPU_TOKENS, GPU_LOGITS)
-        )
+        import torch
+
+        tokens, logits = CPU_TOKENS, CPU_LOGITS
+        if self.name == "cuda":
+            # A logit, its gradient and what lies between take about 16 bytes.
+            tokens, logits = GPU_TOKENS, torch.cuda.mem_get_info()[0] // (16 * GPU_SHARE)
         return max(1, min(tokens, logits // vocabulary))
 
     def autocast(self) -> Any:

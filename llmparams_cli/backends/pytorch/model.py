@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.backends.pytorch import file as files
+from llmparams_cli.backends.pytorch.agreement import FREQUENCIES, OTHERWISE, agree, refusal
 from llmparams_cli.backends.pytorch.file import F32File
 from llmparams_cli.backends.pytorch.libraries import quiet
 from llmparams_cli.backends.pytorch.ways import LESS_ONE, Way, recognised
@@ -17,10 +18,6 @@ from llmparams_cli.models.gguf import Header
 
 if TYPE_CHECKING:
     from llmparams_cli.training.trainer import Array
-
-# By what a model of the Llama 3 kind divides the frequencies of its positions.
-FREQUENCIES = "rope_freqs.weight"
-OTHERWISE = "train it with llama.cpp's engine"
 
 
 @dataclass(frozen=True)
@@ -37,8 +34,8 @@ class Weight:
     shape: tuple[int, ...]
     before: tuple[Array, Array] | None = None
 
-    def array(self, change: Any = 0) -> Array:
-        """The tensor as it is now. `change` is added, in the file's order of rows."""
+    def array(self) -> Array:
+        """The tensor as it is now."""
         import numpy as np
 
         now = self.parameter.detach().cpu().numpy()
@@ -61,7 +58,7 @@ def load(path: Path) -> Model:
     module = _loaded(path, file)
     weights = {weight.name: weight for weight in _weights(module, file)}
     _refuse_uncovered(module, weights)
-    _set_frequencies(module, file)
+    agree(module, file)
     return Model(module, weights)
 
 
@@ -79,7 +76,7 @@ def _loaded(path: Path, file: F32File) -> Any:
                 local_files_only=True,
             )
         except Exception as error:  # whatever it stumbles over
-            raise _refusal(file.header, f"transformers cannot load it: {error}") from error
+            raise refusal(file.header, f"transformers cannot load it: {error}") from error
     for part in module.modules():
         if isinstance(part, torch.nn.Embedding):
             part.padding_idx = None  # else that token would learn nothing
@@ -95,13 +92,13 @@ def _weights(module: Any, file: F32File) -> Iterator[Weight]:
         if name == FREQUENCIES:
             continue
         if name not in names:
-            raise _refusal(file.header, f"transformers has no place for {name!r}")
+            raise refusal(file.header, f"transformers has no place for {name!r}")
         stored, parameter = file.tensors[name], parameters[names[name]]
         loaded = parameter.detach().numpy()
         beside = ways.get(name.removesuffix("bias") + "weight")
         way = recognised(stored, loaded, _heads(file.header, name), beside)
         if way is None:
-            raise _refusal(file.header, f"transformers stores {name!r} in an unknown way")
+            raise refusal(file.header, f"transformers stores {name!r} in an unknown way")
         ways[name] = way
         before = (stored.copy(), loaded.copy()) if way.kind == LESS_ONE else None
         yield Weight(name, parameter, names[name].rpartition(".")[0], way, stored.shape, before)
@@ -113,7 +110,7 @@ def _names(parameters: Mapping[str, Any], header: Header) -> dict[str, str]:
 
     numbers = {name: number for number, name in MODEL_ARCH_NAMES.items()}
     if header.architecture not in numbers:
-        raise _refusal(header, "the package gguf does not know it")
+        raise refusal(header, "the package gguf does not know it")
     known = get_tensor_name_map(numbers[header.architecture], header.block_count)
     names = {}
     for name in parameters:
@@ -140,27 +137,5 @@ def _refuse_uncovered(module: Any, weights: Mapping[str, Weight]) -> None:
             raise BackendError(f"no tensor of the file belongs to PyTorch's {name!r}", OTHERWISE)
 
 
-def _set_frequencies(module: Any, file: F32File) -> None:
-    """What transformers leaves out: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"""
-    import torch
-
-    if FREQUENCIES not in file.tensors:
-        return
-    factors = torch.from_numpy(file.tensors[FREQUENCIES].copy())
-    buffers = [
-        buffer
-        for name, buffer in module.named_buffers()
-        if name.endswith("inv_freq") and "original" not in name
-    ]
-    if len(buffers) != 1 or buffers[0].shape != factors.shape:
-        raise _refusal(file.header, f"PyTorch's engine does not know what {FREQUENCIES!r} is for")
-    buffers[0].div_(factors)
-
-
 def _lengths(shape: tuple[int, ...]) -> list[int]:
     return [length for length in shape if length != 1]
-
-
-def _refusal(header: Header, why: str) -> BackendError:
-    what = f"PyTorch's engine cannot train models of the architecture {header.architecture!r}"
-    return BackendError(f"{what}: {why}", OTHERWISE)

@@ -32,12 +32,13 @@ class Optimiser:
         others = [each for each in self._parameters if each.dim() < 2]
         decays = ((matrices, recipe.weight_decay), (others, 0.0))
         groups = [{"params": group, "weight_decay": decay} for group, decay in decays if group]
+        # In one pass over the memory, where that is possible.
+        fused = all(each.device.type in ("cpu", "cuda") for each in self._parameters) or None
+        betas = (recipe.beta1, recipe.beta2)
         self._optimiser = (
-            torch.optim.AdamW(
-                groups, betas=(recipe.beta1, recipe.beta2), eps=recipe.epsilon, fused=True
-            )
+            torch.optim.AdamW(groups, betas=betas, eps=recipe.epsilon, fused=fused)
             if recipe.optimiser == "adamw"
-            else torch.optim.SGD(groups, fused=True)
+            else torch.optim.SGD(groups, fused=fused)
         )
         self.done = 0
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmparams_cli.backends.pytorch.batches import UNLEARNED, Batch, batches
 from llmparams_cli.backends.pytorch.libraries import require
+from llmparams_cli.backends.pytorch.memory import OutOfMemory, watched
 from llmparams_cli.errors import BackendError
 from llmparams_cli.training.trainer import Loss, Recipe, Row, Step
 
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from llmparams_cli.training.trainer import Array
 
+Result = TypeVar("Result")
+
 
 def open_trainer(path: Path, recipe: Recipe) -> PyTorchTrainer:
     """An `Opener`. Raises BackendError if the libraries are not installed, too."""
     require()
-    with _memory():
+    with watched():
         return PyTorchTrainer(path, recipe)
 
 
@@ -43,36 +45,17 @@ class PyTorchTrainer:
         self._weights = {name: loaded.weights[name] for name in recipe.names}
         self._adapters: Mapping[str, adapters.Adapter] = {}
         if recipe.lora:
-            self._adapters = adapters.added(loaded, recipe.names, recipe.lora, recipe.seed)
+            self._adapters = adapters.added(loaded, recipe, recipe.lora)
         self._module.to(self._device.name)
         self._optimiser = Optimiser(self._trained(), recipe)
         self._most = self._device.tokens(self._module.config.vocab_size)
         self.how = self._device.how
 
     def step(self, rows: Sequence[Row], rate: float) -> Step:
-        total = sum(row.count for row in rows)
-        with _memory():
-            try:
-                nats = 0.0
-                for batch in batches(rows, self._most, self._device.name):
-                    loss = self._nats(batch)
-                    (loss / total).backward()
-                    nats += loss.item()
-                norm = self._optimiser.shorten() if total else 0.0
-                if total and math.isfinite(nats) and math.isfinite(norm):
-                    self._optimiser.step(rate)
-            finally:
-                self._optimiser.forget()
-        return Step(Loss(nats, total), norm)
+        return self._fitting(rows, lambda: self._step(rows, rate))
 
     def loss(self, rows: Sequence[Row]) -> Loss:
-        import torch
-
-        with _memory(), torch.inference_mode():
-            found = [
-                self._nats(batch).item() for batch in batches(rows, self._most, self._device.name)
-            ]
-        return Loss(sum(found), sum(row.count for row in rows))
+        return self._fitting(rows, lambda: self._loss(rows))
 
     def weights(self) -> Mapping[str, Array]:
         if self._adapters:
@@ -95,6 +78,40 @@ class PyTorchTrainer:
         self._weights, self._adapters = {}, {}
         if self._device.name == "cuda":
             torch.cuda.empty_cache()
+
+    def _fitting(self, rows: Sequence[Row], compute: Callable[[], Result]) -> Result:
+        """What this computes, with fewer rows at a time if it does not fit into memory."""
+        while True:
+            try:
+                with watched():
+                    return compute()
+            except OutOfMemory:
+                if self._most < 2 * max(len(row.tokens) for row in rows):
+                    raise
+                self._most //= 2
+
+    def _step(self, rows: Sequence[Row], rate: float) -> Step:
+        total = sum(row.count for row in rows)
+        nats = norm = 0.0
+        try:
+            for batch in batches(rows, self._most, self._device.name):
+                loss = self._nats(batch)
+                (loss / total).backward()
+                nats += loss.item()
+            if total:
+                norm = self._optimiser.shorten()
+                if math.isfinite(nats) and math.isfinite(norm):
+                    self._optimiser.step(rate)
+        finally:
+            self._optimiser.forget()
+        return Step(Loss(nats, total), norm)
+
+    def _loss(self, rows: Sequence[Row]) -> Loss:
+        import torch
+
+        with torch.inference_mode():
+            nats = [self._nats(b).item() for b in batches(rows, self._most, self._device.name)]
+        return Loss(sum(nats), sum(row.count for row in rows))
 
     def _trained(self) -> dict[str, Any]:
         """The parameters that learn, by the names that a state has for them."""
@@ -125,20 +142,3 @@ class PyTorchTrainer:
             ignore_index=UNLEARNED,
             reduction="sum",
         )
-
-
-@contextmanager
-def _memory() -> Iterator[None]:
-    """Makes an error with a cure of a lack of memory."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        # Of the processor's memory PyTorch says "can't allocate memory" or "not enough memory".
-        text = str(error)
-        words = ("out of memory", "allocate memory", "not enough memory")
-        if not isinstance(error, MemoryError) and not any(word in text for word in words):
-            raise
-        raise BackendError(
-            "PyTorch ran out of memory",
-            "give a smaller --context-size, train fewer tensors, or train an adapter",
-        ) from error
