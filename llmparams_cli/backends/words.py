@@ -61,12 +61,12 @@ class Words:
     def is_user_defined(self, token: int) -> bool:
         return False
 
-    def named_template(self, name: str, messages: Sequence[Message]) -> str:
-        """The prompt that one of llama.cpp's own chat templates makes."""
+    def named_template(self, name: str, messages: Sequence[Message], *, prompt: bool = True) -> str:
+        """What one of llama.cpp's own chat templates makes of messages: a prompt, or they alone."""
         # Only who asks for one needs the library.
         from llmparams_cli.backends.llama.machine import named_templates
 
-        return named_templates.apply(name, messages)
+        return named_templates.apply(name, messages, prompt=prompt)
 
     def special_text(self, which: str) -> str:
         return CONTROLS[END - FIRST_CONTROL] if which == "eos" else ""

@@ -24,16 +24,17 @@ UNDEFINED = re.compile(r"'(\w+)' is undefined")
 CURE = "--chat-template takes another one"
 ROLES = ("system", "user", "assistant", "user")
 PROBE = "7301942"
+PROMPT_TOO = "add_generation_prompt"  # the variable; without it the text ends with its last message
 
 
 def renderer(
     model: Vocabulary, template: str, values: Mapping[str, Any]
 ) -> Callable[[Sequence[Message]], str]:
     """Runs this template, with `values` for its variables: it turns messages into a text that ends
-    where the assistant's answer begins, or raises ModelError.
+    where the assistant's answer begins (unless `PROMPT_TOO` is False), or raises ModelError.
     """
     if not is_jinja(template):
-        return partial(model.named_template, template)
+        return partial(model.named_template, template, prompt=values.get(PROMPT_TOO, True))
     values = {**_tokens(model, template), **values}
     return partial(_run, _compile(template), values, as_parts=_wants_parts(template))
 
@@ -61,7 +62,7 @@ def _run(
 
     given = {
         "messages": [_as_mapping(message, as_parts) for message in messages],
-        "add_generation_prompt": True,
+        PROMPT_TOO: True,
         "tools": None,
         "documents": None,
         **values,

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import read_text
 from llmparams_cli.protocol import Message
+from llmparams_cli.text.shorten import brief
 
 MOST = 2_000_000_000  # bytes
 TRAIN, VALID = "train", "valid"  # names of files in a folder
-ENDINGS = (".jsonl", ".json", ".txt", ".md", ".text")
+LINES, TEXTS = (".jsonl", ".ndjson"), (".txt", ".text", ".md")  # how names of files end
+JSON = (*LINES, ".json")
+# How JSON begins where no name tells: no prose does.
+BEGINS = re.compile(r'\s*(\[\s*)?\{\s*"')
 BETWEEN = "<|endoftext|>"  # a line of its own between two documents of a plain text
 ROLES = ("system", "user", "assistant")
-# Keys of a line, each set with what makes messages of its values; ShareGPT's names of roles.
-OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
+# Others that are in use: ShareGPT's, Gemini's, OpenAI's.
+OTHER_NAMES = {
+    "human": "user",
+    "gpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "developer": "system",
+}
+REASONING = ("reasoning_content", "reasoning", "thinking")
 EXPECTED = 'a line has "text", "prompt" and "completion", or "messages"'
+WANTED = "JSON lines (.jsonl), or a text (.txt)"
 
 
 @dataclass(frozen=True)
@@ -40,34 +53,48 @@ class Data:
 
 
 def read_data(path: Path, place: str) -> Data:
-    """Read a file, or a folder: its train.jsonl and valid.jsonl, or else all of its files. `place`
-    is what the user calls it. Raises UsageError with the line that is wrong.
+    """Read a file, or a folder: its train.jsonl and valid.jsonl as mlx-lm has them, or else all of
+    its JSON lines, or else all of its texts, each of which is a document. `place` is what the user
+    calls it. Raises UsageError with the line that is wrong.
     """
     if not path.exists():
         raise UsageError(f"{place}: there is no such file", "a file or folder with examples")
     if not path.is_dir():
-        return Data(_records(path, place))
-    files = sorted(each for each in path.iterdir() if each.suffix.lower() in ENDINGS)
-    by_name = {each.stem: each for each in files}
-    if TRAIN in by_name:
-        train, valid = (by_name.get(name) for name in (TRAIN, VALID))
-        assert train
-        held_out = _records(valid, f"{place}/{valid.name}") if valid else None
-        return Data(_records(train, f"{place}/{train.name}"), held_out)
-    found = [record for each in files for record in _records(each, f"{place}/{each.name}")]
-    if not found:
+        return Data(_some(_records(path, place), place))
+    lines, texts = _files(path, LINES), _files(path, TEXTS)
+    by_name = {each.stem: each for each in (*texts, *lines)}
+    if VALID in by_name and TRAIN not in by_name:
         raise UsageError(
-            f"{place}: no examples in this folder", f"files that end in {', '.join(ENDINGS)}"
+            f"{place}: it has {by_name[VALID].name}, and nothing to learn from", WANTED
         )
-    return Data(tuple(found))
+    if TRAIN not in by_name:
+        return Data(_some(_all(lines or texts, place), place))
+    valid = _all([by_name[VALID]], place) if VALID in by_name else None
+    return Data(
+        _some(_all([by_name[TRAIN]], place), f"{place}/{by_name[TRAIN].name}"),
+        None if valid is None else _some(valid, f"{place}/{by_name[VALID].name}"),
+    )
 
 
 def records_of(text: str, place: str) -> tuple[Record, ...]:
-    """The examples in a text: JSON lines if it looks like them, else plain documents."""
-    found = tuple(_lines(text, place) if text.lstrip()[:1] in ("{", "[") else _plain(text, place))
-    if not found:
-        raise UsageError(f"{place}: no examples in it", f"JSON lines ({EXPECTED}), or a text")
-    return found
+    """The examples in a text without a name: JSON lines if it begins like them, else documents."""
+    return _some(_read(text, place, is_json=bool(BEGINS.match(text))), place)
+
+
+def _some(records: Sequence[Record], place: str) -> tuple[Record, ...]:
+    if not records:
+        raise UsageError(f"{place}: no examples in it", WANTED)
+    return tuple(records)
+
+
+def _files(folder: Path, endings: Sequence[str]) -> list[Path]:
+    """The files of a folder whose names end so; not the hidden ones."""
+    found = (each for each in folder.iterdir() if each.is_file())
+    return sorted(f for f in found if f.suffix.lower() in endings and not f.name.startswith("."))
+
+
+def _all(files: Sequence[Path], place: str) -> list[Record]:
+    return [record for each in files for record in _records(each, f"{place}/{each.name}")]
 
 
 def _records(path: Path, place: str) -> tuple[Record, ...]:
@@ -75,7 +102,13 @@ def _records(path: Path, place: str) -> tuple[Record, ...]:
         text = read_text(path, MOST)
     except ValueError as error:
         raise UsageError(f"{place}: {error}", "give JSON lines or a text") from error
-    return records_of(text, place)
+    ending = path.suffix.lower()
+    is_json = ending in JSON or (ending not in TEXTS and bool(BEGINS.match(text)))
+    return _read(text, place, is_json=is_json)
+
+
+def _read(text: str, place: str, *, is_json: bool) -> tuple[Record, ...]:
+    return tuple(_lines(text, place) if is_json else _plain(text, place))
 
 
 def _plain(text: str, place: str) -> Iterator[Record]:
@@ -84,7 +117,8 @@ def _plain(text: str, place: str) -> Iterator[Record]:
         if line.strip() != BETWEEN:
             lines.append(line)
             continue
-        if document := "\n".join(lines).strip("\n"):
+        document = "\n".join(lines).strip("\n")
+        if document.strip():
             yield Record(place, document)
         lines.clear()
 
@@ -112,9 +146,19 @@ def _record(item: Any, place: str) -> Record:
         raise UsageError(f"{place}: not an object", EXPECTED)
     for needed, read in FORMS.items():
         if needed <= item.keys():
-            return read(item, place)
-    keys = ", ".join(map(str, item)) or "nothing"
+            return _with_system(read(item, place), item)
+    keys = brief(", ".join(item), 80) or "nothing"
     raise UsageError(f"{place}: it has {keys}", EXPECTED)
+
+
+def _with_system(record: Record, item: Mapping[str, Any]) -> Record:
+    """Some have the system text beside the messages."""
+    system, messages = item.get("system"), record.messages
+    if not isinstance(system, str) or not system.strip():
+        return record
+    if not messages or messages[0].role == "system":
+        return record
+    return replace(record, messages=(Message("system", _characters(system)), *messages))
 
 
 def _of_text(item: Mapping[str, Any], place: str) -> Record:
@@ -154,13 +198,23 @@ def _conversation(item: Mapping[str, Any], key: str, names: Sequence[str], place
         where = f"{place}, message {number}"
         if not isinstance(turn, dict) or not set(names) <= turn.keys():
             raise UsageError(f"{where}: it needs {' and '.join(names)}", EXPECTED)
-        role = OTHER_NAMES.get(str(turn[names[0]]), str(turn[names[0]]))
+        role = str(turn[names[0]]).lower()
+        role = OTHER_NAMES.get(role, role)
         if role not in ROLES:
-            raise UsageError(f"{where}: the role {role!r}", f"one of {', '.join(ROLES)}")
-        found.append(Message(role, _text(turn, names[1], where)))
+            known = f"one of {', '.join(ROLES)}"
+            raise UsageError(f"{where}: the role {brief(repr(turn[names[0]]), 40)}", known)
+        if role == "system" and not turn[names[1]]:
+            continue  # many data sets have empty ones
+        found.append(Message(role, _text(turn, names[1], where), _reasoning(turn, role, where)))
     if not any(message.role == "assistant" for message in found):
         raise UsageError(f"{place}: no message is the assistant's", "there is no answer to learn")
     return Record(place, messages=tuple(found))
+
+
+def _reasoning(turn: Mapping[str, Any], role: str, place: str) -> str:
+    """What an assistant thought, where that is a text of its own."""
+    key = next((name for name in REASONING if turn.get(name)), "")
+    return _text(turn, key, place) if key and role == "assistant" else ""
 
 
 def _text(item: Mapping[str, Any], key: str, place: str) -> str:
@@ -169,7 +223,11 @@ def _text(item: Mapping[str, Any], key: str, place: str) -> str:
         raise UsageError(f'{place}: "{key}" is no text', EXPECTED)
     if not text.strip():
         raise UsageError(f'{place}: "{key}" is empty', "leave the line out, or write something")
-    # Half of a surrogate pair is no character: JSON may have one, UTF-8 may not.
+    return _characters(text)
+
+
+def _characters(text: str) -> str:
+    """Half of a surrogate pair is no character: JSON may have one, UTF-8 may not."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

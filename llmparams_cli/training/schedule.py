@@ -5,24 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 KINDS = ("constant", "linear", "cosine", "plateau")
 FACTOR = 0.5  # of a plateau: what the rate is multiplied with
 BETTER = 1e-3  # share of the loss by which a plateau must be left
 PATIENCE = 2  # checks on a plateau before the rate falls
-WINDOW = 5  # steps whose median tells whether a loss runs away
+WINDOW = 20  # steps whose quartiles tell whether a loss runs away
 RISEN = 1.0  # nats above where it was lowest, and
-RISEN_SHARE = 0.3  # this share of that
-HOPELESS = 2.0  # nats above what guessing among all tokens would cost
+RISEN_SHARE = 0.3  # this share of that; twice both above the first one, which is a single value
+BEGINNING = 2 * WINDOW  # steps in which it is compared with the first one
+HOPELESS = 2.0  # nats above what guessing among all tokens would cost,
+HOPELESS_STEPS = 3  # so many times in a row: a single short answer may be that unlikely
 
 
 @dataclass
 class Schedule:
-    """The rate at each step, from 1: it rises over `warmup` steps, then stays (constant), falls to
-    0 at the last of `steps` (linear, cosine), or is halved whenever the loss on what is held out
-    stalls (plateau).
+    """The rate at each step, from 1: it rises over `warmup` steps, then stays (constant), falls so
+    that it would be 0 at the step after the last of `steps` (linear, cosine), or is halved whenever
+    the loss on what is held out stalls (plateau).
     """
 
     kind: str
@@ -100,29 +101,38 @@ class Stopping:
 @dataclass
 class Runaway:
     """Watches the loss of every step. Guessing among the tokens of the `vocabulary` costs their
-    logarithm: a loss far above that, and above the first one, is no learning.
+    logarithm: losses far above that, and above the first one, are no learning. Nor is a loss that
+    rose so far that even its low values are above what its high ones were; steps of few rows differ
+    much from each other, so nothing less tells.
     """
 
     vocabulary: int
     _last: list[float] = field(default_factory=list)
     _lowest: float = math.inf
-    _first: float = 0.0
+    _first: float | None = None
+    _steps: int = 0
 
     def after(self, loss: float) -> str:
         """What is wrong with the losses up to this one; empty if nothing is."""
         if not math.isfinite(loss):
             return f"the loss is {loss:g}"
-        self._first = self._first or loss
-        if loss > max(self._first, math.log(self.vocabulary)) + HOPELESS:
-            return (
-                f"the loss rose to {loss:.2f}, and guessing among all tokens costs"
-                f" {math.log(self.vocabulary):.2f}"
-            )
+        if self._first is None:
+            self._first = loss
+        self._steps += 1
         self._last = [*self._last[-(WINDOW - 1) :], loss]
+        guessing = math.log(self.vocabulary)
+        least = min(self._last[-HOPELESS_STEPS:])
+        if len(self._last) >= HOPELESS_STEPS and least > max(self._first, guessing) + HOPELESS:
+            return (
+                f"the loss rose to {loss:.2f}, and guessing among all tokens costs {guessing:.2f}"
+            )
         if len(self._last) < WINDOW:
             return ""
-        middle = median(self._last)
-        self._lowest = min(self._lowest, middle)
-        if middle > self._lowest + max(RISEN, RISEN_SHARE * self._lowest):
-            return f"the loss rose from {self._lowest:.2f} to {middle:.2f}"
+        ordered = sorted(self._last)
+        low, high = ordered[WINDOW // 4], ordered[-1 - WINDOW // 4]
+        self._lowest = min(self._lowest, high)
+        starts = [(self._lowest, 1), (self._first, 2)]
+        for start, times in starts if self._steps <= BEGINNING else starts[:1]:
+            if low > start + times * max(RISEN, RISEN_SHARE * start):
+                return f"the loss rose from {start:.2f} to {low:.2f} and more"
         return ""

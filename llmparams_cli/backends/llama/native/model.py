@@ -150,9 +150,9 @@ class Model:
         """Does the vocabulary say that every text ends with EOS?"""
         return bool(llama().llama_vocab_get_add_eos(self.vocab))
 
-    def named_template(self, name: str, messages: Sequence[Message]) -> str:
-        """The prompt that one of llama.cpp's own chat templates makes."""
-        return named_templates.apply(name, messages)
+    def named_template(self, name: str, messages: Sequence[Message], *, prompt: bool = True) -> str:
+        """What one of llama.cpp's own chat templates makes of messages: a prompt, or they alone."""
+        return named_templates.apply(name, messages, prompt=prompt)
 
     def special_text(self, which: str) -> str:
         """The text of 'bos', 'eos', 'sep', 'pad', 'mask', 'unk' or 'cls'; empty without one."""

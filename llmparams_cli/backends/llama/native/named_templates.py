@@ -22,9 +22,9 @@ def names() -> tuple[str, ...]:
     return tuple(name.decode() for name in found if name)
 
 
-def apply(name: str, messages: Sequence[Message]) -> str:
-    """The messages in this template, up to where the assistant's answer begins. Raises ModelError
-    for a name that llama.cpp does not know.
+def apply(name: str, messages: Sequence[Message], *, prompt: bool = True) -> str:
+    """The messages in this template; with `prompt` up to where the assistant's answer begins.
+    Raises ModelError for a name that llama.cpp does not know.
     """
     if name not in names():  # llama.cpp would guess
         raise ModelError(
@@ -40,7 +40,7 @@ def apply(name: str, messages: Sequence[Message]) -> str:
     size = 1 << 12
     while True:
         buffer = ctypes.create_string_buffer(size)
-        needed = lib.llama_chat_apply_template(name.encode(), chat, len(chat), True, buffer, size)
+        needed = lib.llama_chat_apply_template(name.encode(), chat, len(chat), prompt, buffer, size)
         if needed < 0:
             raise ModelError(f"llama.cpp's chat template {name!r} cannot write these messages")
         if needed <= size:
