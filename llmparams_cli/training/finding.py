@@ -52,7 +52,7 @@ def has_risen(losses: Sequence[float]) -> bool:
     if len(known) <= STARTING:
         return False
     smooth = smoothed(known)
-    start = median(known[:STARTING]) + _noise(known)
+    start = median(known[:STARTING]) + NOISE * _noise(known)
     return smooth[-1] > max(start, HOPELESS * min(smooth))
 
 
