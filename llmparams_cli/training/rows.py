@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from llmparams_cli.errors import UsageError
@@ -39,13 +40,15 @@ class Rows:
 
 
 def rows_of(documents: Sequence[Document], size: int) -> Rows:
-    """Rows of at most `size` + 1 tokens, in the order of the documents.
+    """Rows of at most `size` + 1 tokens, in the order of the documents, but for short texts: these
+    share rows.
 
     A long text goes on in the next row, which begins with the last token of the one before, so that
-    every token is predicted once. Short texts share a row.
+    every token is predicted once.
     """
     found: list[Row] = []
     open_row: list[Row] = []  # short texts that will share a row
+    length = 0  # of that
     cut = dropped = 0
     for document in documents:
         if document.whole:
@@ -55,10 +58,11 @@ def rows_of(documents: Sequence[Document], size: int) -> Rows:
             found += [row] if row.count else []
             continue
         for piece in _pieces(document.row, size):
-            if sum(len(row.tokens) for row in open_row) + len(piece.tokens) > size + 1:
+            if length + len(piece.tokens) > size + 1:
                 found += _joined(open_row)
-                open_row = []
+                open_row, length = [], 0
             open_row.append(piece)
+            length += len(piece.tokens)
     return Rows((*found, *_joined(open_row)), cut, dropped)
 
 
@@ -81,7 +85,7 @@ def _joined(parts: Sequence[Row]) -> list[Row]:
     if not parts:
         return []
     learned = np.concatenate([part.learned for part in parts])
-    learned[0] = False  # nothing is before it
+    learned[:1] = False  # nothing is before it
     row = Row(np.concatenate([part.tokens for part in parts]), learned)
     return [row] if row.count else []
 
@@ -109,10 +113,11 @@ def batches(count: int, size: int, epoch: int, seed: int) -> list[list[int]]:
     on the seed and the epoch alone. The last step may have fewer.
     """
     order = _shuffled(count, seed, epoch + 1)
-    return [order[start : start + size] for start in range(0, count, size)]
+    return [[*order[start : start + size]] for start in range(0, count, size)]
 
 
-def _shuffled(count: int, seed: int, stream: int) -> list[int]:
+@lru_cache(maxsize=2)  # each step of an epoch asks again
+def _shuffled(count: int, seed: int, stream: int) -> tuple[int, ...]:
     import numpy as np
 
-    return [*map(int, np.random.default_rng([seed, stream]).permutation(count))]
+    return tuple(np.random.default_rng([seed, stream]).permutation(count).tolist())

@@ -14,10 +14,11 @@ from llmparams_cli.params.kinds import did_you_mean
 ALL, OUTPUT, EMBEDDINGS, LAYERS = "all", "output", "embeddings", "layers="
 WORDS = (ALL, "norms", "biases", OUTPUT, EMBEDDINGS, "attention", "feed-forward", "layers=last:2")
 SUFFIX = re.compile(r"\.(weight|bias)$")
-RANGE = re.compile(r"(?:(first|last):)?(\d+)(?:-(\d+))?")
+RANGE = re.compile(r"(?:(first|last):)?([0-9]{1,6})(?:-([0-9]{1,6}))?")
 LEARN = ("F32", "F16", "BF16")
 FIXED = "rope factors"  # a kind of tensors that nobody learns
-FREE = "embeddings, norms and biases learn without --lora"
+FEED_FORWARD = ("feed-forward", "router", "experts", "shared experts")
+FREE = "embeddings, output, norms and biases learn without --lora"
 
 Means = Callable[[Tensor], bool]
 
@@ -32,18 +33,16 @@ def selected(header: Header, words: Sequence[str], *, lora: bool = False) -> tup
     chosen: set[str] = set()
     for word in words:
         means = _meaning(header, word)
-        meant = {tensor.name for tensor in able if means(tensor)}
+        meant = [tensor for tensor in able if means(tensor)]
         if not meant:
             raise UsageError(f"--train {word}: the model has no such tensors", _what_there_is(able))
-        chosen |= meant
-    if lora:
-        chosen &= {tensor.name for tensor in able if _gets_adapter(tensor)}
-        if not chosen:
+        adapted = [tensor for tensor in meant if _gets_adapter(tensor)]
+        if lora and not adapted:
             raise UsageError(
-                f"--train {','.join(words)}: no matrix of a layer is meant, and no other gets an"
-                " adapter",
+                f"--train {word}: with --lora only matrices of the layers learn, and none is meant",
                 FREE,
             )
+        chosen |= {tensor.name for tensor in (adapted if lora else meant)}
     return tuple(tensor.name for tensor in able if tensor.name in chosen)
 
 
@@ -53,7 +52,9 @@ def _learns(tensor: Tensor) -> bool:
 
 
 def _gets_adapter(tensor: Tensor) -> bool:
-    return len(tensor.shape) == 2 and place(tensor.name).layer is not None
+    where = place(tensor.name)
+    is_matrix = len(tensor.shape) == 2 and where.kind != "norms" and "conv" not in tensor.name
+    return is_matrix and where.layer is not None
 
 
 def _meaning(header: Header, word: str) -> Means:
@@ -69,7 +70,8 @@ def _meaning(header: Header, word: str) -> Means:
     if word in ("norms", EMBEDDINGS):
         return lambda tensor: place(tensor.name).kind == word and not place(tensor.name).is_bias
     if word in ("attention", "feed-forward"):
-        return lambda tensor: place(tensor.name).kind.startswith(word)
+        kinds = FEED_FORWARD if word == "feed-forward" else (word,)
+        return lambda tensor: place(tensor.name).kind.startswith(kinds)
     if word.startswith(LAYERS):
         wanted = _layers(word, header.block_count)
         return lambda tensor: place(tensor.name).layer in wanted
@@ -83,12 +85,14 @@ def _layers(word: str, count: int) -> range:
         raise UsageError(
             f"--train {word}: not clear", "layers=last:2, layers=first:2, layers=3 or layers=0-3"
         )
-    number = int(found[2])
-    if found[1] == "last":
-        return range(max(0, count - number), count)
-    if found[1] == "first":
-        return range(min(number, count))
-    return range(number, min(int(found[3] or number), count - 1) + 1)
+    number, last = int(found[2]), int(found[3] or found[2])
+    meant = range(number, min(last + 1, count))
+    if found[1]:
+        some = min(number, count)
+        meant = range(count - some, count) if found[1] == "last" else range(some)
+    if not meant:
+        raise UsageError(f"--train {word}: no layer is meant", f"they are 0 to {count - 1}")
+    return meant
 
 
 def _pattern(header: Header, word: str) -> Means:
