@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.models.gguf import Header, raw_entries
-from llmparams_cli.models.gguf_written import written
+from llmparams_cli.models.gguf_written import pieces
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -86,7 +86,8 @@ def write_fresh(path: Path, shape: Shape, tokenizer: Header, seed: int) -> None:
         "llama.vocab_size": tokenizer.vocabulary_size,
         **entries,
     }
-    path.write_bytes(written(metadata, _tensors(shape, tokenizer.vocabulary_size, seed)))
+    with path.open("wb") as file:
+        file.writelines(pieces(metadata, _tensors(shape, tokenizer.vocabulary_size, seed)))
 
 
 def _tensors(shape: Shape, vocabulary: int, seed: int) -> dict[str, NDArray[float32]]:

@@ -5,7 +5,7 @@ float32 arrays.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmparams_cli.models.cursor import ARRAY, TEXT
@@ -20,10 +20,14 @@ def written(metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> bytes:
     """The bytes of a file; an array's last axis is the row. Bytes among the metadata are an entry's
     type and value, as `gguf.raw_entries` has them.
     """
+    return b"".join(pieces(metadata, tensors))
+
+
+def pieces(metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> Iterator[bytes]:
+    """The same one after the other, so that a large file need not be in memory twice."""
     head = [MAGIC, struct.pack("<I2Q", VERSION, len(tensors), len(metadata))]
     for key, value in metadata.items():
         head += [_text(key), _value(value)]
-    data: list[bytes] = []
     position = 0
     for name, array in tensors.items():
         shape = list(array.shape[::-1])
@@ -31,10 +35,10 @@ def written(metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> bytes:
             shape.pop()
         head.append(_text(name))
         head.append(struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, F32, position))
-        block = _padded(array.astype("<f4").tobytes())
-        data.append(block)
-        position += len(block)
-    return _padded(b"".join(head)) + b"".join(data)
+        position += padded(4 * array.size, DEFAULT_ALIGNMENT)
+    yield _padded(b"".join(head))
+    for array in tensors.values():
+        yield _padded(array.astype("<f4").tobytes())
 
 
 def _value(value: Any) -> bytes:
