@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from llmparams_cli.analysis.tuning import Plan, Sweep
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import Order
-from llmparams_cli.jobs.tuning.run import ready
+from llmparams_cli.jobs.tuning.run import Ready, ready
 from llmparams_cli.jobs.tuning.start import Start
 from llmparams_cli.protocol import Progress
 from llmparams_cli.training.finding import found_range, has_risen
@@ -32,22 +33,37 @@ def sweep(
     """Step by step with a higher rate, until the loss has risen for good."""
     low, high = RANGES[order.optimiser]
     count = order.steps or STEPS
-    rates: list[float] = []
+    rates = [low * (high / low) ** (number / max(1, count - 1)) for number in range(count)]
     losses: list[float] = []
     with ready(env, start, material, order, base, progress) as found:
-        rows = _endless(material.rows, order)
-        for number in range(count):
-            if found.control.stop:
-                raise KeyboardInterrupt
-            rate = low * (high / low) ** (number / max(1, count - 1))
-            loss = found.trainer.step(next(rows), rate).loss.mean
-            rates.append(rate)
-            losses.append(loss)
-            progress("trying learning rates", (number + 1) / count)
+        tried = [*islice(_endless(material.rows, order), count)]
+        before = _before(found, tried, progress)
+        usual = sum(before) / count
+        for number, (rate, rows) in enumerate(zip(rates, tried, strict=True), 1):
+            loss = found.trainer.step(rows, rate).loss.mean
+            _refuse_stop(found)
+            # Some rows are harder than others. What a rate did shows against what they cost before.
+            losses.append(loss - before[number - 1] + usual)
+            progress("trying learning rates", number / count)
             if not math.isfinite(loss) or has_risen(losses):
                 break
         progress("trying learning rates", 1.0)
-        return found.plan, found_range(rates, losses)
+        return found.plan, found_range(rates[: len(losses)], losses)
+
+
+def _before(found: Ready, tried: Sequence[list[Row]], progress: Progress) -> list[float]:
+    """What the rows of each step cost the model as it is."""
+    losses = []
+    for number, rows in enumerate(tried, 1):
+        losses.append(found.trainer.loss(rows).mean)
+        _refuse_stop(found)
+        progress("reading the rows", number / len(tried))
+    return losses
+
+
+def _refuse_stop(found: Ready) -> None:
+    if found.control.stop:
+        raise KeyboardInterrupt
 
 
 def _endless(rows: tuple[Row, ...], order: Order) -> Iterator[list[Row]]:
