@@ -8,7 +8,7 @@ from llmparams_cli.backends.pytorch.file import F32File
 from llmparams_cli.errors import BackendError
 from llmparams_cli.models.gguf import Header
 
-OTHERWISE = "train it with llama.cpp's engine"
+OTHERWISE = "try --engine llama.cpp"
 # By what a model of the Llama 3 kind divides the frequencies of its positions.
 FREQUENCIES = "rope_freqs.weight"
 # Numbers that change what is computed, unless they are 1. Transformers passes over them.
