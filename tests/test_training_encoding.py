@@ -88,6 +88,14 @@ def encoded(
     return whole, runs, notes
 
 
+# Thoughts are opened from the second answer on.
+LATER = PLAIN.replace(
+    "<|assistant|>{% endif %}", "<|assistant|>{{ '<think>' if messages[1:] }}{% endif %}"
+)
+# Nemotron: what a prompt opens stays open in the last answer.
+LEFT_OPEN = PLAIN.replace(
+    "{{ m.content }}", "{{ '<think>' if loop.last and loop.index0 % 2 }}{{ m.content }}"
+).replace("<|assistant|>{% endif %}", "<|assistant|><think>{% endif %}{# </think> #}")
 CHAT = conversation("Hi", "Hello.", "More?", "No.")
 
 
@@ -164,6 +172,32 @@ CHAT = conversation("Hi", "Hello.", "More?", "No.")
             ["<think>\nHm\n</think>\n\nNo.<|end|>"],
         ),
         (
+            LATER,
+            CHAT,
+            "<|user|>Hi<|end|><|assistant|>Hello.<|end|><|user|>More?<|end|><|assistant|><think>"
+            "\n</think>\n\nNo.<|end|>",
+            ["\n</think>\n\nNo.<|end|>"],
+        ),
+        (
+            LEFT_OPEN,
+            conversation("Hi", "Hello."),
+            "<|user|>Hi<|end|><|assistant|><think>\n</think>\n\nHello.<|end|>",
+            ["\n</think>\n\nHello.<|end|>"],
+        ),
+        (
+            PLAIN,
+            conversation("Hi", "<think>a</think>b", "More?", "<think>c</think>d"),
+            "<|user|>Hi<|end|><|assistant|><think>a</think>b<|end|><|user|>More?<|end|>"
+            "<|assistant|><think>c</think>d<|end|>",
+            ["<think>a</think>b<|end|>", "<think>c</think>d<|end|>"],
+        ),
+        (
+            RETHOUGHT,
+            conversation("Hi", "A </think> ends it."),
+            "<|user|>Hi<|end|><|assistant|><think></think>A </think> ends it.<|end|>",
+            ["<think></think>A </think> ends it.<|end|>"],
+        ),
+        (
             MOVED,
             conversation("Hi", "Hello.", "More?", "No.", system="S"),
             "<|user|>Hi<|end|><|assistant|>Hello.<|end|><|user|>S More?<|end|><|assistant|>No."
@@ -187,6 +221,7 @@ def test_answers_are_learned_up_to_their_ends(template, record, whole, learned):
 def test_the_user_is_told_what_is_not_learned():
     assert encoded(PLAIN, CHAT)[2] == encoded(ENDED, CHAT)[2] == encoded(NO_END, CHAT)[2] == []
     assert encoded(RETHOUGHT, CHAT)[2] == [LAST_ALONE]
+    assert encoded(LATER, CHAT)[2] == [LAST_ALONE, AT_ONCE]
     assert encoded(OPENED, CHAT)[2] == [LAST_ALONE, AT_ONCE]
     moved = conversation("Hi", "Hello.", "More?", "No.", system="S")
     assert LAST_ALONE in encoded(MOVED, moved)[2]

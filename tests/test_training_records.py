@@ -141,6 +141,11 @@ def test_a_plain_text_is_a_document_whatever_it_begins_with(tmp_path, name, text
     assert read(tmp_path, name, text).train == (Record(name, text.strip("\n")),)
 
 
+def test_a_name_tells_a_text_that_is_json(tmp_path):
+    assert read(tmp_path, "a.txt", line(text="one")).train == (Record("a.txt", line(text="one")),)
+    assert read(tmp_path, "a", line(text="one")).train == (Record("a:1", "one"),)
+
+
 def test_documents_of_a_text_are_told_by_lines_of_their_own(tmp_path):
     text = "One.\n<|endoftext|>\n\nTwo <|endoftext|> goes on.\n <|endoftext|>\n\n<|endoftext|>\n \n"
     found = read(tmp_path, "a.txt", text).train

@@ -29,7 +29,16 @@ def test_a_long_text_goes_on_with_the_last_token_of_the_row_before():
         ([4, 5, 6, 7, 8], [5, 6, 7, 8]),
         ([8, 9], [9]),
     ]
-    assert shown(rows_of([document(*range(9))], 4))[1:] == [([4, 5, 6, 7, 8], [5, 6, 7, 8])]
+    assert shown(rows_of([document(*range(9)), document(1, 2)], 4))[1:] == [
+        ([4, 5, 6, 7, 8], [5, 6, 7, 8]),
+        ([1, 2], [2]),
+    ]
+    parts = [document(1, 2), document(*range(7)), document(3, 4)]
+    assert [tokens for tokens, _ in shown(rows_of(parts, 4))] == [
+        [1, 2],
+        [0, 1, 2, 3, 4],
+        [4, 5, 6, 3, 4],
+    ]
 
 
 def test_short_texts_share_a_row_and_none_is_predicted_from_another():

@@ -72,10 +72,8 @@ def _beginning(row: Row, length: int) -> Row:
 
 def _pieces(row: Row, size: int) -> Iterator[Row]:
     for start in range(0, max(1, len(row.tokens) - 1), size):
-        learned = row.learned[start : start + size + 1].copy()
-        if start:
-            learned[:1] = False  # the row before predicted it
-        yield Row(row.tokens[start : start + size + 1], learned)
+        end = start + size + 1
+        yield Row(row.tokens[start:end], row.learned[start:end])
 
 
 def _joined(parts: Sequence[Row]) -> list[Row]:
@@ -85,7 +83,7 @@ def _joined(parts: Sequence[Row]) -> list[Row]:
     if not parts:
         return []
     learned = np.concatenate([part.learned for part in parts])
-    learned[:1] = False  # nothing is before it
+    learned[:1] = False  # nothing is before it, or the row before predicted it
     row = Row(np.concatenate([part.tokens for part in parts]), learned)
     return [row] if row.count else []
 
