@@ -61,7 +61,7 @@ def test_with_lora_the_matrices_of_the_layers_learn():
     last = selected(BUILTIN, ["layers=last:1"], lora=True)
     assert len(last) == 7 and {*last} < {*selected(BUILTIN, ["layers=last:1"])}
     for word in ("norms", "output", "embeddings", "attn_norm"):
-        with pytest.raises(UsageError, match=f"^--train {word}: with --lora only"):
+        with pytest.raises(UsageError, match=f"^--train {word}: no matrix of a layer is meant"):
             selected(BUILTIN, ["attention", word], lora=True)
 
 

@@ -39,7 +39,7 @@ def selected(header: Header, words: Sequence[str], *, lora: bool = False) -> tup
         adapted = [tensor for tensor in meant if _gets_adapter(tensor)]
         if lora and not adapted:
             raise UsageError(
-                f"--train {word}: with --lora only matrices of the layers learn, and none is meant",
+                f"--train {word}: no matrix of a layer is meant, and no other gets an adapter",
                 FREE,
             )
         chosen |= {tensor.name for tensor in (adapted if lora else meant)}
