@@ -27,9 +27,6 @@ def require() -> None:
     if missing := _missing():
         raise BackendError(f"PyTorch's engine needs {', '.join(missing)}", INSTALL)
     os.environ["HF_HUB_OFFLINE"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    # Threads that wait for each other by spinning take the processors from those they wait for,
-    # wherever anything else is running: a quarter of the speed.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager

@@ -52,6 +52,7 @@ class Request:
     color: str
 
     def start(self, progress: Progress) -> Start:
+        starts.rest_while_waiting()
         if self.shape is None:
             return starts.from_model(self.env, self._prepared(self.model), progress)
         return starts.from_scratch(self.shape, self._prepared(self.tokenizer), self.order.seed)

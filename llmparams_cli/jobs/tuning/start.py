@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,16 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Progress
 
 DEQUANTISED = "{} is quantised ({}): its weights are dequantised to F32 first, and learn from there"
+
+
+def rest_while_waiting() -> None:
+    """Let threads sleep while they wait for each other, in place of spinning: in the hours that a
+    run takes, a machine has other work as well, and spinning threads take the processors from those
+    that they wait for. To be called before the library is loaded, which reads it then.
+    """
+    # Two threads on two processors: 0.9 to 1.0 of the speed alone, 1.6 to 2.1 beside one other
+    # process that is busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @dataclass(frozen=True)
