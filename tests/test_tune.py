@@ -325,6 +325,12 @@ def test_what_cannot_be_is_refused_in_one_line(more, words, tune) -> None:
     assert [*tune.place.glob("out.gguf*")] == []
 
 
+def test_a_type_that_cannot_be_made_is_refused_before_the_work(program: Program, data) -> None:
+    arguments = ("tune", "builtin", "data.jsonl", "-o", "out.gguf", "--type", "IQ1_S", *ENGINE)
+    error = program.call(*arguments, "--train", "norms").complaint(2)
+    assert "--type IQ1_S needs an importance matrix" in error
+
+
 def test_without_output_there_is_nothing_to_do(tune) -> None:
     assert "-o is missing" in tune.only().complaint(2)
 

@@ -122,7 +122,7 @@ def make(env: Environment, order: Order, progress: Progress) -> Quantized:
     if result.source.is_quantized:
         env.note(AGAIN.format(result.source.path, result.source.quantization))
     remove_left(order.target)
-    _check_space(order.target, result.result.size)
+    check_space(order.target, result.result.size)
     # Tensors done, as a share of all weights.
     done = [*accumulate((tensor.elements for tensor in result.result.tensors), initial=0)]
     with _output(order) as path:
@@ -185,7 +185,8 @@ def _refuse(header: Header, wanted: Wanted) -> None:
             )
 
 
-def _check_space(target: Path, needed: int) -> None:
+def check_space(target: Path, needed: int) -> None:
+    """Raise OSError if the disk of this file has no room for so many bytes."""
     free = free_space(target.parent)
     if free is not None and needed + SPARE > free:
         text = f"{size_text(needed)} are needed, and {size_text(free)} are free"

@@ -10,13 +10,16 @@ from llmparams_cli.analysis.perplexity import log_probabilities
 from llmparams_cli.analysis.tuning import Changed
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
+from llmparams_cli.errors import BackendError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.inspect.numbers import compare
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.models.anatomy import place
 from llmparams_cli.models.gguf import read_header
 from llmparams_cli.protocol import Chunk, Progress
-from llmparams_cli.training.trainer import Row
+from llmparams_cli.training.trainer import Row, Trainer
+
+SAME, SAME_SHARE = 0.05, 0.03  # nats a token: bf16 comes to 0.2 %
 
 
 def held_out(
@@ -31,6 +34,22 @@ def held_out(
         return None
     found = [_nats(env, each, rows, progress) for each in (before, after)]
     return HeldOut(tuple(row.count for row in rows), found[0], found[1])
+
+
+def refuse_otherwise(
+    env: Environment, prepared: Prepared, trainer: Trainer, rows: Sequence[Row], progress: Progress
+) -> None:
+    """Raise BackendError if a trainer computes the model otherwise than it runs: what it learned
+    would be of no use then.
+    """
+    row = max(rows, key=lambda each: each.count)
+    runs, learns = _nats(env, prepared, [row], progress)[0], trainer.loss([row]).nats
+    if not abs(runs - learns) <= max(SAME, SAME_SHARE * runs / row.count) * row.count:
+        raise BackendError(
+            f"{trainer.how} computes this model otherwise than it runs: a token costs"
+            f" {learns / row.count:.3f} nats there, and {runs / row.count:.3f} here",
+            "try the other --engine",
+        )
 
 
 def _nats(

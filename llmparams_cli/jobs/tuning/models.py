@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmparams_cli import APP
 from llmparams_cli.backends.llama.machine import hardware
-from llmparams_cli.backends.llama.weights import Recipe, quantised
+from llmparams_cli.backends.llama.weights import Recipe, planned, quantised
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
@@ -96,10 +97,12 @@ def answers(env: Environment, prepared: Prepared, asked: Asked, control: Control
         return [answer(backend, request)[1].text for request in requests]
 
 
-def refuse_parts(header: Header) -> None:
-    """Raise UsageError for a model in several files."""
-    if len(header.paths) > 1:
+def refuse_unmade(header: Header, type: str) -> None:
+    """Raise UsageError for a type that cannot be made of a model's weights alone: before they have
+    learned for hours.
+    """
+    if planned(header, Recipe(type, 1, again=True)).needs_importance:
         raise UsageError(
-            f"{header.path} is the first of {len(header.paths)} files of a model",
-            "llama-gguf-split --merge makes one file of them",
+            f"--type {type} needs an importance matrix",
+            f"--type F16, and {APP} quantize makes it of that",
         )

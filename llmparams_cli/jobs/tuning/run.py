@@ -17,6 +17,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import TrainingError, UsageError
 from llmparams_cli.files import appearing, display_path
 from llmparams_cli.interrupt import Control, orderly_end
+from llmparams_cli.jobs.quantization.making import check_space
 from llmparams_cli.jobs.tuning import measuring, models
 from llmparams_cli.jobs.tuning.folder import (
     BASE,
@@ -108,7 +109,8 @@ def tune(
     with orderly_end():
         try:
             with ready(env, start, material, order, folder.file(BASE), progress) as found:
-                before = _before(env, found)
+                _refuse_early(found, target, folder)
+                before = _before(env, found, progress)
                 work = _work(env, found, folder)
                 if state := folder.load():
                     _go_on(found, work, folder, state)
@@ -314,8 +316,22 @@ def _answers(env: Environment, found: Ready, path: Path) -> list[str]:
     return models.answers(env, prepared, found.material.asked, found.control)
 
 
-def _before(env: Environment, found: Ready) -> tuple[str, ...]:
-    return tuple(_answers(env, found, found.base.path))
+def _refuse_early(found: Ready, target: Target, folder: RunFolder) -> None:
+    """Raise the errors that would come at the end otherwise."""
+    if target.type:
+        models.refuse_unmade(found.base, target.type)
+    whole, learned = found.base.parameters, found.plan.trained
+    memory = 3 if found.order.optimiser == "adamw" else 1
+    # The best model and the one as it is, the state and its successor, and the result.
+    check_space(folder.file(BEST), 4 * (2 * whole + 2 * memory * learned) + 2 * whole)
+
+
+def _before(env: Environment, found: Ready, progress: Progress) -> tuple[str, ...]:
+    """The answers of the model that the run starts from; it must be the one that learns."""
+    order, rows = found.order, found.material.rows[: found.order.batch]
+    prepared = models.by_path(env, found.base.path, order.threads, order.size)
+    measuring.refuse_otherwise(env, prepared, found.trainer, rows, progress)
+    return tuple(models.answers(env, prepared, found.material.asked, found.control))
 
 
 def _go_on(found: Ready, work: Work, folder: RunFolder, state: Mapping[str, Any]) -> None:
