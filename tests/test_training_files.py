@@ -40,7 +40,7 @@ def test_a_new_model_has_the_shape_that_was_asked_for(tmp_path):
     assert (header.embedding_length, header.head_count, header.head_count_kv) == (64, 4, 2)
     assert (header.vocabulary_size, header.key_length) == (2048, 16)
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
-    assert len(shapes) == 2 * 9 + 2 and shapes["token_embd.weight"] == (64, 2048)
+    assert len(shapes) == 2 * 9 + 3 and shapes["token_embd.weight"] == (64, 2048)
     assert shapes["blk.1.attn_k.weight"] == shapes["blk.0.attn_v.weight"] == (64, 32)
     assert shapes["blk.0.ffn_up.weight"] == shapes["blk.1.ffn_gate.weight"] == (64, 96)
     assert shapes["blk.0.ffn_down.weight"] == (96, 64) and shapes["output_norm.weight"] == (64,)

@@ -91,8 +91,9 @@ def write_fresh(path: Path, shape: Shape, tokenizer: Header, seed: int) -> None:
 
 
 def _tensors(shape: Shape, vocabulary: int, seed: int) -> dict[str, NDArray[float32]]:
-    """The weights at the start. One matrix serves for embeddings and output. What adds to the
-    stream between layers starts smaller the more layers add to it (Radford et al. 2019, GPT-2).
+    """The weights at the start. The output has a matrix of its own: llama.cpp cannot train one that
+    serves for the embeddings as well. What adds to the stream between layers starts smaller the
+    more layers add to it (Radford et al. 2019, GPT-2).
     """
     import numpy as np
 
@@ -118,12 +119,16 @@ def _tensors(shape: Shape, vocabulary: int, seed: int) -> dict[str, NDArray[floa
             "ffn_down": matrix(hidden, width, added),
         }
         found |= {f"blk.{layer}.{name}.weight": values for name, values in parts.items()}
-    return {**found, "output_norm.weight": np.ones(hidden, np.float32)}
+    return {
+        **found,
+        "output_norm.weight": np.ones(hidden, np.float32),
+        "output.weight": matrix(vocabulary, hidden),
+    }
 
 
 def _refuse_large(shape: Shape, vocabulary: int) -> None:
     a_layer = shape.hidden * (4 * shape.hidden + 3 * shape.width)
-    size = 4 * (shape.layers * a_layer + vocabulary * shape.hidden)
+    size = 4 * (shape.layers * a_layer + 2 * vocabulary * shape.hidden)
     if size > MOST:
         raise UsageError(
             f"a model of {shape} has {size / 1e9:.0f} GB of weights in F32",
