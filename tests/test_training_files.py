@@ -44,7 +44,7 @@ def test_a_new_model_has_the_shape_that_was_asked_for(tmp_path):
     assert shapes["blk.1.attn_k.weight"] == shapes["blk.0.attn_v.weight"] == (64, 32)
     assert shapes["blk.0.ffn_up.weight"] == shapes["blk.1.ffn_gate.weight"] == (64, 96)
     assert shapes["blk.0.ffn_down.weight"] == (96, 64) and shapes["output_norm.weight"] == (64,)
-    assert header.parameters == 2048 * 64 + 64 + 2 * (
+    assert header.parameters == 2 * 2048 * 64 + 64 + 2 * (
         2 * 64 + 2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 96
     )
 
