@@ -1,0 +1,136 @@
+"""The settings of a training run where the user leaves them open, and its steps."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llmparams_cli.analysis.tuning import Course, End, Stride
+from llmparams_cli.interrupt import Control
+from llmparams_cli.jobs.tuning.folder import RunFolder
+from llmparams_cli.jobs.tuning.learning import Work, learn
+from llmparams_cli.jobs.tuning.order import Order, interval, usual_rate
+from llmparams_cli.jobs.tuning.run import hint_for
+from llmparams_cli.training.schedule import Schedule, Stopping
+from llmparams_cli.training.trainer import Loss, Row, Step
+
+
+@pytest.mark.parametrize(
+    "order, parameters, rate",
+    [
+        (Order(), 135_000_000, 1e-4),
+        (Order(), 5_600_000, 5e-4),
+        (Order(lora=8), 135_000_000, 2e-4),
+        (Order(lora=8), 5_600_000, 1e-3),
+        (Order(optimiser="sgd"), 135_000_000, 1e-2),
+        (Order(optimiser="sgd", lora=8), 135_000_000, 1e-2),
+    ],
+)
+def test_the_usual_rate_suits_what_trains(order, parameters, rate) -> None:
+    assert usual_rate(order, parameters) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    "order, steps, held_out, every",
+    [
+        (Order(), 400, 8, 20),
+        (Order(), 10, 0, 1),
+        (Order(), 100_000, 8, 200),
+        (Order(batch=4), 20, 60, 10),  # a check costs five steps: no more than a third of the time
+        (Order(every=7), 400, 8, 7),
+    ],
+)
+def test_checks_come_often_and_cost_little(order, steps, held_out, every) -> None:
+    assert interval(order, steps, held_out) == every
+
+
+@pytest.mark.parametrize("rate, tried", [(10, "0.001"), (0.004, "0.0004")])
+def test_a_lower_rate_is_named(rate, tried) -> None:
+    course = Course((Stride(1, 1, 3, rate, 1, 10, 0.1),), (), End.DIVERGED)
+    assert f"try --learning-rate {tried}" in hint_for(course)
+
+
+class Recorder:
+    """A trainer that only notes what it is given; its losses on what is held out are as told."""
+
+    how = "nothing"
+
+    def __init__(self, *held_out: float) -> None:
+        self.seen: list[list[int]] = []
+        self.rates: list[float] = []
+        self.held_out = list(held_out)
+
+    def step(self, rows: Any, rate: float) -> Step:
+        self.seen.append([int(row.tokens[0]) for row in rows])
+        self.rates.append(rate)
+        return Step(Loss(2.0 * len(rows), len(rows)), 1.0)
+
+    def loss(self, rows: Any) -> Loss:
+        return Loss(self.held_out.pop(0), 1)
+
+    def state(self) -> dict[str, Any]:
+        return {"w": np.zeros(1, np.float32)}
+
+
+class Silent:
+    def step(self, stride: Any) -> None: ...
+
+    def check(self, check: Any) -> None: ...
+
+
+def work(folder: RunFolder, trainer: Any, steps: int, *, held_out: int = 1, **more: Any) -> Work:
+    rows = [Row(np.array([n, n], np.int32), np.array([False, True])) for n in range(10)]
+    given = {
+        "schedule": Schedule("constant", 0.1, steps),
+        "stopping": Stopping(None),
+        "keep": lambda improved: (),
+        **more,
+    }
+    return Work(
+        trainer, rows, rows[:held_out], 4, steps, 3, seed=0, vocabulary=100, folder=folder, **given
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Any:
+    found = RunFolder(tmp_path / "x.tune")
+    found.load()
+    yield found
+    found.close()
+
+
+def test_each_row_comes_once_in_an_epoch_and_epochs_differ(folder) -> None:
+    trainer = Recorder(*[1.0] * 9)
+    learn(work(folder, trainer, 6), Silent(), Control())
+    epochs = [[*chain(*steps)] for steps in (trainer.seen[:3], trainer.seen[3:])]
+    assert [sorted(epoch) for epoch in epochs] == [[*range(10)]] * 2
+    assert epochs[0] != epochs[1]
+
+
+def test_only_a_better_model_is_kept(folder) -> None:
+    kept: list[bool] = []
+    trainer = Recorder(3.0, 2.0, 2.5, 1.5)
+
+    def keep(improved: bool) -> tuple[str, ...]:
+        kept.append(improved)
+        return ()
+
+    course = learn(work(folder, trainer, 9, keep=keep), Silent(), Control())
+    assert kept == [True, True, False, True]
+    assert course.kept == 9 and course.end is End.STEPS
+
+
+def test_a_plateau_lowers_the_rate(folder) -> None:
+    trainer = Recorder(*[3.0] * 6)
+    schedule = Schedule("plateau", 0.1, 15)
+    learn(work(folder, trainer, 15, schedule=schedule), Silent(), Control())
+    assert trainer.rates[0] == 0.1 and trainer.rates[-1] < 0.1
+
+
+def test_with_nothing_held_out_the_last_is_kept(folder) -> None:
+    course = learn(work(folder, Recorder(), 5, held_out=0), Silent(), Control())
+    assert course.kept == 5 and course.best is None
