@@ -74,6 +74,8 @@ def test_variants_are_judged_beside_the_best() -> None:
     best = best_rung(found)
     assert best is found[3] and best.values == {"layers": "6"}
     words = verdicts(found)
+    slow = replace(found[3], parameters=found[3].parameters * 2, loss=9.0, train=9.0)
+    assert verdicts([*found, slow])[-1] is Verdict.SLOW
     assert words[:2] == [Verdict.UNDERFITS] * 2 and words[3] is Verdict.BEST
     assert words[4:] == [Verdict.OVERFITS] * 2
 

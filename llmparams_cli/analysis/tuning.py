@@ -220,14 +220,15 @@ class Verdict(str, Enum):
     EQUAL = "as good"
     LARGER = "as good but larger"
     UNDERFITS = "underfits"
+    SLOW = "learned less"
     OVERFITS = "overfits"
     WORSE = "worse"
     DIVERGED = "diverged"
 
 
 def verdicts(rungs: Sequence[Rung]) -> list[Verdict]:
-    """A verdict for each variant. One that is worse underfits if the loss on what it learned from
-    is higher, too; it overfits if that loss is lower.
+    """A verdict for each variant. One that is worse overfits if the loss on what it learned from is
+    lower; if that is higher, too, it underfits, or is larger than so few steps can teach.
     """
     best = best_rung(rungs)
     return [Verdict.DIVERGED if best is None else _verdict(rung, best) for rung in rungs]
@@ -250,4 +251,6 @@ def _verdict(rung: Rung, best: Rung) -> Verdict:
         return Verdict.SMALLER if rung.parameters < best.parameters else Verdict.LARGER
     if abs(rung.train - best.train) <= CLOSE:
         return Verdict.WORSE
-    return Verdict.UNDERFITS if rung.train > best.train else Verdict.OVERFITS
+    if rung.train < best.train:
+        return Verdict.OVERFITS
+    return Verdict.SLOW if rung.parameters > best.parameters else Verdict.UNDERFITS

@@ -25,6 +25,7 @@ MEANINGS = {
     Verdict.EQUAL: f"as good: {CLOSELY}",
     Verdict.LARGER: f"as good: {CLOSELY}",
     Verdict.UNDERFITS: "underfits: both losses are higher than those of the best",
+    Verdict.SLOW: "learned less: larger than the best, and not taught enough in so many steps",
     Verdict.OVERFITS: "overfits: what it learned from it knows better, what is held out worse",
     Verdict.DIVERGED: "diverged: the loss ran away",
 }
