@@ -14,7 +14,7 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.tuning.folder import RunFolder
 from llmparams_cli.jobs.tuning.learning import Work, learn
 from llmparams_cli.jobs.tuning.order import Order, interval, usual_rate
-from llmparams_cli.jobs.tuning.run import hint_for
+from llmparams_cli.jobs.tuning.run import go_on, hint_for
 from llmparams_cli.training.schedule import Schedule, Stopping
 from llmparams_cli.training.trainer import Loss, Row, Step
 
@@ -71,6 +71,9 @@ class Recorder:
 
     def loss(self, rows: Any) -> Loss:
         return Loss(self.held_out.pop(0), 1)
+
+    def restore(self, state: Any) -> None:
+        self.restored = len(state)
 
     def state(self) -> dict[str, Any]:
         return {"w": np.zeros(1, np.float32)}
@@ -129,6 +132,22 @@ def test_a_plateau_lowers_the_rate(folder) -> None:
     schedule = Schedule("plateau", 0.1, 15)
     learn(work(folder, trainer, 15, schedule=schedule), Silent(), Control())
     assert trainer.rates[0] == 0.1 and trainer.rates[-1] < 0.1
+
+
+def test_a_resumed_run_remembers_its_plateau_and_its_patience(folder) -> None:
+    """Otherwise it would begin to wait, and to lower the rate, anew."""
+    folder.begin({})
+    given = {"schedule": Schedule("plateau", 0.1, 30), "stopping": Stopping(7)}
+    learn(work(folder, Recorder(*[3.0] * 6), 15, **given), Silent(), Control())
+    again = {"schedule": Schedule("plateau", 0.1, 30), "stopping": Stopping(7)}
+    state = folder.load()
+    trainer = Recorder(*[3.0] * 9)
+    goes_on = work(folder, trainer, 30, **again)
+    go_on(trainer, goes_on, folder, state)
+    course = learn(goes_on, Silent(), Control())
+    assert trainer.restored == 1
+    assert trainer.rates[0] == given["schedule"].at(16) < 0.1
+    assert course.end is End.EARLY and course.checks[-1].step == 21
 
 
 def test_with_nothing_held_out_the_last_is_kept(folder) -> None:

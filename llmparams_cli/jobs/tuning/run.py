@@ -113,7 +113,7 @@ def tune(
                 before = _before(env, found, progress)
                 work = _work(env, found, folder)
                 if state := folder.load():
-                    _go_on(found, work, folder, state)
+                    go_on(found.trainer, work, folder, state)
                 with show(found.plan) as watcher:
                     course = learn(work, watcher, found.control)
             _refuse_unfinished(env, course, folder)
@@ -334,8 +334,9 @@ def _before(env: Environment, found: Ready, progress: Progress) -> tuple[str, ..
     return tuple(models.answers(env, prepared, found.material.asked, found.control))
 
 
-def _go_on(found: Ready, work: Work, folder: RunFolder, state: Mapping[str, Any]) -> None:
-    found.trainer.restore(state)
+def go_on(trainer: Trainer, work: Work, folder: RunFolder, state: Mapping[str, Any]) -> None:
+    """Put a trainer and the work back to where an unfinished run was."""
+    trainer.restore(state)
     work.schedule.restore(folder.position["schedule"])
     work.stopping.restore(folder.position["stopping"])
 
