@@ -385,6 +385,8 @@ def command(
         refuse_idle(shape, "without --from-scratch")
     if lora is None:
         refuse_idle({"--lora-alpha": lora_alpha, "--merge": merge}, "without --lora")
+    elif not merge:
+        refuse_idle({"--type": type}, "with --lora, but for --merge: adapters are in F32")
     if steps is not None:
         refuse_idle({"--epochs": epochs}, "with --steps")
     if learning_rate == 0 or epochs == 0:

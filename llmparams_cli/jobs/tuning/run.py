@@ -12,7 +12,7 @@ from typing import Any
 
 from llmparams_cli.analysis.tuning import Course, End, Plan, Tuned
 from llmparams_cli.backends.llama.machine import hardware
-from llmparams_cli.backends.training import opened_trainer, trainable
+from llmparams_cli.backends.training import engine_for, opened_trainer, trainable
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import TrainingError, UsageError
 from llmparams_cli.files import appearing, display_path
@@ -39,6 +39,7 @@ from llmparams_cli.training.selection import selected
 from llmparams_cli.training.trainer import Lora, Recipe, Trainer
 
 NOW = "now.gguf"  # the model as it is at a check
+FREE = {"threads", "prompts", "every", "patience"}  # what a run may go on with otherwise
 TRIALS, LONG = 2, 1.0  # steps to time, unless the first took so many seconds
 
 
@@ -277,7 +278,12 @@ def _folder(target: Target, order: Order, start: Start, material: Material) -> R
 def _identity(order: Order, start: Start, material: Material) -> dict[str, Any]:
     import json
 
-    found = {**order.document(), "start": list(start.identity), "data": material.sha256}
+    found = {
+        **order.document(),
+        "engine": engine_for(order.engine),  # their states differ
+        "start": list(start.identity),
+        "data": material.sha256,
+    }
     return dict(json.loads(json.dumps(found)))  # as it will be read again
 
 
@@ -285,7 +291,7 @@ def _refuse_other(folder: RunFolder, identity: Mapping[str, Any]) -> None:
     """Raise UsageError if the folder is that of a run with other settings."""
     was = folder.run()
     for name, value in identity.items():
-        if was.get(name) != value:
+        if name not in FREE and was.get(name) != value:
             raise UsageError(
                 f"--resume: {name.replace('_', ' ')} is {value} now, and was {was.get(name)}",
                 "give the same settings again, or begin anew with --force",
