@@ -314,6 +314,7 @@ WRONG = [
     (("--epochs", "1", "--steps", "2"), "--epochs has no effect with --steps"),
     (("--grid", "depth=1,2"), "depth cannot vary"),
     (("--grid", "layers=1,2"), "the model has its shape"),
+    (("--grid", "seed=1,2", "--hold-back", "0"), "--grid compares by what is held out"),
     (("--precision", "bf16"), "llama.cpp trains in F32 alone"),
     (("--learning-rate", "nan"), "--learning-rate nan is no number"),
     (("--type", "Q9"), "there is no such type"),

@@ -97,7 +97,10 @@ def _variant(
             shape = replace(shape, **{field: value})
     changed = request.but(order, shape)
     start = changed.start(progress)
-    return job.Variant(values, start, changed.material(start, examples, progress), order)
+    material = changed.material(start, examples, progress)
+    if not material.held_out:
+        raise UsageError("--grid compares by what is held out, and nothing is", "--hold-back 0.1")
+    return job.Variant(values, start, material, order)
 
 
 def _value(name: str, text: str, read: Callable[[str], Any]) -> Any:

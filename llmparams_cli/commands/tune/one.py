@@ -8,6 +8,7 @@ from llmparams_cli.analysis.tuning import End, Plan, Tuned
 from llmparams_cli.commands.tune.request import Request, temporary_folder
 from llmparams_cli.errors import TrainingError
 from llmparams_cli.jobs.tuning import run as job
+from llmparams_cli.jobs.tuning.ready import planned
 from llmparams_cli.render.outputs import IN_A_BROWSER, put
 from llmparams_cli.render.plots import plot_files
 from llmparams_cli.render.plots.sheet import Sheet
@@ -41,7 +42,7 @@ def _plan(request: Request) -> None:
     with temporary_folder() as folder, ProgressBar(env) as progress:
         start = request.start(progress)
         material = request.material(start, request.examples(), progress)
-        plan = job.planned(env, start, material, request.order, folder / "base.gguf", progress)
+        plan = planned(env, start, material, request.order, folder / "base.gguf", progress)
     if request.files.as_json:
         data.show_plan(env, plan)
     else:

@@ -14,7 +14,8 @@ from llmparams_cli.jobs.tuning.folder import BASE, BEST, RunFolder
 from llmparams_cli.jobs.tuning.learning import learn
 from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import Order
-from llmparams_cli.jobs.tuning.run import Ready, Show, ready, work_of
+from llmparams_cli.jobs.tuning.ready import Ready, ready
+from llmparams_cli.jobs.tuning.run import Show, work_of
 from llmparams_cli.jobs.tuning.start import Start
 from llmparams_cli.models.gguf import read_header
 from llmparams_cli.protocol import Progress
@@ -30,10 +31,6 @@ class Variant:
     start: Start
     material: Material
     order: Order
-
-    @property
-    def name(self) -> str:
-        return " ".join(f"{name}={value}" for name, value in self.values.items())
 
 
 def climb(

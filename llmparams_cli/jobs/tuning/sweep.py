@@ -11,7 +11,7 @@ from llmparams_cli.analysis.tuning import Plan, Sweep
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import Order
-from llmparams_cli.jobs.tuning.run import Ready, ready
+from llmparams_cli.jobs.tuning.ready import Ready, ready
 from llmparams_cli.jobs.tuning.start import Start
 from llmparams_cli.protocol import Progress
 from llmparams_cli.training.finding import found_range, has_risen
