@@ -317,6 +317,8 @@ WRONG = [
     (("--grid", "seed=1,2", "--hold-back", "0"), "--grid compares by what is held out"),
     (("--precision", "bf16"), "llama.cpp trains in F32 alone"),
     (("--learning-rate", "nan"), "--learning-rate nan is no number"),
+    (("--epochs", "inf"), "--epochs inf is no number to learn with"),
+    (("--from-scratch",), "--from-scratch starts without one"),
     (("--type", "Q9"), "there is no such type"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,7 +55,7 @@ def command(
         ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="The file to be made.")
+        str | None, typer.Option("-o", "--output", metavar="OUT", help="The file to be made.")
     ] = None,
     type: Annotated[
         str | None,
@@ -364,25 +365,20 @@ def command(
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
-    for flag, value in {
-        "--learning-rate": learning_rate,
-        "--weight-decay": weight_decay,
-        "--clip": clip,
-        "--epochs": epochs,
-        "--lora-alpha": lora_alpha,
-        "--hold-back": hold_back,
-    }.items():
-        refuse_nan(flag, value, "give a number")
-    shape = {
-        "--layers": layers,
-        "--hidden": hidden,
-        "--heads": heads,
-        "--kv-heads": kv_heads,
-        "--feed-forward": feed_forward,
-        "--vocab": vocab,
-    }
+    _refuse_not_finite(
+        {
+            "--learning-rate": learning_rate,
+            "--weight-decay": weight_decay,
+            "--clip": clip,
+            "--epochs": epochs,
+            "--lora-alpha": lora_alpha,
+            "--hold-back": hold_back,
+        }
+    )
     if not from_scratch:
-        refuse_idle(shape, "without --from-scratch")
+        shape = {"--layers": layers, "--hidden": hidden, "--heads": heads, "--vocab": vocab}
+        more = {"--kv-heads": kv_heads, "--feed-forward": feed_forward}
+        refuse_idle({**shape, **more}, "without --from-scratch")
     if lora is None:
         refuse_idle({"--lora-alpha": lora_alpha, "--merge": merge}, "without --lora")
     elif not merge:
@@ -391,12 +387,7 @@ def command(
         refuse_idle({"--epochs": epochs}, "with --steps")
     if learning_rate == 0 or epochs == 0:
         raise UsageError("nothing is learned at a rate of 0, or in 0 epochs", "give more")
-    if from_scratch and data is None:
-        model, data = "", model
-    if data is None:
-        raise UsageError("DATA is missing", "a file with examples to learn from")
-    if from_scratch and model:
-        raise UsageError(f"MODEL {model}: --from-scratch starts without one", "leave it out")
+    model, data = _model_and_data(model, data, from_scratch=from_scratch)
     check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json)
     order = Order(
         train=_words(train),
@@ -440,6 +431,24 @@ def command(
         color,
     )
     _run(request, output, find=find_learning_rate, grid=grid or [])
+
+
+def _refuse_not_finite(numbers: dict[str, float | None]) -> None:
+    for flag, value in numbers.items():
+        refuse_nan(flag, value, "give a number")
+        if value is not None and math.isinf(value):
+            raise UsageError(f"{flag} {value} is no number to learn with", "give a finite one")
+
+
+def _model_and_data(model: str, data: str | None, *, from_scratch: bool) -> tuple[str, str]:
+    """What both arguments mean: of a run from scratch, the only one is DATA."""
+    if from_scratch and data is None:
+        return "", model
+    if from_scratch:
+        raise UsageError(f"MODEL {model}: --from-scratch starts without one", "leave it out")
+    if data is None:
+        raise UsageError("DATA is missing", "a file with examples to learn from")
+    return model, data
 
 
 def _run(request: Request, output: str | None, *, find: bool, grid: list[str]) -> None:
