@@ -117,9 +117,10 @@ def test_the_share_that_trains_is_told_first(tune) -> None:
     assert lines[2].startswith("trains       ") and "norms" in lines[2]
 
 
-@pytest.mark.parametrize("rate", ["10", "1e30"])
-def test_a_rate_that_is_too_high_is_stopped_and_explained(tune, rate) -> None:
-    done = tune.call("--learning-rate", rate, "--steps", "200", "--every", "100")
+@pytest.mark.parametrize("rate", ["10", "100", "1e30"])
+@pytest.mark.parametrize("every", ["1", "100"])
+def test_a_rate_that_is_too_high_is_stopped_and_explained(tune, rate, every) -> None:
+    done = tune.call("--learning-rate", rate, "--steps", "200", "--every", every)
     error = done.stderr.splitlines()[-1]
     assert done.code == ExitCode.TRAINING
     assert "the learning rate is too high" in error and "try --learning-rate" in error
@@ -334,6 +335,50 @@ def test_a_type_that_cannot_be_made_is_refused_before_the_work(program: Program,
     arguments = ("tune", "builtin", "data.jsonl", "-o", "out.gguf", "--type", "IQ1_S", *ENGINE)
     error = program.call(*arguments, "--train", "norms").complaint(2)
     assert "--type IQ1_S needs an importance matrix" in error
+
+
+def test_the_model_itself_is_not_overwritten(program: Program, model, data) -> None:
+    own = program.place / "own.gguf"
+    own.write_bytes(model.read_bytes())
+    arguments = ("tune", "own.gguf", str(data), "-o", "own.gguf", "--force", *ENGINE)
+    assert "is the model itself" in program.call(*arguments, "--steps", "2").complaint(2)
+    assert own.read_bytes() == model.read_bytes()
+
+
+def test_a_run_that_goes_on_is_not_deleted(tune, program: Program) -> None:
+    process = program.start(*tune.arguments("-o", "out.gguf", "--steps", "5000"))
+    folder = program.place / "out.gguf.tune"
+    wait_until(lambda: (folder / "state.npz").exists())
+    assert "this run goes on already" in tune.call("--steps", "2", "--force").complaint(2)
+    assert process.poll() is None and (folder / "state.npz").exists()
+    process.kill()
+    process.communicate()
+
+
+def test_prompts_and_rows_as_long_as_the_model_reads(tune, data) -> None:
+    """Of the prompts none is chosen that no check could answer."""
+    lines = [{"prompt": "why " * 300, "completion": "so"}] * 6 + [{"text": "the cat " * 200}] * 6
+    data.write_text("\n".join(map(json.dumps, lines)))
+    done = tune.call("-c", "256", "--steps", "2", "--json")
+    assert done.code == 0, done.stderr
+    assert "6 of the examples have nothing to learn within 256 tokens" in done.stderr
+    assert "why" not in " ".join(each["prompt"] for each in done.json["prompts"])
+    error = tune.call("--prompt", "why " * 600, "--steps", "2", "--force").complaint(2)
+    assert "--prompt is too long" in error
+
+
+def test_the_end_of_a_single_text_is_held_out(program: Program, model) -> None:
+    (program.place / "text.txt").write_text("the cat sat on the mat. " * 40)
+    done = program.call("tune", str(model), "text.txt", "--dry-run", "--json", *ENGINE)
+    assert done.code == 0, done.stderr
+    assert done.json["documents"] == {"train": 1, "held_out": 1}
+    assert done.json["tokens"]["held_out"] < done.json["tokens"]["train"] / 5
+
+
+def test_runs_that_all_ran_away_have_no_best(tune) -> None:
+    done = tune.call("--grid", "learning_rate=1e30,1e35", "--steps", "30", "--every", "5")
+    assert done.code == ExitCode.TRAINING and not tune.out.exists()
+    assert "the loss ran away in every run" in done.stderr
 
 
 def test_without_output_there_is_nothing_to_do(tune) -> None:

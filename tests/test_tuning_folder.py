@@ -8,7 +8,14 @@ import pytest
 
 from llmparams_cli.analysis.tuning import Check, Stride
 from llmparams_cli.errors import UsageError
-from llmparams_cli.jobs.tuning.folder import METRICS, RUN, STATE, RunFolder
+from llmparams_cli.jobs.tuning.folder import (
+    METRICS,
+    RUN,
+    STATE,
+    RunFolder,
+    date_of,
+    refuse_foreign,
+)
 
 
 def stride(step: int) -> Stride:
@@ -99,3 +106,38 @@ def test_at_the_end_the_metrics_stay(place, tmp_path):
     folder.remove(tmp_path / "kept.jsonl")
     assert not place.exists()
     assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 6
+
+
+def test_what_is_not_ours_stays(tmp_path):
+    path = tmp_path / "out.gguf.tune"
+    path.write_text("notes")
+    with pytest.raises(UsageError, match="in the way"):
+        refuse_foreign(path)
+    path.unlink()
+    path.mkdir()
+    (path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="in the way"):
+        refuse_foreign(path)
+    RunFolder(path).close()  # nothing was begun
+    assert [each.name for each in path.iterdir()] == ["notes.txt"]
+    link = tmp_path / "link.tune"
+    link.symlink_to(path)
+    with pytest.raises(UsageError, match="in the way"):
+        refuse_foreign(link)
+
+
+def test_a_run_can_begin_anew(place):
+    folder = RunFolder(place)
+    folder.clear()
+    assert folder.load() is None and folder.strides == [] and not folder.has_begun()
+    folder.close()
+    assert not place.exists()
+
+
+def test_the_date_of_a_run_is_found(tmp_path):
+    target = tmp_path / "out.gguf"
+    assert date_of(target) == ""
+    folder = RunFolder(tmp_path / "out.gguf.tune")
+    folder.begin({"date": "2026-11-26T10:00:00"})
+    assert date_of(target) == "2026-11-26T10:00:00"
+    folder.close()

@@ -70,7 +70,7 @@ class Recorder:
         return Step(Loss(2.0 * len(rows), len(rows)), 1.0)
 
     def loss(self, rows: Any) -> Loss:
-        return Loss(self.held_out.pop(0), 1)
+        return Loss(self.held_out.pop(0) if self.held_out else 1.0, 1)
 
     def restore(self, state: Any) -> None:
         self.restored = len(state)
@@ -148,6 +148,40 @@ def test_a_resumed_run_remembers_its_plateau_and_its_patience(folder) -> None:
     assert trainer.restored == 1
     assert trainer.rates[0] == given["schedule"].at(16) < 0.1
     assert course.end is End.EARLY and course.checks[-1].step == 21
+
+
+def test_ctrl_c_while_a_check_answers_loses_no_best_model(folder) -> None:
+    """The check was none: when the run goes on, it is made again, and its model is kept."""
+    folder.begin({})
+    kept: list[bool] = []
+
+    def keep(improved: bool) -> tuple[str, ...]:
+        if len(kept) == 1:
+            kept.append(False)
+            raise KeyboardInterrupt
+        kept.append(improved)
+        return ()
+
+    first = work(folder, Recorder(3.0, 2.0), 3, keep=keep)
+    assert learn(first, Silent(), Control()).end is End.INTERRUPTED
+    again = work(folder, Recorder(2.0), 3, keep=keep)
+    state = folder.load()
+    go_on(again.trainer, again, folder, state)
+    course = learn(again, Silent(), Control())
+    assert kept == [True, False, True] and course.kept == 3
+
+
+def test_weights_that_compute_no_number_are_not_asked(folder) -> None:
+    """And every step is in the metrics."""
+    asked: list[bool] = []
+
+    def keep(improved: bool) -> tuple[str, ...]:
+        asked.append(improved)
+        return ()
+
+    course = learn(work(folder, Recorder(3.0, float("nan")), 9, keep=keep), Silent(), Control())
+    assert course.end is End.DIVERGED and asked == [True] and course.kept == 0
+    assert (folder.path / "metrics.jsonl").read_text().count('"kind": "step"') == 3
 
 
 def test_with_nothing_held_out_the_last_is_kept(folder) -> None:

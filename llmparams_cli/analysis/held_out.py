@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its standard error."""
+    """A number and its standard error; NaN: unknown, as a single row shows no spread."""
 
     value: float
     error: float
@@ -43,7 +43,7 @@ class HeldOut:
         mean = math.fsum(nats) / total
         apart = (each - mean * size for each, size in zip(nats, self.tokens, strict=True))
         spread = math.fsum(each**2 for each in apart)
-        error = math.sqrt(spread * count / max(1, count - 1)) / total
+        error = math.sqrt(spread * count / (count - 1)) / total if count > 1 else math.nan
         try:
             value = math.exp(mean)
         except OverflowError:  # the logits of a broken model

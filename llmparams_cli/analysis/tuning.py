@@ -235,8 +235,10 @@ def verdicts(rungs: Sequence[Rung]) -> list[Verdict]:
 
 
 def best_rung(rungs: Sequence[Rung]) -> Rung | None:
-    """The variant with the least loss on what is held out."""
-    known = (rung for rung in rungs if math.isfinite(rung.loss))
+    """The variant with the least loss on what is held out, of those that did not run away."""
+    known = (
+        rung for rung in rungs if math.isfinite(rung.loss) and rung.course.end is not End.DIVERGED
+    )
     return min(known, key=lambda rung: rung.loss, default=None)
 
 

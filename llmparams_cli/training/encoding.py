@@ -60,7 +60,8 @@ class Encoder:
         if is_answer and not any(map(self._model.ends_generation, tokens)):
             end = self._model.end_token
             parts[-1] = ([*tokens, *([] if end is None else [end])], True)
-        return Document(self._row(parts), whole=bool(record.messages))
+        before = sum(len(ids) for ids, _ in takewhile(lambda part: not part[1], parts))
+        return Document(self._row(parts), whole=bool(record.messages), answer=before)
 
     def _parts(self, record: Record) -> list[Part]:
         if not record.messages:

@@ -16,6 +16,7 @@ from llmparams_cli.text.shorten import brief
 
 MOST = 2_000_000_000  # bytes
 TRAIN, VALID = "train", "valid"  # names of files in a folder
+OTHER_VALID = {"validation": VALID, "val": VALID}  # as others call it
 LINES, TEXTS = (".jsonl", ".ndjson"), (".txt", ".text", ".md")  # how names of files end
 JSON = (*LINES, ".json")
 # How JSON begins where no name tells: no prose does.
@@ -62,7 +63,7 @@ def read_data(path: Path, place: str) -> Data:
     if not path.is_dir():
         return Data(_some(_records(path, place), place))
     lines, texts = _files(path, LINES), _files(path, TEXTS)
-    by_name = {each.stem: each for each in (*texts, *lines)}
+    by_name = {OTHER_VALID.get(each.stem, each.stem): each for each in (*texts, *lines)}
     if VALID in by_name and TRAIN not in by_name:
         raise UsageError(
             f"{place}: it has {by_name[VALID].name}, and nothing to learn from", WANTED

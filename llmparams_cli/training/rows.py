@@ -16,11 +16,13 @@ Item = TypeVar("Item")
 @dataclass(frozen=True)
 class Document:
     """A document as tokens, of which some are learned. A `whole` one, such as a conversation, is a
-    row by itself; others may be cut into several, or share one.
+    row by itself; others may be cut into several, or share one. `answer` is where its first answer
+    begins: a row without any is of no use.
     """
 
     row: Row
     whole: bool = False
+    answer: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ def rows_of(documents: Sequence[Document], size: int) -> Rows:
         if document.whole:
             row = _beginning(document.row, size + 1)
             cut += len(row.tokens) < len(document.row.tokens)
-            dropped += not row.count
-            found += [row] if row.count else []
+            is_of_use = row.count > 0 and document.answer <= size
+            dropped += not is_of_use
+            found += [row] if is_of_use else []
             continue
         for piece in _pieces(document.row, size):
             if length + len(piece.tokens) > size + 1:

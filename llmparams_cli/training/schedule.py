@@ -76,9 +76,13 @@ class Stopping:
     _lowest: float = math.inf
     _since: int = 0
 
+    def is_better(self, loss: float) -> bool:
+        """Is it the lowest so far?"""
+        return math.isfinite(loss) and loss < self._lowest
+
     def after(self, loss: float) -> bool:
-        """Take the loss of a check into account; is it the lowest so far?"""
-        if math.isfinite(loss) and loss < self._lowest:
+        """Take the loss of a check into account; was it the lowest so far?"""
+        if self.is_better(loss):
             self._lowest, self._since = loss, 0
             return True
         self._since += 1

@@ -25,5 +25,5 @@ def watched() -> Iterator[None]:
             raise
         raise OutOfMemory(
             "PyTorch ran out of memory",
-            "give a smaller --context-size, train fewer tensors, or train an adapter",
+            "give a smaller --context, train fewer tensors, or train an adapter",
         ) from error

@@ -43,7 +43,7 @@ def command(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A model's name, or the path of a GGUF file. Without it: --from-scratch.",
+            help="A model's name, or the path of a GGUF file; not with --from-scratch.",
             autocompletion=values.model_names,
         ),
     ],
@@ -62,7 +62,7 @@ def command(
         typer.Option(
             "--type",
             metavar="TYPE",
-            help="What to write it as: F16, F32, Q8_0, … [F16, or as MODEL is]",
+            help="What to write it as: F16, F32, Q8_0, … [F32 or BF16 if MODEL is that, else F16]",
             autocompletion=values.words(MADE),
         ),
     ] = None,
@@ -235,7 +235,7 @@ def command(
             "--lora-alpha",
             min=0.0,
             metavar="X",
-            help="Its weight is X/RANK. [twice the rank]",
+            help="What it adds is multiplied by X/RANK. [twice the rank]",
             rich_help_panel=PARTS,
         ),
     ] = None,
@@ -313,7 +313,8 @@ def command(
         typer.Option(
             "--grid",
             metavar="NAME=A,B",
-            help="A run with each value, such as layers=1,2,4; repeats.",
+            help="A run with each value, such as layers=1,2,4 or learning_rate=1e-4,1e-3; repeats. "
+            "OUT is the best.",
             autocompletion=values.words(ladder.NAMES),
         ),
     ] = None,
@@ -329,7 +330,7 @@ def command(
     ] = "auto",
     precision: Annotated[
         Literal["auto", "f32", "bf16"],
-        typer.Option("--precision", help="Of the numbers on the way; bf16 with torch only."),
+        typer.Option("--precision", help="In which gradients are computed; bf16 with torch only."),
     ] = "auto",
     threads: Annotated[
         int | None, typer.Option("--threads", "-t", min=1, metavar="N", help="CPU threads.")
@@ -379,14 +380,14 @@ def command(
         shape = {"--layers": layers, "--hidden": hidden, "--heads": heads, "--vocab": vocab}
         more = {"--kv-heads": kv_heads, "--feed-forward": feed_forward}
         refuse_idle({**shape, **more}, "without --from-scratch")
-    if lora is None:
+    if lora is None and not any(text.startswith("lora=") for text in grid or ()):
         refuse_idle({"--lora-alpha": lora_alpha, "--merge": merge}, "without --lora")
-    elif not merge:
+    elif lora and not merge:
         refuse_idle({"--type": type}, "with --lora, but for --merge: adapters are in F32")
     if steps is not None:
         refuse_idle({"--epochs": epochs}, "with --steps")
-    if learning_rate == 0 or epochs == 0:
-        raise UsageError("nothing is learned at a rate of 0, or in 0 epochs", "give more")
+    if 0 in (learning_rate, epochs, lora_alpha):
+        raise UsageError("nothing is learned with a rate, an alpha or epochs of 0", "give more")
     model, data = _model_and_data(model, data, from_scratch=from_scratch)
     check_outputs(env, {"--png": png, "--svg": svg, "--html": html}, taken=as_json)
     order = Order(

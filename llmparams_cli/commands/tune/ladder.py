@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.analysis.tuning import Rung
+from llmparams_cli.analysis.tuning import Rung, best_rung
 from llmparams_cli.commands.tune.request import Request, temporary_folder
-from llmparams_cli.errors import UsageError
+from llmparams_cli.errors import TrainingError, UsageError
 from llmparams_cli.files import appearing
 from llmparams_cli.jobs.tuning import ladder as job
 from llmparams_cli.params.kinds import did_you_mean
@@ -40,6 +41,7 @@ WORDS = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("constant", "linear", "cosine", "plateau"),
 }
+OFF = {"seed", "weight_decay", "clip", "warmup"}  # which may be 0
 NAMES = (*OF_SHAPE, *OF_ORDER)
 
 
@@ -55,17 +57,23 @@ def run(request: Request, grids: Sequence[str], target: Path | None) -> None:
             _variant(request, dict(zip(names, chosen, strict=True)), examples, progress)
             for chosen in product(*(values for _, values in axes))
         ]
-        rungs = job.climb(env, runs, folder, lambda plan: Live(env, plan), progress)
-        if target is not None:
-            best = min(range(len(rungs)), key=lambda at: rungs[at].loss)
-            type = request.type or runs[best].start.type
+        rungs = job.climb(
+            env, runs, folder, lambda plan: Live(env, plan), progress, type=request.type
+        )
+        best = best_rung(rungs)
+        if best and target is not None:
+            number = rungs.index(best)
+            type = request.type or runs[number].start.type
             with appearing(target, replace=request.force) as path:
-                job.written(env, folder, best, path, type, progress)
+                job.written(env, folder, number, path, type, progress)
     plots.write(lambda: _plot(rungs, names[0]))
     if files.as_json:
         data.show_ladder(env, rungs)
     elif not plots:
         variants.show_ladder(env, rungs, names, color=request.color)
+    if best is None:
+        env.stdout.flush()
+        raise TrainingError("the loss ran away in every run", "try a lower --learning-rate")
 
 
 def _axis(text: str) -> tuple[str, list[str]]:
@@ -110,7 +118,7 @@ def _value(name: str, text: str, read: Callable[[str], Any]) -> Any:
         raise UsageError(f"--grid {name}={text}: no such value", "give a number") from error
     if name in WORDS and value not in WORDS[name]:
         raise UsageError(f"--grid {name}={text}: no such value", ", ".join(WORDS[name]))
-    if name not in WORDS and not (value >= 0 if name == "seed" else value > 0):
+    if name not in WORDS and not (0 <= value < math.inf if name in OFF else 0 < value < math.inf):
         raise UsageError(f"--grid {name}={text}: out of range", "more than 0")
     return value
 

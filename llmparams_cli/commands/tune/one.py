@@ -61,7 +61,7 @@ def _tuned(request: Request, target: Path) -> Tuned:
         start = request.start(progress)
         type = request.type or start.type
         wanted = job.Target(target, type, request.merge, request.force, request.resume)
-        material = request.material(start, request.examples(), progress)
+        material = request.material(start, request.examples(), progress, target)
         return job.tune(env, start, material, request.order, wanted, show, progress)
 
 

@@ -13,6 +13,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import orderly_end
 from llmparams_cli.jobs.prepare import Prepared, prepare
 from llmparams_cli.jobs.tuning import start as starts
+from llmparams_cli.jobs.tuning.folder import date_of
 from llmparams_cli.jobs.tuning.material import Material, data_of, material_of
 from llmparams_cli.jobs.tuning.order import Order
 from llmparams_cli.jobs.tuning.start import Start
@@ -60,9 +61,14 @@ class Request:
     def examples(self) -> Data:
         return data_of(self.env, self.data)
 
-    def material(self, start: Start, data: Data, progress: Progress) -> Material:
-        settings = start.settings
-        return material_of(self.env, data, start.tokenizer, settings, self.order, progress)
+    def material(
+        self, start: Start, data: Data, progress: Progress, target: Path | None = None
+    ) -> Material:
+        """The rows to learn from; of an unfinished run, with the date on which it began."""
+        settings, date = start.settings, self.env.began.isoformat()
+        if self.resume and target:
+            date = date_of(target) or date
+        return material_of(self.env, data, start.tokenizer, settings, self.order, date, progress)
 
     def _prepared(self, model: str) -> Prepared:
         return prepare(self.env, [], {"model": model})

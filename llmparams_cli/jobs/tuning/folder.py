@@ -4,6 +4,7 @@
     metrics.jsonl   a line for every step and every check
     base.gguf       the model in F32, from which the run starts
     best.gguf       the model at its best check; best-adapter.gguf: its adapter
+    now.gguf        the model at the last check
     state.npz       all that the trainer needs to go on after the last check
 
 Every file but metrics.jsonl appears when it is whole. At a check the model comes first and the
@@ -12,9 +13,9 @@ state last: whenever the program is killed, the state is that of a check whose f
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     State = Mapping[str, NDArray[float32]]
 
 SUFFIX = ".tune"
-RUN, METRICS, BASE, BEST, BEST_ADAPTER, STATE = (
-    "run.json", "metrics.jsonl", "base.gguf", "best.gguf", "best-adapter.gguf", "state.npz",
+RUN, METRICS, BASE, BEST, BEST_ADAPTER, NOW, STATE = (
+    "run.json", "metrics.jsonl", "base.gguf", "best.gguf", "best-adapter.gguf", "now.gguf",
+    "state.npz",
 )  # fmt: skip
 BEFORE = -1  # a step before all checks
+DATE = "date"
 POSITION = "position"  # of the state's arrays the one that holds the rest, as JSON
 
 
@@ -112,21 +115,37 @@ class RunFolder:
             raise UsageError(f"{self.file(STATE)}: {error}", "--force begins anew") from error
         return arrays
 
+    def clear(self) -> None:
+        """Forget an unfinished run, to begin another."""
+        self._unlink()
+        self._forget(BEFORE)
+
     def remove(self, metrics: Path | None = None) -> None:
         """The run is over; its metrics go to this file, if one is given."""
         if metrics is not None:
             os.replace(self.file(METRICS), metrics)
+        self._unlink()
         self.close()
-        shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:
         """Leave it as it is; without a state there is nothing in it to go on from."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._metrics.close()
         if not self.file(STATE).exists():
-            shutil.rmtree(self.path)
+            self._unlink()
+            self.file(METRICS).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # something of the user's is in it
+                self.path.rmdir()
+        self._metrics.close()
+
+    def _unlink(self) -> None:
+        """Remove all but the metrics, and what a killed program left of it; nobody else writes
+        here.
+        """
+        for name in (RUN, BASE, BEST, BEST_ADAPTER, NOW, STATE):
+            for path in (self.file(name), *self.path.glob(f".{name}.????????")):
+                path.unlink(missing_ok=True)
 
     def _read(self, lines: Iterator[bytes]) -> None:
         for number, line in enumerate(lines, 1):
@@ -158,6 +177,26 @@ class RunFolder:
 def folder_of(target: Path) -> Path:
     """Where an unfinished run that makes this file is kept."""
     return target.with_name(f"{target.name}{SUFFIX}")
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise UsageError for a path that is no run of this program: nothing of it is touched."""
+    is_folder = path.is_dir() and not path.is_symlink()
+    if path.is_symlink() or (path.exists() and not is_folder):
+        raise UsageError(f"{path} is in the way: it is no folder", "move it, or name another OUT")
+    if is_folder and any(path.iterdir()) and not (path / METRICS).exists():
+        raise UsageError(f"{path} is in the way: it is no run", "move it, or name another OUT")
+
+
+def date_of(target: Path) -> str:
+    """The date (ISO 8601) on which the unfinished run that makes this file began; empty if there is
+    none.
+    """
+    try:
+        run = json.loads((folder_of(target) / RUN).read_text(encoding="utf-8"))
+        return str(run[DATE])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def metrics_of(target: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from llmparams_cli.analysis.tuning import Course, Rung
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.tuning import models
-from llmparams_cli.jobs.tuning.folder import BASE, BEST, RunFolder
+from llmparams_cli.jobs.tuning.folder import BASE, BEST, STATE, RunFolder
 from llmparams_cli.jobs.tuning.learning import learn
 from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import Order
@@ -39,8 +39,12 @@ def climb(
     folder: Path,
     show: Show,
     progress: Progress,
+    *,
+    type: str | None = None,
 ) -> list[Rung]:
-    """Run each variant; the best model of each stays in the folder, under its number."""
+    """Run each variant; the best model of each stays in the folder, under its number. `type` is
+    what it is going to be written as, if that is known.
+    """
     rungs = []
     for number, variant in enumerate(variants):
         place = folder / str(number)
@@ -48,6 +52,8 @@ def climb(
         try:
             made = variant.start, variant.material, variant.order
             with ready(env, *made, place / BASE, progress) as found:
+                if type:
+                    models.refuse_unmade(found.base, type)
                 work = work_of(found, run, _keeping(found, place / BEST))
                 with show(found.plan) as watcher:
                     course = learn(work, watcher, found.control)
@@ -56,7 +62,8 @@ def climb(
             rungs.append(_rung(variant, found, course))
         finally:
             run.close()
-        (place / BASE).unlink()
+        for name in (BASE, STATE):
+            (place / name).unlink()
     return rungs
 
 

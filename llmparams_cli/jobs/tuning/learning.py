@@ -60,6 +60,10 @@ def learn(work: Work, watcher: Watcher, control: Control) -> Course:
     return run.course(*run.to_the_end())
 
 
+class RanAway(Exception):
+    """The weights are out of control; the text says how."""
+
+
 class _Run:
     def __init__(self, work: Work, watcher: Watcher, control: Control) -> None:
         self._work, self._watcher, self._control = work, watcher, control
@@ -83,8 +87,11 @@ class _Run:
             while not (end := self._end()):
                 self._step()
                 if word := self._runaway.after(self._folder.strides[-1].loss):
-                    return End.DIVERGED, f"at step {self._done} {word}: {TOO_HIGH}"
+                    raise RanAway(word)
             return end, ""
+        except RanAway as error:
+            self._folder.log(*self._unlogged)
+            return End.DIVERGED, f"at step {self._done} {error}: {TOO_HIGH}"
         except KeyboardInterrupt:
             if self._control.is_urgent:  # it may have come in the middle of a step
                 raise
@@ -132,14 +139,24 @@ class _Run:
 
     def _check(self) -> None:
         """Look at the model, keep it if it is the best so far, and save where the run is."""
+        work = self._work
         loss = self._held_out()
-        improved = not self._work.held_out or self._work.stopping.after(loss)
-        self._work.schedule.after(loss)
-        answers = self._work.keep(improved)
+        self._refuse_broken(loss)
+        improved = not work.held_out or work.stopping.is_better(loss)
+        answers = work.keep(improved)  # Ctrl-C may end it: until then this check was none
+        work.stopping.after(loss)
+        work.schedule.after(loss)
         check = Check(self._done, loss, improved, answers)
         self._folder.checks.append(check)
         self._save(check)
         self._watcher.check(check)
+
+    def _refuse_broken(self, loss: float) -> None:
+        """Raise RanAway for weights that compute no number, which nobody could answer with."""
+        if not self._work.held_out:
+            loss = self._work.trainer.loss(self._batch(max(0, self._done - 1))).mean
+        if not math.isfinite(loss):
+            raise RanAway(f"the loss is {loss:g}")
 
     def _save(self, *checks: Check) -> None:
         work = self._work

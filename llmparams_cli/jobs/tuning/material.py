@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from llmparams_cli.backends.llama.weights import vocabulary
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.jobs.prompt import STANDARD_INPUT, STDIN, read_place
-from llmparams_cli.jobs.tuning.models import Asked
+from llmparams_cli.jobs.tuning.models import Asked, longest_prompt
 from llmparams_cli.jobs.tuning.order import Order
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
@@ -29,7 +29,7 @@ BEGINNING = 12  # words of a plain text that make a prompt
 @dataclass(frozen=True)
 class Material:
     """Rows to learn from and rows held out, of so many documents and learned tokens each; the fixed
-    prompts; and a hash of all the rows.
+    prompts; a hash of all the rows; and what chat templates took for now (ISO 8601).
     """
 
     rows: tuple[Row, ...]
@@ -38,6 +38,7 @@ class Material:
     tokens: tuple[int, int]
     asked: Asked
     sha256: str
+    date: str
 
 
 def data_of(env: Environment, given: str) -> Data:
@@ -53,6 +54,7 @@ def material_of(
     tokenizer: Header,
     settings: Settings,
     order: Order,
+    date: str,
     progress: Progress,
 ) -> Material:
     """The rows of these examples for a model with this tokenizer and chat template."""
@@ -63,11 +65,13 @@ def material_of(
             model,
             template,
             settings,
-            env.began.isoformat(),
+            date,
             env.note,
             mask_prompt=order.mask_prompt,
         )
         documents = [*_encoded(encoder, [*train, *valid], progress)]
+        most = longest_prompt(tokenizer)
+        prompts = _prompts(order, [*valid, *train], lambda text: len(model.tokenize(text)) <= most)
     rows = rows_of(documents[: len(train)], order.size)
     others = rows_of(documents[len(train) :], order.size)
     _tell(env, rows, others, order)
@@ -77,15 +81,27 @@ def material_of(
         others.rows,
         (len(train), len(valid)),
         (rows.tokens, others.tokens),
-        Asked(_prompts(order, [*valid, *train]), _is_raw(train, template)),
+        Asked(prompts, _is_raw(train, template)),
         _sha256((*rows.rows, *others.rows)),
+        date,
     )
 
 
 def _split(data: Data, order: Order) -> tuple[Sequence[Record], Sequence[Record]]:
     if data.valid is not None:
         return data.train, data.valid
+    if len(data.train) == 1 and order.hold_back and not data.train[0].messages:
+        return _divided(data.train[0], order.hold_back)
     return held_out(data.train, order.hold_back, order.seed)
+
+
+def _divided(record: Record, share: float) -> tuple[Sequence[Record], Sequence[Record]]:
+    """A single text: its end is held out, from a blank on."""
+    text = record.text
+    place = text.rfind(" ", 0, max(1, round(len(text) * (1 - share))))
+    if place < 1 or not text[place:].strip():
+        return held_out([record], share, 0)
+    return [replace(record, text=text[:place])], [replace(record, text=text[place + 1 :])]
 
 
 def _encoded(encoder: Encoder, records: Sequence[Record], progress: Progress) -> Iterator[Document]:
@@ -120,15 +136,22 @@ def _is_raw(records: Sequence[Record], template: str) -> bool:
     return not template or not any(record.messages for record in records)
 
 
-def _prompts(order: Order, records: Sequence[Record]) -> tuple[str, ...]:
-    """The fixed prompts: those of the user, or the first that the examples have."""
+def _prompts(
+    order: Order, records: Sequence[Record], fits: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """The fixed prompts: those of the user, or the first of the examples that are short enough."""
+    for prompt in order.prompts:
+        if not fits(prompt):
+            raise UsageError("--prompt is too long to be answered at every check", "a shorter one")
     if order.prompts:
         return order.prompts
-    found = []
+    found: list[str] = []
     for record in records:
         asked = [message.content for message in record.messages if message.role == "user"]
         words = record.text.split()[:BEGINNING]
-        found += asked[:1] or ([" ".join(words)] if words else [])
+        found += filter(fits, asked[:1] or ([" ".join(words)] if words else []))
+        if len(found) > PROMPTS * PROMPTS:
+            break
     return tuple(dict.fromkeys(found))[:PROMPTS]
 
 

@@ -26,8 +26,8 @@ from llmparams_cli.protocol import Progress
 if TYPE_CHECKING:
     from llmparams_cli.training.trainer import Array
 
-ROOM = 512  # tokens for a prompt and its answer, at least
-ANSWER = 64
+ROOM = 512  # tokens for a prompt and its answer
+ANSWER, AROUND = 64, 64  # of them for the answer, and for what a chat template writes
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,17 @@ def _bytes(values: Array, count: int) -> Any:
     return np.ascontiguousarray(values, "<f4").data
 
 
+def longest_prompt(tokenizer: Header) -> int:
+    """The tokens that a fixed prompt may have."""
+    room = min(ROOM, tokenizer.context_length or ROOM)
+    return max(1, room - ANSWER - AROUND)
+
+
 def by_path(env: Environment, path: Path, threads: int | None, size: int) -> Prepared:
     """A model file made ready to answer, with no preset."""
     trained = read_header(path).context_length
-    room = max(ROOM, size + ANSWER)
-    given = {"model": str(path), "context": str(min(room, trained) if trained else room)}
+    room = max(size + 1, min(ROOM, trained) if trained else ROOM)
+    given = {"model": str(path), "context": str(room)}
     return prepare(env, [], given | ({"threads": str(threads)} if threads else {}))
 
 

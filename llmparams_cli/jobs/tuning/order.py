@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# A rate that moves a model without breaking it, by what trains. Adapters and few tensors bear more.
+# A rate that moves a model without breaking it. An adapter bears more.
 RATES = {"adamw": 1e-4, "sgd": 1e-2}
 SMALL, FASTER = 50_000_000, 5  # a model of fewer parameters takes a rate so many times higher
 ADAPTER = 2e-4
@@ -46,7 +46,7 @@ class Order:
     seed: int = 0
 
     def document(self) -> dict[str, Any]:
-        """As JSON; `order_of` reads it back."""
+        """As JSON."""
         return asdict(self)
 
 

@@ -76,11 +76,12 @@ def planned(
 
 def _recipe(env: Environment, start: Start, header: Header, order: Order) -> Recipe:
     rank = order.lora
+    alpha = 2.0 * (rank or 0) if order.lora_alpha is None else order.lora_alpha
     names = selected(header, order.train, lora=rank is not None)
     return Recipe(
         size=order.size,
         names=trainable(env, order.engine, names),
-        lora=None if rank is None else Lora(rank, order.lora_alpha or 2.0 * rank),
+        lora=None if rank is None else Lora(rank, alpha),
         optimiser=order.optimiser,
         weight_decay=order.weight_decay,
         clip=order.clip,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,7 +13,7 @@ from typing import Any
 from llmparams_cli.analysis.tuning import Course, End, Plan, Tuned
 from llmparams_cli.backends.training import engine_for
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import TrainingError, UsageError
+from llmparams_cli.errors import ModelError, TrainingError, UsageError
 from llmparams_cli.files import appearing, display_path
 from llmparams_cli.interrupt import Control, orderly_end
 from llmparams_cli.jobs.quantization.making import check_space
@@ -21,11 +22,14 @@ from llmparams_cli.jobs.tuning.folder import (
     BASE,
     BEST,
     BEST_ADAPTER,
+    DATE,
+    NOW,
     RunFolder,
     folder_of,
     metrics_of,
+    refuse_foreign,
 )
-from llmparams_cli.jobs.tuning.learning import Watcher, Work, learn
+from llmparams_cli.jobs.tuning.learning import RanAway, Watcher, Work, learn
 from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import Order, interval
 from llmparams_cli.jobs.tuning.ready import Ready, ready
@@ -36,8 +40,9 @@ from llmparams_cli.protocol import Progress
 from llmparams_cli.training.schedule import Schedule, Stopping
 from llmparams_cli.training.trainer import Trainer
 
-NOW = "now.gguf"  # the model as it is at a check
-FREE = {"threads", "prompts", "every", "patience"}  # what a run may go on with otherwise
+# What a run may go on with otherwise; its date decides what templates write.
+FREE = {"threads", "prompts", "every", "patience", DATE}
+CHANGED = {"data": "the examples are not the same", "start": "MODEL is not the same"}
 Show = Callable[[Plan], AbstractContextManager[Watcher]]
 
 
@@ -65,6 +70,7 @@ def tune(
     progress: Progress,
 ) -> Tuned:
     """Train, and write the best of what came of it."""
+    _refuse_same(start, target)
     folder = _folder(target, order, start, material)
     with orderly_end():
         try:
@@ -82,6 +88,11 @@ def tune(
             return tuned
         finally:
             folder.close()
+
+
+def _refuse_same(start: Start, target: Target) -> None:
+    if target.path.exists() and os.path.samefile(start.tokenizer.path, target.path):
+        raise UsageError(f"{target.path} is the model itself", "name another file")
 
 
 def work_of(found: Ready, folder: RunFolder, keep: Any) -> Work:
@@ -107,15 +118,17 @@ def work_of(found: Ready, folder: RunFolder, keep: Any) -> Work:
 def _folder(target: Target, order: Order, start: Start, material: Material) -> RunFolder:
     """The folder of this run, new or with what an unfinished one left."""
     path = folder_of(target.path)
+    refuse_foreign(path)
     if target.resume and not path.exists():
         raise UsageError(f"--resume: there is no unfinished run {path}", "leave it out")
-    if path.exists() and target.force and not target.resume:
-        shutil.rmtree(path)
-    if path.exists() and not target.resume:
+    if path.exists() and not (target.resume or target.force):
         raise UsageError(
             f"{path} is an unfinished run", "--resume goes on with it, --force begins anew"
         )
-    folder = RunFolder(path)
+    is_there = path.exists()
+    folder = RunFolder(path)  # from here on it is locked
+    if is_there and not target.resume:
+        folder.clear()
     identity = _identity(order, start, material)
     try:
         if folder.has_begun():
@@ -136,6 +149,7 @@ def _identity(order: Order, start: Start, material: Material) -> dict[str, Any]:
         "engine": engine_for(order.engine),  # their states differ
         "start": list(start.identity),
         "data": material.sha256,
+        DATE: material.date,
     }
     return dict(json.loads(json.dumps(found)))  # as it will be read again
 
@@ -145,8 +159,9 @@ def _refuse_other(folder: RunFolder, identity: Mapping[str, Any]) -> None:
     was = folder.run()
     for name, value in identity.items():
         if name not in FREE and was.get(name) != value:
+            told = f"{name.replace('_', ' ')} is {value} now, and was {was.get(name)}"
             raise UsageError(
-                f"--resume: {name.replace('_', ' ')} is {value} now, and was {was.get(name)}",
+                f"--resume: {CHANGED.get(name, told)}",
                 "give the same settings again, or begin anew with --force",
             )
 
@@ -156,7 +171,10 @@ def _work(env: Environment, found: Ready, folder: RunFolder) -> Work:
 
     def keep(improved: bool) -> tuple[str, ...]:
         models.with_weights(found.base, found.trainer.weights(), now)
-        answers = _answers(env, found, now)
+        try:
+            answers = _answers(env, found, now)
+        except ModelError as error:  # the probabilities are no numbers
+            raise RanAway("the model computes no probabilities any more") from error
         if improved:
             if adapter := found.trainer.adapter():
                 assert found.recipe.lora

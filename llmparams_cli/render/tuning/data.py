@@ -167,7 +167,7 @@ def _measured(found: HeldOut | None) -> dict[str, Any] | None:
 
 
 def _estimate(found: Estimate) -> dict[str, float | None]:
-    return {"perplexity": rounded(found.value), "error": rounded(found.error)}
+    return {"perplexity": rounded(found.value), "error": rounded(finite(found.error))}
 
 
 def _write(env: Environment, document: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from llmparams_cli.analysis.held_out import HeldOut
+from llmparams_cli.analysis.held_out import Estimate, HeldOut
 from llmparams_cli.analysis.tuning import Changed, Course, End, Plan, overfit
 from llmparams_cli.models.anatomy import ORDER
 from llmparams_cli.render.transfer import duration
@@ -180,7 +180,7 @@ def measures(course: Course, found: HeldOut | None) -> list[tuple[str, ...]]:
         losses = course.checks[0].loss, course.best.loss
         rows.append(("loss", *map(loss_text, losses)))
     if found:
-        texts = (f"{each.value:.3f} ± {each.error:.3f}" for each in found.perplexities)
+        texts = (_with_error(each, 3) for each in found.perplexities)
         rows.append(("perplexity", *texts))
     return rows
 
@@ -190,4 +190,9 @@ def ratio_text(found: HeldOut) -> str:
     ratio = found.factor
     same = abs(ratio.value - 1) <= CERTAIN * ratio.error
     told = " (no difference beyond the error)" if same else ""
-    return f"perplexity × {ratio.value:.4f} ± {ratio.error:.4f}{told}"
+    return f"perplexity × {_with_error(ratio, 4)}{told}"
+
+
+def _with_error(found: Estimate, digits: int) -> str:
+    known = "" if math.isnan(found.error) else f" ± {found.error:.{digits}f}"
+    return f"{found.value:.{digits}f}{known}"
