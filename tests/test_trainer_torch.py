@@ -400,7 +400,7 @@ def test_a_lack_of_memory_has_a_cure(files, opened, monkeypatch):
     monkeypatch.setattr(trainer, "_nats", full)
     with pytest.raises(BackendError, match="out of memory") as caught:
         trainer.step(ROWS, 1e-3)
-    assert "--context-size" in caught.value.hint
+    assert "--context" in caught.value.hint
     assert bits(trainer.state()) == before
 
 
