@@ -109,6 +109,17 @@ def held_out(documents: Sequence[Item], share: float, seed: int) -> tuple[list[I
     return train, [each for place, each in enumerate(documents) if place in chosen]
 
 
+def steps_an_epoch(count: int, size: int) -> int:
+    """The steps that take `size` of so many rows each."""
+    return -(-count // size)
+
+
+def rows_of_step(rows: Sequence[Row], size: int, number: int, seed: int) -> list[Row]:
+    """The rows of a step, counted from 0: each row comes once in an epoch."""
+    epoch, place = divmod(number, steps_an_epoch(len(rows), size))
+    return [rows[index] for index in batches(len(rows), size, epoch, seed)[place]]
+
+
 def batches(count: int, size: int, epoch: int, seed: int) -> list[list[int]]:
     """The rows of each step of an epoch, by their numbers: each row once, in an order that depends
     on the seed and the epoch alone. The last step may have fewer.

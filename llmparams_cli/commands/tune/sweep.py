@@ -18,7 +18,7 @@ def run(request: Request) -> None:
     with temporary_folder() as folder, ProgressBar(env) as progress:
         start = request.start(progress)
         material = request.material(start, request.examples(), progress)
-        _, found = sweep(env, start, material, request.order, folder / "base.gguf", progress)
+        found = sweep(env, start, material, request.order, folder / "base.gguf", progress)
     plots.write(lambda: _plot(found))
     if files.as_json:
         data.show_sweep(env, found)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from llmparams_cli.analysis.tuning import Check, Course, End, Stride
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.tuning.folder import RunFolder
-from llmparams_cli.training.rows import batches
+from llmparams_cli.training.rows import rows_of_step, steps_an_epoch
 from llmparams_cli.training.schedule import Runaway, Schedule, Stopping
 from llmparams_cli.training.trainer import Loss, Row, Trainer
 
@@ -48,10 +48,6 @@ class Work:
     vocabulary: int
     folder: RunFolder
     keep: Callable[[bool], tuple[str, ...]]
-
-    @property
-    def steps_an_epoch(self) -> int:
-        return -(-len(self.rows) // self.batch)
 
 
 def learn(work: Work, watcher: Watcher, control: Control) -> Course:
@@ -119,7 +115,7 @@ class _Run:
         self._tokens += found.loss.tokens
         stride = Stride(
             self._done,
-            self._done / work.steps_an_epoch,
+            self._done / steps_an_epoch(len(work.rows), work.batch),
             found.loss.mean,
             rate,
             found.norm,
@@ -131,11 +127,9 @@ class _Run:
         self._watcher.step(stride)
 
     def _batch(self, number: int) -> list[Row]:
-        """The rows of a step, counted from 0: each row once in an epoch."""
+        """The rows of a step, counted from 0."""
         work = self._work
-        epoch, place = divmod(number, work.steps_an_epoch)
-        chosen = batches(len(work.rows), work.batch, epoch, work.seed)[place]
-        return [work.rows[index] for index in chosen]
+        return rows_of_step(work.rows, work.batch, number, work.seed)
 
     def _check(self) -> None:
         """Look at the model, keep it if it is the best so far, and save where the run is."""

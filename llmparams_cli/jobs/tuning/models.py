@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from llmparams_cli.backends.llama.weights import Recipe, planned, quantised
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
-from llmparams_cli.files import appearing, remove_left
+from llmparams_cli.files import appearing
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.answers import answer
 from llmparams_cli.jobs.evaluation.bare import greedy
@@ -38,14 +37,6 @@ class Asked:
     raw: bool
 
 
-def in_f32(env: Environment, source: Header, path: Path, progress: Progress) -> Header:
-    """Write the model in F32, if that is not done yet; return its header."""
-    if not path.exists():
-        with appearing(path) as temporary:
-            convert(env, source, temporary, "F32", progress)
-    return read_header(path)
-
-
 def convert(env: Environment, source: Header, path: Path, type: str, progress: Progress) -> None:
     """Write a model in another type."""
     recipe = Recipe(type, hardware.usable_cpus(), again=True)
@@ -58,15 +49,13 @@ def convert(env: Environment, source: Header, path: Path, type: str, progress: P
 
 def with_weights(base: Header, weights: Mapping[str, Array], path: Path) -> None:
     """A copy of a model in F32, in which these tensors have other values."""
-    remove_left(path)
-    with appearing(path, durable=False) as temporary:
+    with appearing(path) as temporary:
         shutil.copyfile(base.path, temporary)
         with temporary.open("r+b") as file:
             for tensor in base.tensors:
                 if tensor.name in weights:
                     file.seek(base.data_offset + tensor.offset)
                     file.write(_bytes(weights[tensor.name], tensor.elements))
-            os.fsync(file.fileno())
 
 
 def _bytes(values: Array, count: int) -> Any:

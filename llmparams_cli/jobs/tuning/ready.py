@@ -13,12 +13,14 @@ from llmparams_cli.analysis.tuning import Plan
 from llmparams_cli.backends.llama.machine import hardware
 from llmparams_cli.backends.training import opened_trainer, trainable
 from llmparams_cli.env import Environment
+from llmparams_cli.files import appearing
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import FORWARD, Order, interval, usual_rate
 from llmparams_cli.jobs.tuning.start import Start
-from llmparams_cli.models.gguf import Header
+from llmparams_cli.models.gguf import Header, read_header
 from llmparams_cli.protocol import Progress
+from llmparams_cli.training.rows import steps_an_epoch
 from llmparams_cli.training.selection import selected
 from llmparams_cli.training.trainer import Lora, Recipe, Trainer
 
@@ -50,7 +52,7 @@ def ready(
     """A trainer for the start, in memory; what a step takes was measured."""
     with ExitStack() as stack:
         control = stack.enter_context(Control())
-        header = start.written(base)
+        header = _written(start, base)
         recipe = _recipe(env, start, header, order)
         trainer = stack.enter_context(
             opened_trainer(env, header, recipe, order.engine, control, progress)
@@ -59,6 +61,14 @@ def ready(
             order = replace(order, rate=usual_rate(order, header.parameters))
         plan = _plan(start, header, material, recipe, order, trainer)
         yield Ready(trainer, header, material, recipe, order, plan, control)
+
+
+def _written(start: Start, base: Path) -> Header:
+    """The start in F32, which an unfinished run has already."""
+    if not base.exists():
+        with appearing(base) as path:
+            start.write(path)
+    return read_header(base)
 
 
 def planned(
@@ -100,7 +110,7 @@ def _plan(
     trainer: Trainer,
 ) -> Plan:
     rows = material.rows
-    an_epoch = -(-len(rows) // order.batch)
+    an_epoch = steps_an_epoch(len(rows), order.batch)
     steps = order.steps or max(1, round(order.epochs * an_epoch))
     seconds = _measured(trainer, list(rows[: order.batch]))
     checks = -(-steps // interval(order, steps, len(material.held_out))) + 1

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmparams_cli.env import Environment
-from llmparams_cli.files import appearing
 from llmparams_cli.jobs.prepare import Prepared
 from llmparams_cli.jobs.quantization.making import source_of
-from llmparams_cli.jobs.tuning.models import in_f32
+from llmparams_cli.jobs.tuning.models import convert
 from llmparams_cli.models.fresh import Shape, write_fresh
-from llmparams_cli.models.gguf import Header, read_header
+from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Progress
 
@@ -32,7 +31,7 @@ def rest_while_waiting() -> None:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run starts. `written` puts the model in F32 at a path, if it is not there yet;
+    """Where a run starts. `write` puts the model in F32 at a path;
     `tokenizer` is the model file whose vocabulary and chat template it has; `settings` are those
     that it answers with; `type` is what the result is written as if nobody says otherwise.
     `identity` tells one start from another.
@@ -43,7 +42,7 @@ class Start:
     settings: Settings
     type: str
     identity: tuple[object, ...]
-    written: Callable[[Path], Header]
+    write: Callable[[Path], None]
 
 
 def from_model(env: Environment, prepared: Prepared, progress: Progress) -> Start:
@@ -58,7 +57,7 @@ def from_model(env: Environment, prepared: Prepared, progress: Progress) -> Star
         prepared.settings,
         header.quantization if header.quantization in ("F32", "BF16") else "F16",
         (str(header.path), status.st_size, status.st_mtime_ns),
-        lambda path: in_f32(env, header, path, progress),
+        lambda path: convert(env, header, path, "F32", progress),
     )
 
 
@@ -67,11 +66,8 @@ def from_scratch(shape: Shape, tokenizer: Prepared, seed: int) -> Start:
     shape.refuse_impossible()
     header = source_of(tokenizer.model)
 
-    def written(path: Path) -> Header:
-        if not path.exists():
-            with appearing(path) as temporary:
-                write_fresh(temporary, shape, header, seed)
-        return read_header(path)
+    def write(path: Path) -> None:
+        write_fresh(path, shape, header, seed)
 
     name, identity = f"a new model ({shape})", (repr(shape), seed)
-    return Start(name, header, tokenizer.settings, "F16", identity, written)
+    return Start(name, header, tokenizer.settings, "F16", identity, write)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
-from llmparams_cli.analysis.tuning import Plan, Sweep
+from llmparams_cli.analysis.tuning import Sweep
 from llmparams_cli.env import Environment
 from llmparams_cli.jobs.tuning.material import Material
 from llmparams_cli.jobs.tuning.order import Order
@@ -15,7 +14,7 @@ from llmparams_cli.jobs.tuning.ready import Ready, ready
 from llmparams_cli.jobs.tuning.start import Start
 from llmparams_cli.protocol import Progress
 from llmparams_cli.training.finding import found_range, has_risen
-from llmparams_cli.training.rows import batches
+from llmparams_cli.training.rows import rows_of_step
 from llmparams_cli.training.trainer import Row
 
 RANGES = {"adamw": (1e-7, 1.0), "sgd": (1e-5, 100.0)}
@@ -29,14 +28,16 @@ def sweep(
     order: Order,
     base: Path,
     progress: Progress,
-) -> tuple[Plan, Sweep]:
+) -> Sweep:
     """Step by step with a higher rate, until the loss has risen for good."""
     low, high = RANGES[order.optimiser]
     count = order.steps or STEPS
     rates = [low * (high / low) ** (number / max(1, count - 1)) for number in range(count)]
     losses: list[float] = []
     with ready(env, start, material, order, base, progress) as found:
-        tried = [*islice(_endless(material.rows, order), count)]
+        tried = [
+            rows_of_step(material.rows, order.batch, number, order.seed) for number in range(count)
+        ]
         before = _before(found, tried, progress)
         usual = sum(before) / count
         for number, (rate, rows) in enumerate(zip(rates, tried, strict=True), 1):
@@ -48,7 +49,7 @@ def sweep(
             if not math.isfinite(loss) or has_risen(losses):
                 break
         progress("trying learning rates", 1.0)
-        return found.plan, found_range(rates[: len(losses)], losses)
+        return found_range(rates[: len(losses)], losses)
 
 
 def _before(found: Ready, tried: Sequence[list[Row]], progress: Progress) -> list[float]:
@@ -64,11 +65,3 @@ def _before(found: Ready, tried: Sequence[list[Row]], progress: Progress) -> lis
 def _refuse_stop(found: Ready) -> None:
     if found.control.stop:
         raise KeyboardInterrupt
-
-
-def _endless(rows: tuple[Row, ...], order: Order) -> Iterator[list[Row]]:
-    epoch = 0
-    while True:
-        for chosen in batches(len(rows), order.batch, epoch, order.seed):
-            yield [rows[index] for index in chosen]
-        epoch += 1
