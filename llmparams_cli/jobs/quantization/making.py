@@ -167,8 +167,7 @@ def source_of(model: ResolvedModel) -> Header:
 
 
 def _refuse(header: Header, wanted: Wanted) -> None:
-    if wanted.target.exists() and os.path.samefile(header.path, wanted.target):
-        raise UsageError(f"{wanted.target} is the model itself", "name another file")
+    refuse_same(header, wanted.target)
     if header.is_quantized and not wanted.again:
         raise UsageError(
             AGAIN.format(header.path, header.quantization),
@@ -183,6 +182,12 @@ def _refuse(header: Header, wanted: Wanted) -> None:
                 f"{wanted.importance} was made for another model: no name of a tensor is the same",
                 f"{APP} imatrix makes one for this model",
             )
+
+
+def refuse_same(header: Header, target: Path) -> None:
+    """Raise UsageError if the file to be made is the model that it is made of."""
+    if target.exists() and os.path.samefile(header.path, target):
+        raise UsageError(f"{target} is the model itself", "name another file")
 
 
 def check_space(target: Path, needed: int) -> None:

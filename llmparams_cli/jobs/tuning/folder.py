@@ -37,6 +37,7 @@ RUN, METRICS, BASE, BEST, BEST_ADAPTER, NOW, STATE = (
     "run.json", "metrics.jsonl", "base.gguf", "best.gguf", "best-adapter.gguf", "now.gguf",
     "state.npz",
 )  # fmt: skip
+FILES = (RUN, BASE, BEST, BEST_ADAPTER, NOW, STATE)  # which appear when they are whole
 BEFORE = -1  # a step before all checks
 DATE = "date"
 POSITION = "position"  # of the state's arrays the one that holds the rest, as JSON
@@ -58,7 +59,7 @@ class RunFolder:
             self._metrics = Journal(path / METRICS, self._read)
         except BlockingIOError as error:
             raise UsageError(f"{path}: this run goes on already", "wait for its end") from error
-        for name in (RUN, BASE, BEST, BEST_ADAPTER, STATE):
+        for name in FILES:
             remove_left(path / name)
 
     def file(self, name: str) -> Path:
@@ -143,7 +144,7 @@ class RunFolder:
         """Remove all but the metrics, and what a killed program left of it; nobody else writes
         here.
         """
-        for name in (RUN, BASE, BEST, BEST_ADAPTER, NOW, STATE):
+        for name in FILES:
             for path in (self.file(name), *self.path.glob(f".{name}.????????")):
                 path.unlink(missing_ok=True)
 

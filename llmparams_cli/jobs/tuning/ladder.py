@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,6 @@ def written(
     """Write the best model of this variant."""
     best = read_header(folder / str(number) / BEST)
     models.convert(env, best, target, type, progress)
-    shutil.rmtree(folder / str(number))
 
 
 def _keeping(found: Ready, path: Path) -> Callable[[bool], tuple[str, ...]]:

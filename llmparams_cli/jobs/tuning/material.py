@@ -150,9 +150,9 @@ def _prompts(
         asked = [message.content for message in record.messages if message.role == "user"]
         words = record.text.split()[:BEGINNING]
         found += filter(fits, asked[:1] or ([" ".join(words)] if words else []))
-        if len(found) > PROMPTS * PROMPTS:
+        if len({*found}) == PROMPTS:
             break
-    return tuple(dict.fromkeys(found))[:PROMPTS]
+    return tuple(dict.fromkeys(found))
 
 
 def _sha256(rows: Sequence[Row]) -> str:

@@ -75,7 +75,7 @@ def changes(first: Path, second: Path, progress: Progress) -> tuple[tuple[Change
     moved = [
         Changed(
             each.name,
-            place(each.name).kind,
+            each.kind,
             place(each.name).layer,
             each.distance.relative or 0.0,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -16,7 +15,8 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ModelError, TrainingError, UsageError
 from llmparams_cli.files import appearing, display_path
 from llmparams_cli.interrupt import Control, orderly_end
-from llmparams_cli.jobs.quantization.making import check_space
+from llmparams_cli.jobs.prepare import Prepared
+from llmparams_cli.jobs.quantization.making import check_space, refuse_same
 from llmparams_cli.jobs.tuning import measuring, models
 from llmparams_cli.jobs.tuning.folder import (
     BASE,
@@ -70,7 +70,7 @@ def tune(
     progress: Progress,
 ) -> Tuned:
     """Train, and write the best of what came of it."""
-    _refuse_same(start, target)
+    refuse_same(start.tokenizer, target.path)
     folder = _folder(target, order, start, material)
     with orderly_end():
         try:
@@ -88,11 +88,6 @@ def tune(
             return tuned
         finally:
             folder.close()
-
-
-def _refuse_same(start: Start, target: Target) -> None:
-    if target.path.exists() and os.path.samefile(start.tokenizer.path, target.path):
-        raise UsageError(f"{target.path} is the model itself", "name another file")
 
 
 def work_of(found: Ready, folder: RunFolder, keep: Any) -> Work:
@@ -172,7 +167,8 @@ def _work(env: Environment, found: Ready, folder: RunFolder) -> Work:
     def keep(improved: bool) -> tuple[str, ...]:
         models.with_weights(found.base, found.trainer.weights(), now)
         try:
-            answers = _answers(env, found, now)
+            prepared = _prepared(env, found, now)
+            answers = models.answers(env, prepared, found.material.asked, found.control)
         except ModelError as error:  # the probabilities are no numbers
             raise RanAway("the model computes no probabilities any more") from error
         if improved:
@@ -187,10 +183,9 @@ def _work(env: Environment, found: Ready, folder: RunFolder) -> Work:
     return work_of(found, folder, keep)
 
 
-def _answers(env: Environment, found: Ready, path: Path) -> list[str]:
-    order = found.order
-    prepared = models.by_path(env, path, order.threads, order.size)
-    return models.answers(env, prepared, found.material.asked, found.control)
+def _prepared(env: Environment, found: Ready, path: Path) -> Prepared:
+    """A model of this run, ready to answer."""
+    return models.by_path(env, path, found.order.threads, found.order.size)
 
 
 def _refuse_early(found: Ready, target: Target, folder: RunFolder) -> None:
@@ -205,8 +200,8 @@ def _refuse_early(found: Ready, target: Target, folder: RunFolder) -> None:
 
 def _before(env: Environment, found: Ready, progress: Progress) -> tuple[str, ...]:
     """The answers of the model that the run starts from; it must be the one that learns."""
-    order, rows = found.order, found.material.rows[: found.order.batch]
-    prepared = models.by_path(env, found.base.path, order.threads, order.size)
+    rows = found.material.rows[: found.order.batch]
+    prepared = _prepared(env, found, found.base.path)
     measuring.refuse_otherwise(env, prepared, found.trainer, rows, progress)
     return tuple(models.answers(env, prepared, found.material.asked, found.control))
 
@@ -253,11 +248,8 @@ def _finished(
             shutil.copyfile(folder.file(BEST_ADAPTER), path)
         else:
             models.convert(env, read_header(best), path, type, progress)
-    order = found.order
     made = best if is_adapter else target.path
-    first, second = (
-        models.by_path(env, path, order.threads, order.size) for path in (found.base.path, made)
-    )
+    first, second = (_prepared(env, found, path) for path in (found.base.path, made))
     changed, untouched = measuring.changes(found.base.path, best, progress)
     with Control() as control:
         after = models.answers(env, second, found.material.asked, control)
