@@ -81,7 +81,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Course:
-    """A run so far. `word` explains the end where that needs explaining, with a cure."""
+    """A run so far. `word` explains the end where that needs explaining."""
 
     strides: tuple[Stride, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -151,7 +151,7 @@ class Sweep:
 @dataclass(frozen=True)
 class Rung:
     """One variant of a ladder, with the values that it has; `loss` is the least on what is held
-    out, `train` the loss on the last of what it learned from (mean of the last epoch or tenth).
+    out, `train` the loss on the last of what it learned from (mean of the last tenth of the steps).
     """
 
     values: Mapping[str, str]
@@ -190,8 +190,8 @@ def smoothed(losses: Sequence[float]) -> list[float]:
 
 def overfit(course: Course) -> int | None:
     """The step from which a run learned by heart, that of its best check: since then the loss on
-    what is held out rose, at the last two checks or more and clearly at the last, while that on
-    what it learned from fell. None: no sign of that.
+    what is held out was higher at two checks or more, and clearly at the last, while that on what
+    it learned from fell. None: no sign of that.
     """
     best, checks = course.best, [each for each in course.checks if math.isfinite(each.loss)]
     if best is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
+from llmparams_cli.backends.pytorch.libraries import INSTALL, available
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.interrupt import Control
@@ -13,14 +14,11 @@ from llmparams_cli.protocol import Progress
 from llmparams_cli.training.trainer import Recipe, Trainer
 
 TORCH, LLAMA = "torch", "llama.cpp"
-INSTALL = "pip install 'llmparams[train]'"
 FIXED = "llama.cpp has no gradient of the token embeddings: they stay as they are"
 
 
 def engine_for(wanted: str) -> str:
     """TORCH or LLAMA: what is wanted or, for 'auto', PyTorch if it is installed."""
-    from llmparams_cli.backends.pytorch.libraries import available
-
     if wanted == TORCH and not available():
         raise UsageError("--engine torch: PyTorch is not installed", INSTALL)
     if wanted == "auto":

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from statistics import median
 
-from llmparams_cli.analysis.tuning import Sweep
+from llmparams_cli.analysis.tuning import Smooth, Sweep
 
-SMOOTH = 0.8  # of the average that is kept at each step
+SPAN_OF_MEAN = 5  # steps
 HOPELESS = 1.5  # times the lowest loss: higher rates need not be tried
 STARTING = 10  # steps that tell where the loss began
 BEGUN = 0.1  # share of the whole fall at which it has begun
@@ -57,12 +57,8 @@ def has_risen(losses: Sequence[float]) -> bool:
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:
-    """A moving average with weights that fall by `SMOOTH` from one step to the one before it."""
-    found, total, weight = [], 0.0, 0.0
-    for loss in losses:
-        total, weight = SMOOTH * total + loss, SMOOTH * weight + 1
-        found.append(total / weight)
-    return found
+    """The mean of about the last `SPAN_OF_MEAN` losses, in which older ones count less."""
+    return list(map(Smooth(SPAN_OF_MEAN), losses))
 
 
 def _centred(losses: Sequence[float]) -> list[float]:

@@ -416,20 +416,20 @@ def command(
     )
     request = Request(
         env,
-        model,
-        data,
-        order,
-        Shape(layers or 4, hidden or 256, heads or 4, kv_heads, feed_forward)
+        model=model,
+        data=data,
+        order=order,
+        shape=Shape(layers or 4, hidden or 256, heads or 4, kv_heads, feed_forward)
         if from_scratch
         else None,
-        _tokenizer(vocab),
-        None if type is None else making.file_type(type),
-        merge,
-        resume,
-        force,
-        dry_run,
-        Files(png, svg, html, as_json),
-        color,
+        tokenizer=_tokenizer(vocab),
+        type=None if type is None else making.file_type(type),
+        merge=merge,
+        resume=resume,
+        force=force,
+        dry_run=dry_run,
+        files=Files(png, svg, html, as_json),
+        color=color,
     )
     _run(request, output, find=find_learning_rate, grid=grid or [])
 

@@ -10,7 +10,7 @@
     ladder.py       quantize --ladder: size against quality
     optimization.py optimize: the search, what decided, the response to two parameters
     tuning.py       tune: the losses over the steps; the sweep of learning rates
-    variants.py     tune --ladder: losses against what varies, size and time
+    variants.py     tune --grid: losses against what varies, size and time
     measured.py     shared by lines and bars
 
 Nothing here loads matplotlib before a flag asks for it.

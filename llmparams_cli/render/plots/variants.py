@@ -1,4 +1,4 @@
-"""`tune --ladder`: the losses of variants against what varies, their size and their time."""
+"""`tune --grid`: the losses of variants against what varies, their size and their time."""
 
 from __future__ import annotations
 

@@ -12,14 +12,13 @@ from llmparams_cli.render.bars import sparks
 from llmparams_cli.render.progress import ProgressBar
 from llmparams_cli.render.summary import fold, separator
 from llmparams_cli.render.terminal import columns
-from llmparams_cli.render.tuning.words import loss_text, per_second, rate_text
+from llmparams_cli.render.tuning.words import MOST_RISE, loss_text, per_second, rate_text
 from llmparams_cli.text.safe import encodable, one_line
 from llmparams_cli.text.width import cut
 
 OFTEN = 0.13  # seconds between two looks of the panel
 NAME, NUMBER, SPARK, EDGE = 10, 7, 24, 3  # columns of its parts, and of what is left free
 ALMOST = 0.999  # at the end, the bar stays until the last check is done
-RISE = 1.5  # a curve is cut at so many times where it began
 
 
 class Live:
@@ -120,7 +119,7 @@ class Live:
         places = [round((column + 1) * len(self._curve) / count) - 1 for column in range(count)]
         rows = [[self._curve[place] for place in places], self._held(places)]
         known = [loss for row in rows for loss in row if math.isfinite(loss)] or [0.0]
-        low, high = min(known), RISE * known[0]
+        low, high = min(known), MOST_RISE * known[0]
         heights = [[min(loss, high) - low if loss == loss else 0.0 for loss in row] for row in rows]
         return sparks(heights, width, self._env.stderr)
 
