@@ -147,6 +147,7 @@ def test_early_stopping_stops(tune, data) -> None:
     data.unlink()
     folder.rename(data)
     found = tune.run("--steps", "300", "--every", "3", "--patience", "2")
+    assert found["plan"]["documents"] == {"train": 4, "held_out": 1}  # as the folder divides them
     course = found["course"]
     assert course["end"] == "early"
     checks = [each["step"] for each in course["checks"]]
@@ -177,6 +178,29 @@ def test_of_another_type_all_but_what_learns_stays_too(type, tune, model, progra
     before, after = tensors(source), tensors(program.place / "out.gguf")
     moved = [name for name in before if before[name].tobytes() != after[name].tobytes()]
     assert moved == ["output_norm.weight"]
+
+
+@pytest.mark.parametrize("source, made", [("F32", "F32"), ("BF16", "BF16"), ("Q8_0", "F16")])
+def test_a_model_is_written_as_it_came_unless_it_was_quantised(
+    source, made, tune, model, program: Program
+) -> None:
+    path = program.place / "source.gguf"
+    done = program.call("quantize", str(model), str(path), "--type", source)
+    assert done.code == 0, done.stderr
+    arguments = ("tune", str(path), "data.jsonl", "-o", "out.gguf", *ENGINE, "--steps", "1")
+    done = program.call(*arguments, "--train", "output_norm", "--json")
+    assert done.json["result"]["type"] == made
+    assert read_header(program.place / "out.gguf").quantization == made
+
+
+def test_prompts_go_on_as_texts_where_there_is_no_template(program: Program, data) -> None:
+    """And nobody is told at every check that there is none."""
+    write_llama(program.place / "bare.gguf", layers=1, width=32, chat_template=None)
+    line = json.dumps({"prompt": "who sat there?", "completion": " the cat"})
+    data.write_text("\n".join([line] * 8))
+    done = program.call("tune", "bare.gguf", str(data), "-o", "out.gguf", "--steps", "1", *ENGINE)
+    assert done.code == 0, done.stderr
+    assert "no chat template" not in done.stderr
 
 
 def test_an_adapter_is_the_merged_model(tune, model, program: Program) -> None:
@@ -287,6 +311,16 @@ def test_rates_are_tried_and_a_range_is_found(tune) -> None:
     assert found["low"] <= found["suggested"] <= found["high"]
     assert found["low"] > 1e-6 and found["high"] <= rates[-1]
     assert "out.gguf" not in " ".join(path.name for path in tune.place.iterdir())
+
+
+def test_rows_that_are_harder_do_not_look_like_a_rate_that_is_too_high(tune, data) -> None:
+    """At the lowest rates nothing has happened yet, whatever the rows of a step cost."""
+    texts = ["the cat sat.", "Zq9 %& vX!! jj kk 7 7 0 #"]
+    lines = [json.dumps({"prompt": text, "completion": "so"}) for text in texts]
+    data.write_text("\n".join(lines * 6))
+    done = tune.only("--find-learning-rate", "--batch-size", "1", "--steps", "20", "--json")
+    first = [each["loss"] for each in done.json["steps"][:4]]
+    assert max(first) - min(first) < 1e-3
 
 
 def test_a_ladder_of_new_models(tune, program: Program, data, model) -> None:

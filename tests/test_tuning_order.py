@@ -14,6 +14,7 @@ from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.tuning.folder import RunFolder
 from llmparams_cli.jobs.tuning.learning import Work, learn
 from llmparams_cli.jobs.tuning.order import Order, interval, usual_rate
+from llmparams_cli.jobs.tuning.ready import measured
 from llmparams_cli.jobs.tuning.run import go_on, hint_for
 from llmparams_cli.training.schedule import Schedule, Stopping
 from llmparams_cli.training.trainer import Loss, Row, Step
@@ -182,6 +183,13 @@ def test_weights_that_compute_no_number_are_not_asked(folder) -> None:
     course = learn(work(folder, Recorder(3.0, float("nan")), 9, keep=keep), Silent(), Control())
     assert course.end is End.DIVERGED and asked == [True] and course.kept == 0
     assert (folder.path / "metrics.jsonl").read_text().count('"kind": "step"') == 3
+
+
+def test_measuring_a_step_leaves_no_trace() -> None:
+    """A step of rate 0 moves no weight, but the optimiser remembers it."""
+    trainer = Recorder()
+    assert measured(trainer, [Row(np.array([1, 2], np.int32), np.array([False, True]))]) > 0
+    assert set(trainer.rates) == {0.0} and trainer.restored == 1
 
 
 def test_with_nothing_held_out_the_last_is_kept(folder) -> None:

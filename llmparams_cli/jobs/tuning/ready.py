@@ -112,7 +112,7 @@ def _plan(
     rows = material.rows
     an_epoch = steps_an_epoch(len(rows), order.batch)
     steps = order.steps or max(1, round(order.epochs * an_epoch))
-    seconds = _measured(trainer, list(rows[: order.batch]))
+    seconds = measured(trainer, list(rows[: order.batch]))
     checks = -(-steps // interval(order, steps, len(material.held_out))) + 1
     look = seconds * FORWARD * len(material.held_out) / order.batch
     assert order.rate is not None
@@ -152,7 +152,7 @@ def _trained(header: Header, recipe: Recipe) -> int:
     return sum(tensor.elements for tensor in tensors)
 
 
-def _measured(trainer: Trainer, rows: list[Any]) -> float:
+def measured(trainer: Trainer, rows: list[Any]) -> float:
     """The seconds that a step takes; what it does is undone."""
     state = trainer.state()
     seconds = 0.0
