@@ -313,14 +313,15 @@ def test_rates_are_tried_and_a_range_is_found(tune) -> None:
     assert "out.gguf" not in " ".join(path.name for path in tune.place.iterdir())
 
 
-def test_rows_that_are_harder_do_not_look_like_a_rate_that_is_too_high(tune, data) -> None:
+def test_rows_that_are_harder_do_not_look_like_a_rate_that_is_too_high(program, data) -> None:
     """At the lowest rates nothing has happened yet, whatever the rows of a step cost."""
-    texts = ["the cat sat.", "Zq9 %& vX!! jj kk 7 7 0 #"]
-    lines = [json.dumps({"prompt": text, "completion": "so"}) for text in texts]
-    data.write_text("\n".join(lines * 6))
-    done = tune.only("--find-learning-rate", "--batch-size", "1", "--steps", "20", "--json")
+    texts = ["Once upon a time there was a fox named Anna.", "Zq9 %& vX!! jj kk 7 7 0 # ~~ }{"]
+    data.write_text("\n".join([json.dumps({"prompt": t, "completion": t}) for t in texts] * 6))
+    usual = ("--find-learning-rate", "--batch-size", "1", "--steps", "8", "--train", "output_norm")
+    done = program.call("tune", "builtin", str(data), *usual, *ENGINE, "--json")
+    assert done.code == 0, done.stderr
     first = [each["loss"] for each in done.json["steps"][:4]]
-    assert max(first) - min(first) < 1e-3
+    assert max(first) - min(first) < 0.02
 
 
 def test_a_ladder_of_new_models(tune, program: Program, data, model) -> None:
