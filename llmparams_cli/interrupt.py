@@ -125,10 +125,15 @@ class Control:
     Used as a context manager in the main thread, it listens for Ctrl-C. The second Ctrl-C raises
     KeyboardInterrupt at once, unless C is waiting for one of our functions to return. The third
     ends a process that a C call keeps from seeing any of this.
+
+    With `gently`, the first Ctrl-C, or SIGTERM, only lets nothing new begin (`is_leaving`); the
+    next ones mean what they mean otherwise from the first on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, gently: bool = False) -> None:
         self.stop: Stop | None = None
+        self.is_leaving = False
+        self._gently = gently
         # A C string, empty or "!", whose address llama.cpp is given: it is changed, never
         # replaced.
         self._flag = ctypes.create_string_buffer(2)
@@ -139,6 +144,7 @@ class Control:
 
     def set(self, stop: Stop) -> None:
         """Ask for the end; the first reason counts."""
+        self.is_leaving = True
         if self.stop is None:
             self.stop = stop
             self._flag[0] = b"!"
@@ -146,14 +152,15 @@ class Control:
     def reset(self) -> Control:
         """Forget earlier requests to stop, before the next piece of work."""
         self.stop = None
+        self.is_leaving = False
         self._flag[0] = b"\0"
         self._presses = self._heard = 0
         return self
 
     @property
     def is_urgent(self) -> bool:
-        """Was Ctrl-C pressed again?"""
-        return self._presses > 1
+        """Was Ctrl-C pressed once more than was needed?"""
+        return self._presses > 1 + self._gently
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed."""
@@ -198,8 +205,9 @@ class Control:
 
     def __exit__(self, *_: object) -> None:
         if self._restore:
-            handler, wakeup, listener, writer = self._restore
-            signal.signal(signal.SIGINT, handler)
+            handlers, wakeup, listener, writer = self._restore
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup)
             # Only now, as no signal writes to it any more. The listener sees the end of the pipe
             # and returns.
@@ -212,17 +220,18 @@ class Control:
             return  # ignored on purpose by who started the program: nohup, `&` in a script
         reader, writer = os.pipe()
         os.set_blocking(writer, False)  # set_wakeup_fd accepts no other
-        handler = signal.signal(signal.SIGINT, self._pressed)
+        caught = [signal.SIGINT, *([signal.SIGTERM] if self._gently else [])]
+        handlers = {number: signal.signal(number, self._pressed) for number in caught}
         wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         listener = threading.Thread(target=self._wait, args=[reader], daemon=True)
-        self._restore = [handler, wakeup, listener, writer]
+        self._restore = [handlers, wakeup, listener, writer]
         listener.start()
 
     def _wait(self, reader: int) -> None:
         while data := os.read(reader, 1):
-            if data[0] == signal.SIGINT:
-                self._request()
+            if data[0] == signal.SIGINT or (data[0] == signal.SIGTERM and self._gently):
                 self._heard += 1
+                self._request(self._heard)
                 if self._heard >= PATIENCE and self._is_deaf():
                     os.write(2, b"\n")  # the line that a bar or an answer began
                     os._exit(ExitCode.INTERRUPTED)
@@ -240,15 +249,17 @@ class Control:
     def _pressed(self, _signal: int, frame: FrameType | None) -> None:
         self._presses += 1
         self._seen = time.monotonic()
-        self._request()
+        self._request(self._presses)
         # Called from C: return, so that C returns as well; the flag ends the work.
         if _is_called_from_c(frame):
             return
-        if self._presses > 1:
+        if self.is_urgent:
             raise KeyboardInterrupt
 
-    def _request(self) -> None:
-        self.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
+    def _request(self, presses: int) -> None:
+        self.is_leaving = True
+        if presses > self._gently:
+            self.set(Stop(StopReason.INTERRUPTED, "Ctrl-C"))
 
     # An alarm sets the flag alone: not every answer must end because one deadline has passed.
     def _ring(self) -> None:

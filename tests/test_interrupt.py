@@ -40,6 +40,27 @@ def test_the_second_ctrl_c_raises_but_not_in_what_c_calls(capfd: pytest.CaptureF
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_gently_the_first_one_only_lets_nothing_new_begin(number: signal.Signals):
+    before = signal.getsignal(number)
+    with Control(gently=True) as control:
+        assert not control.is_leaving
+        signal.raise_signal(number)
+        assert control.is_leaving and control.stop is None and not control.is_urgent
+        signal.raise_signal(number)
+        assert control.stop and control.is_urgent is False
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_whoever_stops_begins_nothing_new():
+    control = Control()
+    assert not control.is_leaving
+    control.set(Stop(StopReason.INTERRUPTED, "the client left"))
+    assert control.is_leaving and not control.reset().is_leaving
+
+
 def test_what_was_interrupted_can_be_interrupted_again():
     interrupt = Control()
     for _ in range(3):

@@ -135,7 +135,7 @@ class ScriptedBackend:
         self, waiting: Iterator[Arrival], active: dict[int, _Answer], room: int
     ) -> Generator[Numbered, None, bool]:
         """Begin requests that wait, while there is room. Can more come later?"""
-        while len(active) < room and not self._control.stop:
+        while len(active) < room and not self._control.is_leaving:
             try:
                 arrival = next(waiting)
             except StopIteration:
@@ -148,7 +148,7 @@ class ScriptedBackend:
             else:
                 active[number] = answer
                 yield number, answer.started
-        return not self._control.stop
+        return not self._control.is_leaving
 
     def _advance(self, active: dict[int, _Answer]) -> Iterator[Numbered]:
         """One token, or the end, for each of them."""

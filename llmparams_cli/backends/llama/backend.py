@@ -6,17 +6,16 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import chain
 from typing import Any
 
-from llmparams_cli.backends.arrivals import arrivals
 from llmparams_cli.backends.llama import machine
 from llmparams_cli.backends.llama.decoding import room as rooms
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.prompts import Prompts
+from llmparams_cli.backends.llama.decoding.queue import AHEAD, Queue, Waiting
 from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
-from llmparams_cli.backends.llama.decoding.scheduler import Scheduler
+from llmparams_cli.backends.llama.decoding.scheduler import Arrival, Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
 from llmparams_cli.backends.llama.host.memory import Left
@@ -120,25 +119,23 @@ class LlamaBackend:
         return self._limit[1]
 
     def answer(self, requests: Iterable[Request | None]) -> Generator[Numbered, None, None]:
-        began = time.perf_counter()
-        # The prompts of a list are known: the context is sized for them. Those of a stream are
-        # not.
-        known = isinstance(requests, Sequence)
-        several = [each for each in requests if each is not None] if known else []
-        waiting = iter(requests)
-        first = next((request for request in waiting if request is not None), None)
-        if first is None:
-            return
-        # One context serves all requests, made as the first one wants it.
-        limit = self.context(first.settings)
-        encoded = self._encoded(several, limit)
-        slots = self._open(first.settings, self._room(first.settings, several, encoded, limit))
-        ready = arrivals(
-            chain([first], waiting),
-            lambda number, request: self._prepared(request, encoded.get(number), limit),
-        )
-        self._load_s += time.perf_counter() - began
-        yield from self._scheduler(slots, limit).run(ready)
+        known = len(requests) if isinstance(requests, Sequence) else 0
+        limit = 0
+
+        def prompt(request: Request) -> Prompt:
+            return self._prompts.fitting(request, limit)
+
+        queue = Queue(requests, prompt)
+        # A list is answered in one context, as its first request wants it. In a stream, one that
+        # needs more room, or other settings, waits for a context of its own.
+        while not self._control.is_leaving and (first := queue.first()):
+            began = time.perf_counter()
+            limit = self.context(first.settings)
+            slots = self._open(first.settings, self._room(first.settings, queue, known, limit))
+            fits = partial(self._fits, known, limit, slots.context.sequence_size)
+            ready = self._arrivals(queue.take(fits), limit)
+            self._load_s += time.perf_counter() - began
+            yield from self._scheduler(slots, limit).run(ready)
 
     def go_on(self, answer: Answer) -> Iterator[Numbered]:
         """Decode an answer that an earlier run began to its end, in the context that this run has
@@ -240,38 +237,42 @@ class LlamaBackend:
         self._progress("loading", done)
         return self._control.stop is None
 
-    def _encoded(self, requests: Sequence[Request], limit: int) -> dict[int, Prompt]:
-        """The prompts of several known requests, by number. Those that cannot be made are left out:
-        they fail when their turn comes.
-        """
-        found = {}
-        for number, request in enumerate(requests if len(requests) > 1 else ()):
-            try:
-                found[number] = self._prompts.fitting(request, limit)
-            except LlmparamsError:
+    def _arrivals(self, queue: Iterable[Waiting | None], limit: int) -> Iterator[Arrival]:
+        """Each of those that wait, made ready when its turn has come."""
+        for each in queue:
+            if each is None:
+                yield None
                 continue
-        return found
+            try:
+                yield each.number, self._prepared(each.request, each.ready(), limit)
+            except LlmparamsError as error:
+                yield each.number, Failed(error)
 
-    def _room(
-        self,
-        settings: Settings,
-        requests: Sequence[Request],
-        encoded: Mapping[int, Prompt],
-        limit: int,
-    ) -> Room:
-        prompts = [prompt.tokens for prompt in encoded.values()]
-        if not prompts and (requests or self.capabilities.slots == 1):
+    def _fits(self, known: int, limit: int, cells: int, waiting: Waiting) -> bool:
+        """Can the open context answer it, which has so many cells for a sequence?"""
+        if known:
+            return True
+        wanted = waiting.request.settings.of_scope(Scope.CONTEXT)
+        return wanted == self._made_for[0] and min(waiting.cells, limit) <= cells
+
+    def _room(self, settings: Settings, queue: Queue, known: int, limit: int) -> Room:
+        if known == 1 or (not known and self.capabilities.slots == 1):
+            return rooms.for_one(limit)
+        ahead = queue.look(known or AHEAD)
+        prompts = [each.prompt.tokens for each in ahead if isinstance(each.prompt, Prompt)]
+        if known and not prompts:
             return rooms.for_one(limit)
         with self._left(settings) as left:
 
             def lack(room: Room) -> str:
                 return left.lack(room.size, room.slots, shared=room.shared)
 
-            if prompts:
-                answers = max(each.longest_answer for each in requests)
+            if known:
+                answers = max(each.request.longest_answer for each in ahead)
                 room = rooms.for_many(prompts, answers, limit, lack)
             else:
-                room = rooms.for_stream(self.capabilities.slots, limit, lack)
+                cells = min(limit, max(each.cells for each in ahead))
+                room = rooms.for_stream(self.capabilities.slots, int(cells), limit, lack)
             if not self._model.keeps_states or room.slots == 1:
                 return room
             room = rooms.even(room, lack)
@@ -333,9 +334,8 @@ class LlamaBackend:
             self._finished,
         )
 
-    def _prepared(self, request: Request, known: Prompt | None, limit: int) -> Answer:
+    def _prepared(self, request: Request, prompt: Prompt, limit: int) -> Answer:
         began = time.perf_counter()
-        prompt = known or self._prompts.fitting(request, limit)
         started = self._started(prompt, request.settings, limit)
         sampler = made(self._model, request.settings, started.seed, started, self._env.note)
         # Loading counts for the first answer alone.

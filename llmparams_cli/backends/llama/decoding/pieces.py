@@ -40,5 +40,11 @@ def reusable(kept: Sequence[int], wanted: Sequence[int], block: int) -> int:
 
 def shared(one: Sequence[int], other: Sequence[int]) -> int:
     """The length of the beginning that two texts share."""
-    pairs = zip(one, other, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    one, other = list(one), list(other)  # a list never equals a tuple
+    start, most = 0, min(len(one), len(other))
+    # Slices are compared in C: a long prompt is looked for in every slot.
+    while start < most and one[start : start + BLOCK] == other[start : start + BLOCK]:
+        start += BLOCK
+    pairs = zip(one[start : start + BLOCK], other[start : start + BLOCK], strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return min(start + same, most)

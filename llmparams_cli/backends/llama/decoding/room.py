@@ -60,9 +60,12 @@ def for_many(
     )
 
 
-def for_stream(slots: int, limit: int, lack: Callable[[Room], str]) -> Room:
-    """For a stream of unknown requests: each may fill the limit, as long as memory lasts."""
-    each = math.ceil(limit / CELLS) * CELLS
+def for_stream(slots: int, cells: int, limit: int, lack: Callable[[Room], str]) -> Room:
+    """For a stream, of whose requests those looked at need up to so many cells each; for others
+    there is some room more. As many slots as memory allows.
+    """
+    most = math.ceil(limit / CELLS) * CELLS
+    each = min(most, CELLS << max(0, math.ceil(math.log2(cells / CELLS))) if cells else CELLS)
     while slots > 1 and lack(Room(slots, slots * each, shared=False)):
         slots -= 1
     return Room(slots, slots * each, shared=slots == 1)

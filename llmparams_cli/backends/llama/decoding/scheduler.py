@@ -66,7 +66,7 @@ class Scheduler:
 
     def _admit(self, arrivals: Iterator[Arrival]) -> Iterator[Numbered]:
         """Give free slots to answers that wait."""
-        self._more = self._more and not self._control.stop
+        self._more = self._more and not self._control.is_leaving
         while self._more and self._slots.free():
             try:
                 arrival = next(arrivals)
