@@ -23,6 +23,7 @@ from llmparams_cli.errors import ExitCode, LlmparamsError, OutputError, UsageErr
 COMMANDS = {
     "generate": "Generate text: one prompt in, the answer out.",
     "chat": "Talk with a model; change its parameters live.",
+    "batch": "Answer every row of a file: many at a time, none lost.",
     "compare": "Presets and values side by side: texts and numbers from one prefill.",
     "explain": "Show what every sampler stage and setting did to an answer.",
     "evaluate": "Measure models and presets by a text or by cases: which is better, surely?",

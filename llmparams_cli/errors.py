@@ -43,6 +43,7 @@ class ExitCode(IntEnum):
     NO_MEMORY = 10, "inspect --estimate-only: it does not fit into memory"
     OUTPUT = 11, "the output cannot be written"
     TRAINING = 12, "tune: the loss ran away"
+    ROWS = 13, "batch: rows ended in errors"
     INTERRUPTED = 130, "interrupted"
 
 

@@ -48,7 +48,7 @@ def exported(done: Done) -> dict[str, Any]:
 
 
 def test_what_is_set_in_a_chat_lies_above_everything_else() -> None:
-    assert list(Source)[-2:] == [Source.FLAG, Source.CHAT]
+    assert list(Source)[-3:] == [Source.FLAG, Source.ROW, Source.CHAT]
 
 
 def test_every_line_is_a_message_and_gets_an_answer(program: Program) -> None:

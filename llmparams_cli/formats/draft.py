@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llmparams_cli.errors import PresetError
 from llmparams_cli.formats.common import (
     PENALTIES,
     REPETITION,
@@ -38,7 +37,8 @@ class Draft:
         self.values: dict[str, Any] = {}
         self.losses: list[Loss] = []
 
-    def error(self, node: Node, reason: str) -> PresetError:
+    def error(self, node: Node, reason: str) -> Exception:
+        """What is raised for a value that makes the file wrong."""
         return problem(self.place, node.mark, reason)
 
     def report(self, kind: str, what: str, reason: str) -> None:

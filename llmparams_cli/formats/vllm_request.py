@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmparams_cli.formats import messages, openai, thinking, vllm
-from llmparams_cli.formats.common import Format, Imported, stem
+from llmparams_cli.formats.common import Entries, Format, Imported, stem
 from llmparams_cli.formats.draft import Draft
 from llmparams_cli.formats.source import json_entries
 from llmparams_cli.presets.nodes import Node
@@ -39,6 +39,14 @@ def read(text: str, place: str) -> list[Imported]:
     model = draft.model("model", draft.text("model", entries.pop("model", None)))
     is_chat = "messages" in entries
     system, prompt = messages.take(draft, entries)
+    take(draft, entries)
+    draft.leave(entries)
+    vllm.settle(draft, length=-1 if is_chat else vllm.LENGTH)
+    return [draft.finish(stem(place), model=model, system=system, prompt=prompt)]
+
+
+def take(draft: Draft, entries: Entries) -> None:
+    """Read the parameters among `entries`: OpenAI's, and those that vLLM adds."""
     if node := entries.pop("max_completion_tokens", None):
         draft.take("max_tokens", "max_completion_tokens", node)
     for name, key in GUIDED.items():
@@ -52,9 +60,6 @@ def read(text: str, place: str) -> list[Imported]:
         thinking.take_variables(draft, VARIABLES, node)
     vllm.take(draft, entries)
     draft.inert(entries, openai.INERT | INERT)
-    draft.leave(entries)
-    vllm.settle(draft, length=-1 if is_chat else vllm.LENGTH)
-    return [draft.finish(stem(place), model=model, system=system, prompt=prompt)]
 
 
 FORMAT = Format(

@@ -29,18 +29,23 @@ def request(
     """
     origin = Origin(Source.PRESET, f"test {case.name}")
     settings = prepared.settings.but(Assignment("seed", seed, origin))
-    template = prepared.prompt_template
-    if template and case.variables:
-        template = replace(template, values={**template.values, **case.variables})
-    first = case.expect.get("first")
-    # Probabilities cost time, so only tests that expect something of them get them.
-    measured |= bool(first or {"entropy", "probability"} & case.expect.keys())
-    return replace(prepared, settings=settings, prompt_template=template).request(
+    at = replace(prepared, settings=settings).with_variables(case.variables)
+    return at.request(
         _input(env, case, prepared),
-        logprobs=0 if measured else None,
-        # Only the first token counts: what follows depends on it.
-        expected=(backend.encode(first.text, special=True) or ())[:1] if first else (),
+        logprobs=0 if measured or is_measured(case) else None,
+        expected=expected_by(case, backend),
     )
+
+
+def is_measured(case: Case) -> bool:
+    """Does the test expect something of probabilities? They cost time."""
+    return not {"first", "entropy", "probability"}.isdisjoint(case.expect)
+
+
+def expected_by(case: Case, backend: Backend) -> tuple[int, ...]:
+    """The first token that the test expects. Only that one counts: the next ones depend on it."""
+    first = case.expect.get("first")
+    return (backend.encode(first.text, special=True) or ())[:1] if first else ()
 
 
 def _input(env: Environment, case: Case, prepared: Prepared) -> str:

@@ -56,6 +56,20 @@ class Prepared:
         user = self.prompt_template.render(prompt) if self.prompt_template else prompt
         return conversation(text_of(self.system) or "", Message("user", user))
 
+    def with_variables(self, values: Mapping[str, str]) -> Prepared:
+        """The same with these values for variables of the prompt template, where there is one."""
+        template = self.prompt_template
+        if not template or not values:
+            return self
+        return replace(
+            self, prompt_template=replace(template, values={**template.values, **values})
+        )
+
+    def conversation(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """The messages for the model: these, and the system text where they have none."""
+        own = messages[0].role == "system"
+        return tuple(messages) if own else conversation(text_of(self.system) or "", *messages)
+
     def request(
         self,
         prompt: str,

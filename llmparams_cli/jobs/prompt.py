@@ -124,6 +124,13 @@ def text_or_stdin(env: Environment, text: str) -> str:
     return read_place(STANDARD_INPUT, env.read_stdin) if text == STDIN else text
 
 
+def text_or_file(env: Environment, flag: str, text: str) -> str:
+    """The text itself; for @FILE that of the file."""
+    if not text.startswith("@"):
+        return text
+    return read_place(f"{flag} {text}", resolve_path(text[1:], env.directory).read_bytes)
+
+
 def read_target(env: Environment, file: str) -> str:
     """The text of --target; - is standard input."""
     if file == STDIN:

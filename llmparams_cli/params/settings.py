@@ -21,6 +21,7 @@ class Source(str, Enum):
     PRESET = "preset"
     ENVIRONMENT = "environment"
     FLAG = "flag"
+    ROW = "row"
     CHAT = "chat"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmparams_cli.params.settings import Origin, Settings
-from llmparams_cli.protocol import Finished, Message, Request, Started, Stop
+from llmparams_cli.protocol import Finished, Message, Request, Started, Stop, Usage
 from llmparams_cli.records import origins
 from llmparams_cli.records.identity import Identity
 from llmparams_cli.text.numbers import rounded
@@ -103,6 +103,22 @@ def parameters(settings: Settings, origin: Callable[[Origin], Any]) -> dict[str,
 def stop_object(stop: Stop) -> dict[str, str]:
     """Why an answer ended, for JSON."""
     return {"reason": stop.reason.value, "detail": stop.detail}
+
+
+def usage_object(usage: Usage) -> dict[str, int]:
+    """The tokens of an answer, for JSON."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def said(finished: Finished) -> dict[str, str]:
+    """What was said, and beside it what was thought, if anything was."""
+    thought = {"reasoning": finished.reasoning} if finished.reasoning else {}
+    return {"text": finished.text, **thought}
 
 
 def to_json(receipt: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ from llmparams_cli.params.settings import Origin, Source
 from llmparams_cli.text.shorten import brief
 
 SOURCES = tuple(source.value for source in Source)
-FILES = (Source.CONFIG, Source.PROJECT, Source.PRESET)  # whose values have a file and a line
+# Whose values have a file and a line:
+FILES = (Source.CONFIG, Source.PROJECT, Source.PRESET, Source.ROW)
 FILE_AND_LINE = re.compile(r"(.+):([0-9]{1,9})", re.DOTALL)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
-from llmparams_cli.records.document import parameters, stop_object
+from llmparams_cli.records.document import parameters, said, stop_object, usage_object
 from llmparams_cli.render.summary import generation_speed, only_thought, per_second
 from llmparams_cli.text.numbers import all_finite, rounded
 from llmparams_cli.text.safe import escape_json, spelled
@@ -96,12 +96,7 @@ def result_object(
     document: dict[str, Any] = {
         **said(finished),
         "stop": stop_object(finished.stop),
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
-            "total_tokens": usage.total_tokens,
-        },
+        "usage": usage_object(usage),
         "timing": {
             "load_s": rounded(timing.load_s),
             "prompt_s": rounded(timing.prompt_s),
@@ -120,12 +115,6 @@ def result_object(
     if logprobs:
         document["tokens"] = [_token_object(token, logprobs=True) for token in finished.tokens]
     return document
-
-
-def said(finished: Finished) -> dict[str, str]:
-    """What was said, and beside it what was thought, if anything was."""
-    thought = {"reasoning": finished.reasoning} if finished.reasoning else {}
-    return {"text": finished.text, **thought}
 
 
 def effects_object(effects: Sequence[Effect]) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from llmparams_cli.env import Environment
 from llmparams_cli.presets.outcome import Result
+from llmparams_cli.records.document import said
 from llmparams_cli.render import junit as xml
-from llmparams_cli.render.json_output import said, write_json
+from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.styles import GREEN, RED, styled
 from llmparams_cli.text.safe import encodable, one_line
 

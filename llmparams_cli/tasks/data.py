@@ -9,6 +9,7 @@ from typing import Any
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import read_text
+from llmparams_cli.rows.tables import parquet_module
 from llmparams_cli.tasks.document import Task
 
 MOST = 1_000_000_000  # bytes
@@ -70,12 +71,7 @@ def _row(item: Any, place: str) -> Row:
 
 
 def _parquet(path: Path, place: str) -> list[Row]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UsageError(
-            f"{place}: Parquet files need pyarrow", "pip install 'llmparams[parquet]'"
-        ) from error
+    parquet = parquet_module(place)
     try:
         table = parquet.read_table(path)
     except (OSError, ValueError) as error:

@@ -10,8 +10,8 @@ from typing import Any
 from llmparams_cli.analysis.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.records.document import stop_object
-from llmparams_cli.render.json_output import parameters_object, said, write_json
+from llmparams_cli.records.document import said, stop_object
+from llmparams_cli.render.json_output import parameters_object, write_json
 from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.safe import encodable, printable, spelled
 

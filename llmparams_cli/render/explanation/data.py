@@ -7,8 +7,8 @@ from typing import Any
 
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
-from llmparams_cli.records.document import stop_object
-from llmparams_cli.render.json_output import effects_object, parameters_object, said, write_json
+from llmparams_cli.records.document import said, stop_object
+from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
 from llmparams_cli.text.safe import spelled
 from llmparams_cli.trace import TokenView
 

@@ -1,4 +1,4 @@
-"""Requests that wait for a slot, some of them looked at before their turn: how much room they need."""
+"""Requests that wait for a slot; some are looked at before their turn, for the room they need."""
 
 from __future__ import annotations
 

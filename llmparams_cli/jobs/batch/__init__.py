@@ -1,0 +1,1 @@
+"""`llmparams batch`: many rows through one model, each as if it were alone, none lost."""
