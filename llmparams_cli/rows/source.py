@@ -67,6 +67,7 @@ class Source:
         return min(1.0, self._read / self._size) if self._size else None
 
     def close(self) -> None:
+        """Let the thread end, which closes the file; it may still wait for a pipe."""
         self._ended.set()
         with suppress(queue.Empty):  # the thread may wait for room
             while True:
@@ -84,6 +85,8 @@ class Source:
             self._queue.put(None)
         except BaseException as error:
             self._queue.put(error)
+        finally:
+            self._file.close()
 
     def _rows(self) -> Iterator[Row | BadRow]:
         begins = _beginning(self._file)

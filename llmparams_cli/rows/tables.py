@@ -22,13 +22,16 @@ def separated(file: BinaryIO, place: str) -> Iterator[Row | BadRow]:
     """CSV: a header, then rows. Its delimiter is the one that the header has most of."""
     csv.field_size_limit(MOST_FIELD)
     # Bytes that are not UTF-8 become surrogates, so that they are the error of one row.
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-    header = text.readline()
-    if not header.strip():
-        raise UsageError(f"{place}: there is no header", "the first line names the columns")
-    delimiter = max(DELIMITERS, key=header.count)
-    names = _names(next(csv.reader([header], delimiter=delimiter)), place)
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text:
+        header = text.readline()
+        if not header.strip():
+            raise UsageError(f"{place}: there is no header", "the first line names the columns")
+        delimiter = max(DELIMITERS, key=header.count)
+        names = _names(next(csv.reader([header], delimiter=delimiter)), place)
+        yield from _cells(csv.reader(text, delimiter=delimiter, strict=True), names)
+
+
+def _cells(reader: Any, names: list[str]) -> Iterator[Row | BadRow]:
     number = 0
     while True:
         line = reader.line_num + 2  # the header was read apart
