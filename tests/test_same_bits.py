@@ -1,13 +1,15 @@
 """The same request gets the same logits in every command: alone, beside others, after others.
 
-On quantised weights; those of F16 and F32 depend on a row's place in the batch.
+On quantised weights; those of F16 and F32 depend on a row's place in the batch, and answers of more
+than 256 tokens on whether one row is decoded alone: unless `deterministic` is on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from program import Program
@@ -40,16 +42,16 @@ def backend(model: Path, cache: Path) -> Iterator[Backend]:
         yield found
 
 
-def plain() -> Settings:
-    values = {"temperature": 0.0, "max_tokens": 12, "threads": 1, "ignore_eos": True}
+def plain(**more: Any) -> Settings:
+    values = {"temperature": 0.0, "max_tokens": 12, "threads": 1, "ignore_eos": True} | more
     return resolve(Assignment(name, v, Origin(Source.FLAG, "test")) for name, v in values.items())
 
 
-def ask(times: int) -> Request:
-    return Request((Message("user", WORDS * times),), plain(), logprobs=0)
+def ask(times: int, **more: Any) -> Request:
+    return Request((Message("user", WORDS * times),), plain(**more), logprobs=0)
 
 
-def draws(backend: Backend, requests: list[Request]) -> list[list[tuple[int, float | None]]]:
+def draws(backend: Backend, requests: Iterable[Request]) -> list[list[tuple[int, float | None]]]:
     """Ids and log-probabilities of each answer, to the last bit."""
     found: dict[int, list[tuple[int, float | None]]] = {}
     for number, event in backend.answer(requests):
@@ -70,6 +72,34 @@ def test_beside_others_and_after_others_the_logits_are_those_of_an_answer_alone(
         found = find_model(str(model), env)
         with Control() as control, opened(env, found, plain(), control) as fresh:
             assert seen == draws(fresh, [request]) * 3
+
+
+LONG = 30  # times WORDS: more than 256 tokens
+
+
+def test_whoever_is_left_alone_goes_on_as_beside_others(opener: Any, model: Path) -> None:
+    """Also where all threads would compute one long row together."""
+    two = {"threads": 2}
+    backend = opener(str(model), slots=2, **two)
+    beside = draws(backend, iter([ask(LONG, **two), ask(LONG, **two)]))
+    left = draws(backend, iter([ask(LONG, **two), ask(LONG, max_tokens=2, **two)]))
+    assert left[0] == beside[0] and left[1] == beside[1][:2]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_deterministic_answers_have_the_same_bits_in_any_company(threads: int, opener: Any) -> None:
+    """The built-in model has weights of F16, whose rows depend on their place."""
+    sure = {"deterministic": True, "max_tokens": 6}
+    asked = [ask(times, threads=threads, **sure) for times in (LONG, 1, LONG + 1)]
+    alone = [
+        draws(opener(threads=1, **sure), [ask(times, threads=1, **sure)])[0]
+        for times in (LONG, 1, LONG + 1)
+    ]
+    together = opener(slots=3, threads=threads, **sure)
+    assert draws(together, iter(asked)) == alone
+    assert draws(together, iter(asked[::-1])) == alone[::-1]
+    assert draws(opener(slots=2, threads=threads, **sure), iter(asked)) == alone
+    assert draws(opener(threads=threads, **sure), asked) == alone
 
 
 def test_every_command_draws_the_same_tokens(program: Program, model: Path) -> None:

@@ -26,7 +26,7 @@ from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.sampler import made
 from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import LlmparamsError, ModelError
+from llmparams_cli.errors import LlmparamsError, ModelError, UsageError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.importance import Squares
 from llmparams_cli.models.resolve import GgufModel
@@ -142,7 +142,7 @@ class LlamaBackend:
         left.
         """
         limit = self.context(answer.request.settings)
-        slots = self._open(answer.request.settings, rooms.for_one(limit))
+        slots = self._open(answer.request.settings, self._one(answer.request.settings, limit))
         return self._scheduler(slots, limit).run(iter([(0, answer)]))
 
     def read_ahead(self, request: Request) -> None:
@@ -151,7 +151,7 @@ class LlamaBackend:
         limit = self.context(request.settings)
         tokens = self._prompts.encode(request, quietly=True).tokens  # the user is typing
         if len(tokens) < limit:
-            slots = self._open(request.settings, rooms.for_one(limit))
+            slots = self._open(request.settings, self._one(request.settings, limit))
             read_ahead(slots, tokens, request.control or self._control)
 
     def score(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Scored | Failed]]:
@@ -220,6 +220,11 @@ class LlamaBackend:
     def _load(self, resolved: GgufModel, settings: Settings) -> Model:
         env, header = self._env, resolved.header
         self._layers = plan.layers_on_gpus(env, resolved, settings)
+        if self._layers and settings["deterministic"]:
+            raise UsageError(
+                "deterministic: on a GPU, bits depend on how many rows are computed together",
+                "--gpu-layers 0",
+            )
         self._gpus = memory.free_on_gpus() if self._layers else {}
         memory.refuse_too_large(env, resolved, settings, self._layers)
         params = placement.model_params(env, settings, header, self._layers, self._loading)
@@ -257,11 +262,11 @@ class LlamaBackend:
 
     def _room(self, settings: Settings, queue: Queue, known: int, limit: int) -> Room:
         if known == 1 or (not known and self.capabilities.slots == 1):
-            return rooms.for_one(limit)
+            return self._one(settings, limit)
         ahead = queue.look(known or AHEAD)
         prompts = [each.prompt.tokens for each in ahead if isinstance(each.prompt, Prompt)]
         if known and not prompts:
-            return rooms.for_one(limit)
+            return self._one(settings, limit)
         with self._left(settings) as left:
 
             def lack(room: Room) -> str:
@@ -273,10 +278,28 @@ class LlamaBackend:
             else:
                 cells = min(limit, max(each.cells for each in ahead))
                 room = rooms.for_stream(self.capabilities.slots, int(cells), limit, lack)
+            if room.shared and settings["deterministic"]:
+                return self._one(settings, limit)
             if not self._model.keeps_states or room.slots == 1:
                 return room
             room = rooms.even(room, lack)
         return rooms.able(room, self._most_sequences(settings, room), limit)
+
+    def _one(self, settings: Settings, limit: int) -> Room:
+        """For one answer at a time."""
+        if not settings["deterministic"] or self._model.keeps_states:
+            return rooms.for_one(limit)
+        return rooms.for_one_beside(limit)
+
+    @property
+    def _depends_on_place(self) -> bool:
+        """Do the bits of a row depend on its place in a call? So it is with matrices of F16 and
+        F32, as also adapters have (llamafile_sgemm).
+        """
+        header = self._resolved.header
+        return bool(self._settings["lora"]) or any(
+            tensor.type.per_block == 1 and len(tensor.shape) > 1 for tensor in header.tensors
+        )
 
     def _most_sequences(self, settings: Settings, room: Room) -> int:
         """How many sequences of the room this model can have: some it cannot have many of."""
@@ -326,12 +349,15 @@ class LlamaBackend:
         self._slots, self._made_for = None, ()
 
     def _scheduler(self, slots: Slots, limit: int) -> Scheduler:
+        # Only then: it costs most of what many answers together gain.
+        one_by_one = self._settings["deterministic"] and self._depends_on_place
         return Scheduler(
             slots,
             self._control,
             partial(self._progress, "reading"),
             limit,
             self._finished,
+            one_by_one=one_by_one,
         )
 
     def _prepared(self, request: Request, prompt: Prompt, limit: int) -> Answer:

@@ -29,6 +29,11 @@ def for_one(limit: int) -> Room:
     return Room(1, limit, shared=True)
 
 
+def for_one_beside(limit: int) -> Room:
+    """All of the context for one answer, with a second sequence to decode beside it."""
+    return Room(2, 2 * math.ceil(limit / CELLS) * CELLS, shared=False)
+
+
 def for_many(
     prompts: Sequence[Sequence[int]], answers: int, limit: int, lack: Callable[[Room], str]
 ) -> Room:

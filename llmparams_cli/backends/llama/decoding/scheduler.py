@@ -27,7 +27,8 @@ Finish = Callable[[Answer], Finished]
 
 class Scheduler:
     """Works on answers as they arrive, until there are no more. Each may have `limit` tokens,
-    prompt included; `finish` makes the last event of one that ended.
+    prompt included; `finish` makes the last event of one that ended. `one_by_one` is for weights
+    with which the bits of a row depend on its place in a call.
     """
 
     def __init__(
@@ -37,8 +38,11 @@ class Scheduler:
         progress: Callable[[float, int], None],
         limit: int,
         finish: Finish,
+        *,
+        one_by_one: bool = False,
     ) -> None:
         self._slots = slots
+        self._one_by_one = one_by_one
         self._context = slots.context
         self._control = control
         self._progress = progress
@@ -115,17 +119,23 @@ class Scheduler:
         going = [(n, self._active[n]) for n in numbers if n in self._active]
         self._close_gaps([answer for _, answer in going])
         going.sort(key=lambda each: each[1].slot.sequence)
+        for together in [[each] for each in going] if self._one_by_one else [going]:
+            yield from self._step_together(together)
+
+    def _step_together(self, going: Sequence[tuple[int, Answer]]) -> Iterator[Numbered]:
         batch = [
             (answer.text[slot.held], slot.held, slot.sequence)
             for _, answer in going
             for slot in [answer.slot]
         ]
         answers = [answer for _, answer in going]
-        if not going or not self._decode(answers, batch, range(len(batch))):
-            return
+        with self._slots.company(batch, always=self._one_by_one) as (rows, first):
+            outputs = range(first, first + len(batch))
+            if not going or not self._decode(answers, rows, outputs):
+                return
         for (token, _, _), answer in zip(batch, answers, strict=True):
             answer.slot.push([token])
-        for row, (number, answer) in enumerate(going):
+        for row, (number, answer) in enumerate(going, first):
             # Otherwise its next token is known: an earlier run drew it.
             if answer.slot.held == len(answer.text):
                 yield from self._draw(number, answer, row)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from llmparams_cli.backends.llama.decoding.pieces import block_size, reusable, shared
 from llmparams_cli.backends.llama.native.context import Context
+
+Row = tuple[int, int, int]  # token, position, sequence
+ALONE = 256  # cells; llama.cpp counts them in steps of this, and splits attention from two on
 
 
 class Slot:
@@ -113,6 +117,34 @@ class Slots:
         for slot in self.free():
             self._forget(slot)
         return self._fits(count)
+
+    @contextmanager
+    def company(self, rows: list[Row], *, always: bool) -> Iterator[tuple[list[Row], int]]:
+        """These rows, and the place of the first of them, such that no single one is decoded alone
+        in a context for several: beside it goes one of another slot, which forgets it again.
+
+        Over more than ALONE cells, a single row is computed by all threads together, and its sums
+        are rounded otherwise than beside others.
+        """
+        beside = None
+        if len(rows) == 1 and (always or rows[0][1] >= ALONE):
+            beside = self._beside(rows[0][2])
+        if beside is None:
+            yield rows, 0
+            return
+        other = (rows[0][0], beside.held, beside.sequence)
+        is_before = other[2] < rows[0][2]
+        try:
+            yield ([other, *rows] if is_before else [*rows, other]), int(is_before)
+        finally:
+            self._trim(beside, beside.held)
+
+    def _beside(self, sequence: int) -> Slot | None:
+        """A slot whose sequence is next to this one, and which has room for a token."""
+        if self.context.shared_cells or self.context.model.keeps_states:
+            return None
+        near = [each for each in self._slots if abs(each.sequence - sequence) == 1]
+        return next((each for each in near if each.held < self.context.sequence_size), None)
 
     def _fits(self, count: int) -> bool:
         room = self.context.size - count
