@@ -82,6 +82,13 @@ class LlamaBackend:
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
+        if settings["deterministic"] and self._model.keeps_states:
+            self._model.close()
+            raise UsageError(
+                f"deterministic: nothing is known of {resolved.header.architecture}, which keeps a "
+                "state for every answer",
+                "--no-deterministic",
+            )
         self._prompts = Prompts(self._model, resolved.templates, env.began.isoformat(), env.note)
         self.info = ModelInfo(
             path=str(resolved.path),
@@ -220,7 +227,7 @@ class LlamaBackend:
     def _load(self, resolved: GgufModel, settings: Settings) -> Model:
         env, header = self._env, resolved.header
         self._layers = plan.layers_on_gpus(env, resolved, settings)
-        if self._layers and settings["deterministic"]:
+        if settings["deterministic"] and self._layers:
             raise UsageError(
                 "deterministic: on a GPU, bits depend on how many rows are computed together",
                 "--gpu-layers 0",
@@ -268,8 +275,11 @@ class LlamaBackend:
         if known and not prompts:
             return self._one(settings, limit)
         with self._left(settings) as left:
+            spare = settings["deterministic"]
 
             def lack(room: Room) -> str:
+                if spare and not room.shared:
+                    room = rooms.with_spare(room)
                 return left.lack(room.size, room.slots, shared=room.shared)
 
             if known:
@@ -278,8 +288,8 @@ class LlamaBackend:
             else:
                 cells = min(limit, max(each.cells for each in ahead))
                 room = rooms.for_stream(self.capabilities.slots, int(cells), limit, lack)
-            if room.shared and settings["deterministic"]:
-                return self._one(settings, limit)
+            if spare:
+                return self._one(settings, limit) if room.shared else rooms.with_spare(room)
             if not self._model.keeps_states or room.slots == 1:
                 return room
             room = rooms.even(room, lack)
@@ -287,9 +297,8 @@ class LlamaBackend:
 
     def _one(self, settings: Settings, limit: int) -> Room:
         """For one answer at a time."""
-        if not settings["deterministic"] or self._model.keeps_states:
-            return rooms.for_one(limit)
-        return rooms.for_one_beside(limit)
+        room = rooms.for_one(limit)
+        return rooms.with_spare(room) if settings["deterministic"] else room
 
     @property
     def _depends_on_place(self) -> bool:
@@ -340,7 +349,8 @@ class LlamaBackend:
             except BaseException:
                 context.close()  # without its adapters it must answer nothing
                 raise
-            self._slots, self._made_for, self._settings = Slots(context), made_for, settings
+            slots = Slots(context, spare=bool(settings["deterministic"]))
+            self._slots, self._made_for, self._settings = slots, made_for, settings
         return self._slots
 
     def _close_context(self) -> None:

@@ -29,9 +29,10 @@ def for_one(limit: int) -> Room:
     return Room(1, limit, shared=True)
 
 
-def for_one_beside(limit: int) -> Room:
-    """All of the context for one answer, with a second sequence to decode beside it."""
-    return Room(2, 2 * math.ceil(limit / CELLS) * CELLS, shared=False)
+def with_spare(room: Room) -> Room:
+    """The room with one more slot, for what is decoded beside a single answer."""
+    each = room.size // room.slots if not room.shared else math.ceil(room.size / CELLS) * CELLS
+    return Room(room.slots + 1, (room.slots + 1) * each, shared=False)
 
 
 def for_many(

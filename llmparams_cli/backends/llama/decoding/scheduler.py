@@ -198,7 +198,7 @@ class Scheduler:
         """The answers whose sequences follow the first one's without a gap. None where cells are
         shared: there the library computes all tokens of a call together, whatever their sequences.
         """
-        if self._context.shared_cells:
+        if self._context.shared_cells or self._one_by_one:
             return []
         by_sequence = {each.slot.sequence: each for each in others}
         found: list[Answer] = []

@@ -48,16 +48,18 @@ class Slot:
 
 class Slots:
     """All slots of a context. What they hold outlives their answers, so that of the next prompt
-    only the part that differs is read.
+    only the part that differs is read. With a `spare` one, the last is for no answer.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, spare: bool = False) -> None:
         self.context = context
         self.block = block_size(context.piece_size)
         self._slots = [Slot(sequence) for sequence in range(context.sequences)]
+        self._spare = spare
 
     def free(self) -> list[Slot]:
-        return [slot for slot in self._slots if not slot.busy]
+        given = self._slots[:-1] if self._spare else self._slots
+        return [slot for slot in given if not slot.busy]
 
     def take(self, body: Sequence[int]) -> Slot:
         """A free slot for a prompt with this body: the one that holds most of it, and of equal ones
@@ -143,8 +145,15 @@ class Slots:
         """A slot whose sequence is next to this one, and which has room for a token."""
         if self.context.shared_cells or self.context.model.keeps_states:
             return None
-        near = [each for each in self._slots if abs(each.sequence - sequence) == 1]
-        return next((each for each in near if each.held < self.context.sequence_size), None)
+        # The next one first: with some weights, bits depend on a row's place in a call.
+        for near in (sequence + 1, sequence - 1):
+            if 0 <= near < len(self._slots):
+                slot = self._slots[near]
+                if slot.held == self.context.sequence_size and not slot.busy:
+                    self._trim(slot, slot.held - 1)
+                if slot.held < self.context.sequence_size:
+                    return slot
+        return None
 
     def _fits(self, count: int) -> bool:
         room = self.context.size - count
