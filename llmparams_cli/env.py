@@ -37,6 +37,7 @@ class Environment:
     began: datetime = field(default_factory=lambda: datetime.now().replace(microsecond=0))
     verbose: bool = False
     quiet: bool = False
+    keeps_prompts: bool = False  # may a prompt that was read be found again by later runs?
     # Takes a bar off the terminal before a line is printed there; the bar's business.
     erase: Callable[[], None] = lambda: None
     _said: set[str] = field(default_factory=set)

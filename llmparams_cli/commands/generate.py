@@ -22,6 +22,7 @@ from llmparams_cli.options import (
     HelpInSections,
     HideThinkingOption,
     ModelOption,
+    NoCacheOption,
     OverflowOption,
     PresetOption,
     PromptArgument,
@@ -83,6 +84,7 @@ def command(
     no_log: Annotated[
         bool, typer.Option("--no-log", help="Keep this run out of llmparams log.")
     ] = False,
+    no_cache: NoCacheOption = False,
     no_newline: Annotated[
         bool, typer.Option("--no-newline", help="In a pipe, add no newline to the answer.")
     ] = False,
@@ -107,7 +109,7 @@ def command(
     llmparams generate "Two names for a fox, as JSON" --json-schema @schema.json
     """
     env: Environment = ctx.obj
-    env.verbose, env.quiet = verbose, quiet
+    env.verbose, env.quiet, env.keeps_prompts = verbose, quiet, not no_cache
     output = _output_style(as_json, stream_json)
     unwanted = stop_reasons(fail_on)
     # Options are checked before the model is looked for, and long before it is loaded.

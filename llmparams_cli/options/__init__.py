@@ -133,6 +133,10 @@ FailOnOption = Annotated[
         autocompletion=values.words([reason.value for reason in StopReason], many=True),
     ),
 ]
+NoCacheOption = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Read all of the prompt: use no llmparams cache, add nothing."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show llama.cpp's log and the statistics.")

@@ -41,7 +41,7 @@ class Identity(NamedTuple):
 def read(paths: Sequence[Path], progress: Progress) -> Identity:
     """Hash every byte, ignoring the cache; raises OSError if the files cannot be read."""
     size = _size(paths)
-    return Identity(size, _sha256(paths, size, progress), _fingerprint(paths, size))
+    return Identity(size, _sha256(paths, size, progress), _fingerprint(paths))
 
 
 def recall(paths: Sequence[Path], cache_dir: Path) -> Identity:
@@ -53,7 +53,7 @@ def recall(paths: Sequence[Path], cache_dir: Path) -> Identity:
         remember(paths, known, cache_dir)
     if isinstance(known, str):
         return Identity(size, known)
-    return Identity(size, None, _fingerprint(paths, size))
+    return Identity(size, None, _fingerprint(paths))
 
 
 def remember(paths: Sequence[Path], sha256: str | None, cache_dir: Path) -> None:
@@ -63,6 +63,14 @@ def remember(paths: Sequence[Path], sha256: str | None, cache_dir: Path) -> None
     kept = dict([*entries.items(), (_key(paths), sha256)][-REMEMBERED:])
     with suppress(OSError):
         write_whole(_cache(cache_dir), json.dumps(kept, indent=1), parents=True, private=True)
+
+
+def stamped(path: Path) -> list[Any]:
+    """What identifies a file on this machine in no time: a sample of its bytes, and the metadata
+    that changes when it is replaced or written to.
+    """
+    status = path.stat()
+    return [_fingerprint([path]), status.st_size, status.st_mtime_ns, status.st_ino]
 
 
 def _sha256(paths: Sequence[Path], size: int, progress: Progress) -> str:
@@ -76,7 +84,7 @@ def _sha256(paths: Sequence[Path], size: int, progress: Progress) -> str:
     return files.sha256(*paths, report=report)
 
 
-def _fingerprint(paths: Sequence[Path], size: int) -> str:
+def _fingerprint(paths: Sequence[Path]) -> str:
     import hashlib
 
     digest = hashlib.sha256()

@@ -11,6 +11,7 @@ from typing import Any
 from llmparams_cli.backends.llama import machine
 from llmparams_cli.backends.llama.decoding import room as rooms
 from llmparams_cli.backends.llama.decoding.answer import Answer
+from llmparams_cli.backends.llama.decoding.prefixes import Prefixes
 from llmparams_cli.backends.llama.decoding.prompts import Prompts
 from llmparams_cli.backends.llama.decoding.queue import AHEAD, Queue, Waiting
 from llmparams_cli.backends.llama.decoding.recording import Recording
@@ -24,6 +25,7 @@ from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.sampler import made
+from llmparams_cli.backends.llama.scope import scope
 from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError, ModelError, UsageError
@@ -50,6 +52,7 @@ from llmparams_cli.protocol import (
     Scored,
     Started,
 )
+from llmparams_cli.records.prefixes import store as prefix_store
 from llmparams_cli.templates.rendering import Prompt, with_begin
 from llmparams_cli.trace import Trace
 
@@ -79,6 +82,7 @@ class LlamaBackend:
         self._made_for: tuple[Any, ...] = ()  # settings, room and outputs of the open context
         self._limit: tuple[list[Any], int] | None = None  # context settings, and the size for them
         # Called for their errors: faulty settings must fail before a load that may take a minute.
+        self._kept = prefix_store.limit(env) if env.keeps_prompts else 0  # bytes
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
@@ -107,6 +111,7 @@ class LlamaBackend:
             slots=slots,
         )
         self._settings = settings
+        self._has_answered = False  # in the open context
         self._load_s = time.perf_counter() - began
 
     def count(self, request: Request) -> int:
@@ -349,14 +354,27 @@ class LlamaBackend:
             except BaseException:
                 context.close()  # without its adapters it must answer nothing
                 raise
-            slots = Slots(context, spare=bool(settings["deterministic"]))
-            self._slots, self._made_for, self._settings = slots, made_for, settings
+            prefixes = self._prefixes(context, settings)
+            self._slots = Slots(context, prefixes, spare=bool(settings["deterministic"]))
+            self._made_for, self._settings = made_for, settings
         return self._slots
 
+    def _prefixes(self, context: Context, settings: Settings) -> Prefixes | None:
+        """What other runs have read, where states can be cut and the user wants it."""
+        if self._model.keeps_states or not self._kept:
+            return None
+        store = prefix_store.Store(prefix_store.directory(self._env), self._kept)
+        return Prefixes(store, context, partial(scope, self._resolved, settings, context))
+
     def _close_context(self) -> None:
-        if self._slots:
-            self._slots.context.close()
-        self._slots, self._made_for = None, ()
+        slots, has_answered = self._slots, self._has_answered
+        self._slots, self._made_for, self._has_answered = None, (), False
+        if slots:
+            try:
+                if has_answered:
+                    slots.keep()
+            finally:
+                slots.context.close()
 
     def _scheduler(self, slots: Slots, limit: int) -> Scheduler:
         # Only then: it costs most of what many answers together gain.
@@ -391,6 +409,7 @@ class LlamaBackend:
         )
 
     def _finished(self, answer: Answer) -> Finished:
+        self._has_answered = True
         return answer.finished(self._trace_of(answer))
 
     def _trace_of(self, answer: Answer) -> Trace | None:

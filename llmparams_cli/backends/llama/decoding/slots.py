@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from llmparams_cli.backends.llama.decoding.pieces import block_size, reusable, shared
+from llmparams_cli.backends.llama.decoding.prefixes import Prefixes
 from llmparams_cli.backends.llama.native.context import Context
 
 Row = tuple[int, int, int]  # token, position, sequence
@@ -48,11 +49,15 @@ class Slot:
 
 class Slots:
     """All slots of a context. What they hold outlives their answers, so that of the next prompt
-    only the part that differs is read. With a `spare` one, the last is for no answer.
+    only the part that differs is read. `prefixes` are prompts that other runs have read. With a
+    `spare` one, the last slot is for no answer.
     """
 
-    def __init__(self, context: Context, *, spare: bool = False) -> None:
+    def __init__(
+        self, context: Context, prefixes: Prefixes | None = None, *, spare: bool = False
+    ) -> None:
         self.context = context
+        self._prefixes = prefixes
         self.block = block_size(context.piece_size)
         self._slots = [Slot(sequence) for sequence in range(context.sequences)]
         self._spare = spare
@@ -82,6 +87,7 @@ class Slots:
         last token of `text` is left to decode.
         """
         wanted = text[:body]
+        self._load(slot, wanted)
         own, donor = self._match(slot, wanted), self._donor(wanted)
         found = self._match(donor, wanted)
         if found > own:
@@ -92,6 +98,15 @@ class Slots:
         self._trim(slot, keep)
         slot.body = body
         return min(own, slot.held) if own >= found else 0
+
+    def keep(self) -> None:
+        """Let other runs have the prompt that was read last. It is the end of what the slot holds;
+        with several slots it is nothing.
+        """
+        if self._prefixes and len(self._slots) == 1:
+            [slot] = self._slots
+            self._prefixes.keep(slot.sequence, slot.read)
+            slot.keep(0)
 
     def keep_blocks(self, slot: Slot) -> None:
         """Drop what goes beyond whole blocks, so that reading can go on at the start of one."""
@@ -167,6 +182,22 @@ class Slots:
 
     def _donor(self, body: Sequence[int]) -> Slot:
         return max(self._slots, key=lambda slot: self._match(slot, body))
+
+    def _load(self, slot: Slot, wanted: Sequence[int]) -> None:
+        """Put into `slot` what another run has read of this prompt, if that is more than any slot
+        holds.
+        """
+        known = self.match(slot, wanted)
+        if not self._prefixes or known >= len(wanted) // self.block * self.block:
+            return
+        count = self._prefixes.reach(wanted)
+        if count <= known:
+            return
+        self._forget(slot)
+        if self.has_room(count):
+            count = self._prefixes.load(slot.sequence, wanted[:count])
+            slot.push(wanted[:count])
+            slot.body = count
 
     def _copy(self, source: Slot, target: Slot) -> None:
         self.context.drop(target.sequence)  # a copy adds to what is there

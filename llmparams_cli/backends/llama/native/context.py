@@ -90,6 +90,38 @@ class Context:
         """Forget a whole sequence."""
         llama().llama_memory_seq_rm(self.memory, sequence, -1, -1)
 
+    def state_size(self, sequence: int) -> int:
+        """How many bytes the state of a sequence has."""
+        return int(llama().llama_state_seq_get_size(self.handle, sequence))
+
+    def state(self, sequence: int) -> bytearray:
+        """All that a sequence holds, as the library writes it ; see the module
+        `state`. Empty if it cannot.
+        """
+        lib = llama()
+        with during("copying the state of a sequence"):
+            data = bytearray(self.state_size(sequence))
+            buffer = (ctypes.c_uint8 * len(data)).from_buffer(data)
+            written = lib.llama_state_seq_get_data(self.handle, buffer, len(data), sequence)
+        return data if written == len(data) else bytearray()
+
+    def set_state(self, sequence: int, data: bytearray, end: int) -> bool:
+        """Let a sequence hold this instead, which are tokens up to before position `end`. If the
+        library refuses it, it is false, and the sequence is empty.
+        """
+        lib = llama()
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer(data)
+        with during("restoring the state of a sequence"):
+            read = lib.llama_state_seq_set_data(self.handle, buffer, len(data), sequence)
+        places = (
+            lib.llama_memory_seq_pos_min(self.memory, sequence),
+            lib.llama_memory_seq_pos_max(self.memory, sequence),
+        )
+        if read == len(data) and places == (0, end - 1):
+            return True
+        self.drop(sequence)
+        return False
+
     def logits(self, row: int) -> Any:
         """Pointer to the n_vocab logits of output `row` of the last batch."""
         return llama().llama_get_logits_ith(self.handle, row)
