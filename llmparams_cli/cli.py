@@ -38,6 +38,7 @@ COMMANDS = {
     "doctor": "Check what this machine and this installation can do.",
     "replay": "Run a receipt again: is the answer the same, and if not, where and why?",
     "log": "List, search and show the last runs.",
+    "cache": "The prompts that were read, kept for later runs: list and clear them.",
 }
 # What other programs for models call it.
 ELSEWHERE = {

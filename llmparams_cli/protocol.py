@@ -69,8 +69,8 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one answer. `cached_tokens` of the prompt were in the KV cache already, from an
-    earlier answer; `reasoning_tokens` of the completion were thoughts, marks included.
+    """Tokens of one answer. `cached_tokens` of the prompt need not be read: an earlier answer or run
+    has done that. `reasoning_tokens` of the completion were thoughts, marks included.
     """
 
     prompt_tokens: int
@@ -81,6 +81,10 @@ class Usage:
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def read_tokens(self) -> int:
+        return self.prompt_tokens - self.cached_tokens
 
 
 @dataclass(frozen=True)

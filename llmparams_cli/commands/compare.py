@@ -24,6 +24,7 @@ from llmparams_cli.options import (
     HideThinkingOption,
     HtmlOption,
     ModelOption,
+    NoCacheOption,
     OverflowOption,
     PngOption,
     PromptArgument,
@@ -93,6 +94,7 @@ def command(
     svg: SvgOption = None,
     color: ColorOption = "auto",
     hide_thinking: HideThinkingOption = False,
+    no_cache: NoCacheOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -113,7 +115,7 @@ def command(
     llmparams compare --prompts prompts.txt --grid top_p=0.5,0.95 --metric 'regex:^Once' --csv
     """
     env: Environment = ctx.obj
-    env.verbose, env.quiet = verbose, quiet
+    env.verbose, env.quiet, env.keeps_prompts = verbose, quiet, not no_cache
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
     if many and (prompt is not None or file):

@@ -21,6 +21,7 @@ from llmparams_cli.options import (
     HelpInSections,
     HtmlOption,
     ModelOption,
+    NoCacheOption,
     OverflowOption,
     PngOption,
     PresetOption,
@@ -93,6 +94,7 @@ def command(
     color: ColorOption = "auto",
     show_params: ShowParamsOption = False,
     fail_on: FailOnOption = None,
+    no_cache: NoCacheOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -114,7 +116,7 @@ def command(
     llmparams explain "Once upon a time" --seed 7 --at 3 --svg draw.svg
     """
     env: Environment = ctx.obj
-    env.verbose, env.quiet = verbose, quiet
+    env.verbose, env.quiet, env.keeps_prompts = verbose, quiet, not no_cache
     if target is not None:
         # A given text is scored: nothing is generated that these could show or change.
         of_an_answer = {

@@ -44,6 +44,14 @@ def pulled_models(ctx: typer.Context, incomplete: str) -> Offers:
     return _offered(dict.fromkeys(pulled_names(environment(ctx)), ""), incomplete)
 
 
+def kept_models(ctx: typer.Context, incomplete: str) -> Offers:
+    """Models of which the prefix cache keeps something."""
+    from llmparams_cli.records.prefixes import store
+
+    names = (kept.name for kept in store.opened(environment(ctx)).kept())
+    return _offered(dict.fromkeys(names, ""), incomplete)
+
+
 def preset_names(ctx: typer.Context, incomplete: str) -> Offers:
     """Presets, with the place where each is found."""
     if _is_path(incomplete):

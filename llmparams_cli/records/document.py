@@ -109,6 +109,7 @@ def usage_object(usage: Usage) -> dict[str, int]:
     """The tokens of an answer, for JSON."""
     return {
         "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
         "completion_tokens": usage.completion_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "total_tokens": usage.total_tokens,

@@ -77,9 +77,8 @@ class PipedAnswer(Piped):
 def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> list[str]:
     """Tokens of the prompt (new, and kept from the cache) and of the answer; why it ended."""
     usage = finished.usage
-    new = usage.prompt_tokens - usage.cached_tokens
     items = [
-        f"prompt {new} new + {usage.cached_tokens} kept",
+        f"prompt {usage.read_tokens} new + {usage.cached_tokens} kept",
         f"answer {usage.completion_tokens}{thought_share(finished)}",
     ]
     speed = generation_speed(finished)

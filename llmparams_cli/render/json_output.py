@@ -101,7 +101,7 @@ def result_object(
             "load_s": rounded(timing.load_s),
             "prompt_s": rounded(timing.prompt_s),
             "generation_s": rounded(timing.generation_s),
-            "prompt_tokens_per_s": rounded(per_second(usage.prompt_tokens, timing.prompt_s)),
+            "prompt_tokens_per_s": rounded(per_second(usage.read_tokens, timing.prompt_s)),
             "generation_tokens_per_s": rounded(generation_speed(finished)),
             "first_token_s": rounded(timing.first_token_s),
         },

@@ -51,7 +51,7 @@ def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]
     yield f"seed {started.seed}"
     yield f"model {one_line(started.model.name)}"
     if verbose:
-        prompt_speed = per_second(usage.prompt_tokens - usage.cached_tokens, timing.prompt_s)
+        prompt_speed = per_second(usage.read_tokens, timing.prompt_s)
         if prompt_speed is not None:
             yield f"prompt {prompt_speed:.1f} tokens/s"
         yield f"first token {timing.first_token_s:.3f} s"

@@ -82,7 +82,7 @@ class LlamaBackend:
         self._made_for: tuple[Any, ...] = ()  # settings, room and outputs of the open context
         self._limit: tuple[list[Any], int] | None = None  # context settings, and the size for them
         # Called for their errors: faulty settings must fail before a load that may take a minute.
-        self._kept = prefix_store.limit(env) if env.keeps_prompts else 0  # bytes
+        self._kept = prefix_store.opened(env) if env.keeps_prompts else None
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
@@ -361,10 +361,9 @@ class LlamaBackend:
 
     def _prefixes(self, context: Context, settings: Settings) -> Prefixes | None:
         """What other runs have read, where states can be cut and the user wants it."""
-        if self._model.keeps_states or not self._kept:
+        if not self._kept or not self._kept.limit or self._model.keeps_states:
             return None
-        store = prefix_store.Store(prefix_store.directory(self._env), self._kept)
-        return Prefixes(store, context, partial(scope, self._resolved, settings, context))
+        return Prefixes(self._kept, context, partial(scope, self._resolved, settings, context))
 
     def _close_context(self) -> None:
         slots, has_answered = self._slots, self._has_answered

@@ -12,6 +12,7 @@ from llmparams_cli.backends.llama import machine
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import path_of
 from llmparams_cli.models.resolve import GgufModel
+from llmparams_cli.models.stores import BUILTIN
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.spec import MADE_WITH
 from llmparams_cli.params.table import PARAMS
@@ -51,7 +52,7 @@ def scope(model: GgufModel, settings: Settings, context: Context) -> Scope:
         "piece": context.piece_size,
         "rope": _rope(model, context),
     }
-    label = model.known_as or model.name or model.path.name
+    label = BUILTIN if model.is_builtin else model.known_as or model.path.name
     # As they are read from a file, for comparing.
     return Scope(label, str(model.path), json.loads(json.dumps(facts)))
 

@@ -14,6 +14,7 @@ from llmparams_cli.options import (
     HelpInSections,
     HideThinkingOption,
     ModelOption,
+    NoCacheOption,
     PresetOption,
     QuietOption,
     SystemOption,
@@ -64,6 +65,7 @@ def command(
         typer.Option("--color-by", help="Colour every token by the model's own numbers."),
     ] = None,
     hide_thinking: HideThinkingOption = False,
+    no_cache: NoCacheOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
     *,
@@ -83,7 +85,7 @@ def command(
     printf '%s\\n' "Who are you?" "/set seed 7" "Tell me a story." | llmparams chat --no-save
     """
     env: Environment = ctx.obj
-    env.verbose, env.quiet = verbose, quiet
+    env.verbose, env.quiet, env.keeps_prompts = verbose, quiet, not (no_cache or no_save)
     if message == LIST:
         _list(env)
         return

@@ -132,10 +132,7 @@ class Batch:
                 **task.known,
                 **said(finished),
                 "stop": stop_object(finished.stop),
-                "usage": {
-                    **usage_object(finished.usage),
-                    "cached_tokens": finished.usage.cached_tokens,
-                },
+                "usage": usage_object(finished.usage),
                 "seed": started.seed,
             }
         record.update(self._judged(task, started, finished))

@@ -48,6 +48,11 @@ def directory(env: Environment) -> Path:
     return env.cache_dir / "prefixes"
 
 
+def opened(env: Environment) -> Store:
+    """The cache of this user."""
+    return Store(directory(env), limit(env))
+
+
 class File(NamedTuple):
     """A segment's file as the disk shows it; `used` is in nanoseconds."""
 
@@ -60,13 +65,16 @@ class File(NamedTuple):
 class Kept:
     """What is kept of a model, in all scopes; `used` is in nanoseconds since 1970."""
 
-    model: str
+    name: str
     path: str
     folders: list[Path]
     segments: int = 0
     tokens: int = 0
     size: int = 0
     used: int = 0
+
+    def is_called(self, text: str) -> bool:
+        return text in (self.name, self.path, Path(self.path).name)
 
 
 class Store:
@@ -151,7 +159,7 @@ class Store:
             its = list(files)
             header = _header(its)
             path = header["path"] if header else str(folder)
-            kept = found.setdefault(path, Kept(header["model"] if header else "", path, []))
+            kept = found.setdefault(path, Kept(header["model"] if header else "unknown", path, []))
             kept.folders.append(folder)
             kept.segments += len(its)
             kept.tokens += len(its) * (header["block"] if header else 0)
