@@ -69,8 +69,8 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one answer. `cached_tokens` of the prompt need not be read: an earlier answer or run
-    has done that. `reasoning_tokens` of the completion were thoughts, marks included.
+    """Tokens of one answer. `cached_tokens` of the prompt had been read already, for an earlier
+    answer or run; `reasoning_tokens` of the completion were thoughts, marks included.
     """
 
     prompt_tokens: int

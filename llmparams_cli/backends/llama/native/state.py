@@ -166,13 +166,19 @@ def blank(
     """A state of so many cells, from position 0 on, that are to be filled in. Of so many `streams`
     the cells are in that at `place`.
     """
-    data = bytearray(START.pack(MAGIC, sequence))
+    pieces: list[bytes | int] = [START.pack(MAGIC, sequence)]  # a number: so many empty bytes
     for transposed, keys, values in layout:
-        data += NUMBER.pack(streams) + bytes(place * NUMBER.size)
-        data += NUMBER.pack(count) + _meta(0, count, sequence)
-        data += HEAD.pack(transposed, len(keys))
+        pieces += [NUMBER.pack(streams), place * NUMBER.size]
+        pieces += [NUMBER.pack(count), _meta(0, count, sequence)]
+        pieces.append(HEAD.pack(transposed, len(keys)))
         for head in (*keys, *values):
             kind = ROW if len(head) == 2 else COLUMNS
-            data += kind.pack(*head) + bytes(count * math.prod(head[1:]))
-        data += bytes((streams - place - 1) * NUMBER.size)
+            pieces += [kind.pack(*head), count * math.prod(head[1:])]
+        pieces.append((streams - place - 1) * NUMBER.size)
+    data = bytearray(sum(each if isinstance(each, int) else len(each) for each in pieces))
+    at = 0
+    for each in pieces:
+        if isinstance(each, bytes):
+            data[at : at + len(each)] = each
+        at += each if isinstance(each, int) else len(each)
     return State(data)
