@@ -25,6 +25,7 @@ KEYS = {
     "stop": {"reason": str, "detail": str},
     "usage": {
         "prompt_tokens": int,
+        "cached_tokens": int,
         "completion_tokens": int,
         "reasoning_tokens": int,
         "total_tokens": int,

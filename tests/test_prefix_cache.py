@@ -65,7 +65,6 @@ class Runs:
             assert ids(one) == ids(other) and one.text == other.text
             assert [token.logprob for token in one.tokens] == [t.logprob for t in other.tokens]
             assert [token.top for token in one.tokens] == [token.top for token in other.tokens]
-            assert other.usage.cached_tokens == 0
         return found
 
     @property
@@ -169,14 +168,14 @@ def test_several_answers_find_what_one_has_read(runs, slots):
     assert runs.files == files  # with several at once, nothing is added
 
 
-@pytest.mark.parametrize("room", [300, 700])
+@pytest.mark.parametrize("room", [400, 700])
 def test_answers_that_share_their_cells(runs, monkeypatch, room):
     """With little memory; with less of it, what others hold has to go."""
     runs(TEXT)
     place = "llmparams_cli.backends.llama.host.memory.Left.lack"
     monkeypatch.setattr(place, lambda _self, size, *_, **__: "" if size <= room else "too much")
     texts = [TEXT + " A cat.", "The fox. " * 20, TEXT + " A dog.", TEXT]
-    assert any(map(cached, runs.same(*texts)))
+    assert cached(runs.same(*texts)[0]) > 0
 
 
 def test_what_is_in_memory_is_not_read_from_disk(runs, monkeypatch):

@@ -44,6 +44,7 @@ def test_the_object_is_the_documented_one() -> None:
         "stop": {"reason": "stop-sequence", "detail": "\n\n"},
         "usage": {
             "prompt_tokens": 5,
+            "cached_tokens": 0,
             "completion_tokens": 2,
             "reasoning_tokens": 0,
             "total_tokens": 7,

@@ -40,8 +40,9 @@ def statistics(started: Started, finished: Finished, *, verbose: bool = False) -
 
 def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]:
     usage, timing = finished.usage, finished.timing
+    kept = f" ({usage.cached_tokens} kept)" if usage.cached_tokens else ""
     yield (
-        f"{usage.prompt_tokens} prompt + {usage.completion_tokens} completion"
+        f"{usage.prompt_tokens} prompt{kept} + {usage.completion_tokens} completion"
         f"{thought_share(finished)} = {usage.total_tokens} tokens"
     )
     speed = generation_speed(finished)

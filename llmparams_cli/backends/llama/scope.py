@@ -25,7 +25,7 @@ OF_NO_EFFECT = (
     *("batch_size", "ubatch_size", "threads", "threads_batch", "gpu_layers", "lora"),
 )
 LIBRARIES = ("llama", "ggml", "ggml-base", "ggml-cpu")
-OF_LIBRARIES = ("GGML_", "LLAMA_")  # variables by which people switch its kernels
+VARIABLES = ("GGML_", "LLAMA_ATTN_")  # by which people choose its kernels
 # Of their two sets, a model takes that for its context's size.
 ROPE_FACTORS = "rope_factors"
 
@@ -41,7 +41,7 @@ def scope(model: GgufModel, settings: Settings, context: Context) -> Scope:
         "library": found["library"],
         "builds": list(_builds()),
         "variables": {
-            name: text for name, text in sorted(os.environ.items()) if name.startswith(OF_LIBRARIES)
+            name: text for name, text in sorted(os.environ.items()) if name.startswith(VARIABLES)
         },
         "device": found["device"],
         "settings": {
