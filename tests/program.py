@@ -171,6 +171,7 @@ class Program:
             "LLMPARAMS_STATE_DIR": str(self.place / "state"),
             "LLMPARAMS_MODELS_DIR": str(self.place / "models"),
             "OLLAMA_MODELS": str(self.place / "ollama"),  # or else those of a service count
+            "LLMPARAMS_CACHE_SIZE": "off",  # no test depends on what another one has read
             # Two threads wait for each other whenever another process takes a CPU.
             "LLMPARAMS_THREADS": "1",
         }

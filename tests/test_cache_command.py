@@ -24,7 +24,7 @@ def apart(program, cache, tmp_path, monkeypatch):
     own.mkdir()
     for path in cache.glob("*.json"):
         shutil.copy(path, own)
-    program.variables["LLMPARAMS_CACHE_DIR"] = str(own)
+    program.variables |= {"LLMPARAMS_CACHE_DIR": str(own), "LLMPARAMS_CACHE_SIZE": ""}
     program.cache = own
     monkeypatch.setattr(Prefixes, "least", 128)
     return program

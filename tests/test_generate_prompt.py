@@ -231,6 +231,7 @@ def test_a_prompt_fits_if_there_is_room_for_one_token_more(program: Program, ove
         assert "dropped" not in done.stderr
         assert done.json["usage"] == {
             "prompt_tokens": count,
+            "cached_tokens": 0,
             "completion_tokens": 1,
             "total_tokens": count + 1,
             "reasoning_tokens": 0,

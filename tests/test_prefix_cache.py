@@ -168,7 +168,7 @@ def test_several_answers_find_what_one_has_read(runs, slots):
     assert runs.files == files  # with several at once, nothing is added
 
 
-@pytest.mark.parametrize("room", [400, 700])
+@pytest.mark.parametrize("room", [550, 750])
 def test_answers_that_share_their_cells(runs, monkeypatch, room):
     """With little memory; with less of it, what others hold has to go."""
     runs(TEXT)
@@ -474,7 +474,7 @@ def apart(program, cache, tmp_path):
     own.mkdir()
     for path in cache.glob("*.json"):
         shutil.copy(path, own)
-    program.variables["LLMPARAMS_CACHE_DIR"] = str(own)
+    program.variables |= {"LLMPARAMS_CACHE_DIR": str(own), "LLMPARAMS_CACHE_SIZE": ""}
     program.cache = own
     return program
 
