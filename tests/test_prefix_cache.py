@@ -357,6 +357,7 @@ def test_cells_of_another_size_are_not_used(runs, tmp_path):
     path.write_bytes(changed + struct.pack("<I", zlib.crc32(changed)))
     [found] = runs(TEXT)
     assert cached(found) == 0 and ids(found) == ids(first)
+    assert cached(*runs(TEXT)) == whole(first)  # others have taken its place
 
 
 def test_files_are_the_users_own(runs):

@@ -98,7 +98,7 @@ class Store:
         try:
             return segment.read(path, scope, tokens)
         except Damaged:
-            self.remove(path)
+            self.remove([path])
         except (OSError, ValueError):
             pass
         return None
@@ -129,9 +129,10 @@ class Store:
                 size += path.stat().st_size
         return size
 
-    def remove(self, path: Path) -> None:
-        with suppress(OSError):
-            path.unlink()
+    def remove(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            with suppress(OSError):
+                path.unlink()
 
     def use(self, paths: Sequence[Path]) -> None:
         """Note that these were used, the first of them last: what others build upon goes last."""
@@ -150,7 +151,7 @@ class Store:
         for file in sorted(self._files(), key=lambda file: file.used, reverse=True):
             size += file.size
             if size > self.limit:
-                self.remove(file.path)
+                self.remove([file.path])
 
     def kept(self) -> list[Kept]:
         """What is kept of each model, the last used first."""

@@ -54,10 +54,16 @@ class Prefixes:
         paths = self._store.chain(self._scope, tokens, self._block)
         if not self._can_copy(self._store.size(paths)):
             return 0
-        state = self._assembled(paths, tokens, sequence)
-        if state is None or not self._context.set_state(sequence, state.data, state.end):
+        state = None
+        with suppress(MemoryError):
+            state = self._assembled(paths, tokens, sequence)
+        if state is None:
             return 0
-        self._store.use(paths[: state.end // self._block])
+        used = paths[: state.end // self._block]
+        if not self._context.set_state(sequence, state.data, state.end):
+            self._store.remove(used)  # so that better ones take their place
+            return 0
+        self._store.use(used)
         return state.end
 
     def keep(self, sequence: int, tokens: Sequence[int]) -> None:
@@ -67,7 +73,7 @@ class Prefixes:
         whole = tokens[: len(tokens) // self._block * self._block]
         if len(whole) < self.least:
             return
-        with suppress(OSError):  # a cache must never fail a run
+        with suppress(OSError, MemoryError):  # a cache must never fail a run
             missing = self._store.missing(self._scope, whole, self._block)
             if not missing:
                 return
@@ -86,12 +92,13 @@ class Prefixes:
         for number, path in enumerate(paths):
             start, end = number * self._block, (number + 1) * self._block
             found = self._store.read(path, self._scope, tokens[:end])
+            if found is None:
+                return self._assembled(paths[:number], tokens, sequence)
             try:
-                if found is None:
-                    raise Unknown
                 state = state or self._blank(found.layout, len(paths) * self._block, sequence)
                 state.put(start, end, found.data)
-            except (Unknown, TypeError):
+            except Unknown:
+                self._store.remove([path])
                 return self._assembled(paths[:number], tokens, sequence)
         return state
 
@@ -137,7 +144,7 @@ class Prefixes:
         self._context.trim(sequence, len(tokens))
         state = self._assembled([path], tokens, sequence)
         if state is None or state.data != self._context.state(sequence):
-            self._store.remove(path)
+            self._store.remove([path])
 
     def _can_copy(self, size: int) -> bool:
         free = hardware.available_memory()

@@ -167,18 +167,26 @@ def blank(
     the cells are in that at `place`.
     """
     pieces: list[bytes | int] = [START.pack(MAGIC, sequence)]  # a number: so many empty bytes
-    for transposed, keys, values in layout:
-        pieces += [NUMBER.pack(streams), place * NUMBER.size]
-        pieces += [NUMBER.pack(count), _meta(0, count, sequence)]
-        pieces.append(HEAD.pack(transposed, len(keys)))
-        for head in (*keys, *values):
-            kind = ROW if len(head) == 2 else COLUMNS
-            pieces += [kind.pack(*head), count * math.prod(head[1:])]
-        pieces.append((streams - place - 1) * NUMBER.size)
+    try:
+        for transposed, keys, values in layout:
+            pieces += [NUMBER.pack(streams), place * NUMBER.size]
+            pieces += [NUMBER.pack(count), _meta(0, count, sequence)]
+            pieces.append(HEAD.pack(transposed, len(keys)))
+            for head in (*keys, *values):
+                kind = ROW if len(head) == 2 else COLUMNS
+                pieces += [kind.pack(*head), count * math.prod(head[1:])]
+            pieces.append((streams - place - 1) * NUMBER.size)
+    except (struct.error, TypeError, ValueError) as error:
+        raise Unknown("another layout") from error
+    return State(_joined(pieces))
+
+
+def _joined(pieces: Sequence[bytes | int]) -> bytearray:
+    """In one piece from the beginning: it may be large."""
     data = bytearray(sum(each if isinstance(each, int) else len(each) for each in pieces))
     at = 0
     for each in pieces:
         if isinstance(each, bytes):
             data[at : at + len(each)] = each
         at += each if isinstance(each, int) else len(each)
-    return State(data)
+    return data
