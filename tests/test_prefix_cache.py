@@ -421,9 +421,9 @@ def test_what_was_not_used_for_the_longest_time_goes(tmp_path):
         os.utime(path, (number, number))
         paths.append(path)
     kept.use(paths[:1])
-    kept.prune(SCOPE)
+    kept.prune()
     assert [path.exists() for path in paths] == [True, False, True, True]
-    kept.prune(SCOPE)
+    kept.prune()
     assert [path.exists() for path in paths] == [True, False, True, True]
 
 
@@ -431,7 +431,7 @@ def test_the_end_of_a_prompt_goes_before_its_beginning(runs, monkeypatch):
     runs(LONGER)
     chain = in_order(runs.files)
     size = sum(path.stat().st_size for path in chain)
-    Store(runs.place, size - 1).prune(SCOPE)
+    Store(runs.place, size - 1).prune()
     assert [path.exists() for path in chain] == [True] * (len(chain) - 1) + [False]
 
 
@@ -535,6 +535,16 @@ def test_a_state_is_put_together_as_the_library_wrote_it(runs):
             copy.put(0, BLOCK, memoryview(cells[:-1]))
         with pytest.raises(state.Unknown):
             copy.put(0, BLOCK, memoryview(cells + b"x"))
+
+
+def test_the_cells_of_one_sequence_among_several():
+    for layout in ([[0, [[1, 8]], []]], [[0, [[1, 8]], [[1, 8]]]], [[1, [[1, 8]], [[1, 2, 4]]]]):
+        alone, beside = state.blank(layout, 3, 0), state.blank(layout, 3, 2, streams=4)
+        assert len(beside.data) == len(alone.data) + 3 * 4
+        assert beside.layout == layout and beside.sequence == 2
+        beside.put(1, 2, memoryview(bytes(range(len(b"".join(alone.cells(1, 2)))))))
+        assert b"".join(beside.cells(0, 1)).count(0) == len(b"".join(beside.cells(0, 1)))
+        assert any(b"".join(beside.cells(1, 2)))
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,8 @@ class LlamaBackend:
         self._slots: Slots | None = None  # None: no context is open
         self._made_for: tuple[Any, ...] = ()  # settings, room and outputs of the open context
         self._limit: tuple[list[Any], int] | None = None  # context settings, and the size for them
-        # Called for their errors: faulty settings must fail before a load that may take a minute.
         self._kept = prefix_store.opened(env) if env.keeps_prompts else None
+        # Called for their errors: faulty settings must fail before a load that may take a minute.
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
@@ -371,7 +371,7 @@ class LlamaBackend:
         if slots:
             try:
                 if has_answered:
-                    slots.keep()
+                    slots.keep_prompt()
             finally:
                 slots.context.close()
 

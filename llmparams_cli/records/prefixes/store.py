@@ -141,17 +141,19 @@ class Store:
             with suppress(OSError):
                 os.utime(path, ns=(now + number, now + number))
 
-    def prune(self, scope: Scope) -> None:
-        """Remove what was not used for the longest time, beyond the limit; and what killed
-        processes left in this scope.
+    def prune(self) -> None:
+        """Remove what was not used for the longest time, beyond the limit; what killed processes
+        left; and folders that are empty.
         """
-        with suppress(OSError):
-            sweep(self._place / scope.id)
         size = 0
         for file in sorted(self._files(), key=lambda file: file.used, reverse=True):
             size += file.size
             if size > self.limit:
                 self.remove([file.path])
+        for folder in _entries(self._place):
+            with suppress(OSError):
+                sweep(Path(folder.path))
+                os.rmdir(folder.path)  # which only an empty one lets happen
 
     def kept(self) -> list[Kept]:
         """What is kept of each model, the last used first."""

@@ -80,7 +80,7 @@ class Prefixes:
             with suppress(OSError, Unknown):
                 self._write(sequence, whole, missing)
             self._store.use(self._store.chain(self._scope, whole, self._block))
-            self._store.prune(self._scope)
+            self._store.prune()
 
     def _assembled(
         self, paths: Sequence[Path], tokens: Sequence[int], sequence: int
@@ -103,9 +103,8 @@ class Prefixes:
         return state
 
     def _blank(self, layout: Sequence[Any], count: int, sequence: int) -> State:
-        if self._context.shared_cells:
-            return blank(layout, count, sequence)
-        return blank(layout, count, sequence, sequence, self._context.sequences)
+        streams = 1 if self._context.shared_cells else self._context.sequences
+        return blank(layout, count, sequence, streams)
 
     def _write(self, sequence: int, tokens: Sequence[int], missing: Mapping[int, Path]) -> None:
         """Write blocks, the first one last: without it, none of the others is found."""

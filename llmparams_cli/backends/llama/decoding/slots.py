@@ -99,14 +99,14 @@ class Slots:
         slot.body = body
         return min(own, slot.held) if own >= found else 0
 
-    def keep(self) -> None:
-        """Let other runs have the prompt that was read last. It is the end of what the slot holds;
-        with several slots it is nothing.
+    def keep_prompt(self) -> None:
+        """Let other runs have the prompt that was read last, where there is only one slot. It holds
+        nothing then.
         """
         if self._prefixes and len(self._slots) == 1:
             [slot] = self._slots
             self._prefixes.keep(slot.sequence, slot.read)
-            slot.keep(0)
+            self._forget(slot)
 
     def keep_blocks(self, slot: Slot) -> None:
         """Drop what goes beyond whole blocks, so that reading can go on at the start of one."""

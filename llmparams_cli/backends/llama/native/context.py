@@ -95,8 +95,8 @@ class Context:
         return int(llama().llama_state_seq_get_size(self.handle, sequence))
 
     def state(self, sequence: int) -> bytearray:
-        """All that a sequence holds, as the library writes it ; see the module
-        `state`. Empty if it cannot.
+        """All that a sequence holds, as the library writes it (see the module `state`). Empty
+        if it cannot.
         """
         lib = llama()
         with during("copying the state of a sequence"):

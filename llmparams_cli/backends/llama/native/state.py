@@ -160,22 +160,19 @@ def _meta(first: int, count: int, sequence: int) -> bytes:
     return b"".join(CELL.pack(first + number, 1, sequence) for number in range(count))
 
 
-def blank(
-    layout: Sequence[Any], count: int, sequence: int, place: int = 0, streams: int = 1
-) -> State:
-    """A state of so many cells, from position 0 on, that are to be filled in. Of so many `streams`
-    the cells are in that at `place`.
+def blank(layout: Sequence[Any], count: int, sequence: int, streams: int = 1) -> State:
+    """A state of so many cells, from position 0 on, that are to be filled in. They are in the last
+    of so many `streams`: llama.cpp puts them where the sequence belongs.
     """
     pieces: list[bytes | int] = [START.pack(MAGIC, sequence)]  # a number: so many empty bytes
     try:
         for transposed, keys, values in layout:
-            pieces += [NUMBER.pack(streams), place * NUMBER.size]
+            pieces += [NUMBER.pack(streams), (streams - 1) * NUMBER.size]
             pieces += [NUMBER.pack(count), _meta(0, count, sequence)]
             pieces.append(HEAD.pack(transposed, len(keys)))
             for head in (*keys, *values):
                 kind = ROW if len(head) == 2 else COLUMNS
                 pieces += [kind.pack(*head), count * math.prod(head[1:])]
-            pieces.append((streams - place - 1) * NUMBER.size)
     except (struct.error, TypeError, ValueError) as error:
         raise Unknown("another layout") from error
     return State(_joined(pieces))
