@@ -29,7 +29,7 @@ def summary(tally: Tally) -> Iterator[str]:
     """How it went, in lines."""
     kept = f", {tally.kept:,} of them from before" if tally.kept else ""
     errors = f", {tally.errors:,} errors" if tally.errors else ""
-    yield f"{_count(tally.rows, 'row')}{kept}{errors} in {duration(tally.seconds)}"
+    yield f"{_count(tally.rows, 'row')}{kept}{errors} in {_took(tally.seconds)}"
     speed = tally.tokens_per_second
     if tally.completion_tokens and speed is not None:
         cached = f" ({tally.cached_tokens:,} shared)" if tally.cached_tokens else ""
@@ -41,7 +41,7 @@ def summary(tally: Tally) -> Iterator[str]:
         yield "stops: " + ", ".join(f"{name} {n:,}" for name, n in tally.stops.most_common())
     if cost := tally.per_thousand():
         yield (
-            f"a thousand such rows: {duration(cost['seconds'])}, "
+            f"a thousand such rows: {_took(cost['seconds'])}, "
             f"{cost['prompt_tokens']:,.0f} tokens read, {cost['completion_tokens']:,.0f} written"
         )
     if means := tally.means():
@@ -74,6 +74,10 @@ def summary_object(tally: Tally, *, complete: bool) -> dict[str, Any]:
         "failed": tally.failed,
         "invalid": tally.invalid,
     }
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def _count(number: int, noun: str) -> str:
