@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Chain, candidates
+from llmparams_cli.backends.llama.sampling.candidates import candidates
+from llmparams_cli.backends.llama.sampling.chain import Chain
 from llmparams_cli.backends.llama.sampling.sampler import Sampler
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source, resolve

@@ -23,7 +23,8 @@ from oracle.truncation import DynamicTemperature, TopNSigma, Typical, Xtc
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Chain, candidates
+from llmparams_cli.backends.llama.sampling.candidates import candidates
+from llmparams_cli.backends.llama.sampling.chain import Chain
 from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control

@@ -28,7 +28,7 @@ import wellformed
 from asking import Asker
 
 from llmparams_cli.backends.llama.native.library import llama
-from llmparams_cli.backends.llama.sampling.chain import candidates
+from llmparams_cli.backends.llama.sampling.candidates import candidates
 from llmparams_cli.backends.llama.sampling.penalties import Penalties, PenaltyStage
 from llmparams_cli.models import builtin
 from llmparams_cli.params.settings import Settings

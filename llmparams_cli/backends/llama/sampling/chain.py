@@ -19,7 +19,9 @@ from typing import Any
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling.candidates import candidates, left_of, selected
 from llmparams_cli.backends.llama.sampling.penalties import Penalties, PenaltyStage
+from llmparams_cli.backends.llama.sampling.shortcut import Edit, Shortcut, add, divide
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.params.table import PARAMS
@@ -49,6 +51,7 @@ class Chain:
         self._model = model
         self._seed = seed
         self._context_size = context_size
+        self._shortcut: Shortcut | None = None
         self._keep: list[Any] = []  # our own stages: C has pointers into them
         self._history: list[Any] = []  # handles of HISTORY_STAGES, which the chain owns
         params = llama().llama_sampler_chain_default_params()
@@ -63,25 +66,35 @@ class Chain:
             self.show_prompt(prompt)
 
     def sample(self, context: Context, row: int) -> int:
-        """Draw a token from output `row` of the last batch, and accept it: the library does it all,
-        and saves copying the logits.
+        """Draw a token from output `row` of the last batch, and accept it."""
+        drawn = self._draw_shortly(context.logits(row))
+        if drawn is None:  # the library does it all, and saves copying the logits
+            return int(llama().llama_sampler_sample(self.handle, context.handle, row))
+        self.accept(drawn[0])
+        return drawn[0]
+
+    def draw_from(self, logits: Any) -> tuple[int, Any]:
+        """Draw from all tokens (`logits` points to theirs): the token, and the candidates that the
+        stages left. Nothing is accepted.
         """
-        return int(llama().llama_sampler_sample(self.handle, context.handle, row))
+        drawn = self._draw_shortly(logits)
+        if drawn is None:
+            array = candidates(logits, self._model.n_vocab)
+            drawn = self.draw(array), array
+        return drawn
 
     def draw(self, array: Any) -> int:
         """Draw from these candidates, of which the stages leave some; nothing is accepted."""
         llama().llama_sampler_apply(self.handle, ctypes.byref(array))
-        return int(array.data[array.selected].id)
+        return selected(array)
 
     def walk(self, array: Any) -> tuple[list[Step], int]:
         """The same, stage by stage: what each leaves of the candidates, and the token."""
-        lib, steps = llama(), []
+        steps = []
         for place, name in enumerate(self.stages):
-            lib.llama_sampler_apply(
-                lib.llama_sampler_chain_get(self.handle, place), ctypes.byref(array)
-            )
+            self._apply(place, array)
             steps.append((name, left_of(array).copy()))
-        token = int(array.data[array.selected].id)
+        token = selected(array)
         name, left = steps[-1]
         if name == "greedy":  # it marks its choice and removes nothing
             steps[-1] = (name, left[left["id"] == token])
@@ -120,6 +133,22 @@ class Chain:
     def close(self) -> None:
         llama().llama_sampler_free(self.handle)
 
+    def _draw_shortly(self, logits: Any) -> tuple[int, Any] | None:
+        """As `draw_from`, if there is a way around a table of all tokens."""
+        short = self._shortcut
+        array = short and short.take(logits)
+        if short is None or array is None:
+            return None
+        for place in range(short.length, len(self.stages)):
+            self._apply(place, array)
+        return selected(array), array
+
+    def _apply(self, place: int, array: Any) -> None:
+        """Let one stage work on these candidates."""
+        lib = llama()
+        stage = lib.llama_sampler_chain_get(self.handle, place)
+        lib.llama_sampler_apply(stage, ctypes.byref(array))
+
     def _build(self, make: _Builder, settings: Settings) -> None:
         self._add("suppress", make.suppress())
         stages = [(name, getattr(make, name)()) for name in active_stages(settings)]
@@ -131,6 +160,7 @@ class Chain:
         for name, stage in stages:
             self._add(name, stage)
         self._add(*make.draw())
+        self._shortcut = Shortcut.of(self.stages, make.edits, settings, self._model.n_vocab)
 
     def _builder(self, settings: Settings) -> _Builder:
         return _Builder(self._model, settings, self._seed, self._context_size, self._keep)
@@ -142,31 +172,6 @@ class Chain:
         llama().llama_sampler_chain_add(self.handle, stage)
         if name in HISTORY_STAGES:
             self._history.append(stage)
-
-
-def candidates(logits: Any, size: int) -> Any:
-    """Tokens 0 to `size` - 1 with their logits (a pointer to float), as a llama_token_data_array
-    over a numpy table.
-    """
-    import numpy as np
-
-    lib = llama()
-    table = np.zeros(size, dtype=[("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
-    table["id"] = np.arange(size)
-    table["logit"] = np.ctypeslib.as_array(logits, shape=(size,))
-    pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
-    array = lib.llama_token_data_array(data=pointer, size=size, selected=-1)
-    array.table = table  # kept alive: the array points into it
-    return array
-
-
-def left_of(array: Any) -> Any:
-    """The part of the table that is still in the array. XTC removes at the front, by moving the
-    pointer; the others lower the size.
-    """
-    offset = ctypes.addressof(array.data.contents) - array.table.ctypes.data
-    start = offset // int(array.table.itemsize)
-    return array.table[start : start + array.size]
 
 
 def active_stages(settings: Settings) -> list[str]:
@@ -196,19 +201,20 @@ class _Builder:
         self._context_size = context_size
         self._keep = keep
         self._lib = llama()
+        self.edits: dict[str, Edit] = {}  # by stage: the same for a row of logits
 
     def suppress(self) -> Any:
         tokens = list(self._model.suppressed_tokens)
         if self._set["ignore_eos"]:
             tokens += self._model.end_tokens
-        return self._biases({token: -float("inf") for token in tokens})
+        return self._biases("suppress", {token: -float("inf") for token in tokens})
 
     def logit_bias(self) -> Any:
         biases: dict[int, float] = {}
         for key, bias in self._set["logit_bias"].items():
             for token in self._tokens_of(key):
                 biases[token] = bias
-        return self._biases(biases)
+        return self._biases("logit_bias", biases)
 
     def penalties(self) -> Any:
         penalties = Penalties(
@@ -223,6 +229,7 @@ class _Builder:
         # Kept alive for the chain, which knows the handle only.
         stage = PenaltyStage(penalties, window)
         self._keep.append(stage)
+        self.edits["penalties"] = stage.edit
         return stage.handle
 
     def dry(self) -> Any:
@@ -271,6 +278,7 @@ class _Builder:
                 self._set["dynatemp_range"],
                 self._set["dynatemp_exponent"],
             )
+        self.edits["temperature"] = divide(self._set["temperature"])
         return self._unless_neutral("temperature", self._lib.llama_sampler_init_temp)
 
     def draw(self) -> tuple[str, Any]:
@@ -319,8 +327,9 @@ class _Builder:
             )
         return [int(key)]
 
-    def _biases(self, biases: dict[int, float]) -> Any:
+    def _biases(self, name: str, biases: dict[int, float]) -> Any:
         if not biases:
             return None
+        self.edits[name] = add(biases)
         array = (self._lib.llama_logit_bias * len(biases))(*biases.items())
         return self._lib.llama_sampler_init_logit_bias(self._model.n_vocab, len(biases), array)

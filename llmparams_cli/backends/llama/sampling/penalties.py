@@ -107,6 +107,11 @@ class PenaltyStage:
         )
         self.handle = lib.llama_sampler_init(ctypes.byref(self._interface), None)
 
+    def edit(self, row: Any) -> None:
+        """The same for the logits of all tokens, as a numpy array."""
+        for token, count in self.window.counts.items():
+            row[token] = self.penalties.apply(float(row[token]), count)
+
     def _apply(self, array: Any) -> None:
         candidates = array.contents
         data, size = candidates.data, candidates.size

@@ -12,7 +12,8 @@ from typing import Any
 from llmparams_cli.analysis.distribution import entropy, softmax
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Chain, Step, candidates, left_of
+from llmparams_cli.backends.llama.sampling.candidates import candidates, left_of, only
+from llmparams_cli.backends.llama.sampling.chain import Chain, Step
 from llmparams_cli.backends.llama.sampling.grammar import from_settings
 from llmparams_cli.backends.llama.sampling.penalties import PenaltyStage
 from llmparams_cli.backends.llama.sampling.phases import Phases
@@ -101,10 +102,10 @@ class Sampler:
         As llama.cpp's common_sampler_sample does: draw freely first, and once more within the
         grammar only if that breaks it, because testing every token is slow.
         """
-        array, phases = candidates(logits, self._n_vocab), self._phases
+        phases = self._phases
         if phases and phases.due is not None:
-            return phases.due, only(array, phases.due)
-        token = self.chain.draw(array)
+            return phases.due, only(candidates(logits, self._n_vocab), phases.due)
+        token, array = self.chain.draw_from(logits)
         if phases is None or phases.allows(token):
             return token, array
         allowed = candidates(logits, self._n_vocab)
@@ -136,12 +137,12 @@ class Sampler:
         """
         import numpy as np
 
-        array, phases = candidates(logits, self._n_vocab), self._phases
+        phases = self._phases
         probabilities = np.zeros(self._n_vocab)
         if phases and phases.due is not None:
             probabilities[phases.due] = 1.0
             return probabilities
-        token = self.chain.draw(array)
+        token, array = self.chain.draw_from(logits)
         if self.chain.is_sure:
             probabilities[token] = 1.0
             return probabilities
@@ -182,10 +183,3 @@ def made(
     grammar = from_settings(model, settings, note) if constrained else None
     phases = Phases.of(model, settings, started, grammar)
     return Sampler(model, settings, seed, started.context, phases, started.tokens)
-
-
-def only(array: Any, token: int) -> Any:
-    """These candidates (0 to n_vocab - 1), with this token alone left of them."""
-    array.data[0] = array.data[token]
-    array.size, array.selected = 1, 0
-    return array

@@ -18,7 +18,8 @@ from llmparams_cli.analysis.distribution import softmax
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import grammar
-from llmparams_cli.backends.llama.sampling.chain import Chain, Step, candidates
+from llmparams_cli.backends.llama.sampling.candidates import candidates
+from llmparams_cli.backends.llama.sampling.chain import Chain, Step
 from llmparams_cli.backends.llama.sampling.phases import Phases
 from llmparams_cli.backends.llama.sampling.sampler import CLOSING, GRAMMAR
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source

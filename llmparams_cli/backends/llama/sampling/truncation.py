@@ -1,0 +1,94 @@
+"""What a stage leaves of a large vocabulary, found in the row of logits.
+
+llama.cpp makes a table of all tokens for every draw; its stages walk over that more than once, and
+its `top_p` sorts all of it when 256 tokens are not enough. Each function here is named like a stage
+and returns exactly the candidates that this leaves of all tokens, in its order; None where only the
+stage itself can tell.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import Any
+
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.sampling.candidates import array_of
+
+HEAD = 2048  # tokens at the start of the vocabulary that are always added up
+GAPS = range(4, 17, 2)  # below the best logit: how far down `top_p` looks, one after the other
+BARELY = 1e-30  # a probability that the best token has alone
+NOTHING = 1000  # so far below the best logit, a weight is 0
+
+
+def greedy(logits: Any) -> Any:
+    """The first of the most probable tokens, marked as the draw."""
+    best = logits.argmax()
+    if math.isnan(logits[best]):
+        return None
+    array = array_of([best], logits[best])
+    array.selected = 0
+    return array
+
+
+def top_p(logits: Any, p: float) -> Any:
+    """The most probable tokens that together have the probability p."""
+    import numpy as np
+
+    best = logits.max()
+    if not math.isfinite(best):
+        return None
+    ids, floor = _counting(logits, best)
+    if ids is None:
+        return None
+    values = logits[ids]
+    probabilities = _softmax(values, best)
+    for gap in GAPS:
+        near = (values >= best - gap).nonzero()[0]
+        if best - gap >= floor and probabilities[near].sum() >= p:
+            break
+    else:
+        return None
+    near = near[np.argsort(-values[near])]
+    # In single precision and from the best on, as llama.cpp adds them up.
+    count = 1 + np.searchsorted(np.add.accumulate(probabilities[near]), np.float32(p))
+    falling = values[near[: count + 1]]
+    if count > len(near) or not (falling[1:] < falling[:-1]).all():
+        return None  # the order of equal logits is up to llama.cpp's sort
+    kept = near[:count]
+    array = array_of(ids[kept], values[kept])
+    array.sorted = True
+    return array
+
+
+def _counting(logits: Any, best: Any) -> tuple[Any, float]:
+    """The ids of all tokens whose weight, exp(logit - best), counts in the sum of all weights, and
+    the logit from which on none is missing. No ids if they are too many for a gain.
+
+    llama.cpp adds the weights up in the order of the ids, in single precision: one that is less
+    than 2^-25 of the sum so far leaves that as it is.
+    """
+    import numpy as np
+
+    head = float(np.exp(logits[:HEAD] - best).sum())
+    if head == 0:
+        return None, best
+    floor = best + math.log(head) - 25 * math.log(2) - 0.01  # `head` is rounded, too
+    counts = logits >= floor
+    counts[:HEAD] = True
+    ids = counts.nonzero()[0]
+    return (ids if HEAD < len(ids) < len(logits) / 2 else None), floor
+
+
+def _softmax(logits: Any, best: Any) -> Any:
+    """The probabilities as llama.cpp rounds them: its `top_p` computes them of all candidates, then
+    puts what it keeps in front. Here this is one, so a candidate without weight gives its place.
+    """
+    import numpy as np
+
+    lib = llama()
+    array = array_of(np.zeros(len(logits) + 1), np.append(best - NOTHING, logits))
+    stage = lib.llama_sampler_init_top_p(BARELY, 1)
+    lib.llama_sampler_apply(stage, ctypes.byref(array))
+    lib.llama_sampler_free(stage)
+    return array.table["p"][1:].copy()

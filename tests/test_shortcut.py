@@ -1,0 +1,193 @@
+"""Drawing without a table of all tokens, against llama.cpp's own stages, to the last bit."""
+
+import ctypes
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from test_chain import set_to
+
+from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling import shortcut, truncation
+from llmparams_cli.backends.llama.sampling.candidates import candidates, left_of
+from llmparams_cli.backends.llama.sampling.chain import Chain
+from llmparams_cli.backends.llama.sampling.sampler import Sampler
+from llmparams_cli.models import builtin
+
+SIZE = 16_000  # tokens of the vocabularies here
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Model]:
+    """The built-in model, as if it had more tokens. Nothing is computed with it."""
+    loaded = Model(builtin.PATH, llama().llama_model_default_params())
+    assert loaded.end_tokens  # known from here on
+    loaded.n_vocab = SIZE
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture(autouse=True)
+def every_size_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortcut, "LARGE", 1)
+
+
+def row(seed: int, spread: float = 7.0, size: int = SIZE):
+    """Logits as those of a real model: most tokens are hopeless, a few are not."""
+    return np.random.default_rng(seed).normal(0, spread, size).astype(np.float32)
+
+
+def pointer(logits):
+    return logits.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+
+
+def left_by(stage, logits):
+    """What llama.cpp's own stage leaves of all tokens; frees the stage."""
+    array = candidates(pointer(logits), len(logits))
+    llama().llama_sampler_apply(stage, ctypes.byref(array))
+    llama().llama_sampler_free(stage)
+    return array
+
+
+def same(ours, theirs) -> bool:
+    return (
+        ours.size == theirs.size
+        and all((left_of(ours)[field] == left_of(theirs)[field]).all() for field in ("id", "logit"))
+        and ours.sorted == theirs.sorted
+        and ours.selected == theirs.selected
+    )
+
+
+ROWS = st.builds(
+    lambda seed, spread, grid, infinite, size: odd(row(seed, spread, size), grid, infinite),
+    SEEDS,
+    st.sampled_from([0.0, 0.1, 1.0, 4.0, 7.0, 20.0]),
+    st.sampled_from([0.0, 2**-12, 2**-6, 1.0]),
+    st.lists(st.integers(0, SIZE - 1), max_size=3),
+    st.sampled_from([1, 5, 300, 3000, SIZE]),
+)
+
+
+def odd(logits, grid: float, infinite: list[int]):
+    """With ties, where rounded to a grid, and with tokens removed."""
+    if grid:
+        logits = (logits / grid).round().astype(np.float32) * np.float32(grid)
+    logits[[token % len(logits) for token in infinite]] = -np.inf
+    return logits
+
+
+@limits(max_examples=300, deadline=None)
+@given(logits=ROWS, p=st.floats(0, 1, width=32, exclude_max=True))
+def test_top_p_leaves_what_llama_cpps_stage_leaves(logits, p):
+    ours = truncation.top_p(logits, p)
+    assert ours is None or same(ours, left_by(llama().llama_sampler_init_top_p(p, 1), logits))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_last_token_hangs_on_the_last_bit_of_a_sum(seed):
+    """Let p be what llama.cpp's sum comes to at some token, and the next number above."""
+    logits, lib = row(seed), llama()
+    kept = left_of(left_by(lib.llama_sampler_init_top_p(0.99, 1), logits))
+    for place, total in enumerate(np.add.accumulate(kept["p"][:-1])):
+        for p in (total, np.nextafter(total, np.float32(1))):
+            ours = truncation.top_p(logits, p)
+            assert ours.size == place + 1 + (p > total)
+            assert same(ours, left_by(lib.llama_sampler_init_top_p(p, 1), logits))
+
+
+@limits(max_examples=100, deadline=None)
+@given(logits=ROWS)
+def test_greedy_marks_what_llama_cpps_stage_marks(logits):
+    ours = truncation.greedy(logits)
+    theirs = left_by(llama().llama_sampler_init_greedy(), logits)
+    assert left_of(ours)["id"][ours.selected] == left_of(theirs)["id"][theirs.selected]
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.95, 0.999])
+def test_a_nucleus_of_usual_logits_is_found_without_the_stage(p):
+    """Without this, the tests beside it would also pass if nothing were ever found."""
+    assert all(truncation.top_p(row(seed), p) is not None for seed in range(20))
+
+
+@pytest.mark.parametrize("kept", [400, 2000])
+def test_a_nucleus_that_llama_cpp_sorts_everything_for(kept):
+    logits = row(1, spread=1) - 18
+    logits[:: SIZE // kept] = np.random.default_rng(1).permutation(np.linspace(0, 2, kept))
+    ours = truncation.top_p(logits, 0.9)
+    assert 256 < ours.size < kept
+    assert same(ours, left_by(llama().llama_sampler_init_top_p(0.9, 1), logits))
+
+
+def test_equal_logits_are_left_to_the_stage():
+    logits = row(2)
+    best = np.argsort(-logits)[:2]
+    logits[best] = logits[best[0]]
+    assert truncation.top_p(logits, 0.95) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_rows_without_a_distribution_are_left_to_the_stage(value):
+    logits = row(3)
+    logits[5] = value
+    expected = value == -np.inf
+    assert (truncation.top_p(logits, 0.95) is not None) == expected
+    logits[:] = value
+    assert truncation.top_p(logits, 0.95) is None
+
+
+NUCLEUS = {"top_p": 0.95}
+SETTINGS = [
+    NUCLEUS,
+    {**NUCLEUS, "temperature": 0.6, "min_p": 0.02},
+    {**NUCLEUS, "temperature": 1.7, "sampler_order": ["temperature", "top_p"]},
+    {**NUCLEUS, "xtc_probability": 0.5, "xtc_threshold": 0.05},
+    {**NUCLEUS, "adaptive_p_target": 0.3},
+    {**NUCLEUS, "repeat_penalty": 1.3, "frequency_penalty": 0.4, "presence_penalty": -0.3},
+    {**NUCLEUS, "logit_bias": {"3": 9.1, "7": -0.7, "9": float("-inf")}, "ignore_eos": True},
+    {**NUCLEUS, "dry_multiplier": 0.8},
+    {**NUCLEUS, "dynatemp_range": 0.5, "sampler_order": ["temperature", "top_p"]},
+    {**NUCLEUS, "top_k": 50},
+    {"temperature": 0.0},
+    {"temperature": 0.0, "repeat_penalty": 1.5, "logit_bias": {"5": 2.5}},
+]
+
+
+@pytest.mark.parametrize("values", SETTINGS, ids=str)
+def test_the_same_seed_draws_the_same_tokens(model, values, monkeypatch):
+    short = Chain(model, set_to(**values), 42, 512)
+    monkeypatch.setattr(shortcut, "LARGE", SIZE + 1)
+    long = Chain(model, set_to(**values), 42, 512)
+    # Few rows, often: what was drawn is drawn again, if no penalty forbids it.
+    for step in range(120):
+        logits = pointer(row(step % 6))
+        ours, theirs = short.draw_from(logits), long.draw_from(logits)
+        assert ours[0] == theirs[0]
+        if not long.is_sure:
+            assert left_of(ours[1]).tobytes() == left_of(theirs[1]).tobytes()
+        for chain in (short, long):
+            chain.accept(ours[0])
+    short.close()
+    long.close()
+
+
+def test_a_walk_ends_where_a_draw_does(model):
+    """`explain` walks through all stages, with all tokens."""
+    values = {**NUCLEUS, "repeat_penalty": 1.3}
+    samplers = drawing, walking, third = [
+        Sampler(model, set_to(**values), 42, 512) for _ in range(3)
+    ]
+    for seed in range(20):
+        logits = row(seed % 3)
+        steps, token = walking.walk(pointer(logits))
+        assert drawing.draw(pointer(logits)) == token
+        probabilities = third.distribution(pointer(logits))
+        assert {*steps[-1][1]["id"]} == {*probabilities.nonzero()[0]}
+        for sampler in samplers:
+            sampler.accept(token)
+    for sampler in samplers:
+        sampler.close()
