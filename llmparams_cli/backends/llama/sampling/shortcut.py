@@ -30,7 +30,10 @@ class Shortcut:
     ) -> Shortcut | None:
         """That of these stages, if there is one. `edits` are known by the stages' names."""
         first = list(takewhile(edits.__contains__, stages))
-        truncations = {"greedy": greedy, "top_p": partial(top_p, p=settings["top_p"])}
+        truncations: dict[str, Truncate] = {
+            "greedy": greedy,
+            "top_p": partial(top_p, p=settings["top_p"]),
+        }
         truncate = truncations.get(stages[len(first)])
         if truncate is None or size < LARGE:
             return None

@@ -33,8 +33,6 @@ def greedy(logits: Any) -> Any:
 
 def top_p(logits: Any, p: float) -> Any:
     """The most probable tokens that together have the probability p."""
-    import numpy as np
-
     best = logits.max()
     if not math.isfinite(best):
         return None
@@ -42,23 +40,33 @@ def top_p(logits: Any, p: float) -> Any:
     if ids is None:
         return None
     values = logits[ids]
-    probabilities = _softmax(values, best)
-    for gap in GAPS:
-        near = (values >= best - gap).nonzero()[0]
-        if best - gap >= floor and probabilities[near].sum() >= p:
-            break
-    else:
+    kept = _nucleus(values, _softmax(values, best), p, floor)
+    if kept is None:
         return None
-    near = near[np.argsort(-values[near])]
-    # In single precision and from the best on, as llama.cpp adds them up.
-    count = 1 + np.searchsorted(np.add.accumulate(probabilities[near]), np.float32(p))
-    falling = values[near[: count + 1]]
-    if count > len(near) or not (falling[1:] < falling[:-1]).all():
-        return None  # the order of equal logits is up to llama.cpp's sort
-    kept = near[:count]
     array = array_of(ids[kept], values[kept])
     array.sorted = True
     return array
+
+
+def _nucleus(logits: Any, probabilities: Any, p: float, floor: float) -> Any:
+    """The places of the nucleus, the best first; None if it reaches below the floor, or if some of
+    it are equal: their order is up to llama.cpp's sort.
+    """
+    import numpy as np
+
+    best = logits.max()
+    for gap in GAPS:
+        if best - gap < floor:
+            return None
+        near = (logits >= best - gap).nonzero()[0]
+        near = near[np.argsort(-logits[near])]
+        # In single precision and from the best on, as llama.cpp adds them up.
+        totals = np.add.accumulate(probabilities[near])
+        count = 1 + np.searchsorted(totals, np.float32(p))
+        if count <= len(near):
+            falling = logits[near[: count + 1]]
+            return near[:count] if (falling[1:] < falling[:-1]).all() else None
+    return None
 
 
 def _counting(logits: Any, best: Any) -> tuple[Any, float]:
