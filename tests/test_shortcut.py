@@ -90,13 +90,15 @@ def test_top_p_leaves_what_llama_cpps_stage_leaves(logits, p):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_last_token_hangs_on_the_last_bit_of_a_sum(seed):
-    """Let p be what llama.cpp's sum comes to at some token, and the next number above."""
+    """Let p be what llama.cpp's sum comes to at some token, and the next number above. It takes p
+    in single precision.
+    """
     logits, lib = row(seed), llama()
     kept = left_of(left_by(lib.llama_sampler_init_top_p(0.99, 1), logits))
     for place, total in enumerate(np.add.accumulate(kept["p"][:-1])):
-        for p in (total, np.nextafter(total, np.float32(1))):
+        for more, p in enumerate((float(total) + 1e-10, np.nextafter(total, np.float32(1)))):
             ours = truncation.top_p(logits, p)
-            assert ours.size == place + 1 + (p > total)
+            assert ours.size == place + 1 + more
             assert same(ours, left_by(lib.llama_sampler_init_top_p(p, 1), logits))
 
 

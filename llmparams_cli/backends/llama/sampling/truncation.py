@@ -34,13 +34,11 @@ def greedy(logits: Any) -> Any:
 def top_p(logits: Any, p: float) -> Any:
     """The most probable tokens that together have the probability p."""
     best = logits.max()
-    if not math.isfinite(best):
-        return None
-    ids, floor = _counting(logits, best)
+    ids = _counting(logits, best) if math.isfinite(best) else None
     if ids is None:
         return None
     values = logits[ids]
-    kept = _nucleus(values, _softmax(values, best), p, floor)
+    kept = _nucleus(values, _softmax(values, best), p)
     if kept is None:
         return None
     array = array_of(ids[kept], values[kept])
@@ -48,16 +46,33 @@ def top_p(logits: Any, p: float) -> Any:
     return array
 
 
-def _nucleus(logits: Any, probabilities: Any, p: float, floor: float) -> Any:
-    """The places of the nucleus, the best first; None if it reaches below the floor, or if some of
-    it are equal: their order is up to llama.cpp's sort.
+def _counting(logits: Any, best: Any) -> Any:
+    """The ids of all tokens whose weight, exp(logit - best), counts in the sum of all weights; None
+    if they are too many for a gain.
+
+    llama.cpp adds the weights up in the order of the ids, in single precision: one that is less
+    than 2^-25 of the sum so far leaves that as it is.
+    """
+    import numpy as np
+
+    head = float(np.exp(logits[:HEAD] - best).sum())
+    if head == 0:
+        return None
+    floor = best + math.log(head) - 25 * math.log(2) - 0.01  # `head` is rounded, too
+    counts = logits >= floor
+    counts[:HEAD] = True
+    ids = counts.nonzero()[0]
+    return ids if HEAD < len(ids) < len(logits) / 2 else None
+
+
+def _nucleus(logits: Any, probabilities: Any, p: float) -> Any:
+    """The places of the nucleus, the best first; None if some of it are equal (their order is up to
+    llama.cpp's sort), or if p is not reached. What does not count could not change that.
     """
     import numpy as np
 
     best = logits.max()
     for gap in GAPS:
-        if best - gap < floor:
-            return None
         near = (logits >= best - gap).nonzero()[0]
         near = near[np.argsort(-logits[near])]
         # In single precision and from the best on, as llama.cpp adds them up.
@@ -67,25 +82,6 @@ def _nucleus(logits: Any, probabilities: Any, p: float, floor: float) -> Any:
             falling = logits[near[: count + 1]]
             return near[:count] if (falling[1:] < falling[:-1]).all() else None
     return None
-
-
-def _counting(logits: Any, best: Any) -> tuple[Any, float]:
-    """The ids of all tokens whose weight, exp(logit - best), counts in the sum of all weights, and
-    the logit from which on none is missing. No ids if they are too many for a gain.
-
-    llama.cpp adds the weights up in the order of the ids, in single precision: one that is less
-    than 2^-25 of the sum so far leaves that as it is.
-    """
-    import numpy as np
-
-    head = float(np.exp(logits[:HEAD] - best).sum())
-    if head == 0:
-        return None, best
-    floor = best + math.log(head) - 25 * math.log(2) - 0.01  # `head` is rounded, too
-    counts = logits >= floor
-    counts[:HEAD] = True
-    ids = counts.nonzero()[0]
-    return (ids if HEAD < len(ids) < len(logits) / 2 else None), floor
 
 
 def _softmax(logits: Any, best: Any) -> Any:
