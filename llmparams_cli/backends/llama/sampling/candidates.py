@@ -18,15 +18,25 @@ def candidates(logits: Any, size: int) -> Any:
 
 def array_of(ids: Any, logits: Any) -> Any:
     """These tokens as a llama_token_data_array over a numpy table."""
-    import numpy as np
-
-    lib = llama()
-    table = np.zeros(len(ids), _layout())
+    table = empty_table(len(ids))
     table["id"], table["logit"] = ids, logits
+    return array_over(table)
+
+
+def array_over(table: Any) -> Any:
+    """The rows of an `empty_table` that has been filled, as a llama_token_data_array."""
+    lib = llama()
     pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
     array = lib.llama_token_data_array(data=pointer, size=len(table), selected=-1)
     array.table = table  # kept alive: the array points into it
     return array
+
+
+def empty_table(size: int) -> Any:
+    """Room for candidates, zeros so far."""
+    import numpy as np
+
+    return np.zeros(size, _layout())
 
 
 @cache

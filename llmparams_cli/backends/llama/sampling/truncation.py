@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from llmparams_cli.backends.llama.native.library import llama
-from llmparams_cli.backends.llama.sampling.candidates import array_of
+from llmparams_cli.backends.llama.sampling.candidates import array_of, array_over, empty_table
 
 HEAD = 2048  # tokens at the start of the vocabulary that are always added up
 GAPS = range(4, 17, 2)  # below the best logit: how far down `top_p` looks, one after the other
@@ -88,11 +88,10 @@ def _softmax(logits: Any, best: Any) -> Any:
     """The probabilities as llama.cpp rounds them: its `top_p` computes them of all candidates, then
     puts what it keeps in front. Here this is one, so a candidate without weight gives its place.
     """
-    import numpy as np
-
-    lib = llama()
-    array = array_of(np.zeros(len(logits) + 1), np.append(best - NOTHING, logits))
+    table = empty_table(len(logits) + 1)
+    table["logit"][0], table["logit"][1:] = best - NOTHING, logits
+    array, lib = array_over(table), llama()
     stage = lib.llama_sampler_init_top_p(BARELY, 1)
     lib.llama_sampler_apply(stage, ctypes.byref(array))
     lib.llama_sampler_free(stage)
-    return array.table["p"][1:].copy()
+    return table["p"][1:].copy()
