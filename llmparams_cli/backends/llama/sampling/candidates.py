@@ -18,13 +18,18 @@ def candidates(logits: Any, size: int) -> Any:
 
 def array_of(ids: Any, logits: Any) -> Any:
     """These tokens as a llama_token_data_array over a numpy table."""
+    return array_over(table_of(ids, logits))
+
+
+def table_of(ids: Any, logits: Any) -> Any:
+    """These tokens as a numpy table."""
     table = empty_table(len(ids))
     table["id"], table["logit"] = ids, logits
-    return array_over(table)
+    return table
 
 
 def array_over(table: Any) -> Any:
-    """The rows of an `empty_table` that has been filled, as a llama_token_data_array."""
+    """The rows of such a table as a llama_token_data_array."""
     lib = llama()
     pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
     array = lib.llama_token_data_array(data=pointer, size=len(table), selected=-1)
