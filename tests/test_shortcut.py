@@ -125,6 +125,13 @@ def test_a_nucleus_that_llama_cpp_sorts_everything_for(kept):
     assert same(ours, left_by(llama().llama_sampler_init_top_p(0.9, 1), logits))
 
 
+def test_equal_logits_are_left_to_the_stage():
+    logits = row(2)
+    best = np.argsort(-logits)[:2]
+    logits[best] = logits[best[0]]
+    assert truncation.top_p(logits, 0.95) is None
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_rows_without_a_distribution_are_left_to_the_stage(value):
     logits = row(3)

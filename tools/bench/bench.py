@@ -23,6 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from llmparams_cli.backends.llama.host import hardware
 from llmparams_cli.backends.llama.native import library
 from llmparams_cli.models import builtin
@@ -41,6 +43,8 @@ PENALTIES = [
     *["--repeat-penalty", "1.1", "--frequency-penalty", "0.2", "--presence-penalty", "0.2"],
     *["--repeat-last-n", "64"],
 ]
+NUCLEUS = ["--temp", "0.8", "--top-k", "0", "--top-p", "0.95", "--min-p", "0"]
+LOGITS_SPREAD = 5.5  # standard deviation; gemma-3-270m has 5.3
 BARE = f"""
 from llama_cpp import Llama
 llm = Llama({str(builtin.PATH)!r}, verbose=False)
@@ -51,6 +55,21 @@ FALLBACK = """
 from llmparams_cli.backends.llama.host import buffers, probe
 probe.choose = lambda *_: buffers.WeightMode.PLAIN
 from llmparams_cli.cli import main
+main()
+"""
+# The program, and at its end the line that llama-completion writes about its own sampler.
+SAMPLING = """
+import atexit, sys, time
+from llmparams_cli.backends.llama.sampling.sampler import Sampler
+from llmparams_cli.cli import main
+spent, sample = [], Sampler.sample
+def timed(*given):
+    began = time.perf_counter()
+    token = sample(*given)
+    spent.append(time.perf_counter() - began)
+    return token
+Sampler.sample = timed
+atexit.register(lambda: print(f"sampling time = {1e3 * sum(spent)} ms", file=sys.stderr))
 main()
 """
 
@@ -107,6 +126,12 @@ class Bench:
             vocabulary=49_152,
         )
         wide = self._model("wide-Q8_0.gguf", type="Q8_0", vocabulary=151_936)
+        widest = self._model(
+            "widest-Q8_0.gguf",
+            type="Q8_0",
+            vocabulary=262_144,
+            tensors={"output_norm.weight": np.full(64, LOGITS_SPREAD, np.float32)},
+        )
         large = self._model(
             "1.1B-Q4_0.gguf",
             type="Q4_0",
@@ -125,6 +150,12 @@ class Bench:
                 "decode, 135 M Q8_0, plain weights", fallback, small, DEFAULTS, 1.0, "--no-repack"
             ),
             self._decoding("penalties, vocabulary of 151,936", ours, wide, PENALTIES, 1.0),
+            self._sampling(
+                "nucleus alone, vocabulary of 262,144, the sampler", widest, NUCLEUS, 4.0
+            ),
+            self._sampling(
+                "temperature 0, vocabulary of 262,144, the sampler", widest, GREEDY, 1.0
+            ),
             self._variants("16 variants, 135 M Q8_0", ours, small, 3.0),
             self._variants("16 variants, 1.1 B Q4_0", ours, large, 3.5),
             self._batches("16 variants, 135 M Q8_0, batch", ours, small, 1.0),
@@ -155,10 +186,8 @@ class Bench:
         target: float,
         *flags: str,
     ) -> Case:
-        common = f"-n {TOKENS + 1} --ignore-eos --seed 1 -c 1024 --threads {self._threads}".split()
-        common += sampling
-        own = [*ours, "generate", PROMPT, "--model", str(model), "--raw", "--json", "-q", *common]
-        rival = [str(self._completion), "-m", str(model), "-p", PROMPT, "-no-cnv", *common, *flags]
+        own, rival = self._commands(ours, model, sampling)
+        rival += flags
         return Case(
             name,
             "token/s",
@@ -167,6 +196,30 @@ class Bench:
             lambda: their_rate(self._run(rival).stderr),
             self._rounds,
             target,
+        )
+
+    def _sampling(self, name: str, model: Path, sampling: Sequence[str], target: float) -> Case:
+        """What the samplers alone would draw in a second."""
+        own, rival = self._commands([sys.executable, "-c", SAMPLING], model, sampling)
+        return Case(
+            name,
+            "token/s",
+            lambda: sampling_rate(self._run(own).stderr),
+            "`llama-completion`",
+            lambda: sampling_rate(self._run(rival).stderr),
+            self._rounds,
+            target,
+        )
+
+    def _commands(
+        self, ours: Sequence[str], model: Path, sampling: Sequence[str]
+    ) -> tuple[list[str], list[str]]:
+        """The same text from both programs."""
+        common = f"-n {TOKENS + 1} --ignore-eos --seed 1 -c 1024 --threads {self._threads}".split()
+        common += sampling
+        return (
+            [*ours, "generate", PROMPT, "--model", str(model), "--raw", "--json", "-q", *common],
+            [str(self._completion), "-m", str(model), "-p", PROMPT, "-no-cnv", *common],
         )
 
     def _variants(self, name: str, ours: Sequence[str], model: Path, target: float) -> Case:
@@ -252,7 +305,7 @@ class Bench:
             sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         return done
 
-    def _model(self, name: str, **shape: Any) -> Path:
+    def _model(self, name: str, tensors: dict[str, Any] | None = None, **shape: Any) -> Path:
         """A llama model with random weights and tied embeddings, made once."""
         path = self._cache / name
         if not path.exists():
@@ -262,7 +315,7 @@ class Bench:
                 partial,
                 context=2048,
                 chat_template=None,
-                tensors={"output.weight": None},
+                tensors={"output.weight": None, **(tensors or {})},
                 **shape,
             )
             partial.rename(path)
@@ -284,6 +337,13 @@ def their_rate(log: str) -> float:
     assert total and prompt and decoding, log[-2000:]
     assert int(decoding[1]) == TOKENS, decoding[0]
     return 1e3 * TOKENS / (float(total[1]) - float(prompt[1]))
+
+
+def sampling_rate(log: str) -> float:
+    """Draws a second, by the line of a log that says how long all of them took."""
+    taken = re.search(r"sampling time = +([\d.]+) ms", log)
+    assert taken, log[-2000:]
+    return 1e3 * (TOKENS + 1) / float(taken[1])
 
 
 def variants_rate(document: str) -> float:

@@ -13,19 +13,14 @@ def candidates(logits: Any, size: int) -> Any:
     """Tokens 0 to `size` - 1 with their logits (a pointer to float)."""
     import numpy as np
 
-    return array_of(np.arange(size), np.ctypeslib.as_array(logits, shape=(size,)))
+    return array_of(np.arange(size, dtype=np.int32), np.ctypeslib.as_array(logits, shape=(size,)))
 
 
 def array_of(ids: Any, logits: Any) -> Any:
     """These tokens as a llama_token_data_array over a numpy table."""
-    return array_over(table_of(ids, logits))
-
-
-def table_of(ids: Any, logits: Any) -> Any:
-    """These tokens as a numpy table."""
     table = empty_table(len(ids))
     table["id"], table["logit"] = ids, logits
-    return table
+    return array_over(table)
 
 
 def array_over(table: Any) -> Any:

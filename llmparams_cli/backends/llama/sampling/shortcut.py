@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from itertools import takewhile
 from typing import Any
 
@@ -19,6 +20,7 @@ class Shortcut:
     """Through the first stages of a chain: those that edit logits, and one that truncates."""
 
     def __init__(self, edits: Sequence[Edit], truncate: Truncate, size: int) -> None:
+        import_module("numpy")  # now, so that the first token need not wait for it
         self.length = len(edits) + 1  # stages
         self._edits = edits
         self._truncate = truncate
