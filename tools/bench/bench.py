@@ -23,8 +23,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from llmparams_cli.backends.llama.host import hardware
 from llmparams_cli.backends.llama.native import library
 from llmparams_cli.models import builtin
@@ -44,7 +42,6 @@ PENALTIES = [
     *["--repeat-last-n", "64"],
 ]
 NUCLEUS = ["--temp", "0.8", "--top-k", "0", "--top-p", "0.95", "--min-p", "0"]
-LOGITS_SPREAD = 5.5  # standard deviation; gemma-3-270m has 5.3
 BARE = f"""
 from llama_cpp import Llama
 llm = Llama({str(builtin.PATH)!r}, verbose=False)
@@ -94,7 +91,15 @@ class Case:
 class Bench:
     """Where everything is, and how each side is run."""
 
-    def __init__(self, llama_bin: Path, llm: str, cache: Path, threads: int, rounds: int) -> None:
+    def __init__(
+        self,
+        llama_bin: Path,
+        llm: str,
+        cache: Path,
+        threads: int,
+        rounds: int,
+        gemma: Path | None,
+    ) -> None:
         self._completion = llama_bin / "llama-completion"
         self._batched = llama_bin / "llama-batched-bench"
         self._perplexity = llama_bin / "llama-perplexity"
@@ -102,6 +107,7 @@ class Bench:
         self._cache = cache
         self._threads = str(threads)
         self._rounds = rounds
+        self._gemma = gemma
         self._environment = {
             **os.environ,
             "LLMPARAMS_CONFIG_DIR": str(cache / "config"),
@@ -126,12 +132,6 @@ class Bench:
             vocabulary=49_152,
         )
         wide = self._model("wide-Q8_0.gguf", type="Q8_0", vocabulary=151_936)
-        widest = self._model(
-            "widest-Q8_0.gguf",
-            type="Q8_0",
-            vocabulary=262_144,
-            tensors={"output_norm.weight": np.full(64, LOGITS_SPREAD, np.float32)},
-        )
         large = self._model(
             "1.1B-Q4_0.gguf",
             type="Q4_0",
@@ -149,13 +149,8 @@ class Bench:
             self._decoding(
                 "decode, 135 M Q8_0, plain weights", fallback, small, DEFAULTS, 1.0, "--no-repack"
             ),
-            self._decoding("penalties, vocabulary of 151,936", ours, wide, PENALTIES, 1.0),
-            self._sampling(
-                "nucleus alone, vocabulary of 262,144, the sampler", widest, NUCLEUS, 4.0
-            ),
-            self._sampling(
-                "temperature 0, vocabulary of 262,144, the sampler", widest, GREEDY, 1.0
-            ),
+            self._decoding("penalties, vocabulary of 151,936", ours, wide, PENALTIES, 1.2),
+            *self._sampling_rows(),
             self._variants("16 variants, 135 M Q8_0", ours, small, 3.0),
             self._variants("16 variants, 1.1 B Q4_0", ours, large, 3.5),
             self._batches("16 variants, 135 M Q8_0, batch", ours, small, 1.0),
@@ -197,6 +192,16 @@ class Bench:
             self._rounds,
             target,
         )
+
+    def _sampling_rows(self) -> list[Case]:
+        """Where the values of the logits matter: with a real model, if there is one."""
+        if not self._gemma:
+            return []
+        return [
+            self._sampling("the sampler, nucleus alone, 262,144 tokens", self._gemma, NUCLEUS, 4.0),
+            self._sampling("the sampler, penalties, 262,144 tokens", self._gemma, PENALTIES, 1.2),
+            self._sampling("the sampler, temperature 0, 262,144 tokens", self._gemma, GREEDY, 1.0),
+        ]
 
     def _sampling(self, name: str, model: Path, sampling: Sequence[str], target: float) -> Case:
         """What the samplers alone would draw in a second."""
@@ -305,7 +310,7 @@ class Bench:
             sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         return done
 
-    def _model(self, name: str, tensors: dict[str, Any] | None = None, **shape: Any) -> Path:
+    def _model(self, name: str, **shape: Any) -> Path:
         """A llama model with random weights and tied embeddings, made once."""
         path = self._cache / name
         if not path.exists():
@@ -315,7 +320,7 @@ class Bench:
                 partial,
                 context=2048,
                 chat_template=None,
-                tensors={"output.weight": None, **(tensors or {})},
+                tensors={"output.weight": None},
                 **shape,
             )
             partial.rename(path)
@@ -399,6 +404,7 @@ def main() -> None:
     parser.add_argument("--llama-bin", type=Path, required=True, help="llama.cpp's programs")
     parser.add_argument("--llm", default="llm", help="the program llm")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="for models")
+    parser.add_argument("--gemma", type=Path, help="gemma-3-270m as GGUF, for the sampler's rows")
     parser.add_argument("--threads", type=int, default=hardware.usable_cpus())
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="part of a row's name")
@@ -409,7 +415,12 @@ def main() -> None:
     if llm is None:
         parser.error(f"--llm {given.llm}: not found; pip install llm")
     bench = Bench(
-        given.llama_bin.resolve(), os.path.abspath(llm), cache, given.threads, given.rounds
+        given.llama_bin.resolve(),
+        os.path.abspath(llm),
+        cache,
+        given.threads,
+        given.rounds,
+        given.gemma and given.gemma.resolve(),
     )
     print("| | llmparams | against | | ratio (middle half of the rounds) | target |")
     print("|---|---:|---|---:|---|---|")
