@@ -14,13 +14,21 @@ from itertools import pairwise
 from typing import Any
 
 from llmparams_cli.backends.llama.native.library import llama
-from llmparams_cli.backends.llama.sampling.candidates import array_of, array_over, empty_table
+from llmparams_cli.backends.llama.sampling.candidates import (
+    array_of,
+    array_over,
+    empty_table,
+    left_of,
+)
 
 STOPS = (2048, 16_384)  # ids at which is looked what the sum of the weights has come to
 GAPS = range(4, 20, 3)  # below the best logit: how far down to look, one after the other
 MOST = 4096  # in so large a nucleus, some logits are equal
 BARELY = 1e-30  # a probability that the best token has alone
 NOTHING = -1e6  # a logit so low that its weight is 0
+# llama.cpp sorts by buckets of logits:
+BUCKET = 0.16  # a little more than their width
+OUTER = 9.8  # from here to both sides two of them have no end
 
 
 def greedy(logits: Any) -> Any:
@@ -38,20 +46,21 @@ def top_p(logits: Any, p: float) -> Any:
     best = logits.max()
     if not math.isfinite(best):
         return None
-    ids = _counting(logits, best)
+    ids, floor = _counting(logits, best)
     if not STOPS[0] < len(ids) < len(logits) / 2:  # too few for `_softmax`, or too many for a gain
         return None
     values = logits[ids]
     kept = _nucleus(values, _softmax(values), p)
     if kept is None:
-        return None
+        return _tied(ids, values, p, floor)
     array = array_of(ids[kept], values[kept])
     array.sorted = True
     return array
 
 
-def _counting(logits: Any, best: Any) -> Any:
-    """The ids of all tokens whose weight, exp(logit - best), counts in the sum of all weights.
+def _counting(logits: Any, best: Any) -> tuple[Any, float]:
+    """The ids of all tokens whose weight, exp(logit - best), counts in the sum of all weights, and
+    the logit from which on none is missing.
 
     llama.cpp adds the weights up in the order of the ids, in single precision: one that is less
     than 2^-25 of the sum so far leaves that as it is.
@@ -66,8 +75,9 @@ def _counting(logits: Any, best: Any) -> Any:
         if end in STOPS:
             total += float(np.exp(part - best).sum())
             # A little less, as all this is rounded.
-            floor = best + math.log(total * 2**-25) - 0.01 if total else floor
-    return counting.nonzero()[0]
+            floor = float(best) + math.log(total * 2**-25) - 0.01 if total else floor
+            floor = min(floor, OUTER - 2 * BUCKET)
+    return counting.nonzero()[0], floor
 
 
 def _softmax(logits: Any) -> Any:
@@ -76,16 +86,13 @@ def _softmax(logits: Any) -> Any:
     """
     table = empty_table(len(logits) + 1)
     table["logit"][0], table["logit"][1:] = NOTHING, logits
-    array, lib = array_over(table), llama()
-    stage = lib.llama_sampler_init_top_p(BARELY, 1)
-    lib.llama_sampler_apply(stage, ctypes.byref(array))
-    lib.llama_sampler_free(stage)
+    _apply_top_p(BARELY, array_over(table))
     return table["p"][1:]
 
 
 def _nucleus(logits: Any, probabilities: Any, p: float) -> Any:
-    """The places of the nucleus, the best first; None if logits in it are equal, as their order is
-    up to llama.cpp's sort, or if p is not reached. Tokens that do not count cannot change that.
+    """The places of the nucleus, the best first; None if logits in it are equal, or if p is not
+    reached. Tokens that do not count cannot change that.
     """
     import numpy as np
 
@@ -102,3 +109,20 @@ def _nucleus(logits: Any, probabilities: Any, p: float) -> Any:
             falling = logits[near[: count + 1]]
             return near[:count] if (falling[1:] < falling[:-1]).all() else None
     return None
+
+
+def _tied(ids: Any, logits: Any, p: float, floor: float) -> Any:
+    """The nucleus as the stage itself finds it, among the tokens that count. The order of equal
+    logits comes from how it sorts a bucket: so those must be complete, and not the last.
+    """
+    array = array_of(ids, logits)
+    _apply_top_p(p, array)
+    last = left_of(array)["logit"][-1]
+    return array if last >= max(floor + 2 * BUCKET, -OUTER) and logits.min() < floor else None
+
+
+def _apply_top_p(p: float, array: Any) -> None:
+    lib = llama()
+    stage = lib.llama_sampler_init_top_p(p, 1)
+    lib.llama_sampler_apply(stage, ctypes.byref(array))
+    lib.llama_sampler_free(stage)
