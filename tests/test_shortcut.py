@@ -136,6 +136,59 @@ def test_equal_logits_have_the_order_of_llama_cpps_sort(seed):
     assert same(truncation.top_p(logits, 0.97), theirs)
 
 
+def grid(low: float, high: float, size: int):
+    """Numbers of which many are equal."""
+    return (np.random.default_rng(1).uniform(low, high, size) * 100).round() / 100
+
+
+def best_of_many():
+    logits = row(1) - 10
+    logits[::300] = 20.0
+    return logits
+
+
+def in_the_highest_bucket():
+    logits = grid(10, 15, SIZE)
+    logits[::20] = grid(38, 39, SIZE // 20)
+    return logits
+
+
+def in_the_lowest_bucket():
+    logits = grid(-60, -50, SIZE)
+    logits[::20] = grid(-30, -29, SIZE // 20)
+    return logits
+
+
+def all_that_count_in_one_bucket():
+    logits = grid(-30, -20, SIZE)
+    logits[:2048] = grid(0.02, 0.12, 2048)
+    logits[-1] = 0.05
+    return logits
+
+
+def down_to_what_does_not_count():
+    logits = grid(-12, -8, SIZE)
+    logits[::4] = grid(6.0, 9.0, SIZE // 4)
+    return logits
+
+
+TIED = [
+    best_of_many,
+    in_the_highest_bucket,
+    in_the_lowest_bucket,
+    all_that_count_in_one_bucket,
+    down_to_what_does_not_count,
+]
+
+
+@pytest.mark.parametrize("p", [1e-6, 0.1, 0.5, 0.9, np.nextafter(np.float32(1), np.float32(0))])
+@pytest.mark.parametrize("make", TIED)
+def test_equal_logits_whose_order_depends_on_others(make, p):
+    logits = make().astype(np.float32)
+    ours = truncation.top_p(logits, p)
+    assert ours is None or same(ours, left_by(llama().llama_sampler_init_top_p(p, 1), logits))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_rows_without_a_distribution_are_left_to_the_stage(value):
     logits = row(3)
@@ -144,23 +197,25 @@ def test_rows_without_a_distribution_are_left_to_the_stage(value):
     assert (truncation.top_p(logits, 0.95) is not None) == expected
     logits[:] = value
     assert truncation.top_p(logits, 0.95) is None
+    assert (truncation.greedy(logits) is None) == np.isnan(value)
 
 
 NUCLEUS = {"top_p": 0.95}
 SETTINGS = [
     NUCLEUS,
     {**NUCLEUS, "temperature": 0.6, "min_p": 0.02},
-    {**NUCLEUS, "temperature": 1.7, "sampler_order": ["temperature", "top_p"]},
+    {**NUCLEUS, "temperature": 0.6, "sampler_order": ["temperature", "top_p"]},
     {**NUCLEUS, "xtc_probability": 0.5, "xtc_threshold": 0.05},
     {**NUCLEUS, "adaptive_p_target": 0.3},
     {**NUCLEUS, "repeat_penalty": 1.3, "frequency_penalty": 0.4, "presence_penalty": -0.3},
-    {**NUCLEUS, "logit_bias": {"3": 9.1, "7": -0.7, "9": float("-inf")}, "ignore_eos": True},
+    {**NUCLEUS, "logit_bias": {"3": 22.3, "7": 21.1, "9": float("-inf")}, "ignore_eos": True},
     {**NUCLEUS, "dry_multiplier": 0.8},
     {**NUCLEUS, "dynatemp_range": 0.5, "sampler_order": ["temperature", "top_p"]},
     {**NUCLEUS, "top_k": 50},
     {"temperature": 0.0},
     {"temperature": 0.0, "repeat_penalty": 1.5, "logit_bias": {"5": 2.5}},
 ]
+WITHOUT = ("dry_multiplier", "dynatemp_range", "top_k")  # with these there is no shortcut
 
 
 @pytest.mark.parametrize("values", SETTINGS, ids=str)
@@ -171,6 +226,8 @@ def test_the_same_seed_draws_the_same_tokens(model, values, monkeypatch):
     # Few rows, often: what was drawn is drawn again, if no penalty forbids it.
     for step in range(120):
         logits = pointer(row(step % 6))
+        if not any(name in values for name in WITHOUT):
+            assert short._shortcut.take(logits) is not None
         ours, theirs = short.draw_from(logits), long.draw_from(logits)
         assert ours[0] == theirs[0]
         if not long.is_sure:
