@@ -35,6 +35,7 @@ COMMANDS = {
     "models": "Get, list, check and remove models.",
     "params": "Show every parameter: meaning, range, default, names elsewhere.",
     "inspect": "A model from the inside: weights, biases, memory, tokenizer, chat template.",
+    "bench": "Measure how fast a model reads and writes here, and what bounds it.",
     "doctor": "Check what this machine and this installation can do.",
     "replay": "Run a receipt again: is the answer the same, and if not, where and why?",
     "log": "List, search and show the last runs.",

@@ -294,6 +294,23 @@ class Capabilities:
     slots: int
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a benchmark times: a prompt of `read` tokens, or else `written` tokens one after the
+    other; behind `depth` tokens that are there already, in `width` sequences side by side.
+    """
+
+    read: int
+    written: int
+    depth: int = 0
+    width: int = 1
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the whole has, those that are there already apart."""
+        return (self.read + self.written) * self.width
+
+
 class Progress(Protocol):
     """Is told what is being done and how far it is, from 0 to 1; and how many tokens the whole has,
     where it is tokens.
@@ -353,6 +370,16 @@ class Backend(Protocol):
     def squares(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Mapping[str, Any]]:
         """Read whole chunks; after each, what the matrices of all layers were multiplied with so
         far: `models.importance.Squares` by the names of the tensors. Ctrl-C as for `logits`.
+        """
+
+    def seconds(self, work: Work, settings: Settings) -> Iterator[float]:
+        """How long the work takes, again and again without an end, after a run that warms up.
+        Ctrl-C as for `logits`.
+        """
+
+    def products(self, columns: int, settings: Settings) -> float | None:
+        """How many products of a weight and a number the library computes in a second, where it
+        multiplies one of the model's matrices with so many columns. None: unknown.
         """
 
     def facts(self) -> Mapping[str, Any]:

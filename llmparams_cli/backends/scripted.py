@@ -42,6 +42,7 @@ from llmparams_cli.protocol import (
     Timing,
     Token,
     Usage,
+    Work,
 )
 from llmparams_cli.templates import overflow, rendering
 from llmparams_cli.templates.choice import template_for
@@ -61,6 +62,7 @@ NAP = 0.02  # seconds between two looks at the clock and at Ctrl-C
 SURE = (0.95, 0.9, 0.8, 0.65, 0.5)  # the script's share; the token before picks one
 RANKS = 128  # other tokens that are possible at one position
 NO_LOGITS = "a scripted model has no logits to look at"
+NO_SPEED = "a scripted model computes nothing whose speed could be measured"
 CURE = "--model names a GGUF file"
 
 Arrival = tuple[int, "_Answer | Failed"] | None  # None: nobody waits now
@@ -123,6 +125,12 @@ class ScriptedBackend:
 
     def squares(self, chunks: Iterable[Chunk], settings: Settings) -> Iterator[Any]:
         raise UsageError(NO_LOGITS, CURE)
+
+    def seconds(self, work: Work, settings: Settings) -> Iterator[float]:
+        raise UsageError(NO_SPEED, CURE)
+
+    def products(self, columns: int, settings: Settings) -> float | None:
+        return None
 
     def facts(self) -> Mapping[str, Any]:
         """Nothing but the file and this program decides what is answered."""

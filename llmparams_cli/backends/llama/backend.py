@@ -28,7 +28,7 @@ from llmparams_cli.backends.llama.sampling.sampler import made
 from llmparams_cli.backends.llama.scope import scope
 from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import LlmparamsError, ModelError, UsageError
+from llmparams_cli.errors import BackendError, LlmparamsError, ModelError, UsageError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.importance import Squares
 from llmparams_cli.models.resolve import GgufModel
@@ -51,10 +51,13 @@ from llmparams_cli.protocol import (
     Request,
     Scored,
     Started,
+    Work,
 )
 from llmparams_cli.records.prefixes import store as prefix_store
 from llmparams_cli.templates.rendering import Prompt, with_begin
 from llmparams_cli.trace import Trace
+
+LESS_WORK = "fewer tokens, a smaller --depth or --batch"
 
 
 class LlamaBackend:
@@ -216,6 +219,31 @@ class LlamaBackend:
             yield from collected(slots.context, collector, batch, chunks, self._control)
         finally:
             self._close_context()
+
+    def seconds(self, work: Work, settings: Settings) -> Iterator[float]:
+        from llmparams_cli.backends.llama.decoding.timing import seconds
+
+        room = rooms.for_work(work)
+        self._close_context()  # its memory counts as free for the next one
+        with self._left(settings) as left:
+            if missing := left.lack(room.size, room.slots, shared=room.shared):
+                raise BackendError(f"{room.size:,} tokens of context need {missing}", LESS_WORK)
+        if self._model.keeps_states and room.slots > 1:
+            most = self._most_sequences(settings, room)
+            if most < room.slots:
+                raise BackendError(f"this model can have {most} sequences at once", LESS_WORK)
+        slots = self._open(settings, room)
+        self._made_for = ()  # what is read here is no slot's
+        return seconds(slots.context, work, settings["batch_size"], self._control)
+
+    def products(self, columns: int, settings: Settings) -> float | None:
+        from llmparams_cli.backends.llama.native.products import rate
+        from llmparams_cli.models.demand import matrix
+
+        name = matrix(self._resolved.header, columns)
+        threads = settings["threads_batch"] if columns > 1 else settings["threads"]
+        threads = threads or settings["threads"] or machine.hardware.usable_cpus()
+        return None if name is None else rate(self._model.handle, name, columns, threads)
 
     def facts(self) -> Mapping[str, Any]:
         limit = self.context(self._settings)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmparams_cli.backends.llama.host import buffers, child, devices, hardware, probe, remembered
+from llmparams_cli.backends.llama.host.bandwidth import bandwidth
+from llmparams_cli.backends.llama.host.busy import Taken, Watch
 from llmparams_cli.backends.llama.host.memory import USABLE, free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
@@ -22,6 +24,9 @@ __all__ = [
     "USABLE",
     "Estimate",
     "Share",
+    "Taken",
+    "Watch",
+    "bandwidth",
     "buffers",
     "child",
     "devices",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from llmparams_cli.backends.llama.host.placement import CELLS
 from llmparams_cli.errors import BackendError
-from llmparams_cli.protocol import Endings
+from llmparams_cli.protocol import Endings, Work
 
 AT_ONCE = 32  # answers in one batch; the others wait for a slot
 
@@ -86,6 +86,14 @@ def for_endings(forks: Sequence[Endings], limit: int, lack: Callable[[Room], str
     cells = max(len(fork.before) + sum(map(len, fork.endings)) for fork in forks)
     room = Room(count, math.ceil(cells / CELLS) * CELLS, shared=True)
     return for_one(limit) if most == 1 or lack(room) else room
+
+
+def for_work(work: Work) -> Room:
+    """For the sequences of a benchmark, as llama-bench and llama-batched-bench make it."""
+    each = work.depth + work.read + work.written
+    if work.width == 1:
+        return for_one(each)
+    return Room(work.width, work.width * math.ceil(each / CELLS) * CELLS, shared=False)
 
 
 def even(room: Room, lack: Callable[[Room], str]) -> Room:

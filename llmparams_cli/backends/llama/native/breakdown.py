@@ -65,17 +65,25 @@ def place_of(model: int, tensor: str) -> tuple[str, str | None]:
     """The buffer type that holds a tensor of a llama_model, and its device (None: the computer's
     own memory). The type is empty where the library does not tell.
     """
-    library = llama()._lib
-    if not hasattr(library, GET_TENSOR):
-        return "", None
-    get = function(library[GET_TENSOR], ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
-    found = get(model, tensor.encode())
+    found = tensor_of(model, tensor)
     buffer = ctypes.c_void_p.from_address(found + TENSOR_BUFFER).value if found else None
     if not buffer:
         return "", None
     type_of = function(ggml().ggml_backend_buffer_get_type, ctypes.c_void_p, ctypes.c_void_p)
     type = type_of(buffer)
     return _name(type), _device(type)
+
+
+def tensor_of(model: int, name: str) -> int | None:
+    """The address of a tensor of a llama_model; None if there is none, or the library does not
+    tell.
+    """
+    library = llama()._lib
+    if not hasattr(library, GET_TENSOR):
+        return None
+    get = function(library[GET_TENSOR], ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+    found: int | None = get(model, name.encode())
+    return found
 
 
 def _nodes(address: int, layout: _Layout) -> Iterator[Any]:

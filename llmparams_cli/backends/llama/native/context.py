@@ -90,6 +90,14 @@ class Context:
         """Forget a whole sequence."""
         llama().llama_memory_seq_rm(self.memory, sequence, -1, -1)
 
+    def clear(self) -> None:
+        """Forget all sequences."""
+        llama().llama_memory_clear(self.memory, False)
+
+    def synchronize(self) -> None:
+        """Wait until all that was begun is computed: a GPU works on after a call."""
+        llama().llama_synchronize(self.handle)
+
     def state_size(self, sequence: int) -> int:
         """How many bytes the state of a sequence has."""
         return int(llama().llama_state_seq_get_size(self.handle, sequence))

@@ -1,0 +1,109 @@
+"""What a step of a model needs, by its header: bytes to be read, products to be computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmparams_cli.models.gguf import Header, Tensor
+from llmparams_cli.protocol import Work
+
+# Tables of which a token takes a row; all others are multiplied with.
+TABLES = ("token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight")
+EMBEDDINGS, OUTPUT = "token_embd.weight", "output.weight"
+FEW = 8  # columns: so few, and a large matrix would take its time to be read
+SMALLEST = 64 * 1024  # bytes of a matrix that is worth being measured
+
+
+@dataclass(frozen=True)
+class Demand:
+    """For each token of a piece of work: bytes that must come from memory, and products of two
+    numbers, most of them of a weight and an activation.
+    """
+
+    bytes: float
+    products: float
+
+
+def demand(header: Header, work: Work, piece: int, type_k: str, type_v: str) -> Demand:
+    """What each token of the work needs at least, with `piece` tokens of a prompt computed at once
+    and a cache of these types.
+
+    Weights are read once for all tokens that are computed together, the cache of a sequence by each
+    of its own steps. Only the last token of a prompt needs logits.
+    """
+    together = min(work.read, piece) if work.read else work.width
+    behind = work.depth + (work.read + work.written) / 2  # on average
+    # A piece of a prompt reads the cache once, a token of an answer by itself.
+    reads = 1 if work.written else together
+    cache = header.kv_bytes_per_token(type_k, type_v) * behind / reads
+    output = bool(work.written)
+    weights = _bytes(header, together, output=output) / together
+    return Demand(weights + cache, _products(header, output=output) + _attention(header, behind))
+
+
+def weight_bytes(header: Header) -> int:
+    """What a step reads of the weights for one token."""
+    return round(_bytes(header, 1, output=True))
+
+
+def matrix(header: Header, columns: int) -> str | None:
+    """The name of the matrix by which the arithmetic of this model is measured: of the type that
+    most weights have; a large one for many columns, and for few a small one, which stays in the
+    processor's cache. None: there is no plain matrix.
+    """
+    found = [each for each in header.tensors if len(each.shape) == 2 and _is_in_layer(each)]
+    sizes: dict[str, int] = {}
+    for each in found:
+        sizes[each.type.name] = sizes.get(each.type.name, 0) + each.elements
+    if not sizes:
+        return None
+    usual = max(sizes, key=lambda name: sizes[name])
+    ours = [each for each in found if each.type.name == usual]
+    if columns > FEW:
+        return max(ours, key=lambda each: each.elements).name
+    large = [each for each in ours if each.bytes >= SMALLEST] or ours
+    return min(large, key=lambda each: each.elements).name
+
+
+def _bytes(header: Header, tokens: int, *, output: bool) -> float:
+    """What is read of the weights, once for so many tokens."""
+    return sum(
+        each.bytes * _share_of_experts(header, each, tokens) for each in _read(header, output)
+    )
+
+
+def _products(header: Header, *, output: bool) -> float:
+    """Products with weights, for one token."""
+    return sum(
+        each.elements * _share_of_experts(header, each, 1)
+        for each in _read(header, output)
+        if len(each.shape) > 1
+    )
+
+
+def _read(header: Header, output: bool) -> list[Tensor]:
+    """The tensors that are multiplied with: with `output`, the matrix that gives the logits is one
+    of them, and where a file has none, the embeddings are that matrix.
+    """
+    last = OUTPUT if any(each.name == OUTPUT for each in header.tensors) else EMBEDDINGS
+    tables = {*TABLES, OUTPUT} - ({last} if output else set())
+    return [each for each in header.tensors if each.name not in tables]
+
+
+def _share_of_experts(header: Header, tensor: Tensor, tokens: int) -> float:
+    """The share of a tensor that so many tokens use; if they choose their experts by chance."""
+    count = header.hyperparameter("expert_count")
+    if not count or len(tensor.shape) < 3 or "_exps" not in tensor.name:
+        return 1.0
+    used = header.hyperparameter("expert_used_count", count) / count
+    return float(1 - (1 - used) ** tokens)
+
+
+def _attention(header: Header, behind: float) -> float:
+    """Products of queries, keys and values with so many tokens in the cache."""
+    lengths = header.key_length + header.value_length
+    return header.block_count * header.head_count * lengths * behind
+
+
+def _is_in_layer(tensor: Tensor) -> bool:
+    return tensor.name.startswith("blk.")

@@ -1,0 +1,233 @@
+"""`llmparams bench`: rates with their spread, beside what the machine could do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmparams_cli.analysis.benchmark import ARITHMETIC, MEMORY, Bound, Measured, Subject, test_name
+from llmparams_cli.env import Environment
+from llmparams_cli.protocol import Work
+from llmparams_cli.render.json_output import write_json
+from llmparams_cli.render.styles import DIM
+from llmparams_cli.render.view import View
+from llmparams_cli.text.numbers import rounded
+from llmparams_cli.text.safe import one_line
+from llmparams_cli.text.units import count_text, percent, size_text
+
+MOST_SENTENCES = 8  # of more tests, only the fastest ones are explained
+MEBI, GIBI = 1 << 20, 1 << 30
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that there is to be shown. `machine` are facts for people and for JSON; with `is_cut`,
+    Ctrl-C ended the tests before the last one.
+    """
+
+    subjects: Sequence[Subject]
+    machine: Mapping[str, Any]
+    results: Sequence[Measured]
+    repeat: int
+    is_cut: bool
+
+    @property
+    def varying(self) -> list[str]:
+        """The parameters that have several values, by name; threads are in every table."""
+        names = dict.fromkeys(name for each in self.results for name in each.values)
+        return [name for name in names if name not in ("threads", "threads_batch")]
+
+
+def show(env: Environment, report: Report, *, color: str) -> None:
+    """Print what was tested, a line for each test, and what bounds the model."""
+    view = View(env, color)
+    for subject in report.subjects:
+        view.line(f"{one_line(subject.name)}: {_described(subject)}")
+    view.line(_machine_line(report.machine), DIM)
+    view.line()
+    view.table(_head(report), [_row(report, each) for each in report.results])
+    view.line()
+    for each in _explained(report.results):
+        name = f"{each.model}, " if len(report.subjects) > 1 else ""
+        view.line(f"{name}{_label(report, each)}: {sentence(each)}")
+
+
+def show_json(env: Environment, report: Report) -> None:
+    """Print everything in numbers."""
+    document = {
+        "machine": dict(report.machine),
+        "models": [vars(each) for each in report.subjects],
+        "repeat": report.repeat,
+        "tests": [_object(each) for each in report.results],
+        "interrupted": report.is_cut,
+    }
+    write_json(env, document, indent=2 if env.stdout_is_tty else None)
+
+
+def markdown(report: Report) -> str:
+    """A table as llama-bench prints it, with the limit beside each rate; for bug reports."""
+    head = ["model", "size", "params", "backend", "threads", *report.varying]
+    head += ["test", "t/s", "limit"]
+    subjects = {each.name: each for each in report.subjects}
+    rows = [_markdown_row(report, subjects[each.model], each) for each in report.results]
+    lines = [head, ["---", "---:", "---:", "---", *["---:"] * (len(head) - 4)], *rows]
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return f"{table}\n{_machine_line(report.machine)}\n"
+
+
+def sentence(each: Measured) -> str:
+    """What the rate is beside the limit, and what bounds it, in plain words."""
+    rate, limit = _number(each.mean), each.limit
+    if limit.rate is None:
+        return f"{rate} tokens a second; what the machine could do is not measured for GPUs"
+    if limit.by == MEMORY:
+        allows = f"reading {size_text(limit.bytes)} at {size_text(limit.bandwidth or 0)}/s"
+    else:
+        each_token = f"{count_text(limit.products)} products a token"
+        allows = f"{each_token} at {count_text(limit.arithmetic or 0)} a second"
+    reached = f"{rate} of the {_number(limit.rate)} tokens a second that {allows} allow"
+    reached += "s" if limit.by == MEMORY else ""
+    return f"{reached}: {_verdict(each)}"
+
+
+def _verdict(each: Measured) -> str:
+    by = each.limit.by
+    if each.bound is Bound.LIMIT:
+        return f"bound by {by}"
+    if each.bound is Bound.MOSTLY:
+        return f"mostly bound by {by}; the rest goes to attention, small steps and waiting"
+    if each.bound is Bound.ABOVE:
+        return "the limit was measured too low, as on a busy machine"
+    return (
+        f"far below what {by} allows; bound by what stands between the large products: attention, "
+        "many small steps, threads that wait for each other"
+    )
+
+
+def _explained(results: Sequence[Measured]) -> Iterator[Measured]:
+    """All tests, if they are few; else the fastest of reading and of writing of each model."""
+    if len(results) <= MOST_SENTENCES:
+        yield from results
+        return
+    best: dict[tuple[str, bool], Measured] = {}
+    for each in results:
+        key = each.model, bool(each.work.read)
+        if key not in best or each.mean > best[key].mean:
+            best[key] = each
+    yield from best.values()
+
+
+def _label(report: Report, each: Measured) -> str:
+    """The test, with what else tells it from others."""
+    threads = len({other.threads for other in report.results}) > 1
+    shown = [f"{each.threads} threads" if each.threads > 1 else "1 thread"] if threads else []
+    shown += [f"{name} {each.values[name]}" for name in report.varying if name in each.values]
+    return ", ".join([test_name(each.work), *shown])
+
+
+def _head(report: Report) -> list[str]:
+    several = ["model"] if len(report.subjects) > 1 else []
+    head = [*several, "test", "threads", *report.varying]
+    return [*head, "tokens/s", "", "limit", "reached", "bound by"]
+
+
+def _row(report: Report, each: Measured) -> list[str]:
+    several = [one_line(each.model)] if len(report.subjects) > 1 else []
+    limit = each.limit.rate
+    return [
+        *several,
+        test_name(each.work),
+        str(each.threads),
+        *(each.values.get(name, "") for name in report.varying),
+        f"{each.mean:.2f}",
+        "" if math.isnan(each.spread) else f"± {each.spread:.2f}",
+        "unknown" if limit is None else _number(limit),
+        "" if each.share is None else percent(each.share),
+        each.limit.by if each.bound in (Bound.LIMIT, Bound.MOSTLY) else "",
+    ]
+
+
+def _markdown_row(report: Report, subject: Subject, each: Measured) -> list[str]:
+    limit = each.limit.rate
+    spread = "" if math.isnan(each.spread) else f" ± {each.spread:.2f}"
+    return [
+        one_line(f"{subject.architecture} {subject.name} {subject.type}").replace("|", "\\|"),
+        _binary(subject.size),
+        _short(subject.parameters),
+        str(report.machine["backend"]),
+        str(each.threads),
+        *(each.values.get(name, "") for name in report.varying),
+        test_name(each.work),
+        f"{each.mean:.2f}{spread}",
+        "" if limit is None else f"{_number(limit)} ({each.limit.by})",
+    ]
+
+
+def _described(subject: Subject) -> str:
+    count = count_text(subject.parameters)
+    return f"{subject.type}, {count} parameters, {size_text(subject.size)}"
+
+
+def _machine_line(machine: Mapping[str, Any]) -> str:
+    parts = (
+        machine["processor"] or "unknown processor",
+        f"{machine['cpus']} CPUs" if machine["cpus"] != 1 else "1 CPU",
+        *machine["gpus"],
+        f"llama.cpp {machine['llama.cpp']} ({machine['backend']})",
+    )
+    return one_line(", ".join(parts))
+
+
+def _object(each: Measured) -> dict[str, Any]:
+    limit = each.limit
+    return {
+        "model": each.model,
+        "test": test_name(each.work),
+        **_amounts(each.work),
+        "threads": each.threads,
+        "parameters": dict(each.values),
+        "seconds": [rounded(took) for took in each.seconds],
+        "tokens_per_s": rounded(each.mean),
+        "spread": rounded(each.spread),
+        "limit": {
+            "tokens_per_s": rounded(limit.rate),
+            "by": limit.by or None,
+            MEMORY: {
+                "tokens_per_s": rounded(limit.by_memory),
+                "bytes_per_token": rounded(limit.bytes),
+                "bytes_per_s": rounded(limit.bandwidth),
+            },
+            ARITHMETIC: {
+                "tokens_per_s": rounded(limit.by_arithmetic),
+                "products_per_token": rounded(limit.products),
+                "products_per_s": rounded(limit.arithmetic),
+            },
+        },
+        "reached": rounded(each.share),
+        "bound": each.bound.value,
+        "says": sentence(each),
+        "cpus_of_others": rounded(each.others),
+    }
+
+
+def _amounts(work: Work) -> dict[str, int]:
+    return {
+        "prompt_tokens": work.read,
+        "decode_tokens": work.written,
+        "depth": work.depth,
+        "batch": work.width,
+    }
+
+
+def _number(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def _binary(size: int) -> str:
+    return f"{size / MEBI:.2f} MiB" if size < GIBI else f"{size / GIBI:.2f} GiB"
+
+
+def _short(parameters: int) -> str:
+    return f"{parameters / 1e6:.2f} M" if parameters < 1e9 else f"{parameters / 1e9:.2f} B"
