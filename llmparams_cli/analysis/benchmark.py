@@ -12,6 +12,7 @@ from llmparams_cli.protocol import Work
 
 NEAR, HALF = 0.8, 0.5  # shares of a limit
 ABOVE = 1.05  # of a limit that was measured too low
+FREE = 0.15  # processors that others may take: every machine does something
 MEMORY, ARITHMETIC = "memory", "arithmetic"
 
 
@@ -77,7 +78,7 @@ class Bound(str, Enum):
 class Measured:
     """One test of a model: how long each run took, in seconds, with so many threads, and what was
     set for it (the texts of the parameters that vary, by name). `others` are the processors that
-    other processes took meanwhile, if that is known.
+    other processes took meanwhile, if that is known, of `cpus`.
     """
 
     model: str
@@ -87,6 +88,11 @@ class Measured:
     seconds: tuple[float, ...]
     limit: Limit
     others: float | None = None
+    cpus: int = 1
+
+    @property
+    def is_disturbed(self) -> bool:
+        return self.others is not None and disturbs(self.others, self.threads, self.cpus)
 
     @property
     def rates(self) -> list[float]:
@@ -116,6 +122,11 @@ class Measured:
         if self.share >= NEAR:
             return Bound.LIMIT
         return Bound.MOSTLY if self.share >= HALF else Bound.OTHER
+
+
+def disturbs(others: float, threads: int, cpus: int) -> bool:
+    """Do others, which take so many processors, leave less than one for each thread?"""
+    return others > FREE and others + threads > cpus + FREE
 
 
 def test_name(work: Work) -> str:

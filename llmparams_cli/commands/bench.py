@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ExitCode
+from llmparams_cli.errors import ExitCode, LlmparamsError
 from llmparams_cli.jobs.benchmark import busy
 from llmparams_cli.jobs.benchmark import wanted as job
 from llmparams_cli.jobs.benchmark.report import machine, subjects
@@ -15,6 +16,7 @@ from llmparams_cli.jobs.benchmark.run import Benchmark, threads_of
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,
+    HtmlOption,
     QuietOption,
     VerboseOption,
     named_model,
@@ -23,7 +25,7 @@ from llmparams_cli.options import (
 from llmparams_cli.options.idle import refuse_idle
 from llmparams_cli.params.spec import MADE_WITH
 from llmparams_cli.render import benchmark as view
-from llmparams_cli.render.outputs import check_outputs, on_stdout, put
+from llmparams_cli.render.outputs import IN_A_BROWSER, check_outputs, on_stdout, put
 from llmparams_cli.render.progress import ProgressBar
 
 HELP = HelpInSections
@@ -54,6 +56,7 @@ def _command(
     repeat: Annotated[
         int, typer.Option("--repeat", "-r", min=1, max=1000, metavar="N", help="Runs of each test.")
     ] = 5,
+    html: HtmlOption = None,
     markdown: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +93,7 @@ def _command(
     refuse_idle(
         {"--context": flags.get("context")}, "here: a test's context is as long as the test"
     )
-    files = {"--markdown": markdown}
+    files = {"--markdown": markdown, "--html": html}
     check_outputs(env, files, taken=as_json)
     amounts = job.Amounts(
         job.numbers("--prompt-tokens", prompt_tokens, 0),
@@ -101,24 +104,46 @@ def _command(
     tests = job.tests(env, models or [], flags, amounts)
     busy.warn_before(env, max(map(threads_of, tests)))
     benchmark = Benchmark(env, tests, repeat)
-    is_cut = False
     try:
         with ProgressBar(env) as progress:
             benchmark.run(progress)
-    except KeyboardInterrupt:
-        is_cut = True
+    except (KeyboardInterrupt, LlmparamsError) as end:
+        if benchmark.results:  # what was measured until then took its time
+            _tell(env, benchmark, files, color=color, as_json=as_json, is_cut=True)
+        if isinstance(end, LlmparamsError):
+            raise
+        env.note(f"interrupted: {len(benchmark.results)} of {len(tests)} tests are done")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    _tell(env, benchmark, files, color=color, as_json=as_json)
+
+
+def _tell(
+    env: Environment,
+    benchmark: Benchmark,
+    files: Mapping[str, str | None],
+    *,
+    color: str,
+    as_json: bool,
+    is_cut: bool = False,
+) -> None:
+    """Print and write what is done."""
     results = benchmark.results
-    report = view.Report(subjects(tests), machine(), results, repeat, is_cut)
-    if markdown and results:
-        put(env, "--markdown", markdown, view.markdown(report))
+    report = view.Report(subjects(benchmark.tests), machine(), results, benchmark.repeat, is_cut)
+    if file := files["--markdown"]:
+        put(env, "--markdown", file, view.markdown(report))
+    if file := files["--html"]:
+        put(env, "--html", file, _page(report), IN_A_BROWSER)
     if as_json:
         view.show_json(env, report)
-    elif results and not on_stdout(files):
+    elif not on_stdout(files):
         view.show(env, report, color=color)
     busy.warn_after(env, results)
-    if is_cut:
-        env.note(f"interrupted: {len(results)} of {len(tests)} tests are done")
-        raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+def _page(report: view.Report) -> str:
+    from llmparams_cli.render.html import bench_page
+
+    return bench_page(report)
 
 
 command = with_parameters(_command, MADE_WITH)

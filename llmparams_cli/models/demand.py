@@ -31,14 +31,19 @@ def demand(header: Header, work: Work, piece: int, type_k: str, type_v: str) -> 
     Weights are read once for all tokens that are computed together, the cache of a sequence by each
     of its own steps. Only the last token of a prompt needs logits.
     """
-    together = min(work.read, piece) if work.read else work.width
-    behind = work.depth + (work.read + work.written) / 2  # on average
+    together = columns(work, piece)
+    behind = _behind(header, work)
     # A piece of a prompt reads the cache once, a token of an answer by itself.
-    reads = 1 if work.written else together
+    reads = 1 if work.written else min(work.read, piece)
     cache = header.kv_bytes_per_token(type_k, type_v) * behind / reads
     output = bool(work.written)
     weights = _bytes(header, together, output=output) / together
     return Demand(weights + cache, _products(header, output=output) + _attention(header, behind))
+
+
+def columns(work: Work, piece: int) -> int:
+    """How many tokens are computed at once."""
+    return min(work.read * work.width, piece) if work.read else work.width
 
 
 def weight_bytes(header: Header) -> int:
@@ -103,6 +108,15 @@ def _attention(header: Header, behind: float) -> float:
     """Products of queries, keys and values with so many tokens in the cache."""
     lengths = header.key_length + header.value_length
     return header.block_count * header.head_count * lengths * behind
+
+
+def _behind(header: Header, work: Work) -> float:
+    """How many tokens of the cache a token looks at, on average and at least: where some layers
+    have a window, this counts as if all had it.
+    """
+    behind = work.depth + (work.read + work.written) / 2
+    window = header.hyperparameter("attention.sliding_window")
+    return min(behind, window) if window else behind
 
 
 def _is_in_layer(tensor: Tensor) -> bool:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from llmparams_cli.analysis.benchmark import ARITHMETIC, MEMORY, Bound, Measured, Subject, test_name
+from llmparams_cli.analysis.benchmark import (
+    ARITHMETIC,
+    MEMORY,
+    Bound,
+    Limit,
+    Measured,
+    Subject,
+    test_name,
+)
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Work
 from llmparams_cli.render.json_output import write_json
@@ -37,28 +45,27 @@ class Report:
     def varying(self) -> list[str]:
         """The parameters that have several values, by name; threads are in every table."""
         names = dict.fromkeys(name for each in self.results for name in each.values)
-        return [name for name in names if name not in ("threads", "threads_batch")]
+        return [name for name in names if name != "threads"]
 
 
 def show(env: Environment, report: Report, *, color: str) -> None:
     """Print what was tested, a line for each test, and what bounds the model."""
     view = View(env, color)
     for subject in report.subjects:
-        view.line(f"{one_line(subject.name)}: {_described(subject)}")
-    view.line(_machine_line(report.machine), DIM)
+        view.line(described(subject))
+    view.line(machine_line(report.machine), DIM)
     view.line()
-    view.table(_head(report), [_row(report, each) for each in report.results])
+    view.table(head(report), [row(report, each) for each in report.results])
     view.line()
     for each in _explained(report.results):
-        name = f"{each.model}, " if len(report.subjects) > 1 else ""
-        view.line(f"{name}{_label(report, each)}: {sentence(each)}")
+        view.line(f"{one_line(label(report, each))}: {sentence(each)}")
 
 
 def show_json(env: Environment, report: Report) -> None:
     """Print everything in numbers."""
     document = {
         "machine": dict(report.machine),
-        "models": [vars(each) for each in report.subjects],
+        "models": [asdict(each) for each in report.subjects],
         "repeat": report.repeat,
         "tests": [_object(each) for each in report.results],
         "interrupted": report.is_cut,
@@ -74,66 +81,48 @@ def markdown(report: Report) -> str:
     rows = [_markdown_row(report, subjects[each.model], each) for each in report.results]
     lines = [head, ["---", "---:", "---:", "---", *["---:"] * (len(head) - 4)], *rows]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    return f"{table}\n{_machine_line(report.machine)}\n"
+    return f"{table}\n{machine_line(report.machine)}\n"
 
 
-def sentence(each: Measured) -> str:
-    """What the rate is beside the limit, and what bounds it, in plain words."""
-    rate, limit = _number(each.mean), each.limit
-    if limit.rate is None:
-        return f"{rate} tokens a second; what the machine could do is not measured for GPUs"
-    if limit.by == MEMORY:
-        allows = f"reading {size_text(limit.bytes)} at {size_text(limit.bandwidth or 0)}/s"
-    else:
-        each_token = f"{count_text(limit.products)} products a token"
-        allows = f"{each_token} at {count_text(limit.arithmetic or 0)} a second"
-    reached = f"{rate} of the {_number(limit.rate)} tokens a second that {allows} allow"
-    reached += "s" if limit.by == MEMORY else ""
-    return f"{reached}: {_verdict(each)}"
-
-
-def _verdict(each: Measured) -> str:
-    by = each.limit.by
-    if each.bound is Bound.LIMIT:
-        return f"bound by {by}"
-    if each.bound is Bound.MOSTLY:
-        return f"mostly bound by {by}; the rest goes to attention, small steps and waiting"
-    if each.bound is Bound.ABOVE:
-        return "the limit was measured too low, as on a busy machine"
-    return (
-        f"far below what {by} allows; bound by what stands between the large products: attention, "
-        "many small steps, threads that wait for each other"
+def described(subject: Subject) -> str:
+    """A model in one line."""
+    count = count_text(subject.parameters)
+    return one_line(
+        f"{subject.name}: {subject.type}, {count} parameters, {size_text(subject.size)}"
     )
 
 
-def _explained(results: Sequence[Measured]) -> Iterator[Measured]:
-    """All tests, if they are few; else the fastest of reading and of writing of each model."""
-    if len(results) <= MOST_SENTENCES:
-        yield from results
-        return
-    best: dict[tuple[str, bool], Measured] = {}
-    for each in results:
-        key = each.model, bool(each.work.read)
-        if key not in best or each.mean > best[key].mean:
-            best[key] = each
-    yield from best.values()
+def machine_line(machine: Mapping[str, Any]) -> str:
+    """The machine and the library in one line."""
+    parts = (
+        machine["processor"] or "unknown processor",
+        f"{machine['cpus']} CPUs" if machine["cpus"] != 1 else "1 CPU",
+        *machine["gpus"],
+        f"llama.cpp {machine['llama.cpp']} ({machine['backend']})",
+    )
+    return one_line(", ".join(parts))
 
 
-def _label(report: Report, each: Measured) -> str:
-    """The test, with what else tells it from others."""
+def label(report: Report, each: Measured) -> str:
+    """The test, with what tells it from the others."""
     threads = len({other.threads for other in report.results}) > 1
-    shown = [f"{each.threads} threads" if each.threads > 1 else "1 thread"] if threads else []
+    shown = [each.model] if len(report.subjects) > 1 else []
+    shown.append(test_name(each.work))
+    if threads:
+        shown.append(f"{each.threads} threads" if each.threads > 1 else "1 thread")
     shown += [f"{name} {each.values[name]}" for name in report.varying if name in each.values]
-    return ", ".join([test_name(each.work), *shown])
+    return ", ".join(shown)
 
 
-def _head(report: Report) -> list[str]:
+def head(report: Report) -> list[str]:
+    """The heading of `row`."""
     several = ["model"] if len(report.subjects) > 1 else []
-    head = [*several, "test", "threads", *report.varying]
-    return [*head, "tokens/s", "", "limit", "reached", "bound by"]
+    names = [*several, "test", "threads", *report.varying]
+    return [*names, "tokens/s", "", "limit", "reached", "bound by"]
 
 
-def _row(report: Report, each: Measured) -> list[str]:
+def row(report: Report, each: Measured) -> list[str]:
+    """A test in the table."""
     several = [one_line(each.model)] if len(report.subjects) > 1 else []
     limit = each.limit.rate
     return [
@@ -147,6 +136,54 @@ def _row(report: Report, each: Measured) -> list[str]:
         "" if each.share is None else percent(each.share),
         each.limit.by if each.bound in (Bound.LIMIT, Bound.MOSTLY) else "",
     ]
+
+
+def sentence(each: Measured) -> str:
+    """What the rate is beside the limit, and what bounds it, in plain words."""
+    rate, limit = _number(each.mean), each.limit
+    if limit.rate is None:
+        return f"{rate} tokens a second; what the machine could do is unknown"
+    return f"{rate} of the {_number(limit.rate)} tokens a second that {_cause(limit)}: " + (
+        _verdict(each)
+    )
+
+
+def _cause(limit: Limit) -> str:
+    if limit.by == MEMORY:
+        speed = size_text(limit.bandwidth or 0)
+        return f"reading {size_text(limit.bytes)} for each at {speed} a second allows"
+    speed = count_text(limit.arithmetic or 0)
+    return f"{count_text(limit.products)} products for each at {speed} a second allow"
+
+
+def _verdict(each: Measured) -> str:
+    if each.bound is Bound.ABOVE:
+        return "the limit was measured too low, as happens on a busy machine"
+    if each.bound is Bound.LIMIT:
+        return f"bound by {each.limit.by}"
+    others = ", other processes" if each.is_disturbed else ""
+    rest = f"the rest is attention, small steps, threads that wait for each other{others}"
+    if each.bound is Bound.MOSTLY:
+        return f"mostly bound by {each.limit.by}; {rest}"
+    takes = {
+        "products": each.limit.by_arithmetic,
+        "reading": each.limit.by_memory,
+    }
+    shares = [f"{what} {each.mean / rate:.0%}" for what, rate in takes.items() if rate]
+    return f"far below it. At their best, {' and '.join(shares)} of the time; {rest}"
+
+
+def _explained(results: Sequence[Measured]) -> Iterator[Measured]:
+    """All tests, if they are few; else the fastest of reading and of writing of each model."""
+    if len(results) <= MOST_SENTENCES:
+        yield from results
+        return
+    best: dict[tuple[str, bool], Measured] = {}
+    for each in results:
+        key = each.model, bool(each.work.read)
+        if key not in best or each.mean > best[key].mean:
+            best[key] = each
+    yield from best.values()
 
 
 def _markdown_row(report: Report, subject: Subject, each: Measured) -> list[str]:
@@ -163,21 +200,6 @@ def _markdown_row(report: Report, subject: Subject, each: Measured) -> list[str]
         f"{each.mean:.2f}{spread}",
         "" if limit is None else f"{_number(limit)} ({each.limit.by})",
     ]
-
-
-def _described(subject: Subject) -> str:
-    count = count_text(subject.parameters)
-    return f"{subject.type}, {count} parameters, {size_text(subject.size)}"
-
-
-def _machine_line(machine: Mapping[str, Any]) -> str:
-    parts = (
-        machine["processor"] or "unknown processor",
-        f"{machine['cpus']} CPUs" if machine["cpus"] != 1 else "1 CPU",
-        *machine["gpus"],
-        f"llama.cpp {machine['llama.cpp']} ({machine['backend']})",
-    )
-    return one_line(", ".join(parts))
 
 
 def _object(each: Measured) -> dict[str, Any]:

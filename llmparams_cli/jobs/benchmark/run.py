@@ -13,7 +13,7 @@ from llmparams_cli.backends.open import opened
 from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.benchmark.wanted import Test
-from llmparams_cli.models.demand import demand, weight_bytes
+from llmparams_cli.models.demand import columns, demand, weight_bytes
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import Backend, Progress
 
@@ -83,10 +83,9 @@ class Benchmark:
         if not _uses_gpu(test):
             self._keep(memory, bandwidth(size, threads))
         progress(MACHINE, 0.5)
-        work = test.work
-        columns = min(work.read, test.settings["ubatch_size"]) if work.read else work.width
-        arithmetic = (*_in_memory(test), columns, threads)
-        self._keep(arithmetic, backend.products(columns, test.settings))
+        count = columns(test.work, test.settings["ubatch_size"])
+        arithmetic = (*_in_memory(test), count, threads)
+        self._keep(arithmetic, backend.products(count, test.settings))
         progress(MACHINE, 1.0)
         return memory, arithmetic
 
@@ -117,6 +116,7 @@ class Benchmark:
             timed.seconds,
             limit,
             timed.others,
+            hardware.cpus(),
         )
 
 

@@ -1,5 +1,6 @@
 """Self-contained HTML pages: an answer for `explain`, variants for `compare`,
-a model for `inspect`, cases for `evaluate`, a training run for `tune`.
+a model for `inspect`, cases for `evaluate`, a training run for `tune`,
+rates for `bench`.
 
     page.html           the frame of all pages; explain.html, compare.html: their empty sections
     draw.html           the sections of one draw, in both
@@ -12,11 +13,13 @@ a model for `inspect`, cases for `evaluate`, a training run for `tune`.
     inspect.js          pictures and tables of a model's inside; needs elements.js alone
     report.js           standings and a list to choose from, for the two pages of evaluate
     evaluate.js         cases and their answers; tasks.js: documents of a task, on the same frame
+    bench.js            rates beside the limit of the machine
     tune.js             a run's curves, its answers at every check, what changed
     explain.js          fills the sections from the data; compare.js: the same
     draws.py            the data: an answer's draws in compact form
     explain.py          the rest of an Explanation; compare.py: variants; inspect.py: a model;
-                        evaluate.py: cases; tasks.py: documents of a task; tune.py: a run
+                        evaluate.py: cases; tasks.py: documents of a task; tune.py: a run;
+                        bench.py: rates
 
 What a model wrote stays data: it is JSON in a block that is not executed, and is inserted
 as text. The page's content security policy allows its style and scripts by their hashes, and
@@ -38,7 +41,8 @@ from llmparams_cli.analysis.evaluation import Standing
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.analysis.tuning import Tuned
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.render.html import compare, evaluate, explain, tasks, tune
+from llmparams_cli.render.benchmark import Report
+from llmparams_cli.render.html import bench, compare, evaluate, explain, tasks, tune
 from llmparams_cli.render.html.draws import Recorded
 from llmparams_cli.tasks.metrics import TaskResult
 from llmparams_cli.text.safe import printable, spelled
@@ -51,6 +55,7 @@ SCRIPTS = {  # of each page, in their order
     "evaluate": ("elements", "report", "evaluate"),
     "tasks": ("elements", "report", "tasks"),
     "tune": ("elements", "tune"),
+    "bench": ("elements", "bench"),
 }
 _PLACE = Path(__file__).parent
 # Characters that could end the JSON block early, or that old JavaScript takes for a line's end.
@@ -88,6 +93,11 @@ def tasks_page(results: Sequence[TaskResult]) -> str:
 def tune_page(tuned: Tuned) -> str:
     """A training run, step by step."""
     return _page("tune", tune.document(tuned))
+
+
+def bench_page(report: Report) -> str:
+    """Rates of models on this machine."""
+    return _page("bench", bench.document(report))
 
 
 def _page(name: str, data: dict[str, Any], scripted: str | None = None) -> str:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STAT = Path("/proc/stat")
+LEAST = 0.15  # seconds: the system counts in hundredths
 IDLE = (3, 4)  # columns of its first line: idle, and waiting for a disk
 COUNTED_TWICE = 8  # from here on: what guests take is in the first columns already
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Processors that were busy on average, in this process and in all others, of so many."""
+    """Processors that were busy on average, in this process and in all others."""
 
     own: float
     others: float
-    cpus: int
 
 
 class Watch:
@@ -28,13 +28,13 @@ class Watch:
         self._began = self._now()
 
     def taken(self) -> Taken | None:
-        """What was taken since; None where the system does not tell."""
+        """What was taken since; None where the system does not tell, or not so finely."""
         (wall, own, busy), (now, own_now, busy_now) = self._began, self._now()
-        if busy is None or busy_now is None or now <= wall:
-            return None
         lasted = now - wall
+        if busy is None or busy_now is None or lasted < LEAST:
+            return None
         ours = (own_now - own) / lasted
-        return Taken(ours, max(0.0, (busy_now - busy) / lasted - ours), os.cpu_count() or 1)
+        return Taken(ours, max(0.0, (busy_now - busy) / lasted - ours))
 
     def _now(self) -> tuple[float, float, float | None]:
         return time.monotonic(), time.process_time(), _busy_seconds()

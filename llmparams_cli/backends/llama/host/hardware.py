@@ -27,6 +27,11 @@ def usable_cpus() -> int:
     return max(1, min(count, int(quota))) if quota else count
 
 
+def cpus() -> int:
+    """All CPUs of the machine, of which other processes take theirs, too."""
+    return os.cpu_count() or 1
+
+
 def available_memory() -> int | None:
     """Bytes that can be allocated without swapping, within the cgroup's limit."""
     amounts = [_meminfo_available(), _cgroup_memory_left()]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from llmparams_cli.backends.llama.native.breakdown import DEVICE_CPU, tensor_of
+from llmparams_cli.backends.llama.native.crash import during
 from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry
 from llmparams_cli.backends.llama.native.tensors import F32, Tensor
 
@@ -30,8 +31,11 @@ def rate(model: int, name: str, columns: int, threads: int) -> float | None:
     address = tensor_of(model, name)
     if not address:
         return None
-    rows, width, *_ = Tensor.from_address(address).ne
-    with _graph(address, width=rows, columns=columns, threads=threads) as compute:
+    width, rows, *_ = Tensor.from_address(address).ne
+    with (
+        during(f"multiplying with {name}"),
+        _graph(address, width=width, columns=columns, threads=threads) as compute,
+    ):
         compute()  # the threads are made, and the memory is touched
         best, spent, times = float("inf"), 0.0, 0
         while times < LEAST or spent < BUDGET:
