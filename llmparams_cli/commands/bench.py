@@ -128,7 +128,10 @@ def _tell(
 ) -> None:
     """Print and write what is done."""
     results = benchmark.results
-    report = view.Report(subjects(benchmark.tests), machine(), results, benchmark.repeat, is_cut)
+    warning = busy.disturbed(results)
+    report = view.Report(
+        subjects(benchmark.tests), machine(), results, benchmark.repeat, warning, is_cut
+    )
     if file := files["--markdown"]:
         put(env, "--markdown", file, view.markdown(report))
     if file := files["--html"]:
@@ -137,7 +140,8 @@ def _tell(
         view.show_json(env, report)
     elif not on_stdout(files):
         view.show(env, report, color=color)
-    busy.warn_after(env, results)
+    if warning:
+        env.note(warning)
 
 
 def _page(report: view.Report) -> str:

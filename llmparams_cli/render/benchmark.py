@@ -31,15 +31,16 @@ MEBI, GIBI = 1 << 20, 1 << 30
 
 @dataclass(frozen=True)
 class Report:
-    """All that there is to be shown. `machine` are facts for people and for JSON; with `is_cut`,
-    Ctrl-C ended the tests before the last one.
+    """All that there is to be shown. `machine` are facts for people and for JSON; the `warning`
+    says what made rates too low, if anything did; with `is_cut`, the tests ended early.
     """
 
     subjects: Sequence[Subject]
     machine: Mapping[str, Any]
     results: Sequence[Measured]
     repeat: int
-    is_cut: bool
+    warning: str = ""
+    is_cut: bool = False
 
     @property
     def varying(self) -> list[str]:
@@ -81,7 +82,8 @@ def markdown(report: Report) -> str:
     rows = [_markdown_row(report, subjects[each.model], each) for each in report.results]
     lines = [head, ["---", "---:", "---:", "---", *["---:"] * (len(head) - 4)], *rows]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    return f"{table}\n{machine_line(report.machine)}\n"
+    lines_below = [machine_line(report.machine), *filter(None, [report.warning])]
+    return "\n".join([table, *lines_below, ""])
 
 
 def described(subject: Subject) -> str:

@@ -20,14 +20,15 @@ def warn_before(env: Environment, threads: int) -> None:
         env.note(f"{_taken(others, 'take')}: all rates will be too low")
 
 
-def warn_after(env: Environment, results: Sequence[Measured]) -> None:
-    """A note says if tests were disturbed."""
+def disturbed(results: Sequence[Measured]) -> str:
+    """What disturbed the tests, in words; empty if nothing did."""
     found = [each for each in results if each.is_disturbed]
-    if found:
-        most = max(each.others or 0.0 for each in found)
-        many = f"{len(found)} of {len(results)} tests" if len(results) > 1 else "the test"
-        rates = "their rates are" if len(found) > 1 else "its rate is"
-        env.note(f"{_taken(most, 'took')} during {many}: {rates} too low")
+    if not found:
+        return ""
+    most = max(each.others or 0.0 for each in found)
+    many = f"{len(found)} of {len(results)} tests" if len(results) > 1 else "the test"
+    rates = "their rates are" if len(found) > 1 else "its rate is"
+    return f"{_taken(most, 'took')} during {many}: {rates} too low"
 
 
 def _taken(others: float, verb: str) -> str:

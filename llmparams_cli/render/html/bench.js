@@ -15,9 +15,9 @@
 
   function bar({ label, share, spread }, i) {
     const y = i * ROW;
-    const whole = [text(EDGE + 4, y + 14, shortened(label, LONGEST), "start"),
-      svg("rect", { class: "run", x: EDGE, y: y + 20, height: 14, width: x(share) - EDGE }),
-      text(x(share) + 6, y + 16, percent(share), "start")];
+    const words = `${shortened(label, LONGEST)}: ${percent(share)}`;
+    const whole = [text(EDGE + 4, y + 15, words, "start"),
+      svg("rect", { class: "run", x: EDGE, y: y + 20, height: 14, width: x(share) - EDGE })];
     if (spread === null) return whole;
     return [...whole, svg("line", { class: "cursor", "stroke-width": 2, y1: y + 27, y2: y + 27,
       x1: x(share - spread), x2: x(share + spread) })];
@@ -29,12 +29,13 @@
       "aria-label": `Share of the limit. ${told.join("; ")}` },
     ...[0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
       upright(share, foot, { class: share === 1 ? "cursor dashed" : "grid" }),
-      text(x(share), foot + 16, percent(share), "middle")]),
+      text(x(share), foot + 16, `${share * 100}%`, "middle")]),
     ...known.flatMap(bar));
   }
 
   at("title").textContent = page.title;
   at("facts").textContent = page.facts;
+  at("warning").textContent = page.warning;
   at("rates").append(boxed("Tokens a second", head(...page.head), body(page.rows)));
   at("reached").append(known.length ? bars() : el("p", {}, "No limit is known here."));
   at("says").append(...page.tests.map(({ label, says }) =>

@@ -24,6 +24,7 @@ def document(report: Report) -> dict[str, Any]:
     return {
         "title": "How fast, and what bounds it",
         "facts": "; ".join([*facts, machine_line(report.machine), *cut]),
+        "warning": report.warning,
         "head": head(report),
         "rows": [row(report, each) for each in report.results],
         "repeat": report.repeat,

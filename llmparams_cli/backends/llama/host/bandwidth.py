@@ -10,7 +10,7 @@ from llmparams_cli.backends.llama.host import hardware
 
 MOST = 512 * 10**6  # bytes that are read
 SHARE = 0.25  # of free memory at most
-ROUNDS, PATIENCE = 3, 0.05  # rounds, and seconds that each takes at least
+ROUNDS, PATIENCE = 4, 0.02  # rounds, and seconds that each takes at least
 
 
 def bandwidth(size: int, threads: int) -> float:

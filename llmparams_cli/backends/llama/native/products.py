@@ -14,7 +14,7 @@ from llmparams_cli.backends.llama.native.library import function, ggml, ggml_reg
 from llmparams_cli.backends.llama.native.tensors import F32, Tensor
 
 AGAIN = 8  # products in one graph: beginning one takes time, too
-LEAST, BUDGET = 3, 0.3  # graphs, and seconds
+LEAST, BUDGET = 3, 0.15  # graphs, and seconds
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_size_t
 
 
