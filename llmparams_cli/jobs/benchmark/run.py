@@ -67,6 +67,7 @@ class Benchmark:
             progress(what, min(0.99, len(seconds) / self.repeat))
         taken = watch.taken()
         progress(what, 1.0)
+        self._machine(backend, test, progress)  # once more: it may have been busy before
         others = None if taken is None else taken.others
         return _Timed(test, tuple(seconds), others, memory, arithmetic)
 
