@@ -163,8 +163,12 @@ def _verdict(each: Measured) -> str:
         return "the limit was measured too low, as happens on a busy machine"
     if each.bound is Bound.LIMIT:
         return f"bound by {each.limit.by}"
-    others = ", other processes" if each.is_disturbed else ""
-    rest = f"the rest is attention, small steps, threads that wait for each other{others}"
+    causes = ["attention", "small steps"]
+    if each.threads > 1:
+        causes.append("threads that wait for each other")
+    if each.is_disturbed:
+        causes.append("other processes")
+    rest = f"the rest is {', '.join(causes)}"
     if each.bound is Bound.MOSTLY:
         return f"mostly bound by {each.limit.by}; {rest}"
     takes = {
