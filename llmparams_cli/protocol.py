@@ -377,9 +377,12 @@ class Backend(Protocol):
         Ctrl-C as for `logits`.
         """
 
-    def products(self, columns: int, settings: Settings) -> float | None:
-        """How many products of a weight and a number the library computes in a second, where it
-        multiplies one of the model's matrices with so many columns. None: unknown.
+    def bandwidth(self, threads: int) -> float | None:
+        """How many bytes a second so many threads read where the weights lie. None: unknown."""
+
+    def products(self, type: str, columns: int, threads: int) -> float | None:
+        """How many products of a weight of this type and a number so many threads compute in a
+        second, where one of the model's matrices is multiplied with so many columns. None: unknown.
         """
 
     def facts(self) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from llmparams_cli.analysis.benchmark import (
     Measured,
     Subject,
     disturbs,
+    products_per_second,
 )
 from llmparams_cli.analysis.benchmark import test_name as name_of
 from llmparams_cli.backends.llama.host import bandwidth, busy
@@ -75,8 +76,8 @@ def test_the_limit_is_the_lower_of_two() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "bound"),
-    [(60, Bound.ABOVE), (52, Bound.LIMIT), (40, Bound.LIMIT), (39, Bound.MOSTLY),
-     (25, Bound.MOSTLY), (24, Bound.OTHER)],
+    [(60, Bound.ABOVE), (52, Bound.LIMIT), (40, Bound.LIMIT), (39, Bound.BOTH),
+     (27, Bound.BOTH), (26, Bound.MOSTLY), (25, Bound.MOSTLY), (24, Bound.OTHER)],
 )  # fmt: skip
 def test_what_bounds_it(rate, bound) -> None:
     assert measured(10 / rate).bound is bound
@@ -89,7 +90,11 @@ def test_sentences() -> None:
         "bound by memory"
     )
     far = sentence(measured(1.0, others=0.9, cpus=1))
-    assert "products 20% and reading 10% of the time" in far and far.endswith("other processes")
+    assert "far below it. Reading takes 10% and products 20% of the time, the rest is" in far
+    assert far.endswith("other processes")
+    both = sentence(measured(10 / 30))
+    assert both.endswith("reading takes 30% and products 60% of the time")
+    assert "Products take 20% of the time" in sentence(measured(1.0, limit=Limit(10, 8, None, 400)))
     assert "other processes" not in sentence(measured(1.0, others=0.9, cpus=2))
     assert "unknown" in sentence(measured(1.0, limit=Limit(1, 1, None, None)))
 
@@ -107,6 +112,14 @@ def test_others_disturb_where_they_leave_less_than_a_processor_for_each_thread()
     assert disturbs(0.5, 2, 2)
     assert not disturbs(0.9, 1, 2)
     assert disturbs(1.5, 1, 2)
+
+
+def test_products_of_several_types_take_their_times_together() -> None:
+    weights = {"Q4_K": 600.0, "Q6_K": 300.0, "F32": 100.0}
+    rates = {"Q4_K": 100.0, "Q6_K": 50.0}
+    # 6 s and 6 s; what is not known is as fast as the most common type: 1 s and 2 s.
+    assert products_per_second(weights, 200.0, rates) == pytest.approx(1200 / 15)
+    assert products_per_second(weights, 200.0, {"Q4_K": None}) is None
 
 
 # -- what a model needs ----------------------------------------------------------------------
@@ -160,12 +173,15 @@ def test_of_experts_only_those_that_are_used_count() -> None:
     assert two.bytes == pytest.approx(4800 * (1 - 0.75**2) / 2)
 
 
-def test_arithmetic_is_measured_by_the_usual_type() -> None:
+def test_arithmetic_is_measured_by_every_type_that_matters() -> None:
     small, large = ("blk.0.attn_k.weight", (512, 64), "F16"), ("blk.1.up.weight", (512, 512), "F16")
     other = ("blk.0.down.weight", (512, 500), "F32")
     model = header(EMBEDDINGS, NORM, small, large, other)
-    assert (matrix(model, 1), matrix(model, 512)) == (small[0], large[0])
-    assert matrix(header(EMBEDDINGS, NORM), 1) is None
+    assert (matrix(model, "F16", 1), matrix(model, "F16", 512)) == (small[0], large[0])
+    assert (matrix(model, "F32", 1), matrix(model, "Q8_0", 1)) == (other[0], None)
+    assert demand(model, WRITE, 512, "f16", "f16").types == ["F16", "F32"]
+    rare = header(large, ("blk.0.gate.weight", (10, 10), "F32"))
+    assert demand(rare, WRITE, 512, "f16", "f16").types == ["F16"]
     work = (READ, Work(16, 0, 0, 2), Work(0, 8, 0, 3))
     assert [columns(each, 64) for each in work] == [64, 32, 3]
 
@@ -177,7 +193,8 @@ def test_bandwidth_is_bytes_by_the_best_round() -> None:
     times = int(bandwidth.PATIENCE / 0.001)
     rounds = iter([9.0, 0.001, 0.5, 0.25, 1.0, 1.0])
     assert bandwidth._best(lambda times: next(rounds), 1000) == 1000 * times / 0.25
-    assert bandwidth.bandwidth(100_000, 2) > 1e6
+    assert bandwidth.bandwidth(100_000, 2, None) > 1e6
+    assert bandwidth.bandwidth(100_000, 2, builtin.PATH) > 1e6
 
 
 def test_what_others_take_is_what_is_busy_beside_this_process(tmp_path, monkeypatch) -> None:

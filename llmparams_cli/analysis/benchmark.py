@@ -68,7 +68,8 @@ class Bound(str, Enum):
     """How a rate stands to the limit."""
 
     LIMIT = "limit"  # near to it: what limits the machine bounds the model
-    MOSTLY = "mostly"  # that takes most of the time
+    BOTH = "both"  # reading and products together take the time, one after the other
+    MOSTLY = "mostly"  # what limits the machine takes most of the time
     OTHER = "other"  # something else takes more time
     ABOVE = "above"  # the limit was measured too low
     UNKNOWN = "unknown"  # there is none
@@ -114,6 +115,13 @@ class Measured:
         return None if self.limit.rate is None else self.mean / self.limit.rate
 
     @property
+    def share_of_both(self) -> float:
+        """The share of the time that reading and products take, if neither waits for the other."""
+        return sum(
+            self.mean / each for each in (self.limit.by_memory, self.limit.by_arithmetic) if each
+        )
+
+    @property
     def bound(self) -> Bound:
         if self.share is None:
             return Bound.UNKNOWN
@@ -121,7 +129,22 @@ class Measured:
             return Bound.ABOVE
         if self.share >= NEAR:
             return Bound.LIMIT
+        if self.share_of_both >= NEAR:
+            return Bound.BOTH
         return Bound.MOSTLY if self.share >= HALF else Bound.OTHER
+
+
+def products_per_second(
+    weights: Mapping[str, float], attention: float, rates: Mapping[str, float | None]
+) -> float | None:
+    """How many products a second there are in all, of weights of several types. A type whose rate
+    is unknown, and attention, are taken to be as fast as the first type whose rate is known.
+    """
+    usual = next((rate for rate in rates.values() if rate), None)
+    if usual is None:
+        return None
+    seconds = sum(count / (rates.get(type) or usual) for type, count in weights.items())
+    return (sum(weights.values()) + attention) / (seconds + attention / usual)
 
 
 def disturbs(others: float, threads: int, cpus: int) -> bool:

@@ -129,7 +129,10 @@ class ScriptedBackend:
     def seconds(self, work: Work, settings: Settings) -> Iterator[float]:
         raise UsageError(NO_SPEED, CURE)
 
-    def products(self, columns: int, settings: Settings) -> float | None:
+    def bandwidth(self, threads: int) -> float | None:
+        return None
+
+    def products(self, type: str, columns: int, threads: int) -> float | None:
         return None
 
     def facts(self) -> Mapping[str, Any]:

@@ -11,8 +11,9 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, LlmparamsError
 from llmparams_cli.jobs.benchmark import busy
 from llmparams_cli.jobs.benchmark import wanted as job
+from llmparams_cli.jobs.benchmark.limits import threads_of
 from llmparams_cli.jobs.benchmark.report import machine, subjects
-from llmparams_cli.jobs.benchmark.run import Benchmark, threads_of
+from llmparams_cli.jobs.benchmark.run import Benchmark
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,

@@ -12,16 +12,29 @@ TABLES = ("token_embd.weight", "per_layer_token_embd.weight", "position_embd.wei
 EMBEDDINGS, OUTPUT = "token_embd.weight", "output.weight"
 FEW = 8  # columns: so few, and a large matrix would take its time to be read
 SMALLEST = 64 * 1024  # bytes of a matrix that is worth being measured
+RARE = 0.02  # share of a type whose rate need not be known
 
 
 @dataclass(frozen=True)
 class Demand:
     """For each token of a piece of work: bytes that must come from memory, and products of two
-    numbers, most of them of a weight and an activation.
+    numbers: of weights by the weights' type, and of what attention looks at.
     """
 
     bytes: float
-    products: float
+    weights: dict[str, float]
+    attention: float
+
+    @property
+    def products(self) -> float:
+        """All of them."""
+        return sum(self.weights.values()) + self.attention
+
+    @property
+    def types(self) -> list[str]:
+        """The types that matter, the most common one first."""
+        order = sorted(self.weights, key=lambda type: -self.weights[type])
+        return [type for type in order if self.weights[type] >= RARE * self.products]
 
 
 def demand(header: Header, work: Work, piece: int, type_k: str, type_v: str) -> Demand:
@@ -38,7 +51,7 @@ def demand(header: Header, work: Work, piece: int, type_k: str, type_v: str) -> 
     cache = header.kv_bytes_per_token(type_k, type_v) * behind / reads
     output = bool(work.written)
     weights = _bytes(header, together, output=output) / together
-    return Demand(weights + cache, _products(header, output=output) + _attention(header, behind))
+    return Demand(weights + cache, _products(header, output=output), _attention(header, behind))
 
 
 def columns(work: Work, piece: int) -> int:
@@ -51,42 +64,41 @@ def weight_bytes(header: Header) -> int:
     return round(_bytes(header, 1, output=True))
 
 
-def matrix(header: Header, columns: int) -> str | None:
-    """The name of the matrix by which the arithmetic of this model is measured: of the type that
-    most weights have; a large one for many columns, and for few a small one, which stays in the
-    processor's cache. None: there is no plain matrix.
+def matrix(header: Header, type: str, columns: int) -> str | None:
+    """The name of the matrix of this type by which the arithmetic of a model is measured: a large
+    one for many columns, and for few a small one, which stays in the processor's cache. None: there
+    is no plain matrix.
     """
-    found = [each for each in header.tensors if len(each.shape) == 2 and _is_in_layer(each)]
-    sizes: dict[str, int] = {}
-    for each in found:
-        sizes[each.type.name] = sizes.get(each.type.name, 0) + each.elements
-    if not sizes:
-        return None
-    usual = max(sizes, key=lambda name: sizes[name])
-    ours = [each for each in found if each.type.name == usual]
+    ours = [
+        each
+        for each in _read(header, output=True)
+        if each.type.name == type and len(each.shape) == 2
+    ]
     if columns > FEW:
-        return max(ours, key=lambda each: each.elements).name
+        return max(ours, key=lambda each: each.elements).name if ours else None
     large = [each for each in ours if each.bytes >= SMALLEST] or ours
-    return min(large, key=lambda each: each.elements).name
+    return min(large, key=lambda each: each.elements).name if large else None
 
 
 def _bytes(header: Header, tokens: int, *, output: bool) -> float:
     """What is read of the weights, once for so many tokens."""
     return sum(
-        each.bytes * _share_of_experts(header, each, tokens) for each in _read(header, output)
+        each.bytes * _share_of_experts(header, each, tokens)
+        for each in _read(header, output=output)
     )
 
 
-def _products(header: Header, *, output: bool) -> float:
-    """Products with weights, for one token."""
-    return sum(
-        each.elements * _share_of_experts(header, each, 1)
-        for each in _read(header, output)
-        if len(each.shape) > 1
-    )
+def _products(header: Header, *, output: bool) -> dict[str, float]:
+    """Products with weights, for one token, by the type of the weights."""
+    found: dict[str, float] = {}
+    for each in _read(header, output=output):
+        if len(each.shape) > 1:
+            count = each.elements * _share_of_experts(header, each, 1)
+            found[each.type.name] = found.get(each.type.name, 0.0) + count
+    return found
 
 
-def _read(header: Header, output: bool) -> list[Tensor]:
+def _read(header: Header, *, output: bool) -> list[Tensor]:
     """The tensors that are multiplied with: with `output`, the matrix that gives the logits is one
     of them, and where a file has none, the embeddings are that matrix.
     """
@@ -117,7 +129,3 @@ def _behind(header: Header, work: Work) -> float:
     behind = work.depth + (work.read + work.written) / 2
     window = header.hyperparameter("attention.sliding_window")
     return min(behind, window) if window else behind
-
-
-def _is_in_layer(tensor: Tensor) -> bool:
-    return tensor.name.startswith("blk.")

@@ -136,7 +136,7 @@ def row(report: Report, each: Measured) -> list[str]:
         "" if math.isnan(each.spread) else f"± {each.spread:.2f}",
         "unknown" if limit is None else _number(limit),
         "" if each.share is None else percent(each.share),
-        each.limit.by if each.bound in (Bound.LIMIT, Bound.MOSTLY) else "",
+        _by(each),
     ]
 
 
@@ -148,6 +148,12 @@ def sentence(each: Measured) -> str:
     return f"{rate} of the {_number(limit.rate)} tokens a second that {_cause(limit)}: " + (
         _verdict(each)
     )
+
+
+def _by(each: Measured) -> str:
+    if each.bound is Bound.BOTH:
+        return "both"
+    return each.limit.by if each.bound in (Bound.LIMIT, Bound.MOSTLY) else ""
 
 
 def _cause(limit: Limit) -> str:
@@ -163,20 +169,24 @@ def _verdict(each: Measured) -> str:
         return "the limit was measured too low, as happens on a busy machine"
     if each.bound is Bound.LIMIT:
         return f"bound by {each.limit.by}"
+    if each.bound is Bound.BOTH:
+        return f"bound by both, one after the other: {_shares(each)}"
     causes = ["attention", "small steps"]
     if each.threads > 1:
         causes.append("threads that wait for each other")
     if each.is_disturbed:
         causes.append("other processes")
-    rest = f"the rest is {', '.join(causes)}"
-    if each.bound is Bound.MOSTLY:
-        return f"mostly bound by {each.limit.by}; {rest}"
-    takes = {
-        "products": each.limit.by_arithmetic,
-        "reading": each.limit.by_memory,
-    }
+    how = f"mostly bound by {each.limit.by}" if each.bound is Bound.MOSTLY else "far below it"
+    return f"{how}. {_shares(each).capitalize()}, the rest is {', '.join(causes)}"
+
+
+def _shares(each: Measured) -> str:
+    """The shares of the time that reading and products take at their best."""
+    takes = {"reading takes": each.limit.by_memory, "products": each.limit.by_arithmetic}
+    if not each.limit.by_memory:
+        takes = {"products take": each.limit.by_arithmetic}
     shares = [f"{what} {each.mean / rate:.0%}" for what, rate in takes.items() if rate]
-    return f"far below it. At their best, {' and '.join(shares)} of the time; {rest}"
+    return f"{' and '.join(shares)} of the time"
 
 
 def _explained(results: Sequence[Measured]) -> Iterator[Measured]:

@@ -236,13 +236,21 @@ class LlamaBackend:
         self._made_for = ()  # what is read here is no slot's
         return seconds(slots.context, work, settings["batch_size"], self._control)
 
-    def products(self, columns: int, settings: Settings) -> float | None:
+    def bandwidth(self, threads: int) -> float | None:
+        from llmparams_cli.backends.llama.host.bandwidth import bandwidth
+        from llmparams_cli.models.demand import weight_bytes
+
+        device, is_mapped = machine.place_of_weights(self._model, self._resolved.header)
+        if device:
+            return None
+        file = self._resolved.path if is_mapped else None
+        return bandwidth(weight_bytes(self._resolved.header), threads, file)
+
+    def products(self, type: str, columns: int, threads: int) -> float | None:
         from llmparams_cli.backends.llama.native.products import rate
         from llmparams_cli.models.demand import matrix
 
-        name = matrix(self._resolved.header, columns)
-        threads = settings["threads_batch"] if columns > 1 else settings["threads"]
-        threads = threads or settings["threads"] or machine.hardware.usable_cpus()
+        name = matrix(self._resolved.header, type, columns)
         return None if name is None else rate(self._model.handle, name, columns, threads)
 
     def facts(self) -> Mapping[str, Any]:

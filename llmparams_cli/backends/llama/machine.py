@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmparams_cli.backends.llama.host import buffers, child, devices, hardware, probe, remembered
-from llmparams_cli.backends.llama.host.bandwidth import bandwidth
 from llmparams_cli.backends.llama.host.busy import Taken, Watch
 from llmparams_cli.backends.llama.host.memory import USABLE, free_memory
 from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
-from llmparams_cli.backends.llama.host.shares import HOST, Estimate, Share
+from llmparams_cli.backends.llama.host.shares import HOST, MAPPED, Estimate, Share
 from llmparams_cli.backends.llama.native import library, named_templates
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.models.gguf import Header
@@ -26,7 +25,6 @@ __all__ = [
     "Share",
     "Taken",
     "Watch",
-    "bandwidth",
     "buffers",
     "child",
     "devices",
@@ -39,6 +37,7 @@ __all__ = [
     "library",
     "lora_adapters",
     "named_templates",
+    "place_of_weights",
     "probe",
     "remembered",
 ]
@@ -69,6 +68,20 @@ def facts(model: Model, header: Header, settings: Settings, context: int) -> Map
             "sequences": 1,
         },
     }
+
+
+def place_of_weights(model: Model, header: Header) -> tuple[str, bool]:
+    """The device that most bytes of the weights are on (empty: the computer's own memory), and
+    whether most of them are in the mapped file.
+    """
+    from llmparams_cli.backends.llama.native.breakdown import place_of
+
+    on: Counter[tuple[str, bool]] = Counter()
+    for tensor in header.tensors:
+        kind, device = place_of(model.handle, tensor.name)
+        on[device or "", kind == MAPPED] += tensor.bytes
+    [(place, _)] = on.most_common(1)
+    return place
 
 
 def _gpus(model: Model, header: Header) -> list[str]:

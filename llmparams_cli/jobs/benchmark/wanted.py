@@ -86,6 +86,11 @@ def tests(
     ]
 
 
+def in_memory(test: Test) -> tuple[str, ...]:
+    """What decides which weights are loaded, and how."""
+    return (test.model.reference, *map(str, test.settings.of_scope(Scope.LOAD)))
+
+
 def _names(models: Sequence[GgufModel]) -> list[str]:
     """What users call the models; or their files, where several have one name."""
     names = [each.known_as or each.name for each in models]

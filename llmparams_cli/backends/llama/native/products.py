@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from llmparams_cli.backends.llama.native.breakdown import DEVICE_CPU, tensor_of
+from llmparams_cli.backends.llama.native.breakdown import DEVICE_CPU, place_of, tensor_of
 from llmparams_cli.backends.llama.native.crash import during
 from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry
 from llmparams_cli.backends.llama.native.tensors import F32, Tensor
 
 AGAIN = 8  # products in one graph: beginning one takes time, too
-LEAST, BUDGET = 3, 0.15  # graphs, and seconds
+MOST = 512 * 1024  # bytes of a matrix, of which there are caches even in small processors
+LEAST, BUDGET = 3, 0.1  # graphs, and seconds
+PLAIN = ("CPU", "CPU_Mapped")  # buffer types that hold weights as they are in the file
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_size_t
 
 
@@ -26,15 +28,19 @@ class _Workspace(ctypes.Structure):
 
 def rate(model: int, name: str, columns: int, threads: int) -> float | None:
     """Products of a weight and a number in a second, the best of some; None where the library does
-    not tell where the matrix is.
+    not tell where the matrix is. Of a large one only the first rows are multiplied, unless they are
+    rearranged: what is in the processor's cache need not be waited for.
     """
     address = tensor_of(model, name)
     if not address:
         return None
-    width, rows, *_ = Tensor.from_address(address).ne
+    matrix = Tensor.from_address(address)
+    width, rows, *_ = matrix.ne
+    if not _is_rearranged(model, name):
+        rows = min(rows, max(threads, MOST // matrix.nb[1]))
     with (
         during(f"multiplying with {name}"),
-        _graph(address, width=width, columns=columns, threads=threads) as compute,
+        _graph(address, rows=rows, columns=columns, threads=threads) as compute,
     ):
         compute()  # the threads are made, and the memory is touched
         best, spent, times = float("inf"), 0.0, 0
@@ -47,18 +53,19 @@ def rate(model: int, name: str, columns: int, threads: int) -> float | None:
 
 
 @contextmanager
-def _graph(weights: int, *, width: int, columns: int, threads: int) -> Iterator[Any]:
-    """What computes the products of a matrix with rows of this width, on the device that it is
-    on.
-    """
-    base = ggml()
-    size = _call("ggml_tensor_overhead", _SIZE)() * (AGAIN + 2)
+def _graph(weights: int, *, rows: int, columns: int, threads: int) -> Iterator[Any]:
+    """What computes the products of a matrix, or of its first rows, on the device that it is on."""
+    base, whole = ggml(), Tensor.from_address(weights)
+    size = _call("ggml_tensor_overhead", _SIZE)() * (AGAIN + 3)
     size += _call("ggml_graph_overhead", _SIZE)()
     workspace = function(base.ggml_init, _POINTER, _Workspace)(_Workspace(size, None, True))
     backend = _backend(weights, threads)
     numbers = _call("ggml_new_tensor_2d", _POINTER, _POINTER, ctypes.c_int, *[ctypes.c_int64] * 2)(
-        workspace, F32, width, columns
+        workspace, F32, whole.ne[0], columns
     )
+    if rows < whole.ne[1]:
+        view = _call("ggml_view_2d", _POINTER, *[_POINTER] * 2, *[ctypes.c_int64] * 2, _SIZE, _SIZE)
+        weights = view(workspace, weights, whole.ne[0], rows, whole.nb[1], 0)
     multiplied = _call("ggml_mul_mat", _POINTER, *[_POINTER] * 3)
     graph = _call("ggml_new_graph", _POINTER, _POINTER)(workspace)
     expand = _call("ggml_build_forward_expand", None, _POINTER, _POINTER)
@@ -88,6 +95,12 @@ def _backend(weights: int, threads: int) -> int:
     if address := find(registry, b"ggml_backend_set_n_threads"):
         ctypes.CFUNCTYPE(None, _POINTER, ctypes.c_int)(address)(backend, threads)
     return int(backend)
+
+
+def _is_rearranged(model: int, name: str) -> bool:
+    """Are its rows not where they were? Then it has no beginning that could be taken alone."""
+    kind, device = place_of(model, name)
+    return device is not None or kind not in PLAIN
 
 
 def _cpu() -> int:
