@@ -334,8 +334,8 @@ def test_two_models_of_one_name_are_told_apart(program: Program) -> None:
     flags = ("-p", "8", "-n", "0", "-r", "1")
     done = program.call("bench", "one.gguf", "two.gguf", "one.gguf", *flags, "--json")
     assert done.code == 0, done.stderr
-    assert [each["model"] for each in done.json["tests"]] == ["one", "two"]
-    assert [each["name"] for each in done.json["models"]] == ["one", "two"]
+    assert [each["model"] for each in done.json["tests"]] == ["one.gguf", "two.gguf"]
+    assert [each["name"] for each in done.json["models"]] == ["one.gguf", "two.gguf"]
 
 
 def test_markdown_is_a_table_for_a_bug_report(program: Program) -> None:
@@ -411,6 +411,8 @@ def test_a_failure_keeps_what_was_measured(program: Program) -> None:
     assert done.code == ExitCode.BACKEND
     assert [each["test"] for each in done.json["tests"]] == ["pp8"] and done.json["interrupted"]
     assert "9,000,008 tokens of context need" in done.stderr
+    piped = program.pipe("bench", "builtin", *flags[:-1])
+    assert piped.code == ExitCode.BACKEND and "\npp8 " in piped.text
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,7 @@ def _tell(
         view.show_json(env, report)
     elif not on_stdout(files):
         view.show(env, report, color=color)
+    env.stdout.flush()  # an error may follow
     if warning:
         env.note(warning)
 

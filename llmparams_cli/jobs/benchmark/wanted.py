@@ -76,8 +76,9 @@ def tests(
     work = amounts.work()
     single, several = _split(flags)
     axes = _axes(env, several)
-    ready = prepared(env, [*dict.fromkeys(models)], single)
-    names = _names([_gguf(each) for each in ready])
+    typed = [*dict.fromkeys(models)]
+    ready = prepared(env, typed, single)
+    names = _names([_gguf(each) for each in ready], typed)
     return [
         Test(name, _gguf(each), settings, texts, piece)
         for name, each in zip(names, ready, strict=True)
@@ -91,12 +92,10 @@ def in_memory(test: Test) -> tuple[str, ...]:
     return (test.model.reference, *map(str, test.settings.of_scope(Scope.LOAD)))
 
 
-def _names(models: Sequence[GgufModel]) -> list[str]:
-    """What users call the models; or their files, where several have one name."""
+def _names(models: Sequence[GgufModel], typed: Sequence[str]) -> list[str]:
+    """What users call the models; or what was typed, where several have one name."""
     names = [each.known_as or each.name for each in models]
-    if len({*names}) < len(names):
-        names = [each.path.stem for each in models]
-    return names if len({*names}) == len(names) else [str(each.path) for each in models]
+    return names if len({*names}) == len(names) else [*typed]
 
 
 def _split(flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
