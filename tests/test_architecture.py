@@ -38,7 +38,6 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
     "options": 8,
     "training": 8,
     "render": 8,
-    "backends.arrivals": 8,
     "backends.reply": 8,
     "backends.llama.native": 8,
     "backends.llama.host": 9,

@@ -28,7 +28,7 @@ def test_the_drawing_of_the_rooms_is_current_and_fits_one_page(drawing):
     page = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
     cure = "renew it: python tools/docs.py docs/development.md"
     assert f"$ python tools/rooms.py\n{drawing}```" in page, cure
-    assert len(drawing.splitlines()) <= 72
+    assert len(drawing.splitlines()) <= 74
 
 
 def test_every_room_says_what_it_holds(drawing):

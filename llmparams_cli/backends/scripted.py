@@ -13,12 +13,11 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from typing import Any
 
-from llmparams_cli.backends.arrivals import arrivals
 from llmparams_cli.backends.reply import Reply
 from llmparams_cli.backends.words import END, Words
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.env import Environment
-from llmparams_cli.errors import ModelError, UsageError
+from llmparams_cli.errors import LlmparamsError, ModelError, UsageError
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.resolve import ScriptedModel
 from llmparams_cli.models.script import Script
@@ -99,7 +98,7 @@ class ScriptedBackend:
     def answer(self, requests: Iterable[Request | None]) -> Generator[Numbered, None, None]:
         # As in the llama room: a list is known beforehand, a stream is not.
         room = AT_ONCE if isinstance(requests, Sequence) else self.capabilities.slots
-        waiting, more = arrivals(requests, lambda _, request: self._prepared(request)), True
+        waiting, more = self._arrivals(requests), True
         active: dict[int, _Answer] = {}
         while more or active:
             if more:
@@ -141,6 +140,21 @@ class ScriptedBackend:
 
     def close(self) -> None:
         pass
+
+    def _arrivals(self, requests: Iterable[Request | None]) -> Iterator[Arrival]:
+        """Each request made ready when its turn has come. None: nobody waits, which takes no
+        number.
+        """
+        number = 0
+        for request in requests:
+            if request is None:
+                yield None
+                continue
+            try:
+                yield number, self._prepared(request)
+            except LlmparamsError as error:
+                yield number, Failed(error)
+            number += 1
 
     def _admit(
         self, waiting: Iterator[Arrival], active: dict[int, _Answer], room: int
