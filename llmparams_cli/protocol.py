@@ -71,12 +71,15 @@ class ModelInfo:
 class Usage:
     """Tokens of one answer. `cached_tokens` of the prompt were in the KV cache already, from an
     earlier answer; `reasoning_tokens` of the completion were thoughts, marks included.
+    `drafted_tokens` were guessed before they were drawn, and `accepted_tokens` of them were drawn.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:

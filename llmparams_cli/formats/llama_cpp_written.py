@@ -108,6 +108,12 @@ def _write_numbers(export: Export, numbers: list[float], for_file: bool) -> Iter
         yield "tensor-split", PARAMS["tensor_split"].kind.show(numbers)
 
 
+def _write_lookup(export: Export, tokens: int, for_file: bool) -> Iterator[Option]:
+    if tokens:
+        yield "spec-type", "ngram-simple"
+        yield OPTIONS["prompt_lookup"], str(tokens)
+
+
 def _write_grammar(export: Export, grammar: str, for_file: bool) -> Iterator[Option]:
     if grammar:
         yield "grammar", grammar
@@ -146,6 +152,7 @@ WRITERS: dict[str, Callable[[Export, Any, bool], Iterator[Option]]] = {
     "dry_sequence_breakers": _write_breakers,
     "json_schema": _write_schema,
     "tensor_split": _write_numbers,
+    "prompt_lookup": _write_lookup,
     "grammar": _write_grammar,
     "thinking": _write_thinking,
     "template_arg": _write_variables,

@@ -42,6 +42,7 @@ SAMPLER_STAGES = (
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
 MAX_THREADS = 512  # ggml aborts above
+MOST_DRAFTED = 62  # tokens; with the one before them, a call of 64 would use other kernels
 
 # What each heading of the taxonomy stands for.
 GROUPS = {
@@ -60,6 +61,7 @@ GROUPS = {
 PROBABILITY = Number(low=0, high=1)
 COUNT = Number(integer=True, low=0, high=INT32_MAX)
 AT_LEAST_ONE = Number(integer=True, low=1, high=INT32_MAX)
+DRAFT = Number(integer=True, low=0, high=MOST_DRAFTED)
 WINDOW = Number(integer=True, low=0, high=INT32_MAX, special=(-1,))
 THREADS = Number(integer=True, low=0, high=MAX_THREADS)
 # llama.cpp has no limits here; beyond these, nothing but the penalty decides.
@@ -872,6 +874,26 @@ _ROWS = (
         raise_it="A larger scale strengthens what the adapter learned.",
         lower_it="A smaller scale weakens it; 0 is the model without it.",
         elsewhere=Elsewhere("--lora", "ADAPTER", "", "", "lora_request"),
+    ),
+    Param(
+        name="prompt_lookup",
+        kind=DRAFT,
+        default=0,
+        neutral=0,
+        group=Group.MEMORY,
+        scope=Scope.DRAFTING,
+        meaning="Guesses so many tokens at most from earlier text; 0 is off. What followed the "
+        "last few tokens where they stood before, in prompt or answer, is checked by the model in "
+        "one call. Every token is still drawn by the model itself, with the same settings and "
+        "seed: the text is the same, only sooner where it is copied. Guesses get shorter, and "
+        "stop, where they fail; there are none while several answers are written together. "
+        "Tokens that are checked together are rounded differently from single ones, so that now "
+        "and then, where two tokens are almost equal, the text takes another turn.",
+        raise_it="More speed where long passages are copied, as in edits and quotations; 8 is "
+        "enough for most.",
+        lower_it="Less is computed in vain; 0 computes every token by itself.",
+        unit="tokens",
+        elsewhere=Elsewhere("--spec-ngram-simple-size-m", hf="prompt_lookup_num_tokens"),
     ),
     Param(
         name="grammar",

@@ -13,6 +13,7 @@ from llmparams_cli.backends.arrivals import arrivals
 from llmparams_cli.backends.llama import machine
 from llmparams_cli.backends.llama.decoding import room as rooms
 from llmparams_cli.backends.llama.decoding.answer import Answer
+from llmparams_cli.backends.llama.decoding.drafting import Lookup, Speculation
 from llmparams_cli.backends.llama.decoding.prompts import Prompts
 from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
@@ -135,7 +136,7 @@ class LlamaBackend:
         slots = self._open(first.settings, self._room(first.settings, several, encoded, limit))
         ready = arrivals(
             chain([first], waiting),
-            lambda number, request: self._prepared(request, encoded.get(number), limit),
+            lambda number, request: self._prepared(request, encoded.get(number), limit, slots),
         )
         self._load_s += time.perf_counter() - began
         yield from self._scheduler(slots, limit).run(ready)
@@ -296,9 +297,11 @@ class LlamaBackend:
 
     def _open(self, settings: Settings, room: Room, outputs: int = 0, watch: Any = None) -> Slots:
         """The slots of a context as these settings want it; the one place that makes contexts.
-        `outputs` is how many rows of logits a call may ask for, if more than one for each slot.
-        `watch` is C's to call with what is computed.
+        `outputs` is how many rows of logits a call may ask for, if more than one for each slot and
+        the drafts of an only one. `watch` is C's to call with what is computed.
         """
+        if room.slots == 1:
+            outputs = max(outputs, min(settings["prompt_lookup"] + 1, settings["batch_size"]))
         made_for = (settings.of_scope(Scope.CONTEXT), room, outputs)
         if self._slots is None or self._made_for != made_for:
             self._close_context()
@@ -333,14 +336,36 @@ class LlamaBackend:
             self._finished,
         )
 
-    def _prepared(self, request: Request, known: Prompt | None, limit: int) -> Answer:
+    def _prepared(self, request: Request, known: Prompt | None, limit: int, slots: Slots) -> Answer:
         began = time.perf_counter()
         prompt = known or self._prompts.fitting(request, limit)
         started = self._started(prompt, request.settings, limit)
         sampler = made(self._model, request.settings, started.seed, started, self._env.note)
         # Loading counts for the first answer alone.
         load_s, self._load_s = self._load_s + time.perf_counter() - began, 0.0
-        return Answer(self._model, request, started, sampler, load_s=load_s)
+        return Answer(
+            self._model,
+            request,
+            started,
+            sampler,
+            speculation=self._speculation(request.settings, slots),
+            load_s=load_s,
+        )
+
+    def _speculation(self, settings: Settings, slots: Slots) -> Speculation | None:
+        """The drafts for an answer; None if none are wanted, or none can be."""
+        most: int = settings["prompt_lookup"]
+        if not most:
+            return None
+        why = ""
+        if slots.context.sequences > 1:
+            why = "several answers are written together"
+        elif self._model.keeps_states:
+            why = "this model keeps a state, which cannot be taken back"
+        if why:
+            self._env.note(f"prompt_lookup {most} has no effect: {why}")
+            return None
+        return Speculation(Lookup(), most)
 
     def _started(self, prompt: Prompt, settings: Settings, limit: int) -> Started:
         return Started(
