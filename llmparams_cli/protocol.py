@@ -85,6 +85,11 @@ class Usage:
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    @property
+    def tokens_per_call(self) -> float:
+        """How many tokens a call of the model brought: each accepted one saved a call."""
+        return self.completion_tokens / max(1, self.completion_tokens - self.accepted_tokens)
+
 
 @dataclass(frozen=True)
 class Timing:
