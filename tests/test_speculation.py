@@ -60,6 +60,8 @@ class Told:
     def __init__(self, text, spoilt=lambda _place: False):
         self._text, self._spoilt = text, spoilt
 
+    price = 0.0
+
     def guess(self, text, most):
         places = range(len(text), min(len(self._text), len(text) + most))
         return Guess([self._text[at] + self._spoilt(at) for at in places], 2)
@@ -71,7 +73,7 @@ def force(monkeypatch):
 
     def forced(drafter):
         monkeypatch.setattr(door, "Lookup", lambda: drafter)
-        monkeypatch.setattr(drafting, "best_length", lambda _share, most: most)
+        monkeypatch.setattr(drafting, "best_length", lambda _share, most, *_: most)
 
     return forced
 
@@ -231,12 +233,12 @@ def test_a_state_that_cannot_be_taken_back_has_none_and_says_so(program, tmp_pat
 
 
 def test_drafts_stop_where_they_fail_and_come_back(backend, monkeypatch):
-    values = {"max_tokens": 120, "ignore_eos": True, "context": 256}
+    values = {"max_tokens": 200, "ignore_eos": True, "context": 256}
     _, _, text = told(backend, raw(COPIED, **values))
     monkeypatch.setattr(door, "Lookup", lambda: Told(text, lambda _place: True))
     _, usage, _ = told(backend, raw(COPIED, prompt_lookup=8, **values))
     assert usage.drafted_tokens < 8
-    turn = len(text) - 60
+    turn = len(text) - 120
     monkeypatch.setattr(door, "Lookup", lambda: Told(text, lambda place: place < turn))
     _, usage, _ = told(backend, raw(COPIED, prompt_lookup=8, **values))
     assert usage.accepted_tokens > 20
@@ -266,27 +268,44 @@ def test_the_index_finds_what_a_search_finds(text, most, data):
         assert lookup.guess(text[:at], most) == brute(text[:at], most)
 
 
-@given(st.floats(0, 1), st.integers(0, 62))
-def test_a_draft_is_as_long_as_it_pays(share, most):
-    def gain(length):
-        return sum(share**place for place in range(length + 1)) / drafting.cost(length + 1)
+COSTS = (drafting.ONE_THREAD, drafting.THREADS)
 
-    best = best_length(share, most)
+
+@given(st.floats(0, 1), st.integers(0, 62), st.sampled_from(COSTS), st.sampled_from([0, 0.2, 1]))
+def test_a_draft_is_as_long_as_it_pays(share, most, costs, price):
+    def gain(length):
+        paid = drafting.cost(length + 1, costs) + length * price
+        return sum(share**place for place in range(length + 1)) / paid
+
+    best = best_length(share, most, costs, price)
     assert 0 <= best <= most
     assert all(gain(best) >= gain(other) - 1e-9 for other in range(most + 1))
 
 
-def test_costs_rise_with_the_tokens_of_a_call():
-    costs = [drafting.cost(tokens) for tokens in range(1, 63)]
-    assert costs == sorted(costs) and costs[0] == 1
-    assert best_length(0.3, 8) == 0 < best_length(0.9, 8) <= best_length(1.0, 8)
+@pytest.mark.parametrize("costs", COSTS)
+def test_costs_rise_with_the_tokens_of_a_call(costs):
+    found = [drafting.cost(tokens, costs) for tokens in range(1, 63)]
+    assert found == sorted(found) and found[0] == 1
+    assert best_length(0.3, 8, costs) == 0 < best_length(0.95, 8, costs)
+    assert best_length(0.95, 8, costs, price=1) == 0
 
 
 # What is told
 
 
 def test_numbers_of_drafts_are_in_json_and_on_the_terminal(program, model):
-    common = ("generate", COPIED, "--raw", "-m", str(model), "-n", "40", "--temperature", "0")
+    common = (
+        "generate",
+        "a fox a fox " * 8,
+        "--raw",
+        "-m",
+        str(model),
+        "-n",
+        "40",
+        "--temperature",
+        "0",
+        "--ignore-eos",
+    )
     plain = program.call(*common, "--json").json
     assert "accepted_prediction_tokens" not in plain["usage"]
     done = program.call(*common, "--json", "--prompt-lookup", "8").json

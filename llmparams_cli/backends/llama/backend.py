@@ -19,7 +19,7 @@ from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
-from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
+from llmparams_cli.backends.llama.host import hardware, memory, placement, plan, sequences
 from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
@@ -365,7 +365,7 @@ class LlamaBackend:
         if why:
             self._env.note(f"prompt_lookup {most} has no effect: {why}")
             return None
-        return Speculation(Lookup(), most)
+        return Speculation([(Lookup(), most)], settings["threads"] or hardware.usable_cpus())
 
     def _started(self, prompt: Prompt, settings: Settings, limit: int) -> Started:
         return Started(
