@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import write_mamba
 
-from llmparams_cli.backends.llama import backend as door
+from llmparams_cli.backends.llama import drafts
 from llmparams_cli.backends.llama.decoding import drafting
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.drafting import Guess, Lookup, best_length
@@ -72,7 +72,7 @@ def force(monkeypatch):
     """Let this drafter guess from here on, and all that it guesses be checked."""
 
     def forced(drafter):
-        monkeypatch.setattr(door, "Lookup", lambda: drafter)
+        monkeypatch.setattr(drafts, "Lookup", lambda: drafter)
         monkeypatch.setattr(drafting, "best_length", lambda _share, most, *_: most)
 
     return forced
@@ -229,17 +229,17 @@ def test_a_state_that_cannot_be_taken_back_has_none_and_says_so(program, tmp_pat
     done = program.call(
         "generate", "a a a a a", "-m", str(mamba), "-n", "4", "--prompt-lookup", "4"
     )
-    assert "prompt_lookup 4 has no effect: this model keeps a state" in done.stderr
+    assert "prompt_lookup has no effect: this model keeps a state" in done.stderr
 
 
 def test_drafts_stop_where_they_fail_and_come_back(backend, monkeypatch):
     values = {"max_tokens": 200, "ignore_eos": True, "context": 256}
     _, _, text = told(backend, raw(COPIED, **values))
-    monkeypatch.setattr(door, "Lookup", lambda: Told(text, lambda _place: True))
+    monkeypatch.setattr(drafts, "Lookup", lambda: Told(text, lambda _place: True))
     _, usage, _ = told(backend, raw(COPIED, prompt_lookup=8, **values))
     assert usage.drafted_tokens < 8
     turn = len(text) - 120
-    monkeypatch.setattr(door, "Lookup", lambda: Told(text, lambda place: place < turn))
+    monkeypatch.setattr(drafts, "Lookup", lambda: Told(text, lambda place: place < turn))
     _, usage, _ = told(backend, raw(COPIED, prompt_lookup=8, **values))
     assert usage.accepted_tokens > 20
 

@@ -266,6 +266,12 @@ RULES = (
         "batch_size {batch_size} is smaller and limits it",
     ),
     Rule(
+        ("draft_max",),
+        lambda p, s: s["draft_model"] == "",
+        "there is no draft_model",
+        is_switch=True,
+    ),
+    Rule(
         ("split_mode", "tensor_split"),
         lambda p, s: s["gpu_layers"] == 0,
         "gpu_layers 0 puts no layer on a GPU",

@@ -16,6 +16,7 @@ from llmparams_cli.params.kinds import (
     Floats,
     Grammar,
     JsonSchema,
+    Model,
     Number,
     Switch,
     Template,
@@ -894,6 +895,37 @@ _ROWS = (
         lower_it="Less is computed in vain; 0 computes every token by itself.",
         unit="tokens",
         elsewhere=Elsewhere("--spec-ngram-simple-size-m", hf="prompt_lookup_num_tokens"),
+    ),
+    Param(
+        name="draft_model",
+        kind=Model(),
+        default="",
+        neutral="",
+        group=Group.MEMORY,
+        scope=Scope.DRAFTING,
+        aliases=("-md", "--model-draft"),
+        meaning="A small model that guesses what the model will write. The model checks its "
+        "guesses several at a time and draws every token itself, as with prompt_lookup. It must "
+        "have the same vocabulary, as models of one family do, and be much smaller: its guesses "
+        "are computed too, and are left out where they do not pay. `none` takes away that of a "
+        "preset.",
+        raise_it="A better one guesses more that is right; a smaller one guesses faster.",
+        lower_it="Without one, memory is saved.",
+        elsewhere=Elsewhere("--model-draft"),
+    ),
+    Param(
+        name="draft_max",
+        kind=Number(integer=True, low=1, high=MOST_DRAFTED),
+        default=8,
+        group=Group.MEMORY,
+        scope=Scope.DRAFTING,
+        aliases=("--spec-draft-n-max",),
+        meaning="The most tokens that the draft model guesses at once. What is worth "
+        "its price is found out while it writes.",
+        raise_it="Longer guesses, where most of them are right.",
+        lower_it="Less is computed in vain.",
+        unit="tokens",
+        elsewhere=Elsewhere("--spec-draft-n-max", hf="num_assistant_tokens"),
     ),
     Param(
         name="grammar",

@@ -13,13 +13,13 @@ from llmparams_cli.backends.arrivals import arrivals
 from llmparams_cli.backends.llama import machine
 from llmparams_cli.backends.llama.decoding import room as rooms
 from llmparams_cli.backends.llama.decoding.answer import Answer
-from llmparams_cli.backends.llama.decoding.drafting import Lookup, Speculation
 from llmparams_cli.backends.llama.decoding.prompts import Prompts
 from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
-from llmparams_cli.backends.llama.host import hardware, memory, placement, plan, sequences
+from llmparams_cli.backends.llama.drafts import Drafts, rows
+from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
 from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
@@ -84,6 +84,8 @@ class LlamaBackend:
         placement.lora_adapters(settings)
         wanted.from_settings(settings, env.note)
         self._model = self._load(resolved, settings)
+        self._drafts = Drafts(env, resolved, self._model, control, self._loading)
+        self._drafts.load(settings)
         self._prompts = Prompts(self._model, resolved.templates, env.began.isoformat(), env.note)
         self.info = ModelInfo(
             path=str(resolved.path),
@@ -216,6 +218,7 @@ class LlamaBackend:
 
     def close(self) -> None:
         self._close_context()
+        self._drafts.close()
         self._model.close()
 
     def _left(self, settings: Settings) -> closing[Left]:
@@ -301,7 +304,7 @@ class LlamaBackend:
         the drafts of an only one. `watch` is C's to call with what is computed.
         """
         if room.slots == 1:
-            outputs = max(outputs, min(settings["prompt_lookup"] + 1, settings["batch_size"]))
+            outputs = max(outputs, min(rows(settings), settings["batch_size"]))
         made_for = (settings.of_scope(Scope.CONTEXT), room, outputs)
         if self._slots is None or self._made_for != made_for:
             self._close_context()
@@ -348,24 +351,9 @@ class LlamaBackend:
             request,
             started,
             sampler,
-            speculation=self._speculation(request.settings, slots),
+            speculation=self._drafts.speculation(request.settings, slots),
             load_s=load_s,
         )
-
-    def _speculation(self, settings: Settings, slots: Slots) -> Speculation | None:
-        """The drafts for an answer; None if none are wanted, or none can be."""
-        most: int = settings["prompt_lookup"]
-        if not most:
-            return None
-        why = ""
-        if slots.context.sequences > 1:
-            why = "several answers are written together"
-        elif self._model.keeps_states:
-            why = "this model keeps a state, which cannot be taken back"
-        if why:
-            self._env.note(f"prompt_lookup {most} has no effect: {why}")
-            return None
-        return Speculation([(Lookup(), most)], settings["threads"] or hardware.usable_cpus())
 
     def _started(self, prompt: Prompt, settings: Settings, limit: int) -> Started:
         return Started(
