@@ -8,26 +8,32 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import script
 from asked import LONG, calls, conversation, ends, ids, raw, sequences
 from hypothesis import given
 from hypothesis import strategies as st
-from models import write_mamba
+from models import byte_level, write_llama, write_mamba
 
 from llmparams_cli.backends.llama import drafts
 from llmparams_cli.backends.llama.decoding import drafting
 from llmparams_cli.backends.llama.decoding.answer import Answer
-from llmparams_cli.backends.llama.decoding.drafting import Guess, Lookup, best_length
+from llmparams_cli.backends.llama.decoding.draft_model import DraftModel, difference
+from llmparams_cli.backends.llama.decoding.drafting import Guess, Lookup, Speculation, best_length
 from llmparams_cli.backends.llama.decoding.pieces import shared
-from llmparams_cli.backends.llama.weights import Recipe, quantise
+from llmparams_cli.backends.llama.native.context import Context
+from llmparams_cli.backends.llama.weights import Recipe, quantise, vocabulary
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models import builtin
 from llmparams_cli.protocol import Finished, Piece
 
 COPIED = "The fox saw a bear. The bear saw the fox. The fox saw a bear. The bear"
+TOKENS = "tokenizer.ggml.tokens"
 DRAFT = 4  # tokens of a forced draft
 WAYS = {
     "greedy": {},
@@ -242,6 +248,138 @@ def test_drafts_stop_where_they_fail_and_come_back(backend, monkeypatch):
     monkeypatch.setattr(drafts, "Lookup", lambda: Told(text, lambda place: place < turn))
     _, usage, _ = told(backend, raw(COPIED, prompt_lookup=8, **values))
     assert usage.accepted_tokens > 20
+
+
+# A second model
+
+
+@pytest.fixture
+def ask_always(monkeypatch):
+    """Let a draft model be asked for as much as may be, whatever it costs."""
+    for module in (drafts, drafting):
+        monkeypatch.setattr(module, "best_length", lambda _share, most, *_: most)
+
+
+@pytest.mark.parametrize("values", WAYS.values(), ids=WAYS)
+def test_with_a_draft_model_the_answer_is_that_of_the_ordinary_run(
+    backend, model, ask_always, values
+):
+    values = {"max_tokens": 24} | values
+    ordinary, _, _ = told(backend, raw(COPIED, logprobs=2, **values))
+    helped = values | {"draft_model": str(model), "draft_max": DRAFT}
+    drafted, usage, _ = told(backend, raw(COPIED, logprobs=2, **helped))
+    assert drafted == ordinary
+    assert usage.drafted_tokens > 0
+
+
+def test_a_model_that_drafts_for_itself_is_right(backend, model, ask_always):
+    """But not where it is unsure itself. What it holds of one text is no part of the next."""
+    for text in (COPIED, LONG, COPIED, LONG + COPIED):
+        values = {"max_tokens": 40, "ignore_eos": True, "draft_model": str(model)}
+        _, usage, _ = told(backend, raw(text, **values))
+        assert usage.drafted_tokens == usage.accepted_tokens > 10
+
+
+def test_lookup_comes_first_and_then_the_draft_model(backend, model, ask_always, monkeypatch):
+    asked = []
+    guess = DraftModel.guess
+    monkeypatch.setattr(DraftModel, "guess", lambda *args: asked.append(1) or guess(*args))
+    ordinary, _, text = told(backend, raw(COPIED, max_tokens=30, ignore_eos=True))
+    known = Told(text[:-15])
+    monkeypatch.setattr(drafts, "Lookup", lambda: known)
+    values = {"prompt_lookup": DRAFT, "draft_model": str(model)}
+    drafted, _, _ = told(backend, raw(COPIED, max_tokens=30, ignore_eos=True, **values))
+    assert drafted == ordinary
+    assert 0 < len(asked) <= 15
+
+
+def test_it_ends_where_the_draft_model_was_stopped(backend, model, ask_always, monkeypatch):
+    """A call of the draft model that Ctrl-C ends leaves nothing half done."""
+    decode, helped = Context.decode, []
+
+    def stopped(context, tokens, outputs):
+        if context is not backend._slots.context:
+            helped.append(len(tokens))
+            if len(helped) in (1, 4):
+                return False
+        return decode(context, tokens, outputs)
+
+    ordinary, _, _ = told(backend, raw(COPIED, max_tokens=20))
+    monkeypatch.setattr(Context, "decode", stopped)
+    values = {"max_tokens": 20, "draft_model": str(model)}
+    drafted, usage, _ = told(backend, raw(COPIED, **values))
+    assert drafted == ordinary
+    assert 1 < helped[0] == helped[1] - 1  # the prompt is read again, and what was drawn
+    assert usage.drafted_tokens == usage.accepted_tokens > 0
+
+
+def test_a_draft_model_of_another_vocabulary_is_refused_in_one_line(program, tmp_path):
+    other = write_llama(tmp_path / "other.gguf", vocabulary=300)
+    flags = ("-m", "builtin", "--draft-model", str(other))
+    complaint = program.call("generate", "hi", *flags).complaint(4)
+    assert complaint == (
+        f"draft_model {other} cannot draft for this model: 2048 tokens and 300 "
+        "(a smaller model of the same family, or --draft-model none)"
+    )
+
+
+def test_vocabularies_are_compared_token_by_token(tmp_path):
+    one, other, longer = (
+        write_llama(tmp_path / f"{name}.gguf", vocabulary=count, metadata=metadata)
+        for name, count, metadata in (
+            ("one", 300, {}),
+            ("other", 300, {TOKENS: [*byte_level(300)[TOKENS][:-1], "zzz"]}),
+            ("longer", 310, {}),
+        )
+    )
+    with vocabulary(one) as first, vocabulary(other) as second, vocabulary(longer) as third:
+        assert difference(first, first) == "" == difference(first, third)
+        assert difference(first, second).startswith("token 299 is ")
+
+
+@pytest.mark.parametrize("name", ["nowhere.gguf", "scripted:script.yaml"])
+def test_a_draft_model_that_is_none_is_an_error_before_anything_is_written(program, name):
+    script.write(program.place)
+    done = program.call("generate", "hi", "-m", "builtin", "--draft-model", name)
+    assert done.code == 4 and done.stdout == b"", done.stderr
+
+
+def test_a_draft_model_that_cannot_pay_is_not_asked_and_says_so(program, monkeypatch):
+    monkeypatch.setattr(DraftModel, "guess", None)
+    flags = ("-m", "builtin", "-n", "4", "--draft-model", "builtin")
+    done = program.call("generate", "hi", *flags)
+    assert done.code == 0
+    assert "draft_model has no effect: it takes 100 % of the model's time" in done.stderr
+
+
+def test_a_draft_model_is_asked_again_from_time_to_time():
+    class Wrong:
+        price = 0.1
+        asked: ClassVar = []
+
+        def guess(self, text, most):
+            self.asked.append((len(text), most))
+            return Guess([0] * most, drafting.MODEL)
+
+    speculation = Speculation([(Wrong(), 8)], threads=2)
+    text = [1] * 10
+    for _ in range(200):
+        speculation.draft(text, 8)
+        text.append(1)
+    late = [(place, most) for place, most in Wrong.asked if place > 60]
+    assert late and all(most == 1 for _, most in late)
+    gaps = [after[0] - before[0] for before, after in pairwise(late)]
+    assert set(gaps) == {drafting.REST}
+    assert speculation.accepted == 0
+
+
+def test_a_path_in_a_preset_is_beside_it(program, model):
+    place = program.place / "sub"
+    place.mkdir()
+    (place / "small.gguf").symlink_to(model)
+    (place / "p.yaml").write_text("parameters: {draft_model: small.gguf, draft_max: 4}\n")
+    done = program.call("generate", "hi", "-m", str(model), "-n", "3", "-p", "sub/p.yaml", "--json")
+    assert done.json["parameters"]["draft_model"]["value"] == str(place / "small.gguf")
 
 
 # What is guessed, and how much of it

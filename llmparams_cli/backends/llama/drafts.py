@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from llmparams_cli.backends.llama.decoding.draft_model import DraftModel, difference
-from llmparams_cli.backends.llama.decoding.drafting import Drafter, Lookup, Speculation
+from llmparams_cli.backends.llama.decoding.drafting import (
+    Drafter,
+    Lookup,
+    Speculation,
+    best_length,
+    costs,
+)
 from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.host import hardware, memory, placement, plan
 from llmparams_cli.backends.llama.native.context import Context
@@ -84,21 +90,32 @@ class Drafts:
         """The drafts of an answer; None if none are wanted, or none can be."""
         if rows(settings) == 1:
             return None
-        why = ""
+        threads: int = settings["threads"] or hardware.usable_cpus()
         if slots.context.sequences > 1:
             why = "several answers are written together"
         elif self._model.keeps_states:
             why = "this model keeps a state, which cannot be taken back"
-        if why:
-            name = "draft_model" if settings["draft_model"] else "prompt_lookup"
-            self._env.note(f"{name} has no effect: {why}")
-            return None
-        drafters: list[tuple[Drafter, int]] = []
+        else:
+            return Speculation([*self._drafters(settings, slots.context.size, threads)], threads)
+        name = "draft_model" if settings["draft_model"] else "prompt_lookup"
+        self._env.note(f"{name} has no effect: {why}")
+        return None
+
+    def _drafters(
+        self, settings: Settings, size: int, threads: int
+    ) -> Iterator[tuple[Drafter, int]]:
+        """Who guesses, in turn, each with the most tokens that it may guess."""
         if most := settings["prompt_lookup"]:
-            drafters.append((Lookup(), most))
-        if settings["draft_model"]:
-            drafters.append((self._by_model(settings, slots.context.size), settings["draft_max"]))
-        return Speculation(drafters, settings["threads"] or hardware.usable_cpus())
+            yield Lookup(), most
+        self.load(settings)
+        if self._helper is None:
+            return
+        price = self._price()
+        if best_length(1.0, settings["draft_max"], costs(threads), price) == 0:
+            share = f"{price:.0%}".replace("%", " %")
+            self._env.note(f"draft_model has no effect: it takes {share} of the model's time")
+        else:
+            yield self._by_model(settings, size, price), settings["draft_max"]
 
     def close(self) -> None:
         self._close_context()
@@ -106,19 +123,27 @@ class Drafts:
             self._helper[1].close()
         self._name, self._helper = "", None
 
-    def _by_model(self, settings: Settings, size: int) -> DraftModel:
-        self.load(settings)
+    def _price(self) -> float:
+        """What a token of the draft model costs, in tokens of the model: one waits for the weights
+        to come from memory, or for the sums of all parameters, whichever is slower.
+        """
+        assert self._helper
+        found, helper = self._helper
+        count = llama().llama_model_n_params
+        size = found.header.size / self._resolved.header.size
+        return max(size, int(count(helper.handle)) / int(count(self._model.handle)))
+
+    def _by_model(self, settings: Settings, size: int, price: float) -> DraftModel:
+        """The draft model at work, in a context of its own."""
         assert self._helper
         made_for = (settings.of_scope(Scope.CONTEXT), size)
         if self._drafter is None or self._made_for != made_for:
             self._close_context()
-            found, helper = self._helper
             params = placement.context_params(settings, size, 1, shared=True)
             params.abort_callback, params.abort_callback_data = self._control.callback(
                 llama().ggml_abort_callback
             )
-            self._context = Context(helper, params, size)
-            price = found.header.size / self._resolved.header.size
+            self._context = Context(self._helper[1], params, size)
             self._drafter = DraftModel(self._context, self._model.n_vocab, price)
             self._made_for = made_for
         return self._drafter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from llmparams_cli.backends.llama.decoding.drafting import MODEL, NOTHING, Guess
@@ -22,6 +23,7 @@ class DraftModel:
     """
 
     def __init__(self, context: Context, n_vocab: int, price: float) -> None:
+        import_module("numpy")  # now, and not between two tokens
         self.price = price
         self._context = context
         self._n_vocab = min(n_vocab, context.model.n_vocab)

@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol
 
 from llmparams_cli.backends.llama.decoding.pieces import shared
 
+Costs = Sequence[tuple[int, float]]
+
 # What a call of so many tokens costs, in calls of one; between these it is interpolated. Measured
 # with one thread, which computes all the time, and with two, which wait for memory, too. Where more
 # wait, or on GPUs, several tokens cost less, and drafts could be longer.
@@ -101,7 +103,7 @@ class Speculation:
         """
         self.drafted = self.accepted = 0
         self._drafters = drafters
-        self._costs = ONE_THREAD if threads == 1 else THREADS
+        self._costs = costs(threads)
         self._trust = {kind: Trust(prior) for kind, prior in PRIORS.items()}
         self._place = 0  # where the last guesses begin
         self._guesses: list[tuple[Guess, int]] = []  # each with how many of it were drafted
@@ -146,7 +148,9 @@ class Speculation:
         self._guesses = []
 
 
-Costs = Sequence[tuple[int, float]]
+def costs(threads: int) -> Costs:
+    """What calls cost where so many threads compute."""
+    return ONE_THREAD if threads == 1 else THREADS
 
 
 def best_length(share: float, most: int, costs: Costs, price: float = 0.0) -> int:
