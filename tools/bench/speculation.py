@@ -1,16 +1,19 @@
 """What does speculative decoding win?
 
-    python tools/bench/speculation.py MODEL [--draft-model MODEL] [--rounds 3] [--threads N]
+    python tools/bench/speculation.py MODEL [--draft-model MODEL] [--rounds 3] [--threads N] [--cpu]
 
 Prints the table of docs/speed.md. Each task is answered with and without drafts in turns, at
-temperature 0; the ratio is the median of the rounds' own ratios, rates are of decoding alone.
+temperature 0; the ratio is the median of the rounds' own ratios, rates are of what comes after the
+first token. With --cpu, which wants --threads 1, seconds are those of the processor, which other
+programs lengthen less.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 from typing import Any
 
@@ -19,7 +22,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.interrupt import Control
 from llmparams_cli.models.resolve import find_model
 from llmparams_cli.params.settings import DEFAULT, Assignment, Settings, resolve
-from llmparams_cli.protocol import Backend, Finished, Message, Request
+from llmparams_cli.protocol import Backend, Finished, Message, Piece, Request
 
 ARTICLE = """The lighthouse at Cape Veyra was built in 1874 from granite that was brought by sea
 from the quarries of Lorn. Its tower is 41 metres high and has 212 steps. Until 1931 the lamp
@@ -66,11 +69,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=192)
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--only", default="", help="tasks with this in their names")
     given = parser.parse_args()
     kinds: dict[str, dict[str, Any]] = dict(KINDS)
     if given.draft_model:
         kinds["draft model"] = {"draft_model": given.draft_model}
+    clock = time.process_time if given.cpu else time.perf_counter
     always = {"temperature": 0.0, "max_tokens": given.tokens, "threads": given.threads}
     env = Environment(quiet=True)
     model = find_model(given.model, env)
@@ -81,10 +86,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     with Control() as control, opened(env, model, settings(always), control) as plain:
         for kind, values in kinds.items():
-            with opened(env, model, settings(always | values), control) as drafting:
+            helped = always | values
+            with opened(env, model, settings(helped), control) as drafting:
+                sides = (plain, always), (drafting, helped)
                 for task, prompt in TASKS.items():
                     if given.only in task:
-                        runs = [*rounds(plain, drafting, prompt, always, values, given.rounds)]
+                        runs = [*rounds(*sides, prompt, given.rounds, clock)]
                         print(row(task, kind, runs), flush=True)
     print(f"load {os.getloadavg()[0]:.1f}")
 
@@ -94,34 +101,37 @@ def settings(values: Mapping[str, Any]) -> Settings:
     return resolve(Assignment(name, value, DEFAULT) for name, value in values.items())
 
 
+Side = tuple[Backend, dict[str, Any]]
+Run = tuple[Finished, float]  # and tokens a second
+
+
 def rounds(
-    plain: Backend,
-    drafting: Backend,
-    prompt: str,
-    always: Mapping[str, Any],
-    values: Mapping[str, Any],
-    count: int,
-) -> Iterator[tuple[Finished, Finished]]:
+    plain: Side, drafting: Side, prompt: str, count: int, clock: Callable[[], float]
+) -> Iterator[tuple[Run, Run]]:
     """(without, with) drafts, in turns; the first round, which reads the prompt, is left out."""
     for number in range(count + 1):
-        pair = (answer(plain, prompt, always), answer(drafting, prompt, {**always, **values}))
+        pair = (answer(*plain, prompt, clock), answer(*drafting, prompt, clock))
         if number:
             yield pair
 
 
-def answer(backend: Backend, prompt: str, values: Mapping[str, Any]) -> Finished:
-    """The end of an answer to the prompt."""
-    request = Request((Message("user", prompt),), settings(values))
-    *_, (_, event) = backend.answer([request])
+def answer(
+    backend: Backend, values: Mapping[str, Any], prompt: str, clock: Callable[[], float]
+) -> Run:
+    """The end of an answer to the prompt, and the speed after its first token."""
+    began = 0.0
+    for _, event in backend.answer([Request((Message("user", prompt),), settings(values))]):
+        began = began or (clock() if isinstance(event, Piece) else 0.0)
+    seconds = clock() - began
     assert isinstance(event, Finished), event
-    return event
+    return event, (event.usage.completion_tokens - 1) / seconds
 
 
-def row(task: str, kind: str, runs: list[tuple[Finished, Finished]]) -> str:
+def row(task: str, kind: str, runs: list[tuple[Run, Run]]) -> str:
     """A line of the table."""
-    without, drafted = (median(map(speed, side)) for side in zip(*runs, strict=True))
-    ratio = median(speed(two) / speed(one) for one, two in runs)
-    one, two = runs[0]
+    without, drafted = (median(speed for _, speed in side) for side in zip(*runs, strict=True))
+    ratio = median(two[1] / one[1] for one, two in runs)
+    (one, _), (two, _) = runs[0]
     usage = two.usage
     share = usage.accepted_tokens / usage.drafted_tokens if usage.drafted_tokens else 0
     same = "yes" if one.text == two.text else "no"
@@ -129,11 +139,6 @@ def row(task: str, kind: str, runs: list[tuple[Finished, Finished]]) -> str:
         f"| {task} | {kind} | {without:.1f} | {drafted:.1f} | {ratio:.2f} "
         f"| {share:.0%} of {usage.drafted_tokens} | {usage.tokens_per_call:.2f} | {same} |"
     )
-
-
-def speed(finished: Finished) -> float:
-    """Tokens a second of decoding."""
-    return (finished.usage.completion_tokens - 1) / finished.timing.generation_s
 
 
 if __name__ == "__main__":
