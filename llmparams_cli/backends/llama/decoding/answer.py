@@ -107,6 +107,11 @@ class Answer:
         """Its slot holds what was kept of its prompt: `cached` tokens, from an earlier answer."""
         self.seated, self._cached = True, cached
 
+    @property
+    def speculates(self) -> bool:
+        """Are its next tokens guessed?"""
+        return self._speculation is not None
+
     def draft(self, most: int) -> list[int]:
         """Guesses of its next tokens, at most so many, to be checked in one call."""
         if self._speculation is None:

@@ -138,10 +138,11 @@ class Scheduler:
         known.
         """
         held = answer.slot.held
-        if held < len(answer.text) - 1:
+        if not answer.speculates or held < len(answer.text) - 1:
             return []
         rows = min(self._limit - held, self._context.outputs, self._context.piece_size)
-        return answer.draft(rows - 1)
+        with self._control.alarm(self._time_left()):  # a draft model may have a prompt to read
+            return answer.draft(rows - 1)
 
     def _check(self, number: int, answer: Answer, draft: Sequence[int]) -> Iterator[Numbered]:
         """Decode its next token and guesses behind it; draw, as one by one, while they are right.
@@ -284,17 +285,19 @@ class Scheduler:
         outputs: Sequence[int] | range,
     ) -> bool:
         """Run a call. False if Ctrl-C or a deadline ended it: then nothing of it is kept."""
-        left = None
-        if not outputs:  # a call for rows is too short for a timer
-            deadline = min(answer.deadline for answer in self._active.values())
-            left = deadline - time.perf_counter() if deadline < math.inf else None
-        with self._control.alarm(left):
+        # A call for rows is too short for a timer.
+        with self._control.alarm(None if outputs else self._time_left()):
             done = self._context.decode(batch, outputs)
         if not done:
             for answer in answers:
                 # Some of its pieces may be in the cache already.
                 self._slots.restore(answer.slot)
         return done
+
+    def _time_left(self) -> float | None:
+        """Seconds until the first of the answers has to end; None without a limit."""
+        deadline = min(answer.deadline for answer in self._active.values())
+        return deadline - time.perf_counter() if deadline < math.inf else None
 
     def _tell_reading(self, reading: Sequence[Answer]) -> None:
         """Tell the progress bar how far the prompts are read; once, before any text, that they all
