@@ -50,11 +50,13 @@ def average(prices, discount):
     result = total(prices, discount) / len(prices)
     return round(result, 2)
 """
+COPYING = "copying a text"  # which a base model goes on to do: there is no chat template around it
 TASKS = {
     "summarising": f"Summarise this text in three sentences.\n\n{ARTICLE}",
     "quoting": f"Quote the sentences of this text that contain numbers.\n\n{ARTICLE}",
     "editing a text": f"Repeat this text, but call the lighthouse Cape Norra:\n\n{ARTICLE}",
     "editing code": f"Rename `result` to `amount` in this code:\n\n```python\n{CODE}```",
+    COPYING: f"{ARTICLE}\n\n{ARTICLE}\n\n{ARTICLE[:80]}",
     "chat": "What should I think of when I plan a garden for a small balcony?",
     "a story": "Tell me a story about a keeper of a lighthouse who is afraid of the sea.",
 }
@@ -120,7 +122,9 @@ def answer(
 ) -> Run:
     """The end of an answer to the prompt, and the speed after its first token."""
     began = 0.0
-    for _, event in backend.answer([Request((Message("user", prompt),), settings(values))]):
+    is_raw = prompt == TASKS[COPYING]
+    request = Request((Message("user", prompt),), settings(values), raw=is_raw)
+    for _, event in backend.answer([request]):
         began = began or (clock() if isinstance(event, Piece) else 0.0)
     seconds = clock() - began
     assert isinstance(event, Finished), event
