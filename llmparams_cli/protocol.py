@@ -71,12 +71,15 @@ class ModelInfo:
 class Usage:
     """Tokens of one answer. `cached_tokens` of the prompt had been read already, for an earlier
     answer or run; `reasoning_tokens` of the completion were thoughts, marks included.
+    `drafted_tokens` were guessed before they were drawn, and `accepted_tokens` of them were drawn.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -85,6 +88,11 @@ class Usage:
     @property
     def read_tokens(self) -> int:
         return self.prompt_tokens - self.cached_tokens
+
+    @property
+    def tokens_per_call(self) -> float:
+        """How many tokens a call of the model brought: each accepted one saved a call."""
+        return self.completion_tokens / max(1, self.completion_tokens - self.accepted_tokens)
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,16 @@ def test_any_defaults_written_as_flags_are_told_in_whole_sentences(chosen: dict[
             "flash_attention off (flag --flash-attention) excludes "
             "split_mode tensor (flag --split-mode)",
         ),
+        (
+            {"deterministic": True, "prompt_lookup": 8},
+            "deterministic true (flag --deterministic) excludes "
+            "prompt_lookup 8 (flag --prompt-lookup)",
+        ),
+        (
+            {"deterministic": True, "draft_model": "small"},
+            "deterministic true (flag --deterministic) excludes "
+            "draft_model small (flag --draft-model)",
+        ),
     ],
 )
 def test_what_excludes_each_other_is_refused_with_both_origins(

@@ -66,6 +66,7 @@ def values(name: str) -> st.SearchStrategy:
         "stop": st.lists(LINE, max_size=3),
         "tensor_split": st.lists(st.integers(0, 9).map(float), min_size=1, max_size=3),
         "lora": st.lists(st.sampled_from(["a.gguf", "./b c.gguf", "/d/e.gguf"]), max_size=2),
+        "draft_model": st.sampled_from(["small", "./a b.gguf"]),
         "grammar": st.sampled_from(['root ::= "a"', 'root ::= "a" # one\nb ::= "b"']),
         "json_schema": SCHEMAS,
         "template_arg": st.dictionaries(st.sampled_from(["a", "b_c"]), JSON, max_size=2),

@@ -46,6 +46,7 @@ LOAD_MODES = {
     (True, True): "mmap+mlock",
 }
 DRY_WINDOW = 64  # of llama.cpp; here, the whole context
+NGRAM_DRAFT = 48  # tokens, where the option is missing
 WORDS = {"enabled": "true", "disabled": "false"}
 
 
@@ -150,6 +151,14 @@ def _variables(draft: Draft, key: str, node: Node) -> None:
     thinking.take_variables(draft, key, Node(node.mark, text_of(node)))
 
 
+def _speculation(draft: Draft, key: str, node: Node) -> None:
+    for name in text_of(node).split(","):
+        if name.startswith("ngram-"):
+            draft.values.setdefault("prompt_lookup", NGRAM_DRAFT)
+        elif name not in ("none", "draft-simple"):
+            draft.lose(key, f"{name!r} is not known here")
+
+
 def _template(draft: Draft, key: str, node: Node) -> None:
     draft.take("chat_template", key, Node(node.mark, text_of(node)))
 
@@ -162,6 +171,7 @@ READERS = {
     "rea": _thinking,
     "reasoning": _thinking,
     "reasoning-effort": _thinking,
+    "spec-type": _speculation,
     "chat-template": _template,
     "chat-template-file": _template_file,
     "chat-template-kwargs": _variables,

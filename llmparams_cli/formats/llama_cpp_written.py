@@ -108,6 +108,20 @@ def _write_numbers(export: Export, numbers: list[float], for_file: bool) -> Iter
         yield "tensor-split", PARAMS["tensor_split"].kind.show(numbers)
 
 
+def _write_lookup(export: Export, tokens: int, for_file: bool) -> Iterator[Option]:
+    if tokens:
+        by_model = ",draft-simple" * bool(export.chosen.get("draft_model"))
+        yield "spec-type", f"ngram-simple{by_model}"
+        yield OPTIONS["prompt_lookup"], str(tokens)
+
+
+def _write_draft_model(export: Export, name: str, for_file: bool) -> Iterator[Option]:
+    if name:
+        if not export.chosen.get("prompt_lookup"):  # otherwise it is written already
+            yield "spec-type", "draft-simple"
+        yield OPTIONS["draft_model"], name
+
+
 def _write_grammar(export: Export, grammar: str, for_file: bool) -> Iterator[Option]:
     if grammar:
         yield "grammar", grammar
@@ -146,6 +160,8 @@ WRITERS: dict[str, Callable[[Export, Any, bool], Iterator[Option]]] = {
     "dry_sequence_breakers": _write_breakers,
     "json_schema": _write_schema,
     "tensor_split": _write_numbers,
+    "prompt_lookup": _write_lookup,
+    "draft_model": _write_draft_model,
     "grammar": _write_grammar,
     "thinking": _write_thinking,
     "template_arg": _write_variables,

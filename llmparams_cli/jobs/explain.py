@@ -184,7 +184,7 @@ def _with_preset(env: Environment, settings: Settings, preset: str) -> Settings:
 
 def _is_fixed(param: Param) -> bool:
     """Does it act before the draw, or beside it? Then drawing again cannot show another value."""
-    before = (Scope.LOAD, Scope.CONTEXT, Scope.PROMPT)
+    before = (Scope.LOAD, Scope.CONTEXT, Scope.DRAFTING, Scope.PROMPT)
     return param.scope in before or param.name == "time_limit"
 
 

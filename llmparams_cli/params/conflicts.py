@@ -266,6 +266,12 @@ RULES = (
         "batch_size {batch_size} is smaller and limits it",
     ),
     Rule(
+        ("draft_max",),
+        lambda p, s: s["draft_model"] == "",
+        "there is no draft_model",
+        is_switch=True,
+    ),
+    Rule(
         ("split_mode", "tensor_split"),
         lambda p, s: s["gpu_layers"] == 0,
         "gpu_layers 0 puts no layer on a GPU",
@@ -297,5 +303,14 @@ CONTRADICTIONS: tuple[tuple[str, str, Callable[[Settings], bool], str], ...] = (
         "split_mode",
         lambda s: s["flash_attention"] == "off" and s["split_mode"] == "tensor",
         "split_mode tensor needs flash attention; use --flash-attention auto",
+    ),
+    *(
+        (
+            "deterministic",
+            guess,
+            lambda s, guess=guess: s["deterministic"] and s[guess] != PARAMS[guess].neutral,
+            "tokens that are checked together are rounded otherwise; take one back",
+        )
+        for guess in ("prompt_lookup", "draft_model")
     ),
 )

@@ -240,6 +240,24 @@ class Grammar(Text):
         return [value or NONE]
 
 
+class Model(Text):
+    """A model by its name or path; the word `none` on the command line takes back that of a lower
+    layer.
+    """
+
+    noun = "model"
+    metavar = "MODEL"
+
+    def parse(self, text: str) -> str:
+        return "" if text == NONE else self.check(_not_blank(text))
+
+    def arguments(self, value: Any) -> list[str]:
+        return [value or NONE]
+
+    def allowed(self) -> str:
+        return "a name or a path"
+
+
 class Template(Text):
     """A chat template in Jinja, or the name of one; empty is the model's own."""
 

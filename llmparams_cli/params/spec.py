@@ -25,6 +25,7 @@ class Scope(str, Enum):
 
     LOAD = "load"
     CONTEXT = "context"
+    DRAFTING = "drafting"
     PROMPT = "prompt"
     SAMPLING = "sampling"
     STOPPING = "stopping"

@@ -16,6 +16,7 @@ from llmparams_cli.params.kinds import (
     Floats,
     Grammar,
     JsonSchema,
+    Model,
     Number,
     Switch,
     Template,
@@ -42,6 +43,7 @@ SAMPLER_STAGES = (
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
 MAX_THREADS = 512  # ggml aborts above
+MOST_DRAFTED = 62  # tokens; with the one before them, a call of 64 would use other kernels
 
 # What each heading of the taxonomy stands for.
 GROUPS = {
@@ -60,6 +62,7 @@ GROUPS = {
 PROBABILITY = Number(low=0, high=1)
 COUNT = Number(integer=True, low=0, high=INT32_MAX)
 AT_LEAST_ONE = Number(integer=True, low=1, high=INT32_MAX)
+DRAFT = Number(integer=True, low=0, high=MOST_DRAFTED)
 WINDOW = Number(integer=True, low=0, high=INT32_MAX, special=(-1,))
 THREADS = Number(integer=True, low=0, high=MAX_THREADS)
 # llama.cpp has no limits here; beyond these, nothing but the penalty decides.
@@ -885,6 +888,57 @@ _ROWS = (
         raise_it="A larger scale strengthens what the adapter learned.",
         lower_it="A smaller scale weakens it; 0 is the model without it.",
         elsewhere=Elsewhere("--lora", "ADAPTER", "", "", "lora_request"),
+    ),
+    Param(
+        name="prompt_lookup",
+        kind=DRAFT,
+        default=0,
+        neutral=0,
+        group=Group.MEMORY,
+        scope=Scope.DRAFTING,
+        meaning="Guesses so many tokens at most from earlier text; 0 is off. What followed the "
+        "last few tokens where they stood before, in prompt or answer, is checked by the model in "
+        "one call. Every token is still drawn by the model itself, with the same settings and "
+        "seed: the text is the same, only sooner where it is copied. Guesses get shorter, and "
+        "stop, where they fail; there are none while several answers are written together. "
+        "Tokens that are checked together are rounded differently from single ones, so that now "
+        "and then, where two tokens are almost equal, the text takes another turn.",
+        raise_it="More speed where long passages are copied, as in edits and quotations; 8 is "
+        "enough for most.",
+        lower_it="Less is computed in vain; 0 computes every token by itself.",
+        unit="tokens",
+        elsewhere=Elsewhere("--spec-ngram-simple-size-m", hf="prompt_lookup_num_tokens"),
+    ),
+    Param(
+        name="draft_model",
+        kind=Model(),
+        default="",
+        neutral="",
+        group=Group.MEMORY,
+        scope=Scope.DRAFTING,
+        aliases=("-md", "--model-draft"),
+        meaning="A small model that guesses what the model will write. The model checks its "
+        "guesses several at a time and draws every token itself, as with prompt_lookup. It must "
+        "have the same vocabulary, as models of one family do, and be much smaller: its guesses "
+        "are computed too, and are left out where they do not pay. `none` takes away that of a "
+        "preset.",
+        raise_it="A better one guesses more that is right; a smaller one guesses faster.",
+        lower_it="Without one, memory is saved.",
+        elsewhere=Elsewhere("--model-draft"),
+    ),
+    Param(
+        name="draft_max",
+        kind=Number(integer=True, low=1, high=MOST_DRAFTED),
+        default=8,
+        group=Group.MEMORY,
+        scope=Scope.DRAFTING,
+        aliases=("--spec-draft-n-max",),
+        meaning="The most tokens that the draft model guesses at once. What is worth "
+        "its price is found out while it writes.",
+        raise_it="Longer guesses, where most of them are right.",
+        lower_it="Less is computed in vain.",
+        unit="tokens",
+        elsewhere=Elsewhere("--spec-draft-n-max", hf="num_assistant_tokens"),
     ),
     Param(
         name="grammar",

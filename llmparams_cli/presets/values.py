@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import MOST_SETTINGS, read_text, resolve_path
-from llmparams_cli.params.kinds import JsonSchema, Template, did_you_mean
+from llmparams_cli.params.kinds import JsonSchema, Model, Template, did_you_mean
 from llmparams_cli.params.settings import THINKING, Assignment, Origin, label
 from llmparams_cli.params.spec import Param
 from llmparams_cli.params.table import BY_FLAG, PARAMS, named, plain
@@ -118,6 +118,9 @@ def from_yaml(param: Param, value: Any, directory: Path) -> Any:
 
 def _placed(param: Param, value: Any, directory: Path) -> Any:
     """The value, with paths (relative to `directory`) made absolute."""
+    if isinstance(param.kind, Model):  # a name is no file
+        path = resolve_path(value, directory) if value else Path()
+        return str(path) if os.path.isfile(path) else value
     if param.name not in PATHS:
         return value
     return [] if value == [NO_PATH] else [str(resolve_path(path, directory)) for path in value]

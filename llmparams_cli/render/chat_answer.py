@@ -7,6 +7,7 @@ from llmparams_cli.protocol import Finished, Started, StopReason
 from llmparams_cli.render.plain import Piped
 from llmparams_cli.render.summary import (
     cut_off,
+    drafts,
     fold,
     generation_speed,
     only_thought,
@@ -84,6 +85,7 @@ def chat_statistics(started: Started, finished: Finished, *, verbose: bool) -> l
     speed = generation_speed(finished)
     if speed is not None:
         items.append(f"{speed:.0f} tokens/s")
+    items += drafts(usage)
     if finished.stop.reason is StopReason.END_OF_GENERATION and not verbose:
         items.append(finished.stop.reason.value)
     else:

@@ -110,6 +110,11 @@ def result_object(
         "parameters": parameters_object(settings),
         "prompt": started.prompt,
     }
+    if drafted := usage.drafted_tokens:
+        document["usage"] |= {
+            "accepted_prediction_tokens": usage.accepted_tokens,
+            "rejected_prediction_tokens": drafted - usage.accepted_tokens,
+        }
     if finished.effects:
         document["effects"] = effects_object(finished.effects)
     if logprobs:

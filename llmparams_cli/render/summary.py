@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from llmparams_cli.params.table import PARAMS
-from llmparams_cli.protocol import Finished, Started, Stop, StopReason
+from llmparams_cli.protocol import Finished, Started, Stop, StopReason, Usage
 from llmparams_cli.text.safe import encodes, one_line
 from llmparams_cli.text.shorten import beginning
 from llmparams_cli.trace import Effect
@@ -48,6 +48,7 @@ def _items(started: Started, finished: Finished, verbose: bool) -> Iterator[str]
     speed = generation_speed(finished)
     if speed is not None:
         yield f"{speed:.1f} tokens/s"
+    yield from drafts(usage)
     yield stop_text(finished.stop)
     yield f"seed {started.seed}"
     yield f"model {one_line(started.model.name)}"
@@ -88,6 +89,13 @@ def thought_share(finished: Finished) -> str:
     """How many tokens of the completion were thought, after a blank; empty if none was."""
     count = finished.usage.reasoning_tokens
     return f" ({count} thought)" if count else ""
+
+
+def drafts(usage: Usage) -> Iterator[str]:
+    """What became of guessed tokens, if any were checked."""
+    if drafted := usage.drafted_tokens:
+        share = f"{usage.accepted_tokens / drafted:.0%}".replace("%", " %")
+        yield f"drafts {share} of {drafted} accepted, {usage.tokens_per_call:.1f} tokens a call"
 
 
 def only_thought(finished: Finished, change: str = "{flag}") -> str:

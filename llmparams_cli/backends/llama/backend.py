@@ -18,6 +18,7 @@ from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Arrival, Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
+from llmparams_cli.backends.llama.drafts import Drafts, rows
 from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
 from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.native import crash
@@ -96,6 +97,8 @@ class LlamaBackend:
                 "state for every answer",
                 "--no-deterministic",
             )
+        self._drafts = Drafts(env, resolved, self._model, control, self._loading)
+        self._drafts.load(settings)
         self._prompts = Prompts(self._model, resolved.templates, env.began.isoformat(), env.note)
         self.info = ModelInfo(
             path=str(resolved.path),
@@ -148,7 +151,7 @@ class LlamaBackend:
             limit = self.context(first.settings)
             slots = self._open(first.settings, self._room(first.settings, queue, known, limit))
             fits = partial(self._fits, known, limit, slots.context.sequence_size)
-            ready = self._arrivals(queue.take(fits), limit)
+            ready = self._arrivals(queue.take(fits), limit, slots)
             self._load_s += time.perf_counter() - began
             yield from self._scheduler(slots, limit).run(ready)
 
@@ -260,6 +263,7 @@ class LlamaBackend:
 
     def close(self) -> None:
         self._close_context()
+        self._drafts.close()
         self._model.close()
 
     def _left(self, settings: Settings) -> closing[Left]:
@@ -290,14 +294,16 @@ class LlamaBackend:
         self._progress("loading", done)
         return self._control.stop is None
 
-    def _arrivals(self, queue: Iterable[Waiting | None], limit: int) -> Iterator[Arrival]:
+    def _arrivals(
+        self, queue: Iterable[Waiting | None], limit: int, slots: Slots
+    ) -> Iterator[Arrival]:
         """Each of those that wait, made ready when its turn has come."""
         for each in queue:
             if each is None:
                 yield None
                 continue
             try:
-                yield each.number, self._prepared(each.request, each.ready(), limit)
+                yield each.number, self._prepared(each.request, each.ready(), limit, slots)
             except LlmparamsError as error:
                 yield each.number, Failed(error)
 
@@ -370,9 +376,11 @@ class LlamaBackend:
 
     def _open(self, settings: Settings, room: Room, outputs: int = 0, watch: Any = None) -> Slots:
         """The slots of a context as these settings want it; the one place that makes contexts.
-        `outputs` is how many rows of logits a call may ask for, if more than one for each slot.
-        `watch` is C's to call with what is computed.
+        `outputs` is how many rows of logits a call may ask for, if more than one for each slot and
+        the drafts of an only one. `watch` is C's to call with what is computed.
         """
+        if room.slots == 1:
+            outputs = max(outputs, min(rows(settings), settings["batch_size"]))
         made_for = (settings.of_scope(Scope.CONTEXT), room, outputs)
         if self._slots is None or self._made_for != made_for:
             self._close_context()
@@ -423,13 +431,20 @@ class LlamaBackend:
             one_by_one=one_by_one,
         )
 
-    def _prepared(self, request: Request, prompt: Prompt, limit: int) -> Answer:
+    def _prepared(self, request: Request, prompt: Prompt, limit: int, slots: Slots) -> Answer:
         began = time.perf_counter()
         started = self._started(prompt, request.settings, limit)
         sampler = made(self._model, request.settings, started.seed, started, self._env.note)
         # Loading counts for the first answer alone.
         load_s, self._load_s = self._load_s + time.perf_counter() - began, 0.0
-        return Answer(self._model, request, started, sampler, load_s=load_s)
+        return Answer(
+            self._model,
+            request,
+            started,
+            sampler,
+            speculation=self._drafts.speculation(request.settings, slots),
+            load_s=load_s,
+        )
 
     def _started(self, prompt: Prompt, settings: Settings, limit: int) -> Started:
         return Started(

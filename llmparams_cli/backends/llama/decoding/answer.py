@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from llmparams_cli.analysis.distribution import Distribution
+from llmparams_cli.backends.llama.decoding.drafting import Speculation
 from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.slots import Slot
 from llmparams_cli.backends.llama.native.context import Context
@@ -47,6 +48,7 @@ class Answer:
         sampler: Sampler,
         *,
         drawn: Sequence[int] = (),
+        speculation: Speculation | None = None,
         load_s: float = 0.0,
     ) -> None:
         self.request = request
@@ -58,6 +60,7 @@ class Answer:
         self._recording = Recording(model.n_vocab) if request.record else None
         self._model = model
         self._sampler = sampler
+        self._speculation = speculation
         self._reply = Reply(request.settings, started)
         self._entropy: float | None = None  # of what the last token was drawn from, if asked for
         self._cached = 0
@@ -103,6 +106,20 @@ class Answer:
     def seat(self, cached: int) -> None:
         """Its slot holds what was kept of its prompt: `cached` tokens, from an earlier answer."""
         self.seated, self._cached = True, cached
+
+    @property
+    def speculates(self) -> bool:
+        """Are its next tokens guessed?"""
+        return self._speculation is not None
+
+    def draft(self, most: int) -> list[int]:
+        """Guesses of its next tokens, at most so many, to be checked in one call."""
+        if self._speculation is None:
+            return []
+        limit: int = self.request.settings["max_tokens"]
+        if limit >= 0:  # the token behind the draft is drawn, too
+            most = min(most, limit - len(self._reply.tokens) - 1)
+        return self._speculation.draft(self.text, most)
 
     def step(self, context: Context, row: int) -> list[Piece]:
         """Draw a token from output `row`; return the text that it makes certain."""
@@ -154,9 +171,16 @@ class Answer:
 
     @property
     def _usage(self) -> Usage:
-        reply = self._reply
+        reply, drafts = self._reply, self._speculation
+        if drafts:
+            drafts.settle(self.text)
         return Usage(
-            self.started.prompt_tokens, len(reply.tokens), self._cached, reply.reasoning_tokens
+            self.started.prompt_tokens,
+            len(reply.tokens),
+            self._cached,
+            reply.reasoning_tokens,
+            drafts.drafted if drafts else 0,
+            drafts.accepted if drafts else 0,
         )
 
     def take_recording(self) -> Recording | None:

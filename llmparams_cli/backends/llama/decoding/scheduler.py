@@ -117,6 +117,9 @@ class Scheduler:
         """Decode the next token of each, and draw from those that had no other known one."""
         yield from self._end_without_room(numbers)
         going = [(n, self._active[n]) for n in numbers if n in self._active]
+        if len(going) == 1 and (draft := self._draft_of(going[0][1])):
+            yield from self._check(*going[0], draft)
+            return
         self._close_gaps([answer for _, answer in going])
         going.sort(key=lambda each: each[1].slot.sequence)
         for together in [[each] for each in going] if self._one_by_one else [going]:
@@ -139,6 +142,36 @@ class Scheduler:
             # Otherwise its next token is known: an earlier run drew it.
             if answer.slot.held == len(answer.text):
                 yield from self._draw(number, answer, row)
+
+    def _draft_of(self, answer: Answer) -> list[int]:
+        """Guesses of its next tokens, as many as there is room for. None while its next token is
+        known.
+        """
+        held = answer.slot.held
+        if not answer.speculates or held < len(answer.text) - 1:
+            return []
+        rows = min(self._limit - held, self._context.outputs, self._context.piece_size)
+        with self._control.alarm(self._time_left()):  # a draft model may have a prompt to read
+            return answer.draft(rows - 1)
+
+    def _check(self, number: int, answer: Answer, draft: Sequence[int]) -> Iterator[Numbered]:
+        """Decode its next token and guesses behind it; draw, as one by one, while they are right.
+        What is behind the first wrong one is taken back.
+        """
+        slot = answer.slot
+        tokens = [answer.text[slot.held], *draft]
+        batch = [(token, slot.held + row, slot.sequence) for row, token in enumerate(tokens)]
+        if not self._decode([answer], batch, range(len(batch))):
+            return
+        slot.push(tokens)
+        for row, guess in enumerate([*draft, None]):
+            yield from self._draw(number, answer, row)
+            yield from self._end_those_in_vain()
+            if number not in self._active:
+                return
+            if answer.text[-1] != guess:
+                break
+        self._slots.take_back(slot, len(answer.text) - 1)
 
     def _draw(self, number: int, answer: Answer, row: int) -> Iterator[Numbered]:
         try:
@@ -262,17 +295,19 @@ class Scheduler:
         outputs: Sequence[int] | range,
     ) -> bool:
         """Run a call. False if Ctrl-C or a deadline ended it: then nothing of it is kept."""
-        left = None
-        if not outputs:  # a call for rows is too short for a timer
-            deadline = min(answer.deadline for answer in self._active.values())
-            left = deadline - time.perf_counter() if deadline < math.inf else None
-        with self._control.alarm(left):
+        # A call for rows is too short for a timer.
+        with self._control.alarm(None if outputs else self._time_left()):
             done = self._context.decode(batch, outputs)
         if not done:
             for answer in answers:
                 # Some of its pieces may be in the cache already.
                 self._slots.restore(answer.slot)
         return done
+
+    def _time_left(self) -> float | None:
+        """Seconds until the first of the answers has to end; None without a limit."""
+        deadline = min(answer.deadline for answer in self._active.values())
+        return deadline - time.perf_counter() if deadline < math.inf else None
 
     def _tell_reading(self, reading: Sequence[Answer]) -> None:
         """Tell the progress bar how far the prompts are read; once, before any text, that they all

@@ -112,6 +112,10 @@ class Slots:
         """Drop what goes beyond whole blocks, so that reading can go on at the start of one."""
         self._trim(slot, slot.held // self.block * self.block)
 
+    def take_back(self, slot: Slot, count: int) -> None:
+        """Keep only so many of its tokens, as if the others had never been decoded."""
+        self._trim(slot, count)
+
     def restore(self, slot: Slot) -> None:
         """Make the cache agree with `slot` again, after a call that was given up half-way."""
         self._trim(slot, slot.held)

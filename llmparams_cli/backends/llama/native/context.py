@@ -19,8 +19,8 @@ class Context:
 
     `size` is the number of tokens that it may hold (the library rounds its own number up),
     `sequences` how many texts it keeps apart, `sequence_size` how many tokens each of them may
-    have, `piece_size` how many tokens are computed at once (n_ubatch). With `shared_cells` all
-    sequences take their cells from one pool.
+    have, `piece_size` how many tokens are computed at once (n_ubatch), `outputs` how many rows of
+    logits a call may ask for. With `shared_cells` all sequences take their cells from one pool.
     """
 
     def __init__(self, model: Model, params: Any, size: int) -> None:
@@ -42,6 +42,7 @@ class Context:
         self.sequences: int = lib.llama_n_seq_max(self.handle)
         self.sequence_size: int = lib.llama_n_ctx_seq(self.handle)
         self.piece_size: int = lib.llama_n_ubatch(self.handle)
+        self.outputs: int = params.n_outputs_max
         self.shared_cells = bool(params.kv_unified)
         # Token ids (0: no embeddings), each of one sequence.
         self._batch = lib.llama_batch_init(lib.llama_n_batch(self.handle), 0, 1)
