@@ -19,8 +19,9 @@ from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Arrival, Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.drafts import Drafts, rows
-from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
+from llmparams_cli.backends.llama.host import hardware, memory, placement, plan, sequences
 from llmparams_cli.backends.llama.host.memory import Left
+from llmparams_cli.backends.llama.host.threads import Threads
 from llmparams_cli.backends.llama.native import crash
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.library import llama, log
@@ -82,6 +83,7 @@ class LlamaBackend:
         self._resolved = resolved
         self._control = control
         self._progress = progress
+        self._threads = Threads()
         self._slots: Slots | None = None  # None: no context is open
         self._made_for: tuple[Any, ...] = ()  # settings, room and outputs of the open context
         self._limit: tuple[list[Any], int] | None = None  # context settings, and the size for them
@@ -235,7 +237,7 @@ class LlamaBackend:
             most = self._most_sequences(settings, room)
             if most < room.slots:
                 raise BackendError(f"this model can have {most} sequences at once", LESS_WORK)
-        slots = self._open(settings, room)
+        slots = self._open(settings, room, insists=True)
         self._made_for = ()  # what is read here is no slot's
         return seconds(slots.context, work, settings["batch_size"], self._control)
 
@@ -259,7 +261,8 @@ class LlamaBackend:
     def facts(self) -> Mapping[str, Any]:
         limit = self.context(self._settings)
         header = self._resolved.header
-        return machine.facts(self._model, header, self._settings, limit)
+        context = self._slots.context if self._slots else None
+        return machine.facts(self._model, header, self._settings, limit, context)
 
     def close(self) -> None:
         self._close_context()
@@ -374,10 +377,19 @@ class LlamaBackend:
         finally:
             self._progress(what, 1.0)
 
-    def _open(self, settings: Settings, room: Room, outputs: int = 0, watch: Any = None) -> Slots:
+    def _open(
+        self,
+        settings: Settings,
+        room: Room,
+        outputs: int = 0,
+        watch: Any = None,
+        *,
+        insists: bool = False,
+    ) -> Slots:
         """The slots of a context as these settings want it; the one place that makes contexts.
         `outputs` is how many rows of logits a call may ask for, if more than one for each slot and
-        the drafts of an only one. `watch` is C's to call with what is computed.
+        the drafts of an only one. `watch` is C's to call with what is computed. All threads compute
+        if it `insists`.
         """
         if room.slots == 1:
             outputs = max(outputs, min(rows(settings), settings["batch_size"]))
@@ -401,7 +413,30 @@ class LlamaBackend:
             prefixes = self._prefixes(context, settings)
             self._slots = Slots(context, prefixes, spare=bool(settings["deterministic"]))
             self._made_for, self._settings = made_for, settings
+        if not insists:
+            self._leave_others_their_processors(self._slots.context, settings)
         return self._slots
+
+    def _leave_others_their_processors(self, context: Context, settings: Settings) -> None:
+        """Let as many threads compute as have a processor of their own, unless the user says."""
+        if settings["threads"]:
+            return
+        self._threads.look()
+        free, usable = self._threads.free(), hardware.usable_cpus()
+        context.use_threads(free, settings["threads_batch"] or free)
+        if free < usable:
+            self._env.note(
+                f"other processes want {self._threads.others:.0f} of {hardware.cpus()} processors: "
+                f"{free} of {usable} threads compute (--threads {usable} insists)"
+            )
+
+    def _keep_pace(self) -> None:
+        """The same in the course of long work, where the bits are the same on any number."""
+        assert self._slots
+        context, settings = self._slots.context, self._settings
+        is_free = not settings["threads"] and context.sequences > 1 and not context.shared_cells
+        if is_free and (free := self._threads.free_now()):
+            context.use_threads(free, settings["threads_batch"] or free)
 
     def _prefixes(self, context: Context, settings: Settings) -> Prefixes | None:
         """What other runs have read, where states can be cut and the user wants it."""
@@ -429,6 +464,7 @@ class LlamaBackend:
             limit,
             self._finished,
             one_by_one=one_by_one,
+            pace=self._keep_pace,
         )
 
     def _prepared(self, request: Request, prompt: Prompt, limit: int, slots: Slots) -> Answer:

@@ -14,6 +14,7 @@ from llmparams_cli.backends.llama.host.placement import lora_adapters
 from llmparams_cli.backends.llama.host.plan import estimate, estimates, layers_on_gpus
 from llmparams_cli.backends.llama.host.shares import HOST, MAPPED, Estimate, Share
 from llmparams_cli.backends.llama.native import library, named_templates
+from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.models.gguf import Header
 from llmparams_cli.params.settings import Settings
@@ -43,12 +44,23 @@ __all__ = [
 ]
 
 
-def facts(model: Model, header: Header, settings: Settings, context: int) -> Mapping[str, Any]:
-    """Everything besides the model and the settings that decides how sums are rounded."""
+def facts(
+    model: Model,
+    header: Header,
+    settings: Settings,
+    size: int,
+    context: Context | None = None,
+) -> Mapping[str, Any]:
+    """Everything besides the model and the settings that decides how sums are rounded: of a context
+    of this size, which computes or will.
+    """
     lib = library.llama()
     features = re.findall(r"(\w+) = 1", str(lib.llama_print_system_info(), "utf-8"))
     threads = settings["threads"] or hardware.usable_cpus()
-    batch_size = min(settings["batch_size"], context)  # as `placement.context_params` does
+    reading = settings["threads_batch"] or threads
+    if context:
+        threads, reading = context.threads, context.threads_reading
+    batch_size = min(settings["batch_size"], size)  # as `placement.context_params` does
     return {
         "library": {
             "llama-cpp-python": library.version(),
@@ -59,7 +71,7 @@ def facts(model: Model, header: Header, settings: Settings, context: int) -> Map
             "processor": hardware.processor().model,
             "gpus": _gpus(model, header),
             "threads": threads,
-            "threads_batch": settings["threads_batch"] or threads,
+            "threads_batch": reading,
             "weights": _weights(model, header),
         },
         "batch": {

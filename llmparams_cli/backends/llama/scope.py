@@ -43,7 +43,7 @@ def scope(model: GgufModel, settings: Settings, context: Context) -> Scope:
         "variables": {
             name: text for name, text in sorted(os.environ.items()) if name.startswith(VARIABLES)
         },
-        "device": found["device"],
+        "device": {k: v for k, v in found["device"].items() if not k.startswith("threads")},
         "settings": {
             name: settings[name]
             for name, param in PARAMS.items()

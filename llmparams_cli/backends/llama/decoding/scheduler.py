@@ -28,7 +28,7 @@ Finish = Callable[[Answer], Finished]
 class Scheduler:
     """Works on answers as they arrive, until there are no more. Each may have `limit` tokens,
     prompt included; `finish` makes the last event of one that ended. `one_by_one` is for weights
-    with which the bits of a row depend on its place in a call.
+    with which the bits of a row depend on its place in a call; `pace` is called before each call.
     """
 
     def __init__(
@@ -40,9 +40,11 @@ class Scheduler:
         finish: Finish,
         *,
         one_by_one: bool = False,
+        pace: Callable[[], None] = lambda: None,
     ) -> None:
         self._slots = slots
         self._one_by_one = one_by_one
+        self._pace = pace
         self._context = slots.context
         self._control = control
         self._progress = progress
@@ -61,6 +63,7 @@ class Scheduler:
                 yield from self._admit(arrivals)
                 yield from self._end_those_in_vain()
                 if self._active:
+                    self._pace()
                     yield from self._advance()
         finally:
             # Some are left only after an error, or when nobody wants more events.

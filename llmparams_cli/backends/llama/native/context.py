@@ -44,6 +44,8 @@ class Context:
         self.piece_size: int = lib.llama_n_ubatch(self.handle)
         self.outputs: int = params.n_outputs_max
         self.shared_cells = bool(params.kv_unified)
+        self.threads: int = params.n_threads
+        self.threads_reading: int = params.n_threads_batch
         # Token ids (0: no embeddings), each of one sequence.
         self._batch = lib.llama_batch_init(lib.llama_n_batch(self.handle), 0, 1)
         self._decode = lib.llama_decode
@@ -71,6 +73,12 @@ class Context:
         if code not in (0, 2):
             raise BackendError(f"llama_decode failed with code {code}: {log.complaint()}")
         return bool(code == 0)
+
+    def use_threads(self, count: int, reading: int) -> None:
+        """Let so many threads compute rows, and so many prompts, from the next call on."""
+        if (count, reading) != (self.threads, self.threads_reading):
+            self.threads, self.threads_reading = count, reading
+            llama().llama_set_n_threads(self.handle, count, reading)
 
     def trim(self, sequence: int, position: int) -> bool:
         """Drop a sequence from `position` on. False where the model's memory cannot (a
