@@ -2,18 +2,20 @@
 
 import ctypes
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from models import write_llama
 from test_chain import set_to
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import shortcut, truncation
-from llmparams_cli.backends.llama.sampling.candidates import candidates, left_of
+from llmparams_cli.backends.llama.sampling.candidates import array_of, candidates, left_of
 from llmparams_cli.backends.llama.sampling.chain import Chain
 from llmparams_cli.backends.llama.sampling.sampler import Sampler
 from llmparams_cli.models import builtin
@@ -254,3 +256,29 @@ def test_a_walk_ends_where_a_draw_does(model):
             sampler.accept(token)
     for sampler in samplers:
         sampler.close()
+
+
+@pytest.fixture(scope="module")
+def peaked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with many tokens, of which few are probable."""
+    norm = {"output_norm.weight": np.full(64, 7, np.float32)}
+    path = tmp_path_factory.mktemp("peaked") / "peaked.gguf"
+    return write_llama(path, vocabulary=SIZE, tensors=norm)
+
+
+@pytest.mark.parametrize("flags", [("--top-p", "0.9"), ("--temperature", "0")], ids=" ".join)
+def test_the_program_writes_the_same_either_way(program, peaked, flags, monkeypatch):
+    off = ("--top-k", "0", "--min-p", "0", "--repeat-penalty", "1.2", "--seed", "3")
+    command = ("generate", "hi", "-m", str(peaked), "-n", "40", "--ignore-eos", *off, *flags)
+    taken = []
+
+    def watched(ids, logits):
+        taken.append(ids)
+        return array_of(ids, logits)
+
+    monkeypatch.setattr(truncation, "array_of", watched)
+    short = program.call(*command)
+    assert short.code == 0, short.stderr
+    assert len(taken) == 40
+    monkeypatch.setattr(shortcut, "LARGE", SIZE + 1)
+    assert program.call(*command).stdout == short.stdout

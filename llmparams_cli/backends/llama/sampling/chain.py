@@ -67,7 +67,7 @@ class Chain:
 
     def sample(self, context: Context, row: int) -> int:
         """Draw a token from output `row` of the last batch, and accept it."""
-        drawn = self._draw_shortly(context.logits(row))
+        drawn = self._draw_shortly(context.logits(row)) if self._shortcut else None
         if drawn is None:  # the library does it all, and saves copying the logits
             return int(llama().llama_sampler_sample(self.handle, context.handle, row))
         self.accept(drawn[0])

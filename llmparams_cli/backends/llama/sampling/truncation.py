@@ -74,9 +74,9 @@ def _counting(logits: Any, best: Any) -> tuple[Any, float]:
         counting[start:end] = part >= floor
         if end in STOPS:
             total += float(np.exp(part - best).sum())
-            # A little less, as all this is rounded.
-            floor = float(best) + math.log(total * 2**-25) - 0.01 if total else floor
-            floor = min(floor, OUTER - 2 * BUCKET)
+            if total > 0:  # a little less than 2^-25 of it, as all this is rounded
+                floor = float(best) + math.log(total * 2**-25) - 0.01
+            floor = min(floor, OUTER - 2 * BUCKET)  # all of the highest bucket, for `_tied`
     return counting.nonzero()[0], floor
 
 
@@ -122,6 +122,7 @@ def _tied(ids: Any, logits: Any, p: float, floor: float) -> Any:
 
 
 def _apply_top_p(p: float, array: Any) -> None:
+    """Let llama.cpp's stage work on candidates once."""
     lib = llama()
     stage = lib.llama_sampler_init_top_p(p, 1)
     lib.llama_sampler_apply(stage, ctypes.byref(array))
