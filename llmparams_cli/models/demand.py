@@ -11,7 +11,7 @@ from llmparams_cli.protocol import Work
 TABLES = ("token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight")
 EMBEDDINGS, OUTPUT = "token_embd.weight", "output.weight"
 FEW = 8  # columns: so few, and a large matrix would take its time to be read
-SMALLEST = 64 * 1024  # bytes of a matrix that is worth being measured
+SMALLEST, LARGE = 1 << 16, 1 << 20  # bytes of a matrix that is worth being measured
 RARE = 0.02  # share of a type whose rate need not be known
 
 
@@ -65,19 +65,18 @@ def weight_bytes(header: Header) -> int:
 
 
 def matrix(header: Header, type: str, columns: int) -> str | None:
-    """The name of the matrix of this type by which the arithmetic of a model is measured: a large
-    one for many columns, and for few a small one, which stays in the processor's cache. None: there
-    is no plain matrix.
+    """The name of the matrix of this type by which the arithmetic of a model is measured: a small
+    one, which stays in the processor's cache, but for many columns not too small. None: there is no
+    plain matrix.
     """
-    ours = [
-        each
+    least = SMALLEST if columns <= FEW else LARGE
+    ours = sorted(
+        (each.bytes, each.name)
         for each in _read(header, output=True)
         if each.type.name == type and len(each.shape) == 2
-    ]
-    if columns > FEW:
-        return max(ours, key=lambda each: each.elements).name if ours else None
-    large = [each for each in ours if each.bytes >= SMALLEST] or ours
-    return min(large, key=lambda each: each.elements).name if large else None
+    )
+    found = next((name for size, name in ours if size >= least), None)
+    return found or (ours[-1][1] if ours else None)
 
 
 def _bytes(header: Header, tokens: int, *, output: bool) -> float:

@@ -13,7 +13,7 @@ from llmparams_cli.backends.llama.native.crash import during
 from llmparams_cli.backends.llama.native.library import function, ggml, ggml_registry
 from llmparams_cli.backends.llama.native.tensors import F32, Tensor
 
-AGAIN = 8  # products in one graph: beginning one takes time, too
+AGAIN, FEW = 8, 8  # products in one graph with few columns: beginning one takes time, too
 MOST = 512 * 1024  # bytes of a matrix, of which there are caches even in small processors
 LEAST, BUDGET = 3, 0.1  # graphs, and seconds
 PLAIN = ("CPU", "CPU_Mapped")  # buffer types that hold weights as they are in the file
@@ -49,7 +49,7 @@ def rate(model: int, name: str, columns: int, threads: int) -> float | None:
             compute()
             took = time.perf_counter() - began
             best, spent, times = min(best, took), spent + took, times + 1
-    return float(rows * width * columns * AGAIN) / best
+    return float(rows * width * columns * _times(columns)) / best
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def _graph(weights: int, *, rows: int, columns: int, threads: int) -> Iterator[A
     multiplied = _call("ggml_mul_mat", _POINTER, *[_POINTER] * 3)
     graph = _call("ggml_new_graph", _POINTER, _POINTER)(workspace)
     expand = _call("ggml_build_forward_expand", None, _POINTER, _POINTER)
-    for _ in range(AGAIN):
+    for _ in range(_times(columns)):
         expand(graph, multiplied(workspace, weights, numbers))
     allocate = _call("ggml_backend_alloc_ctx_tensors", _POINTER, _POINTER, _POINTER)
     buffer = allocate(workspace, backend)
@@ -81,6 +81,10 @@ def _graph(weights: int, *, rows: int, columns: int, threads: int) -> Iterator[A
         _call("ggml_backend_buffer_free", None, _POINTER)(buffer)
         _call("ggml_backend_free", None, _POINTER)(backend)
         _call("ggml_free", None, _POINTER)(workspace)
+
+
+def _times(columns: int) -> int:
+    return AGAIN if columns <= FEW else 1
 
 
 def _backend(weights: int, threads: int) -> int:
