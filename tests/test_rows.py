@@ -184,7 +184,7 @@ def test_nobody_waits_for_a_pipe_that_has_nothing_to_say(tmp_path):
         assert rows.next(0) is None
         out.write(b"one\n")
         first = rows.next(10)
-        assert isinstance(first, Row) and rows.next(0.01) is None and rows.share is None
+        assert isinstance(first, Row) and rows.next(0.01) is None and rows.total is None
         out.close()
         assert all_of(rows) == []
 
@@ -192,10 +192,17 @@ def test_nobody_waits_for_a_pipe_that_has_nothing_to_say(tmp_path):
 def test_a_file_is_read_no_further_than_there_is_room(tmp_path):
     rows = source(tmp_path, b"line\n" * 100_000)
     rows.next(10)
-    assert rows.share < 0.5
+    assert rows._read < 100_000
+    total, is_certain = rows.total
+    assert not is_certain and 0.9 < total / 100_000 < 1.1
     rows.close()
     rows._thread.join(10)
     assert not rows._thread.is_alive() and threading.active_count() < 50
+
+
+def test_the_number_of_rows_is_known_once_all_are_read(tmp_path):
+    rows = source(tmp_path, b"one\n\ntwo\n")
+    assert len(all_of(rows)) == 2 and rows.total == (2, True)
 
 
 # What a row asks for

@@ -184,9 +184,9 @@ def _run(
     prepared = start.base(env, order, flags, variables)
     with ProgressBar(env) as progress:
 
-        def watch(tally: Tally, share: float | None) -> None:
-            progress.above = render.status(env, tally, share)
-            progress("answering", min(0.999, share or 0.0))
+        def watch(tally: Tally, total: start.Total) -> None:
+            progress.above = render.status(env, tally, total)
+            progress("answering", min(0.999, tally.rows / total[0]) if total else 0.0)
 
         tally, complete = start.run(
             env, order, prepared, flags, variables, parallel, progress, watch

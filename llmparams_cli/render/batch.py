@@ -13,15 +13,17 @@ from llmparams_cli.text.numbers import rounded
 from llmparams_cli.text.units import short_number
 
 
-def status(env: Environment, tally: Tally, share: float | None) -> str:
-    """One line for the terminal, while it runs."""
-    items = [f"{tally.rows:,} rows"]
+def status(env: Environment, tally: Tally, total: tuple[int, bool] | None) -> str:
+    """One line for the terminal, while it runs; of so many rows, if that is known or certain."""
+    of = f" of {'' if total[1] else 'about '}{total[0]:,}" if total else ""
+    items = [f"{tally.rows:,}{of} rows"]
     if tally.errors:
         items.append(f"{tally.errors:,} errors")
     if (speed := tally.tokens_per_second) is not None:
         items.append(f"{tally.completion_tokens:,} tokens, {speed:.0f}/s")
-    if share and share < 1 and tally.seconds:
-        items.append(f"{duration(tally.seconds * (1 - share) / share)} left")
+    left = total[0] - tally.rows if total else 0
+    if left > 0 and tally.new:
+        items.append(f"{_took(tally.seconds * left / tally.new)} left")
     return separator(env.stderr).join(items)
 
 

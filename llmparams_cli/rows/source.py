@@ -44,7 +44,8 @@ class Source:
         self._format = format or BY_SUFFIX.get(suffix)
         self._queue: queue.Queue[Row | BadRow | BaseException | None] = queue.Queue(AHEAD)
         self._ended = threading.Event()
-        self._read = 0
+        self._read = self._count = 0  # bytes and rows
+        self._is_read = False
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -62,9 +63,15 @@ class Source:
         raise StopIteration if found is None else found
 
     @property
-    def share(self) -> float | None:
-        """How much of the file was read, from 0 to 1; None: unknown, as of a pipe."""
-        return min(1.0, self._read / self._size) if self._size else None
+    def total(self) -> tuple[int, bool] | None:
+        """How many rows there are, and whether that is certain; by the size of those that were read
+        until all of them are. None: unknown, as of a pipe.
+        """
+        if self._is_read:
+            return self._count, True
+        if not self._size or not self._read:
+            return None
+        return round(self._count * self._size / self._read), False
 
     def close(self) -> None:
         """Let the thread end, which closes the file; it may still wait for a pipe."""
@@ -79,9 +86,11 @@ class Source:
                 if self._size:
                     with suppress(OSError, ValueError):
                         self._read = self._file.tell()
+                self._count += 1
                 self._queue.put(row)
                 if self._ended.is_set():
                     return
+            self._is_read = True
             self._queue.put(None)
         except BaseException as error:
             self._queue.put(error)

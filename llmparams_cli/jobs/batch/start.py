@@ -27,7 +27,8 @@ from llmparams_cli.protocol import Progress
 from llmparams_cli.records import document, identity
 from llmparams_cli.rows.source import Source as Rows
 
-Watch = Callable[[Tally, float | None], None]  # gets the share of the input that was read
+Total = tuple[int, bool] | None  # rows of the input, and whether that is certain
+Watch = Callable[[Tally, Total], None]
 TEMPLATE = Origin(Source.FLAG, "--template")
 
 
@@ -80,7 +81,7 @@ def run(
             sink,
             backend,
             control,
-            lambda tally: watch(tally, rows.share),
+            lambda tally: watch(tally, rows.total),
         )
         try:
             complete = batch.run()
