@@ -268,10 +268,34 @@ def test_writing_is_a_token_a_call_behind_the_depth_that_is_read_once(timed, dec
     assert decoded == [(1, 0, 0, 1), (10, 0, 9, 1), *steps, *steps]
 
 
+def test_without_memory_for_a_copy_the_depth_is_read_before_every_run(
+    timed, decoded, monkeypatch
+) -> None:
+    monkeypatch.setattr(Context, "state_size", lambda self, sequence: 1 << 60)
+    timed(Work(0, 1, 10), 2)
+    assert decoded == [(1, 0, 0, 1), *[(10, 0, 9, 1), (1, 10, 10, 1)] * 2]
+
+
 def test_sequences_are_written_together(timed, decoded) -> None:
     timed(Work(0, 2, 4, 3), 2)
     together = [(3, place, place, 3) for place in (4, 5)]
     assert decoded == [(3, 0, 0, 3), (12, 0, 3, 3), *together, *together]
+
+
+@pytest.mark.parametrize("type", ["F16", "Q4_0"])
+def test_products_are_measured_with_the_weights_as_they_lie(type, program: Program) -> None:
+    """In the mapped file, and rearranged where the library does that."""
+    name = "builtin"
+    if type != "F16":
+        name = "small.gguf"
+        assert program.call("quantize", "builtin", name, "--type", type).code == 0
+    env = Environment(variables=program.variables, directory=program.place)
+    ready = prepare(env, [], {"model": name})
+    with Control() as control, opened(env, ready.model, ready.settings, control) as backend:
+        for columns in (1, 64):
+            assert backend.products(type, columns, 1) > 1e6
+        assert backend.products("Q8_0", 1, 1) is None
+        assert backend.bandwidth(1) > 1e6
 
 
 # -- the command -----------------------------------------------------------------------------

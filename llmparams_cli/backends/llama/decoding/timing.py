@@ -8,10 +8,12 @@ from random import Random
 from typing import Any
 
 from llmparams_cli.backends.llama.decoding.reading import decode
+from llmparams_cli.backends.llama.host import hardware
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.interrupt import Control
 from llmparams_cli.protocol import Work
 
+SHARE = 0.5  # of free memory for what is at the depth
 SEED = 1  # the tokens mean nothing, and are the same in every run
 
 
@@ -50,7 +52,11 @@ class _Bench:
             return
         self._context.clear()
         self._read(0, self._work.depth)
-        self._states = [self._context.state(each) for each in range(self._work.width)]
+        sequences = range(self._work.width)
+        free = hardware.available_memory()
+        size = sum(map(self._context.state_size, sequences))
+        if free is None or size < free * SHARE:  # else they are read again before every run
+            self._states = [*map(self._context.state, sequences)]
 
     def run(self) -> None:
         self._read(self._work.depth, self._work.read)
