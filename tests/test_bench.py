@@ -90,11 +90,13 @@ def test_sentences() -> None:
         "bound by memory"
     )
     far = sentence(measured(1.0, others=0.9, cpus=1))
-    assert "far below it. Reading takes 10% and products 20% of the time, the rest is" in far
+    assert "far below it. Reading alone 10% and products alone 20% of the time; the rest is" in far
     assert far.endswith("other processes")
     both = sentence(measured(10 / 30))
-    assert both.endswith("reading takes 30% and products 60% of the time")
-    assert "Products take 20% of the time" in sentence(measured(1.0, limit=Limit(10, 8, None, 400)))
+    assert both.endswith("reading alone 30% and products alone 60% of the time")
+    assert "Products alone 20% of the time" in sentence(
+        measured(1.0, limit=Limit(10, 8, None, 400))
+    )
     assert "other processes" not in sentence(measured(1.0, others=0.9, cpus=2))
     assert "unknown" in sentence(measured(1.0, limit=Limit(1, 1, None, None)))
 

@@ -68,7 +68,7 @@ class Bound(str, Enum):
     """How a rate stands to the limit."""
 
     LIMIT = "limit"  # near to it: what limits the machine bounds the model
-    BOTH = "both"  # reading and products together take the time, one after the other
+    BOTH = "both"  # reading and products together take the time
     MOSTLY = "mostly"  # what limits the machine takes most of the time
     OTHER = "other"  # something else takes more time
     ABOVE = "above"  # the limit was measured too low

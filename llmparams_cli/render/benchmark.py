@@ -170,22 +170,20 @@ def _verdict(each: Measured) -> str:
     if each.bound is Bound.LIMIT:
         return f"bound by {each.limit.by}"
     if each.bound is Bound.BOTH:
-        return f"bound by both, one after the other: {_shares(each)}"
+        return f"bound by both: {_shares(each)}"
     causes = ["attention", "small steps"]
     if each.threads > 1:
         causes.append("threads that wait for each other")
     if each.is_disturbed:
         causes.append("other processes")
     how = f"mostly bound by {each.limit.by}" if each.bound is Bound.MOSTLY else "far below it"
-    return f"{how}. {_shares(each).capitalize()}, the rest is {', '.join(causes)}"
+    return f"{how}. {_shares(each).capitalize()}; the rest is {', '.join(causes)}"
 
 
 def _shares(each: Measured) -> str:
-    """The shares of the time that reading and products take at their best."""
-    takes = {"reading takes": each.limit.by_memory, "products": each.limit.by_arithmetic}
-    if not each.limit.by_memory:
-        takes = {"products take": each.limit.by_arithmetic}
-    shares = [f"{what} {each.mean / rate:.0%}" for what, rate in takes.items() if rate]
+    """The shares of the time that reading and products would take by themselves."""
+    takes = {"reading": each.limit.by_memory, "products": each.limit.by_arithmetic}
+    shares = [f"{what} alone {each.mean / rate:.0%}" for what, rate in takes.items() if rate]
     return f"{' and '.join(shares)} of the time"
 
 
