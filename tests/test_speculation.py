@@ -363,13 +363,13 @@ def test_a_draft_model_is_asked_again_from_time_to_time():
 
     speculation = Speculation([(Wrong(), 8)], threads=2)
     text = [1] * 10
-    for _ in range(200):
+    for _ in range(500):
         speculation.draft(text, 8)
         text.append(1)
-    late = [(place, most) for place, most in Wrong.asked if place > 60]
-    assert late and all(most == 1 for _, most in late)
-    gaps = [after[0] - before[0] for before, after in pairwise(late)]
-    assert set(gaps) == {drafting.REST}
+    places, lengths = zip(*Wrong.asked, strict=True)
+    assert max(lengths) <= drafting.TRIED
+    gaps = [after - before for before, after in pairwise(places) if after > before + 8]
+    assert gaps == [drafting.REST * 2**number for number in range(len(gaps))] != []
     assert speculation.accepted == 0
 
 

@@ -4,8 +4,8 @@
 
 Prints the table of docs/speed.md. Each task is answered with and without drafts in turns, at
 temperature 0; the ratio is the median of the rounds' own ratios, rates are of what comes after the
-first token. With --cpu, which wants --threads 1, seconds are those of the processor, which other
-programs lengthen less.
+first token. The drafts are those of prompt lookup, or of the draft model. With --cpu, which wants
+--threads 1, seconds are those of the processor, which other programs lengthen less.
 """
 
 from __future__ import annotations
@@ -60,7 +60,6 @@ TASKS = {
     "chat": "What should I think of when I plan a garden for a small balcony?",
     "a story": "Tell me a story about a keeper of a lighthouse who is afraid of the sea.",
 }
-KINDS = {"prompt lookup": {"prompt_lookup": 8}}
 
 
 def main() -> None:
@@ -74,9 +73,9 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--only", default="", help="tasks with this in their names")
     given = parser.parse_args()
-    kinds: dict[str, dict[str, Any]] = dict(KINDS)
+    kinds: dict[str, dict[str, Any]] = {"prompt lookup": {"prompt_lookup": 8}}
     if given.draft_model:
-        kinds["draft model"] = {"draft_model": given.draft_model}
+        kinds = {"draft model": {"draft_model": given.draft_model}}
     clock = time.process_time if given.cpu else time.perf_counter
     always = {"temperature": 0.0, "max_tokens": given.tokens, "threads": given.threads}
     env = Environment(quiet=True)

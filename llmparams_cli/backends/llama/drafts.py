@@ -7,6 +7,7 @@ from typing import Any
 
 from llmparams_cli.backends.llama.decoding.draft_model import DraftModel, difference
 from llmparams_cli.backends.llama.decoding.drafting import (
+    HOPE,
     Drafter,
     Lookup,
     Speculation,
@@ -111,7 +112,7 @@ class Drafts:
         if self._helper is None:
             return
         price = self._price()
-        if best_length(1.0, settings["draft_max"], costs(threads), price) == 0:
+        if best_length(HOPE, settings["draft_max"], costs(threads), price) == 0:
             share = f"{price:.0%}".replace("%", " %")
             self._env.note(f"draft_model has no effect: it takes {share} of the model's time")
         else:

@@ -14,7 +14,7 @@ from llmparams_cli.backends.llama.native.model import Model
 
 MOST_LONGER = 128  # tokens by which one vocabulary may exceed the other: fillers at its end
 FIRST_COMPARED = 5  # the tokens before are <unk> and the like, which are named as anyone likes
-SURE = 0.5  # of the most probable token, without which a guess ends
+SURE = 0.2  # of the most probable token, without which a guess ends
 
 
 class DraftModel:

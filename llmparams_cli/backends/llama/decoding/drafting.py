@@ -26,7 +26,9 @@ MODEL = 0  # the kind of a model's guesses; that of others is the length of what
 PRIORS = {12: 0.85, 6: 0.8, 4: 0.5, 3: 0.35, 2: 0.2, MODEL: 0.7}
 WEIGHT = 8.0  # of that, in tokens checked
 FADING = 0.98  # what a token that was checked counts after the next one
-REST = 32  # tokens until a model is asked again whose guesses did not pay
+TRIED = 4  # tokens that a model guesses now and then, even if its guesses did not pay
+REST = 32  # tokens until it is tried again; twice as many each time
+HOPE = 0.9  # the most that a model can be expected to guess right
 
 
 class Guess(NamedTuple):
@@ -107,7 +109,7 @@ class Speculation:
         self._trust = {kind: Trust(prior) for kind, prior in PRIORS.items()}
         self._place = 0  # where the last guesses begin
         self._guesses: list[tuple[Guess, int]] = []  # each with how many of it were drafted
-        self._asked = 0  # where a drafter with a price was asked last
+        self._rest, self._next = REST, 0  # where a drafter with a price is tried in any case
 
     def draft(self, text: Sequence[int], most: int) -> list[int]:
         """Tokens to check behind `text`, at most so many."""
@@ -127,12 +129,15 @@ class Speculation:
             guess = drafter.guess(text, max(most, 1))
             return guess, min(len(guess.tokens), self._best(guess.kind, most))
         count = self._best(MODEL, most, drafter.price)
-        if not count and most and len(text) - self._asked >= REST:
-            count = 1
+        if count:
+            self._rest = REST
+        elif len(text) >= self._next:
+            count = min(TRIED, most)
         if not count:
             return NOTHING, 0
-        self._asked = len(text)
         guess = drafter.guess(text, count)
+        self._next = len(text) + self._rest
+        self._rest *= 2 if guess.tokens else 1
         return guess, len(guess.tokens)
 
     def _best(self, kind: int, most: int, price: float = 0.0) -> int:
@@ -145,6 +150,8 @@ class Speculation:
             right = shared(tokens, drawn)
             self._trust[kind].learn(right, int(right < min(len(tokens), len(drawn))))
             self.accepted += min(right, count)
+            if kind == MODEL and 0 < count == right:  # all right: more of that
+                self._next = 0
         self._guesses = []
 
 
