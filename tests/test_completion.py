@@ -74,6 +74,7 @@ def test_a_hint_tells_where_a_preset_is(program: Program, shell: str) -> None:
         ("presets export precise --format olla", ["ollama"]),
         ("generate --cache-type-k q4", ["q4_0", "q4_1"]),
         ("generate --sampler-order top_k,top_", ["top_k,top_n_sigma", "top_k,top_p"]),
+        ("generate --draft-model buil", ["builtin"]),
         ("generate --fail-on max", ["max-tokens"]),
         ("generate --fail-on max-tokens,time", ["max-tokens,time-limit"]),
     ],

@@ -13,7 +13,7 @@ import typer
 
 from llmparams_cli.completion import is_plain
 from llmparams_cli.env import Environment
-from llmparams_cli.params.kinds import Choice, Switch, Words
+from llmparams_cli.params.kinds import Choice, Model, Switch, Words
 from llmparams_cli.params.settings import THINKING
 from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.params.table import PARAMS, plain
@@ -116,7 +116,9 @@ def words(listed: Sequence[str], *, many: bool = False) -> Completion:
 
 
 def words_of(param: Param) -> Completion | None:
-    """The words that a parameter takes; None if it takes others."""
+    """The words that a parameter takes, or the models on this disk; None if it takes others."""
+    if isinstance(param.kind, Model):
+        return model_names
     found = () if isinstance(param.kind, Switch) else _words(param)
     return words(found, many=isinstance(param.kind, Words)) if found else None
 

@@ -100,7 +100,11 @@ class LlamaBackend:
                 "--no-deterministic",
             )
         self._drafts = Drafts(env, resolved, self._model, control, self._loading)
-        self._drafts.load(settings)
+        try:
+            self._drafts.load(settings)
+        except BaseException:
+            self._model.close()
+            raise
         self._prompts = Prompts(self._model, resolved.templates, env.began.isoformat(), env.note)
         self.info = ModelInfo(
             path=str(resolved.path),
