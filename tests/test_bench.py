@@ -176,13 +176,16 @@ def test_of_experts_only_those_that_are_used_count() -> None:
 
 
 def test_arithmetic_is_measured_by_every_type_that_matters() -> None:
-    small, large = ("blk.0.attn_k.weight", (512, 64), "F16"), ("blk.1.up.weight", (512, 512), "F16")
-    other = ("blk.0.down.weight", (512, 500), "F32")
-    model = header(EMBEDDINGS, NORM, small, large, other)
-    assert (matrix(model, "F16", 1), matrix(model, "F16", 512)) == (small[0], large[0])
-    assert (matrix(model, "F32", 1), matrix(model, "Q8_0", 1)) == (other[0], None)
+    sizes = {"small": 100, "right": 512, "large": 1000}
+    matrices = [(f"blk.{each}.up.weight", (512, rows), "F16") for each, rows in sizes.items()]
+    other = ("blk.0.down.weight", (256, 512), "F32")
+    model = header(EMBEDDINGS, NORM, *matrices, other)
+    assert [matrix(model, type) for type in ("F16", "F32", "Q8_0")] == [
+        "blk.right.up.weight", other[0], None,
+    ]  # fmt: skip
+    assert matrix(header(EMBEDDINGS, NORM, matrices[0]), "F16") == matrices[0][0]
     assert demand(model, WRITE, 512, "f16", "f16").types == ["F16", "F32"]
-    rare = header(large, ("blk.0.gate.weight", (10, 10), "F32"))
+    rare = header(matrices[2], ("blk.0.gate.weight", (10, 10), "F32"))
     assert demand(rare, WRITE, 512, "f16", "f16").types == ["F16"]
     work = (READ, Work(16, 0, 0, 2), Work(0, 8, 0, 3))
     assert [columns(each, 64) for each in work] == [64, 32, 3]

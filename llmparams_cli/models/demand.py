@@ -10,8 +10,7 @@ from llmparams_cli.protocol import Work
 # Tables of which a token takes a row; all others are multiplied with.
 TABLES = ("token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight")
 EMBEDDINGS, OUTPUT = "token_embd.weight", "output.weight"
-FEW = 8  # columns: so few, and a large matrix would take its time to be read
-SMALLEST, LARGE = 1 << 16, 1 << 20  # bytes of a matrix that is worth being measured
+WORTH = 1 << 19  # bytes: threads would wait for each other most of the time at a smaller matrix
 RARE = 0.02  # share of a type whose rate need not be known
 
 
@@ -64,18 +63,17 @@ def weight_bytes(header: Header) -> int:
     return round(_bytes(header, 1, output=True))
 
 
-def matrix(header: Header, type: str, columns: int) -> str | None:
-    """The name of the matrix of this type by which the arithmetic of a model is measured: a small
-    one, which stays in the processor's cache, but for many columns not too small. None: there is no
-    plain matrix.
+def matrix(header: Header, type: str) -> str | None:
+    """The name of the matrix of this type by which the arithmetic of a model is measured: of those
+    that are worth it the smallest, which stays in the processor's cache. None: there is no plain
+    matrix.
     """
-    least = SMALLEST if columns <= FEW else LARGE
     ours = sorted(
         (each.bytes, each.name)
         for each in _read(header, output=True)
         if each.type.name == type and len(each.shape) == 2
     )
-    found = next((name for size, name in ours if size >= least), None)
+    found = next((name for size, name in ours if size >= WORTH), None)
     return found or (ours[-1][1] if ours else None)
 
 

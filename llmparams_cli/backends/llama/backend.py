@@ -259,7 +259,7 @@ class LlamaBackend:
         from llmparams_cli.backends.llama.native.products import rate
         from llmparams_cli.models.demand import matrix
 
-        name = matrix(self._resolved.header, type, columns)
+        name = matrix(self._resolved.header, type)
         return None if name is None else rate(self._model.handle, name, columns, threads)
 
     def facts(self) -> Mapping[str, Any]:
