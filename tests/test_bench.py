@@ -425,7 +425,7 @@ def test_a_page_without_a_limit_draws_no_bar(tmp_path: Path) -> None:
 
 def test_ctrl_c_prints_what_is_done(program: Program) -> None:
     session: Session = program.terminal("bench", "builtin", "-p", "8", "-n", "64", "-r", "400")
-    session.wait_for("2 of 2")
+    session.wait_for("tg64, 2 of 2")
     session.press_ctrl_c()
     shown = session.end()
     assert shown.code == ExitCode.INTERRUPTED
