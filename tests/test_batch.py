@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import time
 
 import pytest
 from program import wait_until
+
+from llmparams_cli.env import Environment
+from llmparams_cli.jobs.batch.sinks import Stream
 
 BACKENDS = ("llama", "scripted")
 SHORT = ("--max-tokens", "6")
@@ -166,6 +170,33 @@ def test_what_is_answered_is_not_asked_again(program):
     after = records(program)
     assert [after[n]["text"] for n in (0, 1, 3, 4)] == [before[n]["text"] for n in (5, 0, 1, 2)]
     assert done.json["kept"] == 4 and done.json["rows"] == 5
+    assert done.json["usage"]["completion_tokens"] == after[2]["usage"]["completion_tokens"]
+
+
+def test_a_row_with_another_value_is_another_row(program):
+    rows = [{"prompt": "Hi", "seed": 1}, {"prompt": "Hi", "system": "A"}, {"prompt": "Hi"}]
+    batch(program, write(program, *rows), "-o", "out.jsonl")
+    others = [
+        {"prompt": "Hi", "seed": 2},
+        {"prompt": "Hi", "system": "B"},
+        {"prompt": "Hi", "expect": {"contains": "a"}},
+        {"prompt": "Hi", "parameters": {"temperature": 0.5}},
+        {"prompt": "Hi"},
+    ]
+    name = write(program, *others)
+    assert batch(program, name, "-o", "out.jsonl", "--resume", "--json").json["kept"] == 1
+
+
+def test_rows_are_written_in_their_order_whatever_their_ends(program):
+    out = io.StringIO()
+    for ordered, expected in ((True, [1, 2, 3, 5]), (False, [3, 2, 5, 1])):
+        sink = Stream(Environment(stdout=out), ordered=ordered)
+        for row in (3, 2, 5, 1):
+            sink.add(row, "", False, {"id": row})
+            assert ordered is not sink.may_begin(row + 5000)
+        sink.finish(complete=False)
+        assert [json.loads(line)["id"] for line in out.getvalue().splitlines()] == expected
+        out.seek(0), out.truncate()
 
 
 def test_equal_rows_each_have_an_answer_of_their_own(program):
@@ -201,6 +232,15 @@ def test_errors_are_tried_again_only_if_that_is_asked(program):
     mine.write_text("parameters: {temperature: 0}\n")
     done = batch(program, name, "-o", "out.jsonl", "--resume", "--retry-errors", "--json")
     assert done.json["kept"] == 1 and done.json["errors"] == 0
+
+
+def test_an_error_stands_for_its_row_until_it_is_to_be_tried_again(program):
+    name = write(program, {"prompt": "a fox " * 3000}, {"prompt": "Ho"})
+    usual = (name, "-o", "out.jsonl", "--context", "256", "--json")
+    batch(program, *usual, code=13)
+    assert batch(program, *usual, "--resume", code=13).json["kept"] == 2
+    again = batch(program, *usual, "--resume", "--retry-errors", code=13).json
+    assert again["kept"] == 1 and again["errors"] == 1
 
 
 @pytest.mark.parametrize(
@@ -275,6 +315,8 @@ def test_the_second_signal_does_not_wait(program):
         time.sleep(0.3)
     done = program.end(process)
     assert done.code == 130, done.stderr
+    journal = (program.place / "out.jsonl.batch").read_text()
+    assert '"interrupted"' not in journal, "half an answer is none"
 
 
 # What is measured

@@ -43,14 +43,14 @@ def asked(wanted, url=body.CHAT):
 
 
 def test_a_chat_is_answered_in_the_apis_form(program):
-    done, (found,) = run(program, line("request-1", CHAT))
+    done, (found,) = run(program, line("request-1", {**CHAT, "max_tokens": 2}))
     answer = found["response"]["body"]
     assert found["custom_id"] == "request-1" and found["error"] is None
     assert found["id"].startswith("batch_req_") and found["response"]["status_code"] == 200
     assert answer["object"] == "chat.completion" and answer["id"].startswith("chatcmpl-")
     (choice,) = answer["choices"]
     assert choice["message"]["role"] == "assistant" and choice["message"]["content"]
-    assert choice["finish_reason"] in ("stop", "length")
+    assert choice["finish_reason"] == "length" and choice["stop"]["reason"] == "max-tokens"
     usage = answer["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert "rows name the model gpt-4o-mini; all of them go to" in done.stderr
