@@ -248,13 +248,17 @@ def test_an_error_stands_for_its_row_until_it_is_to_be_tried_again(program):
     [
         (("-o", "out.jsonl"), "out.jsonl exists"),
         (("-o", "in.jsonl", "--force"), "is the input"),
+        (("-o", "../{place}/in.jsonl", "--force"), "is the input"),
+        (("-o", "nowhere/out.jsonl"), "there is no directory"),
+        (("-o", "/dev/null", "--force"), "is not a file"),
+        (("-o", ".", "--force"), "is not a file"),
         (("--resume",), "--resume has no effect without -o"),
         (("--json",), "--json has no effect without -o"),
         (("-o", "x.jsonl", "--retry-errors"), "--retry-errors has no effect without --resume"),
         (("-o", "x.jsonl", "--resume", "--force"), "give one of them"),
         (("--format", "xml"), "--format 'xml' is unknown"),
         (("--metric", "good"), "--metric 'good' is unknown"),
-        (("--template", "{{ x"), "--template: not a Jinja template"),
+        (("--template", "{{{{ x"), "--template: not a Jinja template"),
         (("--template", "@missing"), "--template @missing: No such file"),
         (("--parallel", "0"), "--parallel"),
     ],
@@ -262,9 +266,30 @@ def test_an_error_stands_for_its_row_until_it_is_to_be_tried_again(program):
 def test_what_cannot_be_meant_is_refused_before_a_model_is_loaded(program, arguments, told):
     write(program, {"prompt": "Hi"})
     (program.place / "out.jsonl").write_text("precious\n")
+    arguments = [each.format(place=program.place.name) for each in arguments]
     done = batch(program, "in.jsonl", *arguments, code=2)
     assert told in done.complaint(2)
     assert (program.place / "out.jsonl").read_text() == "precious\n"
+
+
+@pytest.mark.parametrize("line", ["words", '{"id": "batch_req_abc"}', '{"id": 1}', "[]"])
+def test_a_file_of_others_is_not_taken_for_our_own(program, line):
+    (program.place / "out.jsonl").write_text(f"{line}\n")
+    name = write(program, {"prompt": "Hi"})
+    done = batch(program, name, "-o", "out.jsonl", "--resume", code=2)
+    assert "out.jsonl:1: not a line that batch has written" in done.complaint(2)
+    assert (program.place / "out.jsonl").read_text() == f"{line}\n"
+    assert not (program.place / "out.jsonl.batch").exists()
+
+
+def test_no_rows_are_no_answers(program):
+    done = batch(program, write(program), "-o", "out.jsonl", "--json")
+    assert done.json["rows"] == 0 and (program.place / "out.jsonl").read_bytes() == b""
+
+
+def test_a_field_that_no_row_has_cannot_be_kept(program):
+    done = batch(program, write(program, {"prompt": "Hi"}), "--keep", "topic")
+    assert "--keep: no row has topic" in done.stderr
 
 
 def test_force_replaces_what_is_there(program):

@@ -108,6 +108,11 @@ def test_a_wrong_line_of_a_table_is_a_bad_row(data, reason):
     assert plain([good]) == [{"a": "5", "b": "6"}]
 
 
+def test_a_table_may_say_what_divides_it_as_excel_does():
+    (row,) = read(tables.separated, b"sep=|\r\na|b,c\r\n1|2;3\r\n", "in.csv")
+    assert plain([row]) == [{"a": "1", "b,c": "2;3"}] and row.line == 3
+
+
 @pytest.mark.parametrize("data", [b"", b"\n", b"a,a\n1,2\n"])
 def test_a_table_without_a_usable_header_is_an_error(data):
     with pytest.raises(UsageError):

@@ -26,12 +26,14 @@ def opened(
     progress: Progress = _silent,
     *,
     slots: int = 1,
+    patient: bool = False,
 ) -> Iterator[Backend]:
     """A backend for this model, closed at the end. It is loaded with `settings`; `control` ends all
     of its work; `progress` is told what is being done and how far it is (0 to 1); `slots` is how
-    many answers it may work on at a time where the number of requests is unknown.
+    many answers it may work on at a time where the number of requests is unknown. `patient`: nobody
+    waits for a single token, as long as all of them come soon.
     """
-    backend = _made(env, model, settings, control, progress, slots)
+    backend = _made(env, model, settings, control, progress, slots, patient)
     try:
         yield backend
     finally:
@@ -61,6 +63,7 @@ def _made(
     control: Control,
     progress: Progress,
     slots: int,
+    patient: bool,
 ) -> Backend:
     if isinstance(model, ScriptedModel):
         from llmparams_cli.backends.scripted import ScriptedBackend
@@ -70,4 +73,4 @@ def _made(
     from llmparams_cli.backends.llama.backend import LlamaBackend
 
     assert isinstance(model, GgufModel)
-    return LlamaBackend(env, model, settings, control, progress, slots)
+    return LlamaBackend(env, model, settings, control, progress, slots, patient=patient)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -141,12 +142,16 @@ def command(
     """
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
+    output = None if output == STDIN else output
     _refuse_idle(source, output, resume, retry_errors, force, as_json, format)
+    target = None if output is None else resolve_path(output, env.directory)
+    if target and source != STDIN and _is_same(resolve_path(source, env.directory), target):
+        raise UsageError(f"{output} is the input", "name another file for the output")
     own, is_measured = _metrics(env, metric or [], partial(shell.run, env))
     order = Order(
         source=source,
         format=format,
-        output=None if output is None else resolve_path(output, env.directory),
+        output=target,
         presets=tuple(preset or ()),
         template=None if template is None else text_or_file(env, "--template", template),
         form=Form(raw, overflow=overflow),
@@ -232,8 +237,13 @@ def _refuse_idle(
         raise UsageError("--resume goes on and --force begins anew", "give one of them")
     if retry_errors and not resume:
         raise UsageError("--retry-errors has no effect without --resume")
-    if output is not None and output == source and source != STDIN:
-        raise UsageError(f"{output} is the input", "name another file for the output")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def _metrics(env: Environment, texts: list[str], shell: Any) -> tuple[tuple[Metric, ...], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -13,6 +14,7 @@ from llmparams_cli.presets.nodes import Mark, Node
 from llmparams_cli.rows.row import BadRow, Row, node
 
 MOST_FIELD = 64_000_000  # characters; Python's own limit is 131,072
+SEPARATOR = re.compile("sep=(.)", re.IGNORECASE)
 DELIMITERS = (",", ";", "\t")  # of equally frequent ones the first
 PARQUET = "pip install 'llmparams[parquet]'"
 ROWS_AT_ONCE = 256  # of Parquet that are in memory
@@ -23,18 +25,22 @@ def separated(file: BinaryIO, place: str) -> Iterator[Row | BadRow]:
     csv.field_size_limit(MOST_FIELD)
     # Bytes that are not UTF-8 become surrogates, so that they are the error of one row.
     with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text:
-        header = text.readline()
+        above, header = 1, text.readline()
+        told = SEPARATOR.fullmatch(header.rstrip())  # as Excel writes it
+        if told:
+            above, header = 2, text.readline()
         if not header.strip():
             raise UsageError(f"{place}: there is no header", "the first line names the columns")
-        delimiter = max(DELIMITERS, key=header.count)
+        delimiter = told[1] if told else max(DELIMITERS, key=header.count)
         names = _names(next(csv.reader([header], delimiter=delimiter)), place)
-        yield from _cells(csv.reader(text, delimiter=delimiter, strict=True), names)
+        yield from _cells(csv.reader(text, delimiter=delimiter, strict=True), names, above)
 
 
-def _cells(reader: Any, names: list[str]) -> Iterator[Row | BadRow]:
+def _cells(reader: Any, names: list[str], above: int) -> Iterator[Row | BadRow]:
+    """The rows, below so many lines that were read apart."""
     number = 0
     while True:
-        line = reader.line_num + 2  # the header was read apart
+        line = reader.line_num + above + 1
         try:
             values = next(reader)
         except StopIteration:

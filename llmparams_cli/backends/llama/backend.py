@@ -75,6 +75,8 @@ class LlamaBackend:
         control: Control,
         progress: Progress,
         slots: int,
+        *,
+        patient: bool = False,
     ) -> None:
         began = time.perf_counter()
         crash.guard()
@@ -83,6 +85,7 @@ class LlamaBackend:
         self._resolved = resolved
         self._control = control
         self._progress = progress
+        self._patient = patient
         self._threads = Threads()
         self._slots: Slots | None = None  # None: no context is open
         self._made_for: tuple[Any, ...] = ()  # settings, room and outputs of the open context
@@ -469,6 +472,7 @@ class LlamaBackend:
             self._finished,
             one_by_one=one_by_one,
             pace=self._keep_pace,
+            patient=self._patient,
         )
 
     def _prepared(self, request: Request, prompt: Prompt, limit: int, slots: Slots) -> Answer:

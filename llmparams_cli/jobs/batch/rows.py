@@ -61,6 +61,7 @@ class Tasks:
         self._model = model
         self._by_presets: dict[tuple[str, ...], Prepared | LlmparamsError] = {(): base}
         self._base = base
+        self.unseen = {*order.keep}  # fields to be kept that no row has had
 
     def task(self, row: Row, place: str, backend: Backend) -> Task:
         """The task of a row; raises Unreadable, or another error of this program."""
@@ -70,6 +71,7 @@ class Tasks:
         prepared = self._prepared(wishes)
         request = self._request(prepared, wishes, row, backend)
         known = {name: row.fields[name].plain() for name in self._order.keep if name in row.fields}
+        self.unseen -= known.keys()
         key = self._key(request, wishes)
         return Task(row, wishes, is_openai, prepared, request, key, known)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from llmparams_cli.rows.written import write_csv, write_parquet
 Record = Mapping[str, Any]
 WINDOW = 1024  # rows that may have ended before one that stands above them is written
 BEGIN = "--force begins anew"
+KEY = re.compile("[0-9a-f]{24}")  # of a row, as `rows` makes it
 
 
 class Sink(Protocol):
@@ -83,6 +85,7 @@ class File:
         self._path = order.output
         self._order = order
         self._is_done = False
+        _refuse_unusable(self._path)
         journal = journal_of(self._path)
         if order.replace:
             journal.unlink(missing_ok=True)
@@ -96,7 +99,12 @@ class File:
                 "--resume answers only what has changed since, --force replaces it",
             )
         is_new = not journal.exists()
-        self._results = Results(journal, about)
+        try:
+            self._results = Results(journal, about)
+        except OSError as error:
+            raise UsageError(
+                f"{journal}: {error.strerror}", "name a file that can be written"
+            ) from error
         try:
             _refuse_others(self._results.about, about, journal)
             if is_new and order.resume and self._path.exists():
@@ -144,6 +152,14 @@ def journal_of(output: Path) -> Path:
     return output.with_name(output.name + SUFFIX)
 
 
+def _refuse_unusable(path: Path) -> None:
+    """Raise UsageError where no file can appear."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no directory {path.parent}", "make it first")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not a file", "without -o, answers go to standard output")
+
+
 def _refuse_others(before: Mapping[str, Any], now: Mapping[str, Any], journal: Path) -> None:
     """Raise UsageError if the batch that was begun is not this one: its answers must not be mixed
     with others.
@@ -170,14 +186,18 @@ def _short(value: Any) -> str:
 
 
 def _finished(path: Path) -> Iterator[tuple[str, bool, Record]]:
-    """The records of a finished output, with their keys; those without one are left out."""
+    """The records of a finished output, with their keys. Raises UsageError for a file of others."""
     if path.suffix in (".csv", ".parquet"):
         raise UsageError(f"{path} is finished, and not JSON lines", "--force replaces it")
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             try:
                 record = json.loads(line)
-                key = record.get("key") or str(record["id"]).removeprefix(batch_file.ID)
-                yield str(key), bool(record.get("error")), record
-            except (ValueError, KeyError, AttributeError, TypeError):
-                continue
+                key = str(record.get("key") or record["id"].removeprefix(batch_file.ID))
+                if not KEY.fullmatch(key):
+                    raise ValueError
+            except (ValueError, KeyError, AttributeError, TypeError) as error:
+                raise UsageError(
+                    f"{path}:{number}: not a line that batch has written", "--force replaces it"
+                ) from error
+            yield key, bool(record.get("error")), record

@@ -70,7 +70,7 @@ def run(
         closing(_sink(env, order, _about(prepared, order, model))) as sink,
         Control(gently=True) as control,
         opened(
-            env, prepared.model, prepared.settings, control, progress, slots=parallel
+            env, prepared.model, prepared.settings, control, progress, slots=parallel, patient=True
         ) as backend,
     ):
         batch = Batch(
@@ -89,6 +89,8 @@ def run(
             sink.finish(complete=False)  # what is answered is answered
             raise
         sink.finish(complete=complete)
+        if tasks.unseen:
+            env.note(f"--keep: no row has {', '.join(sorted(tasks.unseen))}")
         return batch.tally, complete
 
 

@@ -4,7 +4,8 @@ requests ──> slots ──> prompts in blocks ──> rows: one token of ever
                ^ the next answer takes a slot as soon as one has ended
 
 Running answers come first: between two of their tokens at most one block of somebody's prompt
-is read. While nobody has drawn anything yet, prompts are read in larger calls.
+is read. While nobody has drawn anything yet, or nobody waits for single tokens, prompts are read
+in larger calls.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Finish = Callable[[Answer], Finished]
 class Scheduler:
     """Works on answers as they arrive, until there are no more. Each may have `limit` tokens,
     prompt included; `finish` makes the last event of one that ended. `one_by_one` is for weights
-    with which the bits of a row depend on its place in a call; `pace` is called before each call.
+    with which the bits of a row depend on its place in a call; `pace` is called before each
+    call. With `patient`, prompts are read in large calls, though others wait for their next token.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class Scheduler:
         *,
         one_by_one: bool = False,
         pace: Callable[[], None] = lambda: None,
+        patient: bool = False,
     ) -> None:
         self._slots = slots
         self._one_by_one = one_by_one
         self._pace = pace
+        self._patient = patient
         self._context = slots.context
         self._control = control
         self._progress = progress
@@ -109,8 +113,9 @@ class Scheduler:
         if rows and (running or not reading):
             yield from self._step(rows)
         if reading and not self._control.stop:
-            # The longest pause of a running answer is one block.
-            most = self._slots.block if running else self._context.piece_size
+            # The longest pause of a running answer is one block, unless all are patient.
+            in_hurry = running and not self._patient
+            most = self._slots.block if in_hurry else self._context.piece_size
             yield from self._read([each for each in reading if each.seated], most, running)
 
     def _is_read(self, answer: Answer) -> bool:
