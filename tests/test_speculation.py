@@ -1,6 +1,6 @@
 """Speculative decoding: guesses decide how many tokens a call computes, never what is drawn.
 
-On quantised weights, whose rows do not depend on their place in a call.
+On quantised weights and with one thread, where a row has the same bits alone and beside others.
 """
 
 from __future__ import annotations
@@ -167,6 +167,15 @@ def test_it_is_stopped_at_every_place_of_a_draft(backend, force, monkeypatch, co
     ordinary = stopped()
     force(Told(text))
     assert stopped(prompt_lookup=DRAFT) == ordinary
+
+
+def test_no_bit_moves_with_one_thread(backend, force):
+    """Several share the attention of a single row, but not that of several rows."""
+    values = {"threads": 1, "max_tokens": 30, "ignore_eos": True, "logprobs": 0}
+    ordinary, _, text = told(backend, raw(LONG * 3, **values))
+    assert len(text) > 300
+    force(Told(text, lambda place: place % 4 == 0))
+    assert told(backend, raw(LONG * 3, prompt_lookup=DRAFT, **values))[0] == ordinary
 
 
 def test_what_was_wrong_is_taken_back(backend, force, monkeypatch):
