@@ -845,8 +845,8 @@ _ROWS = (
         group=Group.MEMORY,
         scope=Scope.CONTEXT,
         meaning="The same bits for an answer, whatever is decoded beside it. And on any number of "
-        "threads. Without it, answers of more than 256 tokens (prompt included) and models in F16 "
-        "or F32 may differ by rounding. It computes on the CPU only.",
+        "threads. Without it, answers of more than 256 tokens (prompt included) and models in F16, "
+        "F32 or K-quants may differ by rounding. It computes on the CPU only.",
         raise_it="The same text alone, in compare and in batch, at a third of the speed or less.",
         lower_it="Full speed.",
     ),

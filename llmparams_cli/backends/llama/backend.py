@@ -59,6 +59,8 @@ from llmparams_cli.records.prefixes import store as prefix_store
 from llmparams_cli.templates.rendering import Prompt, with_begin
 from llmparams_cli.trace import Trace
 
+# Types of weights with which a row has the same bits beside any others (docs/compare.md).
+INDEPENDENT = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL")
 LESS_WORK = "fewer tokens, a smaller --depth or --batch"
 
 
@@ -359,12 +361,12 @@ class LlamaBackend:
 
     @property
     def _depends_on_place(self) -> bool:
-        """Do the bits of a row depend on its place in a call? So it is with matrices of F16 and
-        F32, as also adapters have (llamafile_sgemm).
+        """Do the bits of a row depend on its place in a call, or on how many there are? So it is
+        with matrices of all but the plain block types, as adapters have them, too.
         """
-        header = self._resolved.header
+        matrices = (each for each in self._resolved.header.tensors if len(each.shape) > 1)
         return bool(self._settings["lora"]) or any(
-            tensor.type.per_block == 1 and len(tensor.shape) > 1 for tensor in header.tensors
+            each.type.name not in INDEPENDENT for each in matrices
         )
 
     def _most_sequences(self, settings: Settings, room: Room) -> int:
