@@ -230,7 +230,6 @@ def test_a_state_that_cannot_be_cut_is_not_kept(runs, tmp_path, write):
         {"cache_type_k": "q8_0"},
         {"rope_freq_base": 20000.0},
         {"ubatch_size": 128},
-        {"threads": 2},
     ],
     ids=lambda values: " ".join(values),
 )
@@ -244,6 +243,12 @@ def test_other_settings_are_another_scope(runs, values):
 def test_settings_that_change_no_state_do_not_matter(runs, values):
     runs(TEXT)
     [found] = runs(TEXT, **values)
+    assert cached(found) > 0
+
+
+def test_a_state_is_the_same_whatever_number_of_threads_computed_it(runs):
+    runs(TEXT)
+    [found] = runs.same(TEXT, threads=2)
     assert cached(found) > 0
 
 

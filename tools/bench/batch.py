@@ -132,11 +132,11 @@ def post(url: str, body: dict[str, Any]) -> Any:
         return json.load(response)
 
 
-def rows(count: int) -> Iterator[dict[str, Any]]:
-    """Prompts and lengths, the same in every run."""
+def rows(count: int, longest: int = 1000) -> Iterator[dict[str, Any]]:
+    """Prompts of up to so many words, and lengths of answers; the same in every run."""
     chance = random.Random(1)
     for number in range(count):
-        words = chance.choices(TEXT.split(), k=chance.randint(20, 1000))
+        words = chance.choices(TEXT.split(), k=chance.randint(min(20, longest), longest))
         length = chance.randint(20, 200)
         parameters = {"max_tokens": length, "temperature": 0.8, "seed": number}
         yield {"prompt": f"{number} " + " ".join(words), "parameters": parameters}
@@ -148,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("models", nargs="+")
     parser.add_argument("--llama-bin", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--words", type=int, default=1000, help="of the longest prompt")
     parser.add_argument("--slots", type=int, default=16)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
@@ -155,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "rows.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows(given.rows)))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows(given.rows, given.words)))
         sides = Sides(given.llama_bin, path, given.rows, given.slots, given.threads)
         rivals: dict[str, Callable[[str], float]] = {
             "llama-server": lambda model: sides.server(model, cache=False),
