@@ -6,11 +6,15 @@ import io
 import json
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from program import wait_until
 
 from llmparams_cli.env import Environment
+from llmparams_cli.jobs.batch.run import by_size
 from llmparams_cli.jobs.batch.sinks import Stream
 
 BACKENDS = ("llama", "scripted")
@@ -270,6 +274,30 @@ def test_what_cannot_be_meant_is_refused_before_a_model_is_loaded(program, argum
     done = batch(program, "in.jsonl", *arguments, code=2)
     assert told in done.complaint(2)
     assert (program.place / "out.jsonl").read_text() == "precious\n"
+
+
+def test_the_shortest_rows_may_be_answered_first(program):
+    sizes = [30, 5, 20, 1]
+    name = write(program, *({"id": n, "prompt": "fox " * n} for n in sizes))
+    usual = (name, "--parallel", "1", "--order", "shortest")
+    done = batch(program, *usual, "--unordered")
+    assert [each["id"] for each in done.events] == sorted(sizes)
+    assert [each["id"] for each in batch(program, *usual).events] == sizes
+
+
+@settings(deadline=None)  # others may be busy on the machine
+@given(st.lists(st.none() | st.integers(0, 9), max_size=30))
+def test_sorting_loses_nothing_and_holds_nothing_back(sizes):
+    """Where nobody waits, all that came before are out, the shortest first."""
+    tasks = [None if size is None else SimpleNamespace(size=size) for size in sizes]
+    sorted_ones, stretch = [], []
+    for size in [*sizes, None]:
+        if size is None:
+            sorted_ones += [*sorted(stretch), None]
+            stretch = []
+        else:
+            stretch.append(size)
+    assert [each and each.size for each in by_size(tasks)] == sorted_ones
 
 
 @pytest.mark.parametrize("line", ["words", '{"id": "batch_req_abc"}', '{"id": 1}', "[]"])

@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import wait_until
 
@@ -55,6 +55,7 @@ def _lines(path):
         return []
 
 
+@settings(deadline=None)  # others may be busy on the machine
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=12),
     st.data(),

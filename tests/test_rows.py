@@ -9,7 +9,7 @@ import os
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmparams_cli.env import Environment
@@ -41,6 +41,7 @@ def wishes(**fields):
     return asked(Row(1, 1, {name: node(value, 1) for name, value in fields.items()}), "in.jsonl")
 
 
+@settings(deadline=None)  # others may be busy on the machine
 @given(OBJECTS)
 def test_json_lines_come_back(objects):
     data = "".join(json.dumps(each, ensure_ascii=False) + "\n\n" for each in objects)
@@ -49,12 +50,14 @@ def test_json_lines_come_back(objects):
     assert [row.line for row in rows] == [2 * n + 1 for n in range(len(objects))]
 
 
+@settings(deadline=None)  # others may be busy on the machine
 @given(OBJECTS)
 def test_a_list_of_objects_is_rows(objects):
     data = json.dumps(objects, indent=1).encode()
     assert plain(read(lines.json_array, data)) == objects
 
 
+@settings(deadline=None)  # others may be busy on the machine
 @given(st.lists(st.lists(TEXT, min_size=3, max_size=3), max_size=5), st.sampled_from(",;\t"))
 def test_tables_come_back(rows, delimiter):
     out = io.StringIO()

@@ -16,6 +16,7 @@ import pytest
 import script
 from asked import LONG, calls, conversation, ends, ids, raw, sequences
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 from models import byte_level, write_llama, write_mamba
 
@@ -406,6 +407,7 @@ def brute(text, most):
     return Guess((), 0)
 
 
+@limits(deadline=None)
 @given(st.lists(st.integers(0, 2), max_size=40), st.integers(1, 9), st.data())
 def test_the_index_finds_what_a_search_finds(text, most, data):
     lookup = Lookup()
@@ -418,6 +420,7 @@ def test_the_index_finds_what_a_search_finds(text, most, data):
 COSTS = (drafting.ONE_THREAD, drafting.THREADS)
 
 
+@limits(deadline=None)
 @given(st.floats(0, 1), st.integers(0, 62), st.sampled_from(COSTS), st.sampled_from([0, 0.2, 1]))
 def test_a_draft_is_as_long_as_it_pays(share, most, costs, price):
     def gain(length):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -89,6 +89,10 @@ def command(
     unordered: Annotated[
         bool, typer.Option("--unordered", help="Write rows as they end, not as they stand.")
     ] = False,
+    order: Annotated[
+        Literal["input", "shortest"],
+        typer.Option("--order", help="What is answered first; shortest, of 256 rows each."),
+    ] = "input",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on; answer only what has no answer yet.")
     ] = False,
@@ -148,7 +152,7 @@ def command(
     if target and source != STDIN and _is_same(resolve_path(source, env.directory), target):
         raise UsageError(f"{output} is the input", "name another file for the output")
     own, is_measured = _metrics(env, metric or [], partial(shell.run, env))
-    order = Order(
+    wanted = Order(
         source=source,
         format=format,
         output=target,
@@ -156,6 +160,7 @@ def command(
         template=None if template is None else text_or_file(env, "--template", template),
         form=Form(raw, overflow=overflow),
         ordered=not unordered,
+        shortest=order == "shortest",
         keep=tuple(keep or ()),
         metrics=own,
         is_measured=is_measured,
@@ -168,9 +173,9 @@ def command(
     given = {**flags, "model": model, "system": system}
     variables = tuple(var or ())
     if show_params:
-        show_resolution(env, start.base(env, order, given, variables), color, as_json=as_json)
+        show_resolution(env, start.base(env, wanted, given, variables), color, as_json=as_json)
         return
-    raise typer.Exit(_run(env, order, given, variables, parallel, as_json=as_json))
+    raise typer.Exit(_run(env, wanted, given, variables, parallel, as_json=as_json))
 
 
 def _run(

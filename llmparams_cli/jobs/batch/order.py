@@ -27,6 +27,7 @@ class Order:
     template: str | None = None
     form: Form = FORMATTED
     ordered: bool = True
+    shortest: bool = False
     keep: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     is_measured: bool = False

@@ -22,6 +22,7 @@ from llmparams_cli.protocol import Backend, Request
 from llmparams_cli.rows.asked import Asked, asked
 from llmparams_cli.rows.row import Row
 
+CHARACTERS = 4  # of a token
 KEY = 12  # bytes of a row's key
 # What changes the speed of an answer, and its text by rounding at most.
 NOT_IN_KEY = ("threads", "threads_batch", "batch_size", "ubatch_size")
@@ -38,6 +39,13 @@ class Task:
     request: Request
     key: str
     known: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        """How much work it is, roughly in characters."""
+        read = sum(len(each.content) for each in self.request.messages)
+        most: int = self.request.settings["max_tokens"]
+        return read + max(0, most) * CHARACTERS
 
 
 class Tasks:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from llmparams_cli.analysis.batch import Tally, scores
@@ -23,6 +24,7 @@ from llmparams_cli.records.document import said, stop_object, usage_object
 from llmparams_cli.rows.row import BadRow, Row
 from llmparams_cli.rows.source import Source
 
+STRETCH = 256  # rows that are sorted together
 PATIENCE = 0.1  # seconds for which nothing but the next row is waited for
 Watch = Callable[[Tally], None]
 
@@ -80,7 +82,16 @@ class Batch:
 
     def _requests(self) -> Iterator[Request | None]:
         """The requests of the rows, as they are asked for. None: no row is there at the moment."""
-        number = 0
+        tasks = self._arriving()
+        for number, task in numbered(by_size(tasks) if self._order.shortest else tasks):
+            if task is None:
+                yield None
+                continue
+            self._active[number] = task
+            yield task.request
+
+    def _arriving(self) -> Iterator[Task | None]:
+        """The rows that are to be answered. None: there is none at the moment."""
         while not self._control.is_leaving and not self.has_too_many_errors:
             try:
                 row = self._source.next(0.0 if self._active else PATIENCE)
@@ -88,16 +99,12 @@ class Batch:
                 self._at_end = True
                 return
             if row is None:
-                if self._active:
-                    yield None
+                yield None
                 continue
             while not self._sink.may_begin(row.number) and not self._control.is_leaving:
                 yield None
-            task = self._task(row)
-            if task is not None:
-                self._active[number] = task
-                number += 1
-                yield task.request
+            if task := self._task(row):
+                yield task
 
     def _task(self, row: Row | BadRow) -> Task | None:
         """The task of a row, unless it has ended already: it is an error, or was answered."""
@@ -198,6 +205,27 @@ class Batch:
     def _count(self, record: Mapping[str, Any], *, kept: bool = False) -> None:
         self.tally.add(record, kept=kept)
         self._watch(self.tally)
+
+
+def numbered(tasks: Iterable[Task | None]) -> Iterator[tuple[int, Task | None]]:
+    """The tasks with the numbers of their requests; a None takes none."""
+    number = 0
+    for task in tasks:
+        yield number, task
+        number += task is not None
+
+
+def by_size(tasks: Iterable[Task | None]) -> Iterator[Task | None]:
+    """The shortest first, in stretches, so that none waits for ever."""
+    stretch: list[Task] = []
+    for task in chain(tasks, [None]):
+        if task is not None:
+            stretch.append(task)
+        if task is None or len(stretch) == STRETCH:
+            yield from sorted(stretch, key=lambda each: each.size)
+            stretch.clear()
+        if task is None:
+            yield None
 
 
 def fields(row: Row | BadRow) -> str:
