@@ -354,6 +354,7 @@ def test_the_first_signal_lets_end_what_has_begun(program, number):
     rows = [json.loads(line) for line in journal.read_text().splitlines()[1:]]
     assert all(each["record"]["stop"]["reason"] == "max-tokens" for each in rows)
     assert f"interrupted after {len(rows)} rows" in done.stderr
+    assert "Ctrl-C again stops at once" in done.stderr
     assert not (program.place / "out.jsonl").exists()
 
 

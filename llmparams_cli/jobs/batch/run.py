@@ -25,6 +25,7 @@ from llmparams_cli.rows.row import BadRow, Row
 from llmparams_cli.rows.source import Source
 
 STRETCH = 256  # rows that are sorted together
+LEAVING = "letting those rows end that have begun; Ctrl-C again stops at once"
 PATIENCE = 0.1  # seconds for which nothing but the next row is waited for
 Watch = Callable[[Tally], None]
 
@@ -64,6 +65,8 @@ class Batch:
         with closing(self._backend.answer(self._requests())) as events:
             for number, event in events:
                 self.tally.seconds = time.monotonic() - began
+                if self._control.is_leaving and not self._control.stop:
+                    self._env.note(LEAVING)
                 if isinstance(event, Started):
                     self._started[number] = event
                 elif isinstance(event, Finished):
