@@ -13,7 +13,8 @@ from llmparams_cli.params.kinds import INT32_MAX, Choice, Number
 from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
 from llmparams_cli.presets import prompt_template
 
-LLAMA_CPP = {*PARAMS} - {"repeat_penalty_growth", "penalize_prompt", "time_limit"}
+OURS_ALONE = {"repeat_penalty_growth", "penalize_prompt", "time_limit", "deterministic"}
+LLAMA_CPP = {*PARAMS} - OURS_ALONE
 TEXTS = {"logit_bias", "stop", "dry_sequence_breakers", "grammar", "chat_template"}
 SAMPLERS = {"temperature", "top_k", "top_p", "min_p"}
 PENALTIES = {"repeat_penalty", "frequency_penalty", "presence_penalty"}
