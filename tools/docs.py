@@ -31,6 +31,8 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PROMPT = "$ "
+# What is said of the machine of that moment.
+BUSY = re.compile(r"^llmparams: other processes want .*\n?", re.MULTILINE)
 COLUMNS = "88"
 FRONT_PAGE_LINES = 250  # what a new command has to say goes to a page of its own
 
@@ -57,7 +59,7 @@ def run(command: str, directory: str) -> str:
     )
     if done.returncode:
         raise Stale(f"exit code {done.returncode} from: {command}\n{done.stdout}")
-    text = done.stdout.rstrip("\n")
+    text = BUSY.sub("", done.stdout).rstrip("\n")
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
