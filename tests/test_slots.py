@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from asked import LONG, SHORT, calls, conversation, ends, ids, raw, sequences
 
+from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.protocol import Failed, Passage, Piece, Started
@@ -245,3 +247,45 @@ def test_loading_is_counted_once(opener):
     timings = [ends(backend, [raw(SHORT)])[0].timing for _ in range(3)]
     parts = (each.load_s + each.prompt_s + each.generation_s for each in timings)
     assert sum(parts) <= time.perf_counter() - began
+
+
+def slots(held):
+    """Four slots without a library, of 300 tokens each; those in `held` have so many."""
+    model = SimpleNamespace(keeps_states=False)
+    trims = []
+    context = SimpleNamespace(
+        model=model,
+        sequences=4,
+        sequence_size=300,
+        piece_size=64,
+        shared_cells=False,
+        trim=lambda *told: trims.append(told) or True,
+    )
+    found = Slots(context)
+    for sequence, count in held.items():
+        found._slots[sequence].push([0] * count)
+        found._slots[sequence].busy = True
+    return found, trims
+
+
+@pytest.mark.parametrize(
+    ("held", "going", "computed"),
+    [
+        ({0: 280}, [0], [0, 1]),
+        ({3: 280}, [3], [2, 3]),
+        ({0: 280, 1: 280}, [0, 1], [0, 1]),
+        ({0: 10}, [0], [0]),  # short: nothing to fear
+        ({0: 280, 1: 64, 2: 280}, [0, 2], [0, 1, 2]),  # 1 is reading its prompt
+        ({0: 280, 1: 64, 2: 10, 3: 280}, [0, 2, 3], [0, 1, 2, 3]),
+        ({0: 10, 1: 64, 2: 280, 3: 64}, [0, 2], [0, 2, 3]),
+        ({0: 280, 1: 300}, [0], [0]),  # there is no room beside it
+    ],
+)
+def test_no_long_row_is_computed_alone_beside_other_sequences(held, going, computed):
+    found, trims = slots(held)
+    rows = [(7, held[sequence], sequence) for sequence in going]
+    with found.company(rows, always=False) as all_rows:
+        assert [sequence for _, _, sequence in all_rows] == computed
+        assert [row for row in all_rows if row[2] in going] == rows
+    others = set(computed) - set(going)
+    assert sorted(trims) == sorted((other, held.get(other, 0)) for other in others)

@@ -140,16 +140,16 @@ class Scheduler:
             for slot in [answer.slot]
         ]
         answers = [answer for _, answer in going]
-        with self._slots.company(batch, always=self._one_by_one) as (rows, first):
-            outputs = range(first, first + len(batch))
-            if not going or not self._decode(answers, rows, outputs):
+        with self._slots.company(batch, always=self._one_by_one) as rows:
+            places = [rows.index(row) for row in batch]
+            if not going or not self._decode(answers, rows, places):
                 return
         for (token, _, _), answer in zip(batch, answers, strict=True):
             answer.slot.push([token])
-        for row, (number, answer) in enumerate(going, first):
+        for place, (number, answer) in zip(places, going, strict=True):
             # Otherwise its next token is known: an earlier run drew it.
             if answer.slot.held == len(answer.text):
-                yield from self._draw(number, answer, row)
+                yield from self._draw(number, answer, place)
 
     def _draft_of(self, answer: Answer) -> list[int]:
         """Guesses of its next tokens, as many as there is room for. None while its next token is

@@ -140,25 +140,27 @@ class Slots:
         return self._fits(count)
 
     @contextmanager
-    def company(self, rows: list[Row], *, always: bool) -> Iterator[tuple[list[Row], int]]:
-        """These rows, and the place of the first of them, such that no single one is decoded alone
-        in a context for several: beside it goes one of another slot, which forgets it again.
+    def company(self, rows: Sequence[Row], *, always: bool) -> Iterator[list[Row]]:
+        """These rows, in order of their sequences, such that none is computed alone where there are
+        several slots: if it would be, one of the slot next to it goes along, which forgets it again.
 
-        Over more than ALONE cells, a single row is computed by all threads together, and its sums
-        are rounded otherwise than beside others.
+        The library computes rows together while their sequences rise by one. Over more than ALONE
+        cells, a single row is computed by all threads, and its sums are rounded otherwise.
         """
-        beside = None
-        if len(rows) == 1 and (always or rows[0][1] >= ALONE):
-            beside = self._beside(rows[0][2])
-        if beside is None:
-            yield rows, 0
-            return
-        other = (rows[0][0], beside.held, beside.sequence)
-        is_before = other[2] < rows[0][2]
+        found = {row[2]: row for row in rows}
+        beside: list[Slot] = []
+        for token, place, sequence in rows:
+            is_single = found.keys().isdisjoint((sequence - 1, sequence + 1))
+            if not is_single or not (always or place >= ALONE):
+                continue
+            if slot := self._beside(sequence):
+                found[slot.sequence] = (token, slot.held, slot.sequence)
+                beside.append(slot)
         try:
-            yield ([other, *rows] if is_before else [*rows, other]), int(is_before)
+            yield [found[sequence] for sequence in sorted(found)]
         finally:
-            self._trim(beside, beside.held)
+            for slot in beside:
+                self._trim(slot, slot.held)
 
     def _beside(self, sequence: int) -> Slot | None:
         """A slot whose sequence is next to this one, and which has room for a token."""
