@@ -141,8 +141,8 @@ class Slots:
 
     @contextmanager
     def company(self, rows: Sequence[Row], *, always: bool) -> Iterator[list[Row]]:
-        """These rows, in order of their sequences, such that none is computed alone where there are
-        several slots: if it would be, one of the slot next to it goes along, which forgets it again.
+        """These rows in order of their sequences, such that none is computed alone where there are
+        several slots: if it would be, one of a slot next to it goes along, which forgets it again.
 
         The library computes rows together while their sequences rise by one. Over more than ALONE
         cells, a single row is computed by all threads, and its sums are rounded otherwise.
