@@ -45,6 +45,16 @@ def test_every_line_of_a_pipe_gets_a_line_in_its_order(program):
     assert all(each["text"] and each["stop"]["reason"] and each["seed"] for each in done.events)
 
 
+def test_what_a_stream_cannot_take_is_escaped_in_it(program):
+    done = program.pipe(
+        *("batch", "-", "--keep", "prompt", *SHORT),
+        stdin="héllo\n".encode(),
+        PYTHONIOENCODING="ascii",
+    )
+    assert done.code == 0, done.stderr
+    assert b"h\\u00e9llo" in done.stdout and done.events[0]["prompt"] == "héllo"
+
+
 def test_a_file_appears_when_it_is_whole_and_its_journal_is_gone(program):
     done = batch(program, write(program, {"prompt": "Hi"}, {"prompt": "Ho"}), "-o", "out.jsonl")
     assert done.stdout == b"" and [each["id"] for each in records(program)] == [1, 2]

@@ -16,18 +16,16 @@ from typing import Any
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.records.journal import Journal
-from llmparams_cli.text.numbers import all_finite
-from llmparams_cli.text.safe import escape_json
+from llmparams_cli.text.json_text import json_text
 
 SUFFIX = ".batch"
 FORMAT = 1
 GROUP, SECONDS = 64, 0.5  # answers that go to the disk together; the longest time until they do
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def to_line(record: Mapping[str, Any]) -> bytes:
-    """A record as a line of JSON that is safe to print."""
-    return (escape_json(_encode(all_finite(dict(record)))) + "\n").encode()
+    """A record as a line of a file."""
+    return json_text(dict(record)).encode()
 
 
 class Results:

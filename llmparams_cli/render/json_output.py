@@ -6,7 +6,6 @@ write become null (the log probability of an impossible token is -inf).
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,9 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
 from llmparams_cli.records.document import parameters, said, stop_object, usage_object
 from llmparams_cli.render.summary import generation_speed, only_thought, per_second
-from llmparams_cli.text.numbers import all_finite, rounded
-from llmparams_cli.text.safe import escape_json, spelled
+from llmparams_cli.text.json_text import json_text
+from llmparams_cli.text.numbers import rounded
+from llmparams_cli.text.safe import spelled
 from llmparams_cli.trace import Effect
 
 
@@ -142,11 +142,7 @@ def parameters_object(settings: Settings) -> dict[str, Any]:
 
 def write_json(env: Environment, document: Any, *, indent: int | None = None) -> None:
     """Write one document and a newline to stdout and flush it; non-ASCII only as UTF-8."""
-    import json
-
-    utf_8 = codecs.lookup(env.stdout.encoding or "ascii").name == "utf-8"
-    text = json.dumps(all_finite(document), ensure_ascii=not utf_8, allow_nan=False, indent=indent)
-    env.stdout.write(escape_json(text) + "\n")
+    env.stdout.write(json_text(document, env.stdout.encoding, indent=indent))
     env.stdout.flush()
 
 

@@ -15,6 +15,7 @@ from llmparams_cli.jobs.batch.order import Order
 from llmparams_cli.openai import batch_file
 from llmparams_cli.records.results import SUFFIX, Results, to_line
 from llmparams_cli.rows.written import write_csv, write_parquet
+from llmparams_cli.text.json_text import json_text
 
 Record = Mapping[str, Any]
 WINDOW = 1024  # rows that may have ended before one that stands above them is written
@@ -72,7 +73,7 @@ class Stream:
         pass
 
     def _write(self, record: Record) -> None:
-        self._out.write(to_line(record).decode())
+        self._out.write(json_text(dict(record), self._out.encoding))
 
 
 class File:
