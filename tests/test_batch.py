@@ -343,8 +343,11 @@ def test_two_programs_do_not_write_one_output(program):
     first = program.start("batch", name, "-o", "out.jsonl", *endless)
     try:
         wait_until((program.place / "out.jsonl.batch").exists)
-        done = batch(program, name, "-o", "out.jsonl", "--resume", code=2)
-        assert "another batch is writing it" in done.complaint(2)
+        journal = (program.place / "out.jsonl.batch").stat()
+        for way in ("--resume", "--force"):
+            done = batch(program, name, "-o", "out.jsonl", way, code=2)
+            assert "another batch is writing it" in done.complaint(2)
+        assert (program.place / "out.jsonl.batch").stat().st_ino == journal.st_ino
     finally:
         first.kill()
         first.communicate()

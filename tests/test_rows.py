@@ -116,7 +116,7 @@ def test_a_table_may_say_what_divides_it_as_excel_does():
     assert plain([row]) == [{"a": "1", "b,c": "2;3"}] and row.line == 3
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"a,a\n1,2\n"])
+@pytest.mark.parametrize("data", [b"", b"\n", b"a,a\n1,2\n", b"a, a\n1,2\n"])
 def test_a_table_without_a_usable_header_is_an_error(data):
     with pytest.raises(UsageError):
         read(tables.separated, data, "in.csv")

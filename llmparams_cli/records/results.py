@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.errors import UsageError
+from llmparams_cli.files import lock
 from llmparams_cli.records.journal import Journal
 from llmparams_cli.text.json_text import json_text
 
@@ -46,9 +47,7 @@ class Results:
         try:
             self._journal = Journal(path, self._read)
         except BlockingIOError as error:
-            raise UsageError(
-                f"{path}: another batch is writing it", "wait for its end, or name another output"
-            ) from error
+            raise _in_use(path) from error
         self._file = path.open("rb")
         self._db.execute("CREATE INDEX by_key ON earlier (key)")
         (self.earlier,) = self._db.execute("SELECT count(*) FROM earlier").fetchone()
@@ -146,6 +145,23 @@ class Results:
                     "--force begins anew",
                 ) from error
             self._size += len(line) + 1
+
+
+def discard(path: Path) -> None:
+    """Remove a journal, if there is one. Raises UsageError if a batch is writing it."""
+    try:
+        with path.open("rb") as file:
+            lock(file.fileno())
+            path.unlink()
+    except FileNotFoundError:
+        pass
+    except BlockingIOError as error:
+        raise _in_use(path) from error
+
+
+def _in_use(path: Path) -> UsageError:
+    cure = "wait for its end, or name another output"
+    return UsageError(f"{path}: another batch is writing it", cure)
 
 
 def _line(row: int, key: str, is_error: bool, record: Mapping[str, Any]) -> bytes:

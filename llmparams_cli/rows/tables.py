@@ -55,10 +55,11 @@ def _cells(reader: Any, names: list[str], above: int) -> Iterator[Row | BadRow]:
 
 
 def _names(names: list[str], place: str) -> list[str]:
+    names = [name.strip() for name in names]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UsageError(f"{place}: two columns are called {twice[0]!r}", "name each one once")
-    return [name.strip() for name in names]
+    return names
 
 
 def _row(number: int, line: int, names: list[str], values: list[str]) -> Row | BadRow:

@@ -13,7 +13,7 @@ from llmparams_cli.errors import UsageError
 from llmparams_cli.files import appearing
 from llmparams_cli.jobs.batch.order import Order
 from llmparams_cli.openai import batch_file
-from llmparams_cli.records.results import SUFFIX, Results, to_line
+from llmparams_cli.records.results import SUFFIX, Results, discard, to_line
 from llmparams_cli.rows.written import write_csv, write_parquet
 from llmparams_cli.text.json_text import json_text
 
@@ -89,7 +89,7 @@ class File:
         _refuse_unusable(self._path)
         journal = journal_of(self._path)
         if order.replace:
-            journal.unlink(missing_ok=True)
+            discard(journal)
         elif journal.exists() and not order.resume:
             raise UsageError(
                 f"{journal}: an unfinished batch is there", f"--resume goes on with it, {BEGIN}"
