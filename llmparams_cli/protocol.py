@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 # Exported again: events carry them, and whoever reads events needs nothing else of `ending`.
 from llmparams_cli.ending import Stop as Stop
@@ -21,6 +21,7 @@ from llmparams_cli.params.settings import Settings
 from llmparams_cli.text.speech import PLAIN, Marks, Phase
 from llmparams_cli.trace import Divergence, Effect, Trace
 
+Item = TypeVar("Item")
 AS_ENDLESS = 512  # tokens reserved for an answer without a limit, where many share a context
 
 
@@ -317,6 +318,14 @@ class Work:
     def tokens(self) -> int:
         """How many tokens the whole has, those that are there already apart."""
         return (self.read + self.written) * self.width
+
+
+def numbered(requests: Iterable[Item | None]) -> Iterator[tuple[int, Item | None]]:
+    """Requests, or what stands for them, with their numbers; a None takes none."""
+    number = 0
+    for request in requests:
+        yield number, request
+        number += request is not None
 
 
 class Progress(Protocol):

@@ -199,6 +199,11 @@ def measure(finished: Finished, more: Sequence[Metric]) -> dict[str, float | Non
     }
 
 
+def own_metric(name: str) -> Metric:
+    """One of those that every answer has, by its name in `measure`."""
+    return Metric(name, lambda finished: measure(finished, ())[name])
+
+
 def read_metric(text: str, shell: Shell, note: Callable[[str], None]) -> Metric:
     """Read --metric: json, regex:PATTERN, length:LOW-HIGH (tokens), command:SHELL COMMAND.
 

@@ -42,6 +42,7 @@ from llmparams_cli.protocol import (
     Token,
     Usage,
     Work,
+    numbered,
 )
 from llmparams_cli.templates import overflow, rendering
 from llmparams_cli.templates.choice import template_for
@@ -142,11 +143,8 @@ class ScriptedBackend:
         pass
 
     def _arrivals(self, requests: Iterable[Request | None]) -> Iterator[Arrival]:
-        """Each request made ready when its turn has come. None: nobody waits, which takes no
-        number.
-        """
-        number = 0
-        for request in requests:
+        """Each request made ready when its turn has come. None: nobody waits."""
+        for number, request in numbered(requests):
             if request is None:
                 yield None
                 continue
@@ -154,7 +152,6 @@ class ScriptedBackend:
                 yield number, self._prepared(request)
             except LlmparamsError as error:
                 yield number, Failed(error)
-            number += 1
 
     def _admit(
         self, waiting: Iterator[Arrival], active: dict[int, _Answer], room: int

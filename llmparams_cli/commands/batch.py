@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from llmparams_cli.analysis.batch import Tally
-from llmparams_cli.analysis.comparison import Metric, measure, read_metric
+from llmparams_cli.analysis.comparison import Metric, own_metric, read_metric
 from llmparams_cli.commands.asking import show_resolution
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.batch import start
-from llmparams_cli.jobs.batch.order import Order
+from llmparams_cli.jobs.batch.order import Order, Receipt
 from llmparams_cli.jobs.batch.sinks import journal_of
 from llmparams_cli.jobs.prepare import Form
 from llmparams_cli.jobs.prompt import text_or_file
+from llmparams_cli.jobs.receipt import Run
 from llmparams_cli.options import (
     ColorOption,
     HelpInSections,
@@ -35,7 +36,6 @@ from llmparams_cli.options import (
     values,
     with_parameters,
 )
-from llmparams_cli.protocol import Finished
 from llmparams_cli.rows.source import FORMATS, STDIN
 
 HELP = HelpInSections
@@ -215,7 +215,7 @@ def _end(env: Environment, order: Order, tally: Tally, complete: bool) -> ExitCo
         left = ""
         if order.output:
             left = f"; the answers are in {journal_of(order.output)}, --resume goes on"
-        given_up = order.max_errors is not None and tally.errors > order.max_errors
+        given_up = order.gives_up(tally.errors)
         why = f"more than --max-errors {order.max_errors}" if given_up else "interrupted"
         env.warn(f"{why} after {tally.rows:,} rows{left}")
         return ExitCode.ROWS if given_up else ExitCode.INTERRUPTED
@@ -256,22 +256,20 @@ def _metrics(env: Environment, texts: list[str], shell: Any) -> tuple[tuple[Metr
     found = []
     for text in texts:
         if text in OWN_MEASURES:
-            found.append(Metric(text, partial(_own_measure, text)))
+            found.append(own_metric(text))
         else:
             found.append(read_metric(text, shell, env.note))
     return tuple(found), not {"entropy", "logprob"}.isdisjoint(texts)
 
 
-def _own_measure(name: str, finished: Finished) -> float | None:
-    return measure(finished, ())[name]
-
-
-def _receipt(env: Environment) -> Any:
-    from llmparams_cli.jobs.receipt import make
+def _receipt(env: Environment) -> Receipt:
+    from llmparams_cli.jobs.receipt import make, recalled
     from llmparams_cli.render.json_output import result_object
 
-    def receipt(run: Any) -> dict[str, Any]:
+    identify = cache(partial(recalled, env))  # of one model, whatever the number of rows
+
+    def receipt(run: Run) -> dict[str, Any]:
         result = result_object(run.started, run.finished, run.request.settings, logprobs=False)
-        return make(env, run, result)
+        return make(run, result, identify)
 
     return receipt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from llmparams_cli.protocol import Finished, Request, Started
 from llmparams_cli.records import document, identity, origins, store
 
 Progress = Callable[[str, float], None]
+Identify = Callable[[tuple[Path, ...]], dict[str, Any]]
 
 
 def _silent(_what: str, _done: float) -> None:
@@ -59,13 +61,13 @@ class Receipts:
         receipt = None
         if self._file:
             try:
-                receipt = make(self._env, run, result, progress)
+                receipt = make(run, result, partial(_hashed, self._env, progress))
                 write_whole(self._file, document.to_json(receipt))
             except OSError as error:
                 raise _unusable(str(self._file), error.strerror) from error
         if self._logged:
             try:
-                store.add(self._env, receipt or make(self._env, run, result))
+                store.add(self._env, receipt or make(run, result, partial(recalled, self._env)))
             except OSError as error:
                 self._env.note(
                     f"this run is not in the log: {error.strerror}: "
@@ -74,20 +76,20 @@ class Receipts:
                 )
 
 
-def make(
-    env: Environment, run: Run, result: Mapping[str, Any], progress: Progress | None = None
-) -> dict[str, Any]:
-    """The receipt. With `progress`, the model's files are hashed anew in full; without, only what
-    is remembered of them is used.
-    """
+def recalled(env: Environment, paths: tuple[Path, ...]) -> dict[str, Any]:
+    """What identifies the files of a model, from what is remembered of them."""
+    return document.file_object(identity.recall(paths, env.cache_dir))
 
-    def identified(paths: tuple[Path, ...]) -> dict[str, Any]:
-        if progress is None:
-            return document.file_object(identity.recall(paths, env.cache_dir))
-        found = identity.read(paths, progress)
-        identity.remember(paths, found.sha256, env.cache_dir)
-        return document.file_object(found)
 
+def _hashed(env: Environment, progress: Progress, paths: tuple[Path, ...]) -> dict[str, Any]:
+    """The same; they are hashed anew in full."""
+    found = identity.read(paths, progress)
+    identity.remember(paths, found.sha256, env.cache_dir)
+    return document.file_object(found)
+
+
+def make(run: Run, result: Mapping[str, Any], identify: Identify) -> dict[str, Any]:
+    """The receipt; `identify` tells the files of a model from others."""
     settings, model = run.request.settings, run.model
     cached = run.finished.usage.cached_tokens
     return document.make(
@@ -100,9 +102,9 @@ def make(
             "known_as": model.known_as or None,
             "origin": origins.to_object(run.model_origin),
             "builtin": model.is_builtin,
-            **identified(model.files),
+            **identify(model.files),
         },
-        [{"path": str(path), **identified((path,))} for path in adapters(settings)],
+        [{"path": str(path), **identify((path,))} for path in adapters(settings)],
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from llmparams_cli.analysis.batch import Tally
 from llmparams_cli.env import Environment
 from llmparams_cli.render.summary import separator
-from llmparams_cli.render.transfer import duration
+from llmparams_cli.render.transfer import time_text
 from llmparams_cli.text.numbers import rounded
-from llmparams_cli.text.units import short_number
+from llmparams_cli.text.units import counted, short_number
 
 
 def status(env: Environment, tally: Tally, total: tuple[int, bool] | None) -> str:
@@ -23,7 +23,7 @@ def status(env: Environment, tally: Tally, total: tuple[int, bool] | None) -> st
         items.append(f"{tally.completion_tokens:,} tokens, {speed:.0f}/s")
     left = total[0] - tally.rows if total else 0
     if left > 0 and tally.new:
-        items.append(f"{_took(tally.seconds * left / tally.new)} left")
+        items.append(f"{time_text(tally.seconds * left / tally.new)} left")
     return separator(env.stderr).join(items)
 
 
@@ -31,7 +31,7 @@ def summary(tally: Tally) -> Iterator[str]:
     """How it went, in lines."""
     kept = f", {tally.kept:,} of them from before" if tally.kept else ""
     errors = f", {tally.errors:,} errors" if tally.errors else ""
-    yield f"{_count(tally.rows, 'row')}{kept}{errors} in {_took(tally.seconds)}"
+    yield f"{counted(tally.rows, 'row')}{kept}{errors} in {time_text(tally.seconds)}"
     speed = tally.tokens_per_second
     if tally.completion_tokens and speed is not None:
         cached = f" ({tally.cached_tokens:,} shared)" if tally.cached_tokens else ""
@@ -43,7 +43,7 @@ def summary(tally: Tally) -> Iterator[str]:
         yield "stops: " + ", ".join(f"{name} {n:,}" for name, n in tally.stops.most_common())
     if cost := tally.per_thousand():
         yield (
-            f"a thousand such rows: {_took(cost['seconds'])}, "
+            f"a thousand such rows: {time_text(cost['seconds'])}, "
             f"{cost['prompt_tokens']:,.0f} tokens read, {cost['completion_tokens']:,.0f} written"
         )
     if means := tally.means():
@@ -76,11 +76,3 @@ def summary_object(tally: Tally, *, complete: bool) -> dict[str, Any]:
         "failed": tally.failed,
         "invalid": tally.invalid,
     }
-
-
-def _took(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

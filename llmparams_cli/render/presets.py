@@ -16,6 +16,7 @@ from llmparams_cli.render.json_output import write_json
 from llmparams_cli.render.terminal import Row, columns, table
 from llmparams_cli.text.safe import encodable, one_line
 from llmparams_cli.text.shorten import ELLIPSIS, beginning
+from llmparams_cli.text.units import counted
 
 GAP = 2
 LONGEST_VALUE = 40
@@ -125,13 +126,9 @@ def show_problems(env: Environment, problems: Sequence[FileProblem], checked: in
         _write(env, one_line(f"{problem.where}: {kind}{problem.reason}{hint}") + "\n")
     if env.stdout_is_tty or not problems:
         remarks = sum(problem.is_remark for problem in problems)
-        found = _counted(len(problems) - remarks, "problem")
-        found += f" and {_counted(remarks, 'remark')}" if remarks else ""
-        env.note(f"{found} in {_counted(checked, 'file')}")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        found = counted(len(problems) - remarks, "problem")
+        found += f" and {counted(remarks, 'remark')}" if remarks else ""
+        env.note(f"{found} in {counted(checked, 'file')}")
 
 
 def problems_json(env: Environment, problems: Sequence[FileProblem]) -> None:

@@ -40,6 +40,11 @@ def count_text(count: float) -> str:
     return f"{count / 1000:.1f}T"
 
 
+def counted(number: int, noun: str) -> str:
+    """'1 file', '1,200 files'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     """A share from 0 to 1 as a percentage: 99.8%, 4.1%, 0.04%, 0.004%, 4e-7%."""
     share *= 100

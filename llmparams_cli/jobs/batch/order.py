@@ -36,3 +36,7 @@ class Order:
     retry_errors: bool = False
     replace: bool = False
     receipt: Receipt | None = None
+
+    def gives_up(self, errors: int) -> bool:
+        """Are these too many errors to go on?"""
+        return self.max_errors is not None and errors > self.max_errors

@@ -160,9 +160,10 @@ class Tasks:
             name = self._base.model.known_as or self._base.model.name
             self._env.note(f"rows name the model {wishes.model}; all of them go to {name}")
         template = self._base.prompt_template
-        unread = wishes.variables.keys() - {*self._order.keep}
-        if not wishes.presets and unread - (template.reads if template else set()):
-            listed = ", ".join(sorted(unread - (template.reads if template else set())))
+        read = template.reads if template else set()
+        unread = wishes.variables.keys() - read - {*self._order.keep}
+        if unread and not wishes.presets:  # whose prompts may read them
+            listed = ", ".join(sorted(unread))
             self._env.note(f"no prompt reads {listed}; --keep copies fields into the output")
 
 

@@ -19,7 +19,15 @@ from llmparams_cli.jobs.receipt import Run
 from llmparams_cli.openai import batch_file
 from llmparams_cli.presets.nodes import Mark, Unreadable
 from llmparams_cli.presets.outcome import TESTS, judge
-from llmparams_cli.protocol import Backend, Failed, Finished, Request, Started, StopReason
+from llmparams_cli.protocol import (
+    Backend,
+    Failed,
+    Finished,
+    Request,
+    Started,
+    StopReason,
+    numbered,
+)
 from llmparams_cli.records.document import said, stop_object, usage_object
 from llmparams_cli.rows.row import BadRow, Row
 from llmparams_cli.rows.source import Source
@@ -78,11 +86,6 @@ class Batch:
         self.tally.seconds = time.monotonic() - began
         return self._at_end and not self._active
 
-    @property
-    def has_too_many_errors(self) -> bool:
-        most = self._order.max_errors
-        return most is not None and self.tally.errors > most
-
     def _requests(self) -> Iterator[Request | None]:
         """The requests of the rows, as they are asked for. None: no row is there at the moment."""
         tasks = self._arriving()
@@ -95,7 +98,7 @@ class Batch:
 
     def _arriving(self) -> Iterator[Task | None]:
         """The rows that are to be answered. None: there is none at the moment."""
-        while not self._control.is_leaving and not self.has_too_many_errors:
+        while not self._control.is_leaving and not self._order.gives_up(self.tally.errors):
             try:
                 row = self._source.next(0.0 if self._active else PATIENCE)
             except StopIteration:
@@ -208,14 +211,6 @@ class Batch:
     def _count(self, record: Mapping[str, Any], *, kept: bool = False) -> None:
         self.tally.add(record, kept=kept)
         self._watch(self.tally)
-
-
-def numbered(tasks: Iterable[Task | None]) -> Iterator[tuple[int, Task | None]]:
-    """The tasks with the numbers of their requests; a None takes none."""
-    number = 0
-    for task in tasks:
-        yield number, task
-        number += task is not None
 
 
 def by_size(tasks: Iterable[Task | None]) -> Iterator[Task | None]:

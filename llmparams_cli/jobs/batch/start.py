@@ -18,13 +18,12 @@ from llmparams_cli.jobs.batch.run import Batch
 from llmparams_cli.jobs.batch.sinks import File, Sink, Stream
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import Prepared, prepare
-from llmparams_cli.jobs.receipt import adapters
+from llmparams_cli.jobs.receipt import adapters, recalled
 from llmparams_cli.params.settings import Origin, Source
 from llmparams_cli.presets import prompt_template
 from llmparams_cli.presets.document import Placed, text_of
 from llmparams_cli.presets.prompt_template import PromptTemplate
 from llmparams_cli.protocol import Progress
-from llmparams_cli.records import document, identity
 from llmparams_cli.rows.source import Source as Rows
 
 Total = tuple[int, bool] | None  # rows of the input, and whether that is certain
@@ -102,15 +101,11 @@ def _sink(env: Environment, order: Order, about: Mapping[str, Any]) -> Sink:
 
 def _model(env: Environment, prepared: Prepared) -> dict[str, Any]:
     """What tells the model from others: its name, its content, its adapters'."""
-
-    def identified(*paths: Any) -> dict[str, Any]:
-        return document.file_object(identity.recall(paths, env.cache_dir))
-
     model = prepared.model
     return {
         "name": model.name,
-        **identified(*model.files),
-        "adapters": [identified(path) for path in adapters(prepared.settings)],
+        **recalled(env, model.files),
+        "adapters": [recalled(env, (path,)) for path in adapters(prepared.settings)],
     }
 
 

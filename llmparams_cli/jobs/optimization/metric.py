@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-from llmparams_cli.analysis.comparison import Shell, measure, read_metric
+from llmparams_cli.analysis.comparison import Shell, own_metric, read_metric
 from llmparams_cli.analysis.optimization import Scale
 from llmparams_cli.errors import UsageError
 from llmparams_cli.presets.outcome import Result
@@ -48,9 +48,8 @@ def read(text: str, shell: Shell) -> Metric:
     if kind != "mean" or not name:
         raise UsageError(f"--metric {text!r} is unknown", EXAMPLE)
     if name in MEANS:
-        return Metric(
-            text, lambda result: _mean(result, lambda done: measure(done, ())[name]), measured=True
-        )
+        of = own_metric(name).measure
+        return Metric(text, lambda result: _mean(result, of), measured=True)
     if name.partition(":")[0] not in ("json", "regex", "length"):
         raise UsageError(f"--metric {text!r} is unknown", EXAMPLE)
     own = read_metric(name, shell, _refuse)

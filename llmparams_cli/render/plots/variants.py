@@ -18,7 +18,8 @@ from llmparams_cli.render.plots.sheet import (
     shortened,
 )
 from llmparams_cli.render.plots.tuning import FOOT, HEAD, HELD, LEFT, RING, WIDTH
-from llmparams_cli.render.tuning.words import time_text, values_text
+from llmparams_cli.render.transfer import time_text
+from llmparams_cli.render.tuning.words import values_text
 from llmparams_cli.text.units import count_text
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from llmparams_cli.analysis.tuning import CLOSE, Rung, Sweep, Verdict, best_rung
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import bar
 from llmparams_cli.render.styles import BOLD, DIM
-from llmparams_cli.render.tuning.words import LONGEST, loss_text, rate_text, time_text, values_text
+from llmparams_cli.render.transfer import time_text
+from llmparams_cli.render.tuning.words import LONGEST, loss_text, rate_text, values_text
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.shorten import beginning

@@ -9,7 +9,7 @@ from statistics import fmean
 from llmparams_cli.analysis.held_out import Estimate, HeldOut
 from llmparams_cli.analysis.tuning import Changed, Course, End, Plan, overfit
 from llmparams_cli.models.anatomy import ORDER
-from llmparams_cli.render.transfer import duration
+from llmparams_cli.render.transfer import time_text
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.shorten import beginning
 from llmparams_cli.text.units import count_text, percent, size_text
@@ -35,13 +35,6 @@ def rate_text(rate: float | None) -> str:
 def loss_text(loss: float) -> str:
     """A loss: 1.234; what is no number as it is called."""
     return f"{loss:.3f}" if abs(loss) < 1e5 else f"{loss:.3g}"
-
-
-def time_text(seconds: float) -> str:
-    """A time: 0.4 s, 12 s, 3:10, 1:02:30."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 60 else duration(seconds)
 
 
 def per_second(tokens: int, seconds: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from llmparams_cli.errors import LlmparamsError
-from llmparams_cli.protocol import Request
+from llmparams_cli.protocol import Request, numbered
 from llmparams_cli.templates.rendering import Prompt
 
 AHEAD = 64  # requests of a stream that are looked at before a context is made
@@ -46,7 +46,10 @@ class Queue:
     def __init__(
         self, source: Iterable[Request | None], prompt: Callable[[Request], Prompt]
     ) -> None:
-        self._source = _numbered(source)
+        self._source = (
+            None if request is None else Waiting(number, request)
+            for number, request in numbered(source)
+        )
         self._prompt = prompt
         self._seen: deque[Waiting] = deque()
 
@@ -92,11 +95,3 @@ class Queue:
                 each.prompt = self._prompt(each.request)
             except LlmparamsError as error:
                 each.prompt = error
-
-
-def _numbered(source: Iterable[Request | None]) -> Iterator[Waiting | None]:
-    """The requests with their numbers; a None takes none."""
-    number = 0
-    for request in source:
-        yield None if request is None else Waiting(number, request)
-        number += request is not None
