@@ -19,7 +19,7 @@ from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Arrival, Scheduler
 from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.drafts import Drafts, rows
-from llmparams_cli.backends.llama.host import hardware, memory, placement, plan, sequences
+from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
 from llmparams_cli.backends.llama.host.memory import Left
 from llmparams_cli.backends.llama.host.threads import Threads
 from llmparams_cli.backends.llama.native import crash
@@ -423,29 +423,8 @@ class LlamaBackend:
             self._slots = Slots(context, prefixes, spare=bool(settings["deterministic"]))
             self._made_for, self._settings = made_for, settings
         if not insists:
-            self._leave_others_their_processors(self._slots.context, settings)
+            self._threads.settle(self._slots.context, settings, self._env.note)
         return self._slots
-
-    def _leave_others_their_processors(self, context: Context, settings: Settings) -> None:
-        """Let as many threads compute as have a processor of their own, unless the user says."""
-        if settings["threads"]:
-            return
-        self._threads.look()
-        free, usable = self._threads.free(), hardware.usable_cpus()
-        context.use_threads(free, settings["threads_batch"] or free)
-        if free < usable:
-            self._env.note(
-                f"other processes want {self._threads.others:.0f} of {hardware.cpus()} processors: "
-                f"{free} of {usable} threads compute (--threads {usable} insists)"
-            )
-
-    def _keep_pace(self) -> None:
-        """The same in the course of long work, where the bits are the same on any number."""
-        assert self._slots
-        context, settings = self._slots.context, self._settings
-        is_free = not settings["threads"] and context.sequences > 1 and not context.shared_cells
-        if is_free and (free := self._threads.free_now()):
-            context.use_threads(free, settings["threads_batch"] or free)
 
     def _prefixes(self, context: Context, settings: Settings) -> Prefixes | None:
         """What other runs have read, where states can be cut and the user wants it."""
@@ -473,7 +452,7 @@ class LlamaBackend:
             limit,
             self._finished,
             one_by_one=one_by_one,
-            pace=self._keep_pace,
+            pace=partial(self._threads.keep_pace, slots.context, self._settings),
             patient=self._patient,
         )
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from llmparams_cli.backends.llama.host import hardware
 from llmparams_cli.backends.llama.host.busy import Watch
+from llmparams_cli.backends.llama.native.context import Context
+from llmparams_cli.params.settings import Settings
 
 LOAD = Path("/proc/loadavg")
 INTERVAL = 0.5  # seconds over which is counted what others take
@@ -33,6 +36,27 @@ class Threads:
         now = time.monotonic()
         kept = [each for each in self._looks if now - each[0] < RECENT]
         self._looks = [*kept, (now, _waiting())]
+
+    def settle(self, context: Context, settings: Settings, note: Callable[[str], None]) -> None:
+        """Let as many threads compute as have a processor of their own, unless the user says how
+        many; `note` is told if they are fewer than there could be.
+        """
+        if settings["threads"]:
+            return
+        self.look()
+        free, usable = self.free(), hardware.usable_cpus()
+        context.use_threads(free, settings["threads_batch"] or free)
+        if free < usable:
+            note(
+                f"other processes want {self.others:.0f} of {hardware.cpus()} processors: "
+                f"{free} of {usable} threads compute (--threads {usable} insists)"
+            )
+
+    def keep_pace(self, context: Context, settings: Settings) -> None:
+        """The same in the course of long work, where the bits are the same on any number."""
+        is_free = not settings["threads"] and context.sequences > 1 and not context.shared_cells
+        if is_free and (free := self.free_now()):
+            context.use_threads(free, settings["threads_batch"] or free)
 
     @property
     def others(self) -> float:
