@@ -208,6 +208,8 @@ def test_rows_are_written_in_their_order_whatever_their_ends(program):
         for row in (3, 2, 5, 1):
             sink.add(row, "", False, {"id": row})
             assert ordered is not sink.may_begin(row + 5000)
+        written = [json.loads(line)["id"] for line in out.getvalue().splitlines()]
+        assert written == ([1, 2, 3] if ordered else expected), "as soon as those above are there"
         sink.finish(complete=False)
         assert [json.loads(line)["id"] for line in out.getvalue().splitlines()] == expected
         out.seek(0), out.truncate()

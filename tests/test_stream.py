@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llmparams_cli.backends.llama.decoding.pieces import shared
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.errors import ContextOverflow
-from llmparams_cli.protocol import Failed
+from llmparams_cli.protocol import Failed, numbered
 
 LONGER = LONG * 2
 SAME_BEGINNING = st.lists(st.integers(0, 2), max_size=200)
@@ -23,6 +23,11 @@ def test_the_beginning_that_two_texts_share(beginning, one, other):
     one, other = [*beginning, *one], (*beginning, *other)
     pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     assert shared(one, other) == len([*pairs])
+
+
+def test_where_nobody_waits_no_number_is_taken():
+    found = list(numbered(["a", None, None, "b", "c"]))
+    assert [each for each in found if each[1]] == [(0, "a"), (1, "b"), (2, "c")]
 
 
 def made(monkeypatch):
