@@ -174,6 +174,12 @@ def test_the_name_or_the_beginning_tells_the_format(name, data, tmp_path):
     assert row.fields["prompt"].value == "Hi"
 
 
+@pytest.mark.parametrize("data", ["one\n".encode("utf-16"), b"GGUF\x03\x00\x00\x00"])
+def test_what_is_no_text_is_told_as_a_whole(data, tmp_path):
+    with pytest.raises(UsageError, match="zero bytes"):
+        all_of(source(tmp_path, data))
+
+
 def test_a_format_that_is_named_counts(tmp_path):
     (row,) = all_of(source(tmp_path, b'{"prompt": "Hi"}\n', "in.jsonl", "lines"))
     assert row.fields["prompt"].value == '{"prompt": "Hi"}'

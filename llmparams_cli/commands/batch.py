@@ -213,7 +213,7 @@ def _end(env: Environment, order: Order, tally: Tally, complete: bool) -> ExitCo
     """Say what is left to do; the exit code."""
     if not complete:
         left = ""
-        if order.output:
+        if order.output and tally.rows:
             left = f"; the answers are in {journal_of(order.output)}, --resume goes on"
         given_up = order.gives_up(tally.errors)
         why = f"more than --max-errors {order.max_errors}" if given_up else "interrupted"

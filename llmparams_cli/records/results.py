@@ -41,7 +41,7 @@ class Results:
         self._db.execute("CREATE TABLE earlier (key TEXT, error INT, at INT, length INT)")
         self._db.execute("CREATE TABLE placed (row INTEGER PRIMARY KEY, at INT, length INT)")
         self.about: dict[str, Any] = {}
-        self._size = 0
+        self._size = self._head = 0  # bytes, and those of the first line
         self._waiting: list[tuple[int, bytes]] = []
         self._flushed = time.monotonic()
         try:
@@ -54,6 +54,7 @@ class Results:
         if not self.about:
             self.about = {"batch": FORMAT, **about}
             self._append(to_line(self.about))
+            self._head = self._size
 
     def adopt(self, records: Iterator[tuple[str, bool, Mapping[str, Any]]]) -> None:
         """Take over the answers of a finished run: (key, is it an error, record)."""
@@ -105,9 +106,9 @@ class Results:
             yield self._record(at, length)
 
     def close(self, *, remove: bool = False) -> None:
-        """Close the journal, or remove it."""
+        """Close the journal; remove it, or if there is no answer in it."""
         self._file.close()
-        self._journal.close(remove=remove)
+        self._journal.close(remove=remove or self._size == self._head)
         self._db.close()
 
     def _flush_some(self) -> None:
@@ -137,6 +138,7 @@ class Results:
                     self.about = dict(json.loads(line))
                     if self.about.get("batch") != FORMAT:
                         raise ValueError("not the journal of a batch")
+                    self._head = len(line) + 1
                 else:
                     self._know(line + b"\n", self._size)
             except (ValueError, KeyError, TypeError) as error:

@@ -98,14 +98,17 @@ class Source:
             self._file.close()
 
     def _rows(self) -> Iterator[Row | BadRow]:
-        begins = _beginning(self._file)
-        format = self._format or ("jsonl" if begins == b"{" else "lines")
-        if format == "csv":
-            return tables.separated(self._file, self.place)
-        if format == "parquet":
+        if self._format == "parquet":
             if not self._size:
                 raise UsageError(f"{self.place}: Parquet is read from files only", CURE)
             return tables.parquet(self._file, self.place)
+        there = cast(io.BufferedReader, self._file).peek(1)
+        if b"\0" in there:
+            raise UsageError(f"{self.place}: not a text in UTF-8: it has zero bytes", CURE)
+        begins = there.removeprefix(BOM).lstrip()[:1]
+        format = self._format or ("jsonl" if begins == b"{" else "lines")
+        if format == "csv":
+            return tables.separated(self._file, self.place)
         if format == "lines":
             return lines.texts(self._file)
         return lines.json_array(self._file) if begins == b"[" else lines.json_lines(self._file)
@@ -127,8 +130,3 @@ def _opened(env: Environment, name: str, place: str) -> tuple[BinaryIO, int]:
         return file, os.fstat(file.fileno()).st_size
     except OSError as error:
         raise UsageError(f"{place}: {error.strerror}", CURE) from error
-
-
-def _beginning(file: BinaryIO) -> bytes:
-    """The first byte that is not blank, of those that are there."""
-    return cast(io.BufferedReader, file).peek(1).removeprefix(BOM).lstrip()[:1]
