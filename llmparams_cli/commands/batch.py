@@ -36,6 +36,7 @@ from llmparams_cli.options import (
     values,
     with_parameters,
 )
+from llmparams_cli.options.idle import refuse_idle
 from llmparams_cli.rows.source import FORMATS, STDIN
 
 HELP = HelpInSections
@@ -147,7 +148,14 @@ def command(
     env: Environment = ctx.obj
     env.verbose, env.quiet = verbose, quiet
     output = None if output == STDIN else output
-    _refuse_idle(source, output, resume, retry_errors, force, as_json, format)
+    if format is not None and format not in FORMATS:
+        raise UsageError(f"--format {format!r} is unknown", f"one of {', '.join(FORMATS)}")
+    if output is None:
+        refuse_idle({"--resume": resume, "--force": force, "--json": as_json}, "without -o FILE")
+    if resume and force:
+        raise UsageError("--resume goes on and --force begins anew", "give one of them")
+    if not resume:
+        refuse_idle({"--retry-errors": retry_errors}, "without --resume")
     target = None if output is None else resolve_path(output, env.directory)
     if target and source != STDIN and _is_same(resolve_path(source, env.directory), target):
         raise UsageError(f"{output} is the input", "name another file for the output")
@@ -220,28 +228,6 @@ def _end(env: Environment, order: Order, tally: Tally, complete: bool) -> ExitCo
         env.warn(f"{why} after {tally.rows:,} rows{left}")
         return ExitCode.ROWS if given_up else ExitCode.INTERRUPTED
     return ExitCode.ROWS if tally.errors else ExitCode.SUCCESS
-
-
-def _refuse_idle(
-    source: str,
-    output: str | None,
-    resume: bool,
-    retry_errors: bool,
-    force: bool,
-    as_json: bool,
-    format: str | None,
-) -> None:
-    """Raise UsageError for options that would do nothing, or contradict each other."""
-    if format is not None and format not in FORMATS:
-        raise UsageError(f"--format {format!r} is unknown", f"one of {', '.join(FORMATS)}")
-    if output is None:
-        for flag, given in (("--resume", resume), ("--force", force), ("--json", as_json)):
-            if given:
-                raise UsageError(f"{flag} has no effect without -o FILE")
-    if resume and force:
-        raise UsageError("--resume goes on and --force begins anew", "give one of them")
-    if retry_errors and not resume:
-        raise UsageError("--retry-errors has no effect without --resume")
 
 
 def _is_same(one: Path, other: Path) -> bool:

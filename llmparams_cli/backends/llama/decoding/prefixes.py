@@ -21,8 +21,6 @@ from llmparams_cli.records.prefixes import segment
 from llmparams_cli.records.prefixes.segment import Scope
 from llmparams_cli.records.prefixes.store import Store
 
-SHARE = 0.5  # of the free memory, which a copy of a sequence's state may take
-
 
 class Prefixes:
     """The prefix cache for one context. `scope` tells in what its states hold; asked for at the
@@ -146,5 +144,4 @@ class Prefixes:
             self._store.remove([path])
 
     def _can_copy(self, size: int) -> bool:
-        free = hardware.available_memory()
-        return size <= self._store.limit and (free is None or size <= free * SHARE)
+        return size <= self._store.limit and hardware.can_copy(size)

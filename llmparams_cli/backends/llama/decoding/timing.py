@@ -13,7 +13,6 @@ from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.interrupt import Control
 from llmparams_cli.protocol import Work
 
-SHARE = 0.5  # of free memory for what is at the depth
 SEED = 1  # the tokens mean nothing, and are the same in every run
 
 
@@ -53,9 +52,8 @@ class _Bench:
         self._context.clear()
         self._read(0, self._work.depth)
         sequences = range(self._work.width)
-        free = hardware.available_memory()
         size = sum(map(self._context.state_size, sequences))
-        if free is None or size < free * SHARE:  # else they are read again before every run
+        if hardware.can_copy(size):  # else they are read again before every run
             self._states = [*map(self._context.state, sequences)]
 
     def run(self) -> None:

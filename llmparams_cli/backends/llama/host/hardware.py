@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
 OWN_GROUPS = Path("/proc/self/cgroup")
+FOR_COPIES = 0.5  # of the free memory
 MEMORY_FILES = (  # limit and use of a control group, in version 2 and in version 1
     ("memory.max", "memory.current"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -37,6 +38,12 @@ def available_memory() -> int | None:
     amounts = [_meminfo_available(), _cgroup_memory_left()]
     known = [amount for amount in amounts if amount is not None]
     return min(known) if known else _sysctl_memory()
+
+
+def can_copy(size: int) -> bool:
+    """Is there memory for a copy of so many bytes, which could be done without?"""
+    free = available_memory()
+    return free is None or size <= free * FOR_COPIES
 
 
 @dataclass(frozen=True)
