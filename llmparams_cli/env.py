@@ -20,6 +20,7 @@ from llmparams_cli import APP, PREFIX
 from llmparams_cli.streams import output
 from llmparams_cli.text.safe import encodable, one_line
 
+STDIN, STANDARD_INPUT = "-", "standard input"  # as users write it, and as messages call it
 NOWHERE = Path(os.devnull, APP)  # below a file: nothing is there, and nothing can be written
 
 

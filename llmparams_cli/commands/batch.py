@@ -11,7 +11,7 @@ import typer
 from llmparams_cli.analysis.batch import Tally
 from llmparams_cli.analysis.comparison import Metric, own_metric, read_metric
 from llmparams_cli.commands.asking import show_resolution
-from llmparams_cli.env import Environment
+from llmparams_cli.env import STDIN, Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.jobs import shell
@@ -37,7 +37,7 @@ from llmparams_cli.options import (
     with_parameters,
 )
 from llmparams_cli.options.idle import refuse_idle
-from llmparams_cli.rows.source import FORMATS, STDIN
+from llmparams_cli.rows.source import FORMATS
 
 HELP = HelpInSections
 AT_ONCE = 16  # rows; more bring little on most machines, and need more memory

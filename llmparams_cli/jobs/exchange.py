@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmparams_cli.env import Environment
+from llmparams_cli.env import STANDARD_INPUT, STDIN, Environment
 from llmparams_cli.errors import PresetError
 from llmparams_cli.files import MOST_SETTINGS, decode, read_text, resolve_path
 from llmparams_cli.formats import Exported, Imported, Loss, detect, read, write
@@ -19,8 +19,6 @@ from llmparams_cli.presets.document import absolute_path
 from llmparams_cli.presets.files import shown
 from llmparams_cli.presets.values import PATHS
 from llmparams_cli.presets.write import Preset
-
-STDIN = "-"
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def loss_text(loss: Loss) -> str:
 def _text(env: Environment, file: str) -> tuple[str, str]:
     if file == STDIN:
         try:
-            return decode(env.read_stdin()), "standard input"
+            return decode(env.read_stdin()), STANDARD_INPUT
         except ValueError as error:
             raise PresetError(f"standard input is {error}") from error
     path = resolve_path(file, env.directory)

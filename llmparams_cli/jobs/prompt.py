@@ -6,12 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llmparams_cli.env import Environment
+from llmparams_cli.env import STANDARD_INPUT, STDIN, Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import decode, resolve_path
 
-STDIN = "-"
-STANDARD_INPUT = "standard input"
 DOCUMENT = 300  # characters from a pipe: a question is shorter
 PATIENCE = 1.0  # seconds in which a pipe that was meant for us has something to say
 LEAVE_OUT = "</dev/null leaves it out"

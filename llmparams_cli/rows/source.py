@@ -11,14 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from llmparams_cli.env import Environment
+from llmparams_cli.env import STANDARD_INPUT, STDIN, Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.rows import lines, tables
 from llmparams_cli.rows.row import BadRow, Row
 
-STDIN = "-"
-STANDARD_INPUT = "standard input"
 FORMATS = ("jsonl", "csv", "parquet", "lines")
 BY_SUFFIX = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),

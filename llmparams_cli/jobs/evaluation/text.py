@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from llmparams_cli.analysis.perplexity import Plan, TextResult, plan, result_of, scored
 from llmparams_cli.backends.open import opened
-from llmparams_cli.env import Environment
+from llmparams_cli.env import STDIN, Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path
 from llmparams_cli.interrupt import Control
 from llmparams_cli.jobs.prepare import Prepared
-from llmparams_cli.jobs.prompt import STDIN, read_place
+from llmparams_cli.jobs.prompt import read_place
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.protocol import Encoded, Progress
 

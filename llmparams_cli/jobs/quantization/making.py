@@ -13,11 +13,10 @@ from pathlib import Path
 from llmparams_cli import APP
 from llmparams_cli.backends.llama.machine import hardware
 from llmparams_cli.backends.llama.weights import Recipe, planned, quantised
-from llmparams_cli.env import Environment
+from llmparams_cli.env import STDIN, Environment
 from llmparams_cli.errors import ModelError, UsageError
 from llmparams_cli.files import appearing, free_space, remove_left, resolve_path
 from llmparams_cli.jobs.prepare import Prepared
-from llmparams_cli.jobs.prompt import STDIN
 from llmparams_cli.jobs.quantization.keeping import Keep, kept, refuse_unkept
 from llmparams_cli.models.ggml_types import MADE, SHORT
 from llmparams_cli.models.gguf import Header, read_model

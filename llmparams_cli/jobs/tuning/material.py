@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llmparams_cli.backends.llama.weights import vocabulary
-from llmparams_cli.env import Environment
+from llmparams_cli.env import STANDARD_INPUT, STDIN, Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.files import resolve_path
-from llmparams_cli.jobs.prompt import STANDARD_INPUT, STDIN, read_place
+from llmparams_cli.jobs.prompt import read_place
 from llmparams_cli.jobs.tuning.models import Asked, longest_prompt
 from llmparams_cli.jobs.tuning.order import Order
 from llmparams_cli.models.gguf import Header
