@@ -1,1 +1,1 @@
-"""Constrained output: JSON Schemas and regular expressions, translated to GBNF grammars."""
+"""Constrained output: what an answer must look like, in a notation that an engine follows."""

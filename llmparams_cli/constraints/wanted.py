@@ -1,9 +1,10 @@
-"""The constraint on the output that the settings ask for, as a GBNF grammar."""
+"""The constraint on the output that the settings ask for, as a grammar."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from llmparams_cli.errors import UsageError
@@ -13,11 +14,19 @@ EXAMPLE = 'a grammar is text such as root ::= "yes" | "no"; @FILE reads one'
 CONVERTED = "the JSON Schema was turned into a grammar that does not work"
 
 
+class Notation(Enum):
+    """In which a grammar is written, and so what follows it."""
+
+    GBNF = "GBNF"
+    LLGUIDANCE = "llguidance"
+
+
 @dataclass(frozen=True)
 class Constraint:
     """A grammar, where it was set, and the hint to give if it cannot be parsed."""
 
-    gbnf: str
+    notation: Notation
+    grammar: str
     origin: str
     hint: str
 
@@ -27,11 +36,12 @@ def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint
     keywords that are not enforced. Raises UsageError for a schema that cannot be translated.
     """
     if settings["grammar"]:
-        return Constraint(settings["grammar"], str(settings.setting("grammar").origin), EXAMPLE)
+        origin = str(settings.setting("grammar").origin)
+        return Constraint(Notation.GBNF, settings["grammar"], origin, EXAMPLE)
     if settings["json_schema"] is not None:
         origin = str(settings.setting("json_schema").origin)
         gbnf = _from_json_schema(settings["json_schema"], origin, note)
-        return Constraint(gbnf, origin, CONVERTED)
+        return Constraint(Notation.GBNF, gbnf, origin, CONVERTED)
     return None
 
 

@@ -28,7 +28,7 @@ class Grammar:
     """The state of a GBNF grammar while text is generated (llama_sampler_init_grammar)."""
 
     def __init__(self, model: Model, constraint: Constraint) -> None:
-        gbnf, origin = constraint.gbnf, constraint.origin
+        gbnf, origin = constraint.grammar, constraint.origin
         if _depth(gbnf) > MOST_BRACKETS:
             raise UsageError(
                 f"{origin}: more than {MOST_BRACKETS} brackets are open at a time", DEEP
