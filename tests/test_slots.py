@@ -12,6 +12,7 @@ from asked import LONG, SHORT, calls, conversation, ends, ids, raw, sequences
 from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.ending import Stop, StopReason
+from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Failed, Passage, Piece, Started
 
 BLOCK = 64  # tokens; llama.cpp's kernels differ below it
@@ -184,8 +185,10 @@ def test_where_memory_is_short_a_prompt_takes_its_cells_once(backend, little_mem
     alone = [ids(ends(backend, [request])[0]) for request in requests]
     prompt = len(backend.encode(LONG))
     little_memory(prompt + 4 * 14)
-    seen = calls(monkeypatch)
+    seen, notes = calls(monkeypatch), []
+    monkeypatch.setattr(Environment, "note", lambda _self, message: notes.append(message))
     together = ends(backend, requests)
+    assert [note for note in notes if "share the cells" in note], "which is said"
     assert [each.stop.reason for each in together] == [StopReason.MAX_TOKENS] * 4
     assert [ids(each) for each in together] == alone
     assert max(map(len, map(sequences, seen))) == 4

@@ -61,6 +61,10 @@ from llmparams_cli.trace import Trace
 
 # Types of weights with which a row has the same bits beside any others (docs/compare.md).
 INDEPENDENT = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL")
+SHARED_CELLS = (
+    "memory is short, so the answers share the cells of one cache: where two tokens are nearly "
+    "equal, one answer can depend on the others"
+)
 LESS_WORK = "fewer tokens, a smaller --depth or --batch"
 
 
@@ -344,6 +348,8 @@ class LlamaBackend:
             if known:
                 answers = max(each.request.longest_answer for each in ahead)
                 room = rooms.for_many(prompts, answers, limit, lack)
+                if room.shared and room.slots > 1:
+                    self._env.note(SHARED_CELLS)
             else:
                 cells = min(limit, max(each.cells for each in ahead))
                 room = rooms.for_stream(self.capabilities.slots, int(cells), limit, lack)
