@@ -155,6 +155,8 @@ class Bench:
             self._variants("16 variants, 1.1 B Q4_0", ours, large, 3.5),
             self._batches("16 variants, 135 M Q8_0, batch", ours, small, 1.0),
             self._batches("16 variants, 1.1 B Q4_0, batch", ours, large, 1.0),
+            self._rows("16 rows of a batch, 135 M Q8_0", ours, small, 1.0),
+            self._rows("16 rows of a batch, 1.1 B Q4_0", ours, large, 1.0),
             self._reading("perplexity of a text, 135 M Q8_0", ours, small, 1.0),
             self._process(
                 "one token from the built-in model",
@@ -242,17 +244,41 @@ class Bench:
 
     def _batches(self, name: str, ours: Sequence[str], model: Path, target: float) -> Case:
         """The same against llama.cpp's own loop, which draws nothing and measures nothing."""
-        shape = f"-npp {len(PROMPT)} -ntg {TOKENS} -npl {VARIANTS} -pps -c 8192"
-        rival = [str(self._batched), "-m", str(model), *shape.split(), "-t", self._threads]
+        rival = self._loop(model)
         return Case(
             name,
             "token/s",
             self._together(ours, model),
             "`llama-batched-bench -pps`",
-            lambda: batch_rate(self._run([*rival, "--output-format", "jsonl"]).stdout),
+            lambda: batch_rate(self._run(rival).stdout),
             self._rounds,
             target,
         )
+
+    def _rows(self, name: str, ours: Sequence[str], model: Path, target: float) -> Case:
+        """Answers without statistics, in the time from the first to the last; with the prompt."""
+        rows = self._cache / "rows.jsonl"
+        lines = (json.dumps({"prompt": PROMPT, "seed": number}) for number in range(VARIANTS))
+        rows.write_text("".join(f"{line}\n" for line in lines))
+        output = ["-o", str(self._cache / "answers.jsonl"), "--force"]
+        own = [*ours, "batch", str(rows), *output, "--parallel", str(VARIANTS)]
+        own += self._flags(model)
+        rival = self._loop(model)
+        return Case(
+            name,
+            "token/s",
+            lambda: VARIANTS * TOKENS / float(json.loads(self._run(own).stdout)["seconds"]),
+            "`llama-batched-bench -pps`",
+            lambda: VARIANTS * TOKENS / batch_seconds(self._run(rival).stdout),
+            self._rounds,
+            target,
+        )
+
+    def _loop(self, model: Path) -> list[str]:
+        """llama.cpp's own: as many sequences from one prompt."""
+        shape = f"-npp {len(PROMPT)} -ntg {TOKENS} -npl {VARIANTS} -pps -c 8192"
+        command = [str(self._batched), "-m", str(model), *shape.split(), "-t", self._threads]
+        return [*command, "--output-format", "jsonl"]
 
     def _reading(self, name: str, ours: Sequence[str], model: Path, target: float) -> Case:
         """The same chunks, as whole processes."""
@@ -362,6 +388,11 @@ def variants_rate(document: str) -> float:
 def batch_rate(output: str) -> float:
     """llama-batched-bench's rate of text generation."""
     return float(json.loads(output.strip().splitlines()[-1])["speed_tg"])
+
+
+def batch_seconds(output: str) -> float:
+    """How long llama-batched-bench took for the prompt and the texts."""
+    return float(json.loads(output.strip().splitlines()[-1])["t"])
 
 
 def measure(case: Case) -> str:
