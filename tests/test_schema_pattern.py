@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-import llguidance
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_texts import Whole
 
 from llmparams_cli.constraints.pattern import (
     Malformed,
@@ -16,34 +16,6 @@ from llmparams_cli.constraints.pattern import (
     to_rust,
     whole,
 )
-
-
-class Bytes:
-    """A tokenizer of 256 tokens, one a byte."""
-
-    eos_token_id = 256
-    bos_token_id = None
-    tokens = [*(bytes([byte]) for byte in range(256)), b"\xff<eos>"]
-    special_token_ids = [256]
-
-    def __call__(self, text: str) -> list[int]:
-        return list(text.encode())
-
-
-TOKENIZER = llguidance.LLTokenizer(llguidance.TokenizerWrapper(Bytes()))
-
-
-class Whole:
-    """Which whole texts an expression in Rust's syntax matches."""
-
-    def __init__(self, expression: str) -> None:
-        grammar = llguidance.LLMatcher.grammar_from_regex(expression)
-        self._matcher = llguidance.LLMatcher(TOKENIZER, grammar, log_level=0)
-        assert not self._matcher.is_error(), self._matcher.get_error()
-
-    def matches(self, text: str) -> bool:
-        matcher, data = self._matcher.deep_copy(), text.encode()
-        return matcher.try_consume_tokens(list(data)) == len(data) and matcher.is_accepting()
 
 
 @pytest.mark.parametrize(
@@ -65,6 +37,11 @@ class Whole:
         ("a.b", ['a"b', "a\\b", "a\tb", "aéb", "a😀b"], ["a\nb", "a\rb", "a\u2028b", "ab"]),
         (r"^[\s\S]$", ["\n", "a", "😀"], ["", "ab"]),
         ("^[^]$", ["\n", "a"], [""]),
+        ('^[^"]+$', ["a\\\n\x01é"], ['"', 'a"']),
+        (r"^[^\\\n]+$", ['a"\x01é'], ["\\", "a\n"]),
+        (r"^[^\p{P}]+$", ["a\n"], ['"', "\\"]),
+        (r"^(?i:[^\\])$", ['"', "a"], ["\\"]),
+        (r"^[\p{Cc}a]$", ["\n", "a"], ['"', "\\"]),
         (r"^\d$", ["7"], ["٣"]),
         (r"^\w+$", ["a_9"], ["é"]),
         (r"^\W$", ["é", "-"], ["a"]),

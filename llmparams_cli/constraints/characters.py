@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 Ranges = tuple[tuple[int, int], ...]
 
 LAST = 0x10FFFF
-SURROGATES = (0xD800, 0xDFFF)
+SURROGATES = (0xD800, 0xDFFF)  # half a pair is no character of a text in UTF-8
 DIGIT: Ranges = ((0x30, 0x39),)
 WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
 # What ECMA-262's /\w/iu finds beside: LATIN SMALL LETTER LONG S and KELVIN SIGN.
@@ -28,6 +27,8 @@ SPACE: Ranges = (
 )
 LINE_ENDS: Ranges = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
 ANY: Ranges = ((0, LAST),)
+# Properties of letters, marks, numbers, punctuation and symbols have no control characters.
+VISIBLE = tuple(f"\\p{{{first}" for first in "LMNPSZ")
 META = frozenset("\\.+*?()|[]{}^$#&-~/")
 
 
@@ -51,28 +52,39 @@ class Characters:
         return first if first == last else None
 
     def to_rust(self) -> str | None:
-        """None for no character at all."""
+        """None for no character at all.
+
+        llguidance 1.9.1 lets a class that has all control characters but no quotation mark (or no
+        backslash) write them nevertheless when it quotes for JSON. Without U+0000 it does not.
+        """
         if self.properties or (self.ignore_case and self.negated):
-            ranges, sign = _sorted(self.ranges), "^" if self.negated else ""
-        else:
-            ranges, sign = complement(self.ranges) if self.negated else _sorted(self.ranges), ""
-        ranges = _without_surrogates(ranges)
-        if not ranges and not self.properties:
-            return _every() if sign else None
-        text = _written(ranges, self.properties, sign)
-        return f"(?i:{text})" if self.ignore_case and _has_case(ranges, self.properties) else text
+            sign = "^" if self.negated else ""
+            text = f"[{sign}{_listed(_ordered(self.ranges))}{''.join(self.properties)}]"
+            text = f"[{text}--\\x{{0}}]" if sign or not self._is_visible() else text
+            return f"(?i:{text})" if self.ignore_case else text
+        ranges = complement(self.ranges) if self.negated else _ordered(self.ranges)
+        ranges = _without(SURROGATES, ranges)
+        if ranges and not _has(ranges, 0x22, 0x5C) and ranges != ((0, 0),):
+            ranges = _without((0, 0), ranges)
+        if not ranges:
+            return None
+        text = _written(ranges)
+        return f"(?i:{text})" if self.ignore_case and _has_case(ranges) else text
+
+    def _is_visible(self) -> bool:
+        return all(name.startswith(VISIBLE) for name in self.properties)
 
 
-def _every() -> str:
-    return "(?s:.)"
+def _written(ranges: Ranges) -> str:
+    if ranges == _without(SURROGATES, ANY):
+        return "(?s:.)"
+    text = _listed(ranges)
+    is_single = len(ranges) == 1 and ranges[0][0] == ranges[0][1]
+    return text if is_single else f"[{text}]"
 
 
-def _written(ranges: Ranges, properties: Sequence[str], sign: str) -> str:
-    if ranges == _without_surrogates(ANY) and not properties and not sign:
-        return _every()
-    if not sign and not properties and len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
-        return escaped(ranges[0][0])
-    return f"[{sign}{''.join(map(_range, ranges))}{''.join(properties)}]"
+def _listed(ranges: Ranges) -> str:
+    return "".join(map(_range, _without(SURROGATES, ranges)))
 
 
 def _range(bounds: tuple[int, int]) -> str:
@@ -92,14 +104,14 @@ def escaped(code: int) -> str:
 def complement(ranges: Ranges) -> Ranges:
     """All other characters, in order."""
     result, start = [], 0
-    for low, high in _sorted(ranges):
+    for low, high in _ordered(ranges):
         if low > start:
             result.append((start, low - 1))
         start = max(start, high + 1)
     return (*result, (start, LAST)) if start <= LAST else tuple(result)
 
 
-def _sorted(ranges: Ranges) -> Ranges:
+def _ordered(ranges: Ranges) -> Ranges:
     """In order, without overlaps."""
     result: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
@@ -110,12 +122,13 @@ def _sorted(ranges: Ranges) -> Ranges:
     return tuple(result)
 
 
-def _without_surrogates(ranges: Ranges) -> Ranges:
-    """Half a pair is no character of a text in UTF-8."""
-    return complement((*complement(ranges), SURROGATES))
+def _without(these: tuple[int, int], ranges: Ranges) -> Ranges:
+    return complement((*complement(ranges), these))
 
 
-def _has_case(ranges: Ranges, properties: Sequence[str]) -> bool:
-    if properties:
-        return True
+def _has(ranges: Ranges, *codes: int) -> bool:
+    return all(any(low <= code <= high for low, high in ranges) for code in codes)
+
+
+def _has_case(ranges: Ranges) -> bool:
     return any(high >= 0x80 or (low <= 0x7A and high >= 0x41) for low, high in ranges)

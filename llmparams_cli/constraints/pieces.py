@@ -174,13 +174,13 @@ def _then(first: Expression | None, second: Expression | None) -> Expression | N
 
 
 def _either(*parts: Expression | None) -> Expression | None:
-    found: dict[str, Expression] = {part.text: part for part in parts if part is not None}
-    if not found:
-        return None
-    if len(found) == 1:
-        return next(iter(found.values()))
-    text = "|".join(part.text for part in found.values())
-    return Expression(text, any(part.is_nullable for part in found.values()), 0)
+    found = {part.text: part for part in parts if part is not None}
+    is_nullable = any(part.is_nullable for part in found.values())
+    if any(part.is_nullable and part.text for part in found.values()):
+        found.pop("", None)  # another has it
+    if len(found) < 2:
+        return next(iter(found.values()), None)
+    return Expression("|".join(found), is_nullable, 0)
 
 
 def _times(part: Expression | None, fewest: int, most: int | None) -> Expression | None:
