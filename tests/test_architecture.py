@@ -53,7 +53,7 @@ FLOORS = {  # a room may import from itself and from lower floors; the longest n
 }
 HEAVY = (
     *("rich", "yaml", "jinja2", "numpy", "llama_cpp", "platformdirs", "matplotlib", "jsonschema"),
-    *("huggingface_hub", "httpx2", "optuna", "torch", "transformers", "peft", "gguf"),
+    *("llguidance", "huggingface_hub", "httpx2", "optuna", "torch", "transformers", "peft", "gguf"),
 )
 
 

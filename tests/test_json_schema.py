@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.grammar import Grammar
+from llmparams_cli.backends.llama.sampling.gbnf import Gbnf
 from llmparams_cli.constraints import gbnf, json_schema, regex
 from llmparams_cli.constraints.wanted import Constraint, Notation
 from llmparams_cli.models import builtin
@@ -32,7 +32,7 @@ def model() -> Iterator[Model]:
 
 def admits(model: Model, gbnf: str, text: str) -> bool:
     """Can the grammar produce exactly this text?"""
-    grammar = Grammar(model, Constraint(Notation.GBNF, gbnf, "test", ""))
+    grammar = Gbnf(model, Constraint(Notation.GBNF, gbnf, "test", ""))
     try:
         for token in model.tokenize(text):
             if not grammar.allows(token):

@@ -6,6 +6,7 @@ import ctypes
 import os
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,21 @@ class Model:
                 return buffer.raw[:count]
             size = -count  # what the token needs
 
+    def marked_pieces(self, mark: bytes) -> list[bytes]:
+        """The bytes of every token. What stands for no text, as control tokens do, is the `mark`
+        and its name.
+        """
+        lib, size = llama(), 4096
+        buffer = ctypes.create_string_buffer(size)
+        view = memoryview(buffer)
+        kinds = map(lib.llama_vocab_get_attr, repeat(self.vocab), range(self.n_vocab))
+        pieces = []
+        for token, kind in enumerate(kinds):
+            count = lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, True)
+            piece = bytes(view[:count]) if count >= 0 else self._to_piece(token, special=True)
+            pieces.append(mark + piece if kind & ATTR_SPECIAL or not piece else piece)
+        return pieces
+
     def is_control(self, token: int) -> bool:
         return bool(llama().llama_vocab_get_attr(self.vocab, token) & ATTR_SPECIAL)
 
@@ -123,7 +139,8 @@ class Model:
     @cached_property
     def end_tokens(self) -> list[int]:
         """All tokens that end a generation (EOS, EOT, …)."""
-        return [token for token in range(self.n_vocab) if self.ends_generation(token)]
+        ends = map(llama().llama_vocab_is_eog, repeat(self.vocab), range(self.n_vocab))
+        return [token for token, is_end in enumerate(ends) if is_end]
 
     @cached_property
     def end_token(self) -> int | None:

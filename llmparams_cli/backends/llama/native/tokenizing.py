@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import re
-import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from llmparams_cli.backends.llama.native.library import llama
+from llmparams_cli.backends.llama.native.stack import with_stack
 from llmparams_cli.errors import BackendError, UsageError
-
-Result = TypeVar("Result")
 
 # Many vocabularies are split by std::regex, which calls itself for every character of a run such
 # as "aaaa…", 300 bytes each: 27,000 of them are the end of a usual stack of 8 MB.
@@ -36,7 +33,7 @@ def tokenize(vocabulary: Any, text: str, *, special: bool, begin: bool) -> list[
         raise UsageError(
             f"a text has {longest:,} bytes in a row without a blank", "llama.cpp cannot split it"
         )
-    return _with_stack(stack, lambda: _call(vocabulary, data, special, begin))
+    return with_stack(stack, lambda: _call(vocabulary, data, special, begin))
 
 
 def _call(vocabulary: Any, data: bytes, special: bool, begin: bool) -> list[int]:
@@ -49,29 +46,3 @@ def _call(vocabulary: Any, data: bytes, special: bool, begin: bool) -> list[int]
         if -count <= room:
             raise BackendError(f"llama_tokenize failed on {len(data)} bytes of text")
         room = -count  # what it needs
-
-
-def _with_stack(size: int, work: Callable[[], Result]) -> Result:
-    """Do the work on a thread with a stack of `size` bytes, or on this one if there is no such."""
-    ended: list[tuple[Result | None, BaseException | None]] = []
-
-    def run() -> None:
-        try:
-            ended.append((work(), None))
-        except BaseException as error:
-            ended.append((None, error))
-
-    before = threading.stack_size(size & ~0xFFFF)  # some systems want whole pages
-    thread = threading.Thread(target=run, daemon=True)  # Ctrl-C need not wait for it
-    try:
-        thread.start()
-    except RuntimeError:  # so much address space is not to be had
-        run()
-    finally:
-        threading.stack_size(before)
-    if thread.ident is not None:
-        thread.join()
-    ((result, error),) = ended
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]  # there is one where there is no error

@@ -1,93 +1,46 @@
-"""A grammar's state while text is generated, as llama.cpp follows it."""
+"""What a constraint allows while text is generated, whoever follows its notation."""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import re
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import accumulate
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling.gbnf import Gbnf
+from llmparams_cli.backends.llama.sampling.matcher import Matcher
 from llmparams_cli.constraints import wanted
-from llmparams_cli.constraints.wanted import Constraint
-from llmparams_cli.errors import UsageError
+from llmparams_cli.constraints.wanted import Constraint, Notation
 from llmparams_cli.params.settings import Settings
 
-MOST_BRACKETS = 1000  # open at once; llama.cpp's recursive parser overflows at some 10,000
-# Literals, character classes and comments: what they contain does not nest.
-TEXT_OR_CLASS = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#.*')
-DEEP = "write repetitions with * or {m,n}"
 
-
-class Grammar:
-    """The state of a GBNF grammar while text is generated (llama_sampler_init_grammar)."""
-
-    def __init__(self, model: Model, constraint: Constraint) -> None:
-        gbnf, origin = constraint.grammar, constraint.origin
-        if _depth(gbnf) > MOST_BRACKETS:
-            raise UsageError(
-                f"{origin}: more than {MOST_BRACKETS} brackets are open at a time", DEEP
-            )
-        with _captured_stderr() as complaints:
-            self.handle = llama().llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
-        if not self.handle:
-            raise UsageError(
-                f"{origin}: not a GBNF grammar: {_first_reason(complaints)}", constraint.hint
-            )
-        # An array of one candidate, to ask about single tokens.
-        self._one = (llama().llama_token_data * 1)()
-        self._array = llama().llama_token_data_array(data=self._one, size=1)
+class Grammar(Protocol):
+    """The state of a grammar behind the tokens that were accepted. Close it."""
 
     def allows(self, token: int) -> bool:
-        """May the text go on with `token`?"""
-        self._one[0].id, self._one[0].logit = token, 1.0  # any finite logit will do
-        llama().llama_sampler_apply(self.handle, ctypes.byref(self._array))
-        return bool(self._one[0].logit != -float("inf"))
+        """May the text go on with `token`, or end with it?"""
 
-    def apply(self, candidates: Any) -> None:
-        """Set the logit of every candidate that the grammar forbids to minus infinity."""
-        llama().llama_sampler_apply(self.handle, ctypes.byref(candidates))
+    def left(self, logits: Any) -> Any:
+        """The candidates that it allows of all tokens, in order of their ids; `logits` are theirs
+        (a numpy row).
+        """
 
     def accept(self, token: int) -> None:
-        llama().llama_sampler_accept(self.handle, token)
+        """Go on with a token that it allows."""
 
-    def close(self) -> None:
-        llama().llama_sampler_free(self.handle)
+    def is_complete(self) -> bool:
+        """May the text end here?"""
+
+    def close(self) -> None: ...
+
+
+def made(model: Model, constraint: Constraint) -> Grammar:
+    """The state in which nothing was written yet. Raises UsageError for a grammar that is none."""
+    if constraint.notation is Notation.GBNF:
+        return Gbnf(model, constraint)
+    return Matcher(model, constraint)
 
 
 def from_settings(model: Model, settings: Settings, note: Callable[[str], None]) -> Grammar | None:
-    """The grammar that `grammar` or `json_schema` asks for, if any."""
+    """The grammar that the settings ask for, if any."""
     constraint = wanted.from_settings(settings, note)
-    return None if constraint is None else Grammar(model, constraint)
-
-
-def _depth(gbnf: str) -> int:
-    """How many brackets are open at once, at most."""
-    steps = ({"(": 1, ")": -1}.get(char, 0) for char in TEXT_OR_CLASS.sub("", gbnf))
-    return max(accumulate(steps), default=0)
-
-
-@contextmanager
-def _captured_stderr() -> Iterator[list[str]]:
-    """Collect what C code prints to stderr: the grammar parser reports its errors nowhere else."""
-    lines: list[str] = []
-    with tempfile.TemporaryFile() as file:
-        saved = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield lines
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            file.seek(0)
-            lines += file.read().decode("utf-8", "replace").splitlines()
-
-
-def _first_reason(lines: list[str]) -> str:
-    reasons = [line.split("error parsing grammar: ")[-1] for line in lines if line.strip()]
-    return reasons[0] if reasons else "the rule 'root' is missing or refers to itself"
+    return None if constraint is None else made(model, constraint)

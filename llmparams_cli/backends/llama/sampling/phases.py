@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling.candidates import array_of
 from llmparams_cli.backends.llama.sampling.grammar import Grammar
 from llmparams_cli.backends.reply import Heard
 from llmparams_cli.params.settings import Settings
@@ -75,22 +76,23 @@ class Phases:
         grammar = self._grammar
         return grammar is None or self._is_free(token) or grammar.allows(token)
 
-    def apply(self, array: Any) -> None:
-        """Set the logits of what `allows` forbids to minus infinity; the candidates (see
-        `chain.candidates`) are 0 to n_vocab - 1.
-        """
+    def left(self, logits: Any) -> Any:
+        """The candidates that `allows` leaves of all tokens (`logits` points to theirs)."""
+        import numpy as np
+
         assert self._grammar is not None
-        logits = array.table["logit"]
+        row = np.ctypeslib.as_array(logits, shape=(self._model.n_vocab,))
         if self._rules or not (self.is_thinking or self._speech.holds_mark):
-            self._grammar.apply(array)
-        elif self.is_thinking:
-            tokens = range(len(logits))
-            logits[[token for token in tokens if not self.allows(token)]] = -float("inf")
+            return self._grammar.left(row)
+        if self.is_thinking:
+            tokens = [token for token in range(len(row)) if self.allows(token)]
         else:
-            keep = self._going_on(logits)
-            values = logits[keep]
-            logits[:] = -float("inf")
-            logits[keep] = values
+            tokens = self._going_on(row)
+        return array_of(tokens, row[tokens])
+
+    def is_complete(self) -> bool:
+        """May the text end here, as far as the grammar goes?"""
+        return self._grammar is None or self._grammar.is_complete()
 
     def drop_grammar(self) -> None:
         """From here on nothing is forbidden."""
@@ -143,13 +145,15 @@ class Phases:
         return self._model.is_control(token) or self._model.is_user_defined(token)
 
     def _going_on(self, logits: Any) -> list[int]:
-        """The tokens with which the mark that has begun can go on: likely ones, or else all."""
+        """The tokens with which the mark that has begun can go on: likely ones, or else all; in
+        order.
+        """
         import numpy as np
 
         count = min(LIKELY, len(logits))
         for tokens in (np.argpartition(-logits, count - 1)[:count], range(len(logits))):
             if found := [int(token) for token in tokens if self._goes_on(int(token))]:
-                return found
+                return sorted(found)
         return []
 
     def _close_if_due(self) -> None:

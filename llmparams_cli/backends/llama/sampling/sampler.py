@@ -5,6 +5,7 @@ A draw that the grammar forbids is repeated among what it allows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
@@ -12,7 +13,12 @@ from typing import Any
 from llmparams_cli.analysis.distribution import entropy, softmax
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.candidates import candidates, left_of, only
+from llmparams_cli.backends.llama.sampling.candidates import (
+    candidates,
+    left_of,
+    only,
+    selected,
+)
 from llmparams_cli.backends.llama.sampling.chain import Chain, Step
 from llmparams_cli.backends.llama.sampling.grammar import from_settings
 from llmparams_cli.backends.llama.sampling.penalties import PenaltyStage
@@ -41,7 +47,6 @@ class Sampler:
         prompt: Sequence[int] = (),
     ) -> None:
         self._n_vocab = model.n_vocab
-        self._end_tokens = model.end_tokens
         self._phases = phases
         with ExitStack() as stack:
             if phases:
@@ -99,8 +104,8 @@ class Sampler:
     def _drawn(self, logits: Any) -> tuple[int | None, Any]:
         """The token, and the candidates among which it was drawn.
 
-        As llama.cpp's common_sampler_sample does: draw freely first, and once more within the
-        grammar only if that breaks it, because testing every token is slow.
+        As llama.cpp's common_sampler_sample does: draw freely first, and once more among what the
+        grammar allows only if that breaks it, because testing every token is slow.
         """
         phases = self._phases
         if phases and phases.due is not None:
@@ -108,10 +113,10 @@ class Sampler:
         token, array = self.chain.draw_from(logits)
         if phases is None or phases.allows(token):
             return token, array
-        allowed = candidates(logits, self._n_vocab)
-        phases.apply(allowed)
-        token = self.chain.draw(allowed)
-        return token if phases.allows(token) else None, allowed
+        allowed = phases.left(logits)
+        if allowed.size:
+            self.chain.draw(allowed)
+        return _possible(allowed), allowed
 
     def walk(self, logits: Any) -> tuple[list[Step], int | None]:
         """As `draw`, but stage by stage: the name of each with a copy of the candidates that it
@@ -125,11 +130,11 @@ class Sampler:
         steps, token = self.chain.walk(array)
         if phases is None or phases.allows(token):
             return steps, token
-        allowed = candidates(logits, self._n_vocab)
-        phases.apply(allowed)
-        left = allowed.table[allowed.table["logit"] > -float("inf")].copy()
-        steps, token = self.chain.walk(allowed)
-        return [(GRAMMAR, left), *steps], token if phases.allows(token) else None
+        allowed = phases.left(logits)
+        steps = [(GRAMMAR, allowed.table.copy())]
+        if allowed.size:
+            steps += self.chain.walk(allowed)[0]
+        return steps, _possible(allowed)
 
     def distribution(self, logits: Any) -> Any:
         """The probabilities, by token id, with which `sample` draws from these logits (a pointer to
@@ -156,8 +161,7 @@ class Sampler:
 
     def is_complete(self) -> bool:
         """May the text end here, as far as the grammar goes?"""
-        phases = self._phases
-        return phases is None or any(map(phases.allows, self._end_tokens))
+        return self._phases is None or self._phases.is_complete()
 
     def close(self) -> None:
         self._owned.close()
@@ -168,6 +172,15 @@ class Sampler:
                 chain.accept(token)
         if self._phases:
             self._phases.accept(token)
+
+
+def _possible(array: Any) -> int | None:
+    """The token that was drawn from these candidates; None if there are none, or if the settings
+    forbid all of them.
+    """
+    if not array.size or not math.isfinite(array.data[array.selected].logit):
+        return None
+    return selected(array)
 
 
 def made(

@@ -90,17 +90,13 @@ class Judge:
         phases = self._phases
         if phases is None or not phases.has_grammar:
             return []
-        allowed = self._allowed(phases, logits).table["logit"].copy()
-        if not any((allowed[_drawable(steps)] == -math.inf).any() for steps in walks):
+        import numpy as np
+
+        allowed = phases.left(logits).table["id"].copy()
+        if all(np.isin(_drawable(steps), allowed).all() for steps in walks):
             return []
         now.renew_mirostat()
-        return now.walks(lambda: self._allowed(phases, logits))
-
-    def _allowed(self, phases: Phases, logits: Any) -> Any:
-        """All candidates; the logits of those that the grammar forbids are minus infinity."""
-        array = candidates(logits, self._n_vocab)
-        phases.apply(array)
-        return array
+        return now.walks(lambda: phases.left(logits))
 
 
 class _Outcomes:

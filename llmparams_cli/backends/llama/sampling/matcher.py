@@ -1,0 +1,180 @@
+"""A grammar's state while text is generated, as llguidance follows it.
+
+What the grammar forces is left to the model to spell (`no_forcing`): a mask has every token that
+can come next, not only the one with which the forced text is usually spelled. So a token is in the
+mask if and only if `allows` it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.native.stack import with_stack
+from llmparams_cli.backends.llama.sampling.candidates import array_of
+from llmparams_cli.constraints.limits import limits
+from llmparams_cli.constraints.wanted import Constraint
+from llmparams_cli.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
+MARK = b"\xff"  # before the name of a token that stands for no text; no UTF-8 has this byte
+LONGEST = 1000  # bytes of a token; llguidance's trie is 1,024 deep
+STACK = 1 << 28  # for the compiler, which calls itself for what is nested; only what is used counts
+KEPT = 16  # compiled grammars
+USES = 256  # answers that a compiled grammar is shared by: what they learn of it stays in memory
+SPELL_FREELY = '%llguidance {"no_forcing": true}\n'
+DEAD_END = "NoExtensionBias"  # llguidance's name for it: no token of this vocabulary can come next
+
+
+class Matcher:
+    """Implements `grammar.Grammar` with an LLMatcher."""
+
+    def __init__(self, model: Model, constraint: Constraint) -> None:
+        self._engine = Engine.of(model)
+        self._origin = constraint.origin
+        self._end_tokens = frozenset(model.end_tokens)
+        self._state = self._engine.matcher(constraint)
+
+    def allows(self, token: int) -> bool:
+        state = self._state
+        if state.is_stopped():  # nothing may follow
+            self._check()
+            return token in self._end_tokens
+        if state.validate_tokens([token]):
+            self._check()  # an error counts as allowed
+            return True
+        return False
+
+    def left(self, logits: Any) -> Any:
+        ids = self._engine.mask(self._state)
+        self._check()
+        return array_of(ids, logits[ids])
+
+    def accept(self, token: int) -> None:
+        if not self._state.consume_token(token):
+            self._check()
+
+    def is_complete(self) -> bool:
+        return bool(self._state.is_accepting())
+
+    def close(self) -> None:
+        """Nothing to do: Python frees it."""
+
+    def _check(self) -> None:
+        """Raise BackendError if it has failed, as it does at its limits."""
+        if self._state.is_error() and not (why := self._state.get_error()).startswith(DEAD_END):
+            self._engine.forget()
+            raise BackendError(
+                f"{self._origin}: the grammar cannot be followed any further: {_one_line(why)}",
+                "it is too complex: a simpler schema, or shorter limits",
+            )
+
+
+class Engine:
+    """A model's vocabulary as llguidance wants it, and the grammars compiled for it."""
+
+    _of: ClassVar[WeakKeyDictionary[Model, Engine]] = WeakKeyDictionary()
+
+    @classmethod
+    def of(cls, model: Model) -> Engine:
+        """The one engine of this model."""
+        found = cls._of.get(model)
+        if found is None:
+            found = cls._of[model] = cls(model)
+        return found
+
+    def __init__(self, model: Model) -> None:
+        import numpy as np
+        from llguidance import LLTokenizer
+
+        tokens = [
+            piece if len(piece) < LONGEST else MARK + piece[:LONGEST]
+            for piece in model.marked_pieces(MARK)
+        ]
+        ends = model.end_tokens or [len(tokens)]
+        if not model.end_tokens:  # it needs one: behind all others
+            tokens.append(MARK)
+        # The slices, which make masks of strings faster, take half of the time; few are needed.
+        self._tokenizer = LLTokenizer(_Vocabulary(tokens, ends[0]), eos_token=ends, slices=[])  # type: ignore[arg-type]
+        self._limits = limits()
+        self._n_vocab = model.n_vocab
+        self._mask = np.zeros((len(tokens) + 31) // 32, np.uint32)
+        self._compiled: OrderedDict[str, tuple[LLMatcher, int]] = OrderedDict()
+
+    def matcher(self, constraint: Constraint) -> LLMatcher:
+        """One at the beginning of the grammar, which is compiled the first time."""
+        grammar = constraint.grammar
+        compiled, uses = self._compiled.pop(grammar, (None, 0))
+        if compiled is None:
+            compiled = with_stack(STACK, lambda: self._compile(constraint))
+        if uses + 1 < USES:
+            self._compiled[grammar] = compiled, uses + 1
+        if len(self._compiled) > KEPT:
+            self._compiled.popitem(last=False)
+        return compiled.deep_copy()
+
+    def mask(self, state: LLMatcher) -> Any:
+        """The tokens that may come next, in order."""
+        import numpy as np
+
+        mask = self._mask
+        state.unsafe_compute_mask_ptr(mask.ctypes.data, mask.nbytes)
+        words = mask.nonzero()[0]
+        bits = np.unpackbits(mask[words].view(np.uint8), bitorder="little").nonzero()[0]
+        ids = words[bits >> 5] * 32 + (bits & 31)
+        return ids[ids < self._n_vocab]
+
+    def forget(self) -> None:
+        """Compile grammars anew: one of them has failed, with all that shared it."""
+        self._compiled.clear()
+
+    def _compile(self, constraint: Constraint) -> LLMatcher:
+        from llguidance import LLMatcher
+
+        matcher = LLMatcher(
+            self._tokenizer, spelled_freely(constraint.grammar), log_level=0, limits=self._limits
+        )
+        if matcher.is_error():
+            raise UsageError(
+                f"{constraint.origin}: {_one_line(matcher.get_error())}", constraint.hint
+            )
+        return matcher
+
+
+class _Vocabulary:
+    """What LLTokenizer asks for (llguidance's TokenizerWrapper). It is never asked to split texts:
+    that is for forcing tokens.
+    """
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+    special_token_ids = ()
+
+    def __init__(self, tokens: list[bytes], end: int) -> None:
+        self.tokens, self.eos_token_id = tokens, end
+
+    def __call__(self, text: str) -> list[int]:
+        return []
+
+
+def spelled_freely(grammar: str) -> str:
+    """The grammar (Lark, or JSON with a list of grammars) with the option that it needs here."""
+    if not grammar.lstrip().startswith("{"):
+        return SPELL_FREELY + grammar
+    document = json.loads(grammar)
+    first = document["grammars"][0]
+    if (lark := first.get("lark_grammar")) is not None:
+        first["lark_grammar"] = SPELL_FREELY + lark
+    else:
+        first["lark_grammar"] = f"{SPELL_FREELY}start: %json {json.dumps(first.pop('json_schema'))}"
+    return json.dumps(document)
+
+
+def _one_line(error: str) -> str:
+    """The first line of llguidance's error, without what it tells for its own developers."""
+    return next(iter(error.strip().splitlines()), "no reason given")

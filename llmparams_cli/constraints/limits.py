@@ -1,0 +1,24 @@
+"""How much time and memory a grammar of llguidance may take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llguidance import LLParserLimits
+
+
+def limits() -> LLParserLimits:
+    """Those of this program. They count units of work, not seconds: what one machine follows, every
+    other one does.
+    """
+    from llguidance import LLParserLimits
+
+    return LLParserLimits(
+        initial_lexer_fuel=1_000_000,  # 20 ms
+        step_lexer_fuel=200_000,  # 15 ms
+        step_max_items=50_000,  # 3 ms
+        max_lexer_states=250_000,  # 500 MB at most
+        max_grammar_size=500_000,
+        verbose_errors=False,  # they would contain the whole grammar
+    )
