@@ -46,9 +46,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "--file .": (USAGE, "--file .", "directory"),
     "--system @missing.txt": (USAGE, "--system", "missing.txt"),
     "--grammar @missing.gbnf": (USAGE, "--grammar", "missing.gbnf"),
-    "--grammar root": (USAGE, "--grammar", "not a GBNF grammar", "expecting ::= at"),
+    "--grammar root": (USAGE, "--grammar", "line 1, column 5", "::= behind the name 'root'"),
     "--grammar start::=[a-z]": (USAGE, "--grammar", "'root'"),
-    "--grammar root::=root": (USAGE, "--grammar", "not a GBNF grammar"),
+    "--grammar root::=root": (USAGE, "--grammar", "line 1", "'root'", "left recursion"),
     "--json-schema {": (USAGE, "--json-schema", "not JSON", "line 1"),
     "--json-schema @missing.json": (USAGE, "--json-schema", "missing.json"),
     '--json-schema {"type":"poem"}': (USAGE, "--json-schema", "poem"),
@@ -73,7 +73,7 @@ def test_one_line_names_the_value_and_the_cure(program: Program, words: str) -> 
 
 def test_a_process_returns_these_codes_and_prints_these_lines(program: Program) -> None:
     done = program.pipe("generate", "hi", "--grammar", "root ::= oops")
-    assert "Undefined rule" in done.complaint(USAGE)
+    assert "there is no rule 'oops'" in done.complaint(USAGE)
     assert "--nosuch" in program.pipe("generate", "hi", "--nosuch").complaint(USAGE)
 
 

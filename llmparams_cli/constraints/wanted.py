@@ -37,12 +37,25 @@ def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint
     """
     if settings["grammar"]:
         origin = str(settings.setting("grammar").origin)
-        return Constraint(Notation.GBNF, settings["grammar"], origin, EXAMPLE)
+        return Constraint(Notation.GBNF, _checked(settings["grammar"], origin), origin, EXAMPLE)
     if settings["json_schema"] is not None:
         origin = str(settings.setting("json_schema").origin)
         gbnf = _from_json_schema(settings["json_schema"], origin, note)
-        return Constraint(Notation.GBNF, gbnf, origin, CONVERTED)
+        return Constraint(Notation.GBNF, _checked(gbnf, origin), origin, CONVERTED)
     return None
+
+
+def _checked(gbnf: str, origin: str) -> str:
+    """A grammar that llama.cpp can follow; without the byte order mark of other editors."""
+    from llmparams_cli.constraints.gbnf_checks import checked
+    from llmparams_cli.constraints.gbnf_rules import Fault
+
+    gbnf = gbnf.removeprefix("\ufeff")
+    try:
+        checked(gbnf)
+    except Fault as fault:
+        raise UsageError(f"{origin}: {fault}", fault.cure) from fault
+    return gbnf
 
 
 def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> str:

@@ -1,0 +1,169 @@
+"""Whether llama.cpp can follow a GBNF grammar: it would fill the memory, end the program or search
+for minutes with those that are refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import pairwise
+
+from llmparams_cli.constraints import gbnf_graph, gbnf_stacks, gbnf_text
+from llmparams_cli.constraints.gbnf_rules import (
+    Element,
+    Fault,
+    Grammar,
+    Sequence,
+)
+from llmparams_cli.constraints.gbnf_shortest import cheapest
+
+# llama.cpp looks for left recursion by recursion: 60,000 rules deep work, 80,000 overflow 8 MB.
+DEEPEST = 10_000
+MOST_STEPS = 50_000_000  # of that search
+REPEAT = "write repetitions with * or +, around what is never empty"
+COMMON = "write what they have in common once, before a bracket with the rest"
+
+
+@lru_cache(maxsize=4)  # every sequence of a batch asks again
+def checked(text: str) -> Grammar:
+    """The grammar's rules; raises Fault for what is no grammar or cannot be followed."""
+    grammar = gbnf_text.read(text)
+    is_empty = [found is not None and not found[0] for found in cheapest(grammar, lambda _: 1)]
+    known = _beginnings(grammar, [not all(rule.alternatives) for rule in grammar.rules])
+    true = _beginnings(grammar, is_empty)
+    _refuse_left_recursion(grammar, known, true)
+    _refuse_slow_search(grammar, [_numbers(begins) for begins in known])
+    _refuse_endless(grammar)
+    _refuse_many_ways(grammar, [_numbers(begins) for begins in true], is_empty)
+    gbnf_stacks.refuse_growth(grammar)
+    return grammar
+
+
+# Left recursion.
+
+Beginnings = list[tuple[int, bool]]  # rules with which one can begin; does something follow?
+
+
+def _refuse_left_recursion(
+    grammar: Grammar, known: list[Beginnings], true: list[Beginnings]
+) -> None:
+    """llama.cpp takes only rules that have an empty alternative for empty, and refuses what leads
+    back to itself through those. What leads back through others grows a stack without end, unless
+    nothing follows the reference.
+    """
+    for begins, is_harmful in ((known, lambda _: True), (true, lambda follows: follows)):
+        graph = [_numbers(one) for one in begins]
+        part = gbnf_graph.parts(graph)
+        for start, others in enumerate(begins):
+            for number, follows in others:
+                if part[start] == part[number] and is_harmful(follows):
+                    raise _left_recursion(grammar, gbnf_graph.path(graph, number, start))
+
+
+def _left_recursion(grammar: Grammar, circle: list[int]) -> Fault:
+    names = [grammar.rules[number].name for number in circle]
+    names = [name for before, name in pairwise([names[-1], *names]) if name != before]
+    rule = grammar.rules[circle[-1]]
+    if not names:
+        way = "it can begin with itself, or repeats what may be empty"
+    elif len(names) > 5:
+        way = f"it can begin with '{names[0]}', and so on, and by {len(names)} rules with itself"
+    else:
+        way = f"it can begin with {', that with '.join(map(repr, names))}"
+    return Fault(grammar.text, rule.offset, rule.name, f"left recursion: {way}", REPEAT)
+
+
+def _beginnings(grammar: Grammar, is_empty: list[bool]) -> list[Beginnings]:
+    return [
+        [one for sequence in rule.alternatives for one in _first(sequence, is_empty)]
+        for rule in grammar.rules
+    ]
+
+
+def _first(sequence: Sequence, is_empty: list[bool]) -> Iterator[tuple[int, bool]]:
+    for place, element in enumerate(sequence, 1):
+        if not isinstance(element, int):
+            return
+        yield element, place < len(sequence)
+        if not is_empty[element]:
+            return
+
+
+def _numbers(begins: Beginnings) -> list[int]:
+    return [number for number, _ in begins]
+
+
+# What is finite and too much.
+
+
+def _refuse_slow_search(grammar: Grammar, graph: gbnf_graph.Graph) -> None:
+    """llama.cpp looks for left recursion by recursion, and comes by a rule again for every rule
+    that begins with it.
+    """
+    part = gbnf_graph.parts(graph)
+    depth, steps = [0] * len(graph), [0] * len(graph)
+    for number in sorted(range(len(graph)), key=part.__getitem__):
+        rule = grammar.rules[number]
+        depth[number] = 1 + max((depth[other] for other in graph[number]), default=0)
+        own = sum(map(len, rule.alternatives)) + len(rule.alternatives)
+        steps[number] = min(MOST_STEPS + 1, own + sum(steps[other] for other in graph[number]))
+        if depth[number] > DEEPEST:
+            reason = f"more than {DEEPEST:,} rules begin with one another"
+            raise Fault(grammar.text, rule.offset, rule.name, reason, "put their texts into one")
+        if steps[number] > MOST_STEPS:
+            reason = "llama.cpp would search it for minutes: its alternatives begin with the same"
+            raise Fault(grammar.text, rule.offset, rule.name, reason, COMMON)
+
+
+def _refuse_endless(grammar: Grammar) -> None:
+    graph = [
+        [element for sequence in rule.alternatives for element in sequence if type(element) is int]
+        for rule in grammar.rules
+    ]
+    found = cheapest(grammar, lambda _: 0)
+    if all(found):
+        return
+    for number in gbnf_graph.reached(graph, grammar.root):
+        # Every alternative has such a reference; the first of them leads into a circle in the end.
+        circle: list[int] = []
+        while found[number] is None and number not in circle:
+            circle.append(number)
+            number = next(other for other in graph[number] if found[other] is None)
+        if circle:
+            rule = grammar.rules[number]
+            reason = "no text of it ever ends: every alternative leads back to it"
+            cure = f"give '{rule.name}' an alternative without itself"
+            raise Fault(grammar.text, rule.offset, rule.name, reason, cure)
+
+
+def _refuse_many_ways(grammar: Grammar, graph: gbnf_graph.Graph, is_empty: list[bool]) -> None:
+    """How many stacks a place of a rule begins with, which llama.cpp compares with one another."""
+    part = gbnf_graph.parts(graph)
+    ways = [0] * (max(part, default=0) + 1)  # of a part of the graph: what it leads to outside
+
+    def of(sequence: Iterable[Element], inside: int) -> int:
+        count = 0
+        for element in sequence:
+            if not isinstance(element, int):
+                return count + 1
+            if part[element] != inside:
+                count += ways[part[element]]
+            if not is_empty[element]:
+                break
+        return count
+
+    for number in sorted(range(len(graph)), key=part.__getitem__):
+        rule = grammar.rules[number]
+        ways[part[number]] += sum(of(sequence, part[number]) for sequence in rule.alternatives)
+        if ways[part[number]] > gbnf_stacks.MOST_WAYS:
+            raise gbnf_stacks.too_many(grammar, rule)
+    for rule in grammar.rules:
+        for sequence in rule.alternatives:
+            count = 0
+            for element in reversed(sequence):
+                if isinstance(element, int):
+                    count = ways[part[element]] + (count if is_empty[element] else 0)
+                    if count > gbnf_stacks.MOST_WAYS:
+                        raise gbnf_stacks.too_many(grammar, rule)
+                else:
+                    count = 1

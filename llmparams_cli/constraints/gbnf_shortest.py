@@ -1,0 +1,59 @@
+"""The shortest text that a GBNF grammar admits."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+from llmparams_cli.constraints.gbnf_rules import Characters, Grammar, Sequence, Token
+
+LONGEST = 100_000  # characters; longer than any answer
+
+
+def shortest(grammar: Grammar) -> str:
+    """A shortest text, or the first 100,000 characters of it; tokens count as no text."""
+    found = cheapest(grammar, lambda one: isinstance(one, Characters))
+    text: list[str] = []
+    todo: list[int | Characters | Token] = [grammar.root]
+    while todo and len(text) < LONGEST:
+        element = todo.pop()
+        if isinstance(element, Characters):
+            text.append(element.first or "")
+        elif isinstance(element, int):
+            best = found[element]
+            if best is not None and best[0]:
+                todo += reversed(best[1])
+    return "".join(text)
+
+
+def cheapest(
+    grammar: Grammar, price: Callable[[Characters | Token], int]
+) -> list[tuple[int, Sequence] | None]:
+    """The cheapest alternative of each rule and what it costs (Knuth's form of Dijkstra's)."""
+    found: list[tuple[int, Sequence] | None] = [None] * len(grammar.rules)
+    users: list[list[int]] = [[] for _ in grammar.rules]  # the alternatives that wait for a rule
+    waiting: list[list[int]] = []  # of an alternative: its cost so far, how many rules it lacks
+    owner: list[tuple[int, Sequence]] = []
+    queue: list[tuple[int, int]] = []
+    for number, rule in enumerate(grammar.rules):
+        for sequence in rule.alternatives:
+            references = [element for element in sequence if isinstance(element, int)]
+            cost = sum(price(element) for element in sequence if not isinstance(element, int))
+            for reference in references:
+                users[reference].append(len(owner))
+            if not references:
+                heapq.heappush(queue, (cost, len(owner)))
+            owner.append((number, sequence))
+            waiting.append([cost, len(references)])
+    while queue:
+        cost, alternative = heapq.heappop(queue)
+        number, sequence = owner[alternative]
+        if found[number] is not None:
+            continue
+        found[number] = cost, sequence
+        for user in users[number]:
+            waiting[user][0] += cost
+            waiting[user][1] -= 1
+            if not waiting[user][1]:
+                heapq.heappush(queue, (waiting[user][0], user))
+    return found
