@@ -1,8 +1,6 @@
-"""Which texts llguidance admits for an expression, as a string of JSON."""
+"""Which texts llguidance admits for an expression."""
 
 from __future__ import annotations
-
-import json
 
 import llguidance
 
@@ -23,16 +21,16 @@ TOKENIZER = llguidance.LLTokenizer(llguidance.TokenizerWrapper(Bytes()))
 
 
 class Whole:
-    """An expression in Rust's syntax, as the pattern of a schema."""
+    """An expression in Rust's syntax, for texts of at most `longest` characters."""
 
     def __init__(self, expression: str, longest: int | None = None) -> None:
-        schema = {"type": "string", "pattern": f"^(?:{expression})$"}
-        schema |= {"maxLength": longest} if longest else {}
-        grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema))
+        grammar = llguidance.LLMatcher.grammar_from_regex(expression)
         self._matcher = llguidance.LLMatcher(TOKENIZER, grammar, log_level=0)
+        self._longest = longest
         assert not self._matcher.is_error(), self._matcher.get_error()
 
     def matches(self, text: str) -> bool:
-        matcher = self._matcher.deep_copy()
-        data = json.dumps(text, ensure_ascii=False).encode()
+        if self._longest is not None and len(text) > self._longest:
+            return False
+        matcher, data = self._matcher.deep_copy(), text.encode()
         return matcher.try_consume_tokens(list(data)) == len(data) and matcher.is_accepting()

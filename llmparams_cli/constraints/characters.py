@@ -27,8 +27,6 @@ SPACE: Ranges = (
 )
 LINE_ENDS: Ranges = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
 ANY: Ranges = ((0, LAST),)
-# Properties of letters, marks, numbers, punctuation and symbols have no control characters.
-VISIBLE = tuple(f"\\p{{{first}" for first in "LMNPSZ")
 META = frozenset("\\.+*?()|[]{}^$#&-~/")
 
 
@@ -52,27 +50,17 @@ class Characters:
         return first if first == last else None
 
     def to_rust(self) -> str | None:
-        """None for no character at all.
-
-        llguidance 1.9.1 lets a class that has all control characters but no quotation mark (or no
-        backslash) write them nevertheless when it quotes for JSON. Without U+0000 it does not.
-        """
+        """None for no character at all."""
         if self.properties or (self.ignore_case and self.negated):
             sign = "^" if self.negated else ""
             text = f"[{sign}{_listed(_ordered(self.ranges))}{''.join(self.properties)}]"
-            text = f"[{text}--\\x{{0}}]" if sign or not self._is_visible() else text
             return f"(?i:{text})" if self.ignore_case else text
         ranges = complement(self.ranges) if self.negated else _ordered(self.ranges)
         ranges = _without(SURROGATES, ranges)
-        if ranges and not _has(ranges, 0x22, 0x5C) and ranges != ((0, 0),):
-            ranges = _without((0, 0), ranges)
         if not ranges:
             return None
         text = _written(ranges)
         return f"(?i:{text})" if self.ignore_case and _has_case(ranges) else text
-
-    def _is_visible(self) -> bool:
-        return all(name.startswith(VISIBLE) for name in self.properties)
 
 
 def _written(ranges: Ranges) -> str:
@@ -124,10 +112,6 @@ def _ordered(ranges: Ranges) -> Ranges:
 
 def _without(these: tuple[int, int], ranges: Ranges) -> Ranges:
     return complement((*complement(ranges), these))
-
-
-def _has(ranges: Ranges, *codes: int) -> bool:
-    return all(any(low <= code <= high for low, high in ranges) for code in codes)
 
 
 def _has_case(ranges: Ranges) -> bool:

@@ -134,8 +134,8 @@ _POINTER = r"(?:/(?:[^/\~]|\~[01])*)*"
 
 # Regular expressions, as far as one can describe another
 _ESCAPE = r"\\[dDwWsSfnrtv\^$\\.*+?()\[\]{}|/]"
-_MEMBER = rf"(?:0-9|a-z|A-Z|[^\x{{0}}-\x{{1F}}\[\]\\\^\-]|{_ESCAPE})"
-_ONE = rf"(?:[^\x{{0}}-\x{{1F}}\\.*+?()\[\]{{}}|\^$]|\.|{_ESCAPE}|\[\^?{_MEMBER}+\])"
+_MEMBER = rf"(?:0-9|a-z|A-Z|[^\[\]\\\^\-]|{_ESCAPE})"
+_ONE = rf"(?:[^\\.*+?()\[\]{{}}|\^$]|\.|{_ESCAPE}|\[\^?{_MEMBER}+\])"
 _TIMES = r"(?:(?:[*+?]|\{(?:[0-9]|[1-9][0-9]),?\})\??)?"
 _TERM = rf"(?:{_ONE}{_TIMES}|\^|\$|\\[bB])"
 _REGEX = rf"(?:{_TERM}|\||\((?:\?:)?(?:{_TERM}|\|)*\){_TIMES})*"
