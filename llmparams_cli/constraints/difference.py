@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -27,3 +28,10 @@ class NotFollowed(ValueError):
     def __init__(self, path: str, keyword: str, reason: str) -> None:
         super().__init__(f"{path}: {keyword}: {reason}" if keyword else f"{path}: {reason}")
         self.path, self.keyword, self.reason = path, keyword, reason
+
+
+def step(name: str | int) -> str:
+    """One step of a path: `.name`, `[0]` or `['a name']`."""
+    if isinstance(name, str) and re.fullmatch(r"[\w$-]+", name):
+        return f".{name}"
+    return f"[{name!r}]"
