@@ -184,8 +184,26 @@ def test_a_misspelt_keyword_is_told(keyword: str, meant: str) -> None:
     assert read.notes == [f"$.properties.a: {keyword} is no keyword: did you mean {meant}?"]
 
 
+def test_a_word_is_told_once() -> None:
+    read = schema_of({"allOf": [{"requird": ["a"]}] * 3})
+    assert read.notes == ["$.allOf[0]: requird is no keyword: did you mean required? (2 more)"]
+
+
 @pytest.mark.parametrize(
-    "keyword", ["x-order", "note", "order", "enumNames", "tsType", "units", "minAge", "description"]
+    "keyword",
+    [
+        "x-order",
+        "_enum",
+        "//type",
+        "@type",
+        "note",
+        "order",
+        "enumNames",
+        "tsType",
+        "units",
+        "minAge",
+        "description",
+    ],
 )
 def test_other_unknown_keywords_pass(keyword: str) -> None:
     assert schema_of({keyword: 1}).notes == []

@@ -10,6 +10,7 @@ from llmparams_cli.constraints.difference import NotFollowed, step
 from llmparams_cli.constraints.wellformed import CHECKS, ONE
 
 OPENAI = "OpenAI's response_format"
+OPENAI_REQUEST = "OpenAI's request"
 OPENAI_TOOL = "OpenAI's tool"
 ANTHROPIC_TOOL = "Anthropic's tool"
 # Of a wrapping these say nothing about the schema.
@@ -61,6 +62,8 @@ def _candidates(value: dict[str, Any]) -> Iterator[Wrapping]:
     if kind == "function":
         inner = "function" in value or "parameters" not in value
         yield Wrapping(OPENAI_TOOL, ("function", "parameters") if inner else ("parameters",))
+    if isinstance(value.get("text"), dict) and "format" in value["text"]:
+        yield Wrapping(OPENAI_REQUEST, ("text", "format"))
     for key, name in KEYS.items():
         if isinstance(value.get(key), (dict, bool)):
             yield Wrapping(name, (key,))
@@ -71,7 +74,7 @@ def _candidates(value: dict[str, Any]) -> Iterator[Wrapping]:
 
 # Keys that no schema has.
 KEYS = {
-    "response_format": "OpenAI's request",
+    "response_format": OPENAI_REQUEST,
     "input_schema": ANTHROPIC_TOOL,
     "inputSchema": "a tool of MCP",
     "responseSchema": "Gemini's configuration",

@@ -3,45 +3,62 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
-from llmparams_cli.constraints.wellformed import CHECKS, ONE, places
+from llmparams_cli.constraints.wellformed import CHECKS, ONE, SHELVES, places
 
 # What says something about an answer.
-MEANING = (*CHECKS, *ONE, "items", "const")
+UNSAYING = ("$schema", "$id", "$anchor", "$dynamicAnchor", "contentSchema", *SHELVES)
+MEANING = tuple(word for word in (*CHECKS, *ONE, "items", "const") if word not in UNSAYING)
 # What does not, or only in other programs; none of it is a slip.
 OTHERS = frozenset(
     (
         *("id", "title", "description", "default", "examples", "example", "deprecated", "readOnly"),
         *("writeOnly", "contentEncoding", "contentMediaType", "$comment", "$vocabulary", "xml"),
-        *("$recursiveAnchor", "discriminator", "externalDocs", "extends", "disallow", "name"),
+        *("$recursiveAnchor", "discriminator", "externalDocs", "extends", "disallow", "multiple"),
     )
 )
-SHORT = {"min": "minimum", "max": "maximum", "ref": "$ref"}
+OFF = ("_", "/", "@", "x-")  # how words begin that are meant to be no keywords
+OTHERWISE = {
+    "min": "minimum",
+    "max": "maximum",
+    "inclusiveminimum": "minimum",
+    "inclusivemaximum": "maximum",
+    "ref": "$ref",
+}
 FEWEST = 4  # letters of a word that is looked at for slips
 LONG = 9  # letters of a word that may have two
 
 
 def notes(schema: Any) -> list[str]:
-    """One line for each keyword that is probably misspelt."""
-    found = []
+    """One line for each word that is probably a misspelt keyword, with the first place of it."""
+    found: dict[tuple[str, str], list[str]] = {}
     for path, value in places(schema):
         for keyword in value if isinstance(value, dict) else ():
             meant = _meant(keyword)
             if meant and meant not in value:
-                found.append(f"{path}: {keyword} is no keyword: did you mean {meant}?")
-    return found
+                found.setdefault((keyword, meant), []).append(path)
+    return [
+        f"{paths[0]}: {keyword} is no keyword: did you mean {meant}?{_more(len(paths) - 1)}"
+        for (keyword, meant), paths in found.items()
+    ]
 
 
+def _more(count: int) -> str:
+    return f" ({count} more)" if count else ""
+
+
+@lru_cache(maxsize=10_000)
 def _meant(keyword: str) -> str | None:
-    if keyword in MEANING or keyword in OTHERS or keyword.lower().startswith("x-"):
+    low = keyword.lower()
+    if keyword in (*MEANING, *UNSAYING) or keyword in OTHERS or low.startswith(OFF):
         return None
     plain = _plain(keyword)
     same = [word for word in MEANING if _plain(word) == plain]
-    if same or plain in SHORT:
-        return same[0] if same else SHORT[plain]
-    return _nearest(plain, MEANING)
+    if same or plain in OTHERWISE:
+        return same[0] if same else OTHERWISE[plain]
+    return _nearest(plain)
 
 
 def _plain(word: str) -> str:
@@ -49,9 +66,9 @@ def _plain(word: str) -> str:
     return re.sub(r"[^a-z]", "", word.lower())
 
 
-def _nearest(plain: str, words: Iterable[str]) -> str | None:
+def _nearest(plain: str) -> str | None:
     best: tuple[int, str] | None = None
-    for word in words:
+    for word in MEANING:
         other = _plain(word)
         most = 2 if len(other) >= LONG else 1
         if min(len(plain), len(other)) < FEWEST or abs(len(plain) - len(other)) > most:
