@@ -4,13 +4,12 @@ for minutes with those that are refused here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 
 from llmparams_cli.constraints import gbnf_graph, gbnf_stacks, gbnf_text
 from llmparams_cli.constraints.gbnf_rules import (
-    Element,
     Fault,
     Grammar,
     Sequence,
@@ -28,14 +27,16 @@ COMMON = "write what they have in common once, before a bracket with the rest"
 def checked(text: str) -> Grammar:
     """The grammar's rules; raises Fault for what is no grammar or cannot be followed."""
     grammar = gbnf_text.read(text)
+    reached = gbnf_graph.reached(_references(grammar), grammar.root)
     is_empty = [found is not None and not found[0] for found in cheapest(grammar, lambda _: 1)]
     known = _beginnings(grammar, [not all(rule.alternatives) for rule in grammar.rules])
     true = _beginnings(grammar, is_empty)
+    true = [begins if number in reached else [] for number, begins in enumerate(true)]
     _refuse_left_recursion(grammar, known, true)
     _refuse_slow_search(grammar, [_numbers(begins) for begins in known])
-    _refuse_endless(grammar)
-    _refuse_many_ways(grammar, [_numbers(begins) for begins in true], is_empty)
-    gbnf_stacks.refuse_growth(grammar)
+    _refuse_endless(grammar, reached)
+    widest = _widest(grammar, [_numbers(begins) for begins in true], is_empty, reached)
+    gbnf_stacks.refuse_growth(grammar, widest)
     return grammar
 
 
@@ -115,55 +116,60 @@ def _refuse_slow_search(grammar: Grammar, graph: gbnf_graph.Graph) -> None:
             raise Fault(grammar.text, rule.offset, rule.name, reason, COMMON)
 
 
-def _refuse_endless(grammar: Grammar) -> None:
-    graph = [
+def _references(grammar: Grammar) -> gbnf_graph.Graph:
+    return [
         [element for sequence in rule.alternatives for element in sequence if type(element) is int]
         for rule in grammar.rules
     ]
+
+
+def _refuse_endless(grammar: Grammar, reached: dict[int, None]) -> None:
     found = cheapest(grammar, lambda _: 0)
-    if all(found):
+    endless = next((number for number in reached if found[number] is None), None)
+    if endless is None:
         return
-    for number in gbnf_graph.reached(graph, grammar.root):
-        # Every alternative has such a reference; the first of them leads into a circle in the end.
-        circle: list[int] = []
-        while found[number] is None and number not in circle:
-            circle.append(number)
-            number = next(other for other in graph[number] if found[other] is None)
-        if circle:
-            rule = grammar.rules[number]
-            reason = "no text of it ever ends: every alternative leads back to it"
-            cure = f"give '{rule.name}' an alternative without itself"
-            raise Fault(grammar.text, rule.offset, rule.name, reason, cure)
+    # Every alternative has a reference to such a rule; the first leads into a circle in the end.
+    graph = _references(grammar)
+    way: list[int] = []
+    while endless not in way:
+        way.append(endless)
+        endless = next(other for other in graph[endless] if found[other] is None)
+    rule = grammar.rules[endless]
+    reason = "no text of it ever ends: every alternative leads back to it"
+    cure = f"give '{rule.name}' an alternative that does not"
+    raise Fault(grammar.text, rule.offset, rule.name, reason, cure)
 
 
-def _refuse_many_ways(grammar: Grammar, graph: gbnf_graph.Graph, is_empty: list[bool]) -> None:
-    """How many stacks a place of a rule begins with, which llama.cpp compares with one another."""
+def _widest(
+    grammar: Grammar, graph: gbnf_graph.Graph, is_empty: list[bool], reached: dict[int, None]
+) -> int:
+    """With how many stacks a place of the rules begins at most, which llama.cpp compares with one
+    another. Raises Fault for too many.
+    """
     part = gbnf_graph.parts(graph)
-    ways = [0] * (max(part, default=0) + 1)  # of a part of the graph: what it leads to outside
-
-    def of(sequence: Iterable[Element], inside: int) -> int:
-        count = 0
-        for element in sequence:
-            if not isinstance(element, int):
-                return count + 1
-            if part[element] != inside:
-                count += ways[part[element]]
-            if not is_empty[element]:
-                break
-        return count
-
-    for number in sorted(range(len(graph)), key=part.__getitem__):
+    ways = [0] * (max(part) + 1)  # of a part of the graph: what it leads to outside
+    for number in sorted(reached, key=part.__getitem__):
         rule = grammar.rules[number]
-        ways[part[number]] += sum(of(sequence, part[number]) for sequence in rule.alternatives)
-        if ways[part[number]] > gbnf_stacks.MOST_WAYS:
-            raise gbnf_stacks.too_many(grammar, rule)
-    for rule in grammar.rules:
+        inside = part[number]
+        for sequence in rule.alternatives:
+            for element in sequence:
+                if not isinstance(element, int):
+                    ways[inside] += 1
+                    break
+                ways[inside] += ways[part[element]] if part[element] != inside else 0
+                if not is_empty[element]:
+                    break
+        if ways[inside] > gbnf_stacks.MOST_AT_ONCE:
+            raise gbnf_stacks.too_many(grammar, rule, "at its beginning")
+    widest = max(ways)
+    for number in reached:
+        rule = grammar.rules[number]
         for sequence in rule.alternatives:
             count = 0
             for element in reversed(sequence):
-                if isinstance(element, int):
-                    count = ways[part[element]] + (count if is_empty[element] else 0)
-                    if count > gbnf_stacks.MOST_WAYS:
-                        raise gbnf_stacks.too_many(grammar, rule)
-                else:
-                    count = 1
+                follow = count if isinstance(element, int) and is_empty[element] else 0
+                count = follow + (ways[part[element]] if isinstance(element, int) else 1)
+                widest = max(widest, count)
+        if widest > gbnf_stacks.MOST_AT_ONCE:
+            raise gbnf_stacks.too_many(grammar, rule, "where many parts may be left out")
+    return widest

@@ -57,12 +57,13 @@ def path(graph: Graph, start: int, goal: int) -> list[int]:
     return way[::-1]
 
 
-def reached(graph: Graph, start: int) -> list[int]:
+def reached(graph: Graph, start: int) -> dict[int, None]:
     """All nodes to which one leads, itself first."""
-    queue, seen = [start], {start}
+    seen = {start: None}
+    queue = [start]
     for node in queue:
         for other in graph[node]:
             if other not in seen:
-                seen.add(other)
+                seen[other] = None
                 queue.append(other)
-    return queue
+    return seen

@@ -12,47 +12,52 @@ from collections.abc import Iterable, Iterator
 
 from llmparams_cli.constraints.gbnf_rules import Characters, Element, Fault, Grammar, Rule, Token
 
-MOST_WAYS = 20_000  # stacks at once; llama.cpp compares each with each: a second
-LONGEST = 64  # characters that are tried
-BREADTH = 4  # texts that are pursued, and characters that are tried behind each
-MOST_STEPS = 100_000  # all in all: some tenths of a second
+MOST_AT_ONCE = 20_000  # stacks with which a place begins; llama.cpp compares each with each
+MOST_GROWN = 5_000  # stacks behind a text, beside twice those: a tenth of a second for a character
+LONGEST = 32  # characters that are tried; a single token may have as many
+BREADTH = 4  # texts that are pursued while they have few stacks, and characters tried behind each
+FEW = 300
+MOST_STEPS = 200_000  # all in all: some tenths of a second
 END = 0  # the empty stack
 
 Symbol = int | str  # a character, or a token's text
 Stacks = dict[int, None]  # a set that keeps its order
 
 
-def too_many(grammar: Grammar, rule: Rule, text: str = "") -> Fault:
-    """What is wrong with a grammar that begins, or goes on behind the text, in too many ways."""
-    behind = f"behind {text!r}" if text else "at one place"
-    reason = f"llama.cpp would follow more than {MOST_WAYS:,} ways of reading on {behind}"
+def too_many(grammar: Grammar, rule: Rule, where: str) -> Fault:
+    """What is wrong with a grammar that can be read in too many ways at a place."""
+    reason = f"llama.cpp would follow thousands of ways of reading at once, {where}"
     cure = "write what alternatives have in common once, before a bracket with the rest"
     return Fault(grammar.text, rule.offset, rule.name, reason, cure)
 
 
-def refuse_growth(grammar: Grammar) -> None:
-    """Raises Fault for a text behind which the stacks are too many, if one is found."""
-    follow = _Followed(grammar)
+def refuse_growth(grammar: Grammar, widest: int) -> None:
+    """Raises Fault for a text behind which the stacks are too many, if one is found; `widest` is
+    with how many a place of the grammar can begin.
+    """
+    follow = _Followed(grammar, MOST_GROWN + 2 * widest)
     pursued = [("", follow.begin())]
     for _ in range(LONGEST):
         further: dict[frozenset[int], tuple[str, Stacks]] = {}
         for text, stacks in pursued:
-            for symbol in follow.symbols(stacks):
+            for symbol in follow.symbols(stacks)[: BREADTH if len(stacks) < FEW else 1]:
                 now = follow.behind(stacks, symbol)
-                shown = chr(symbol) if isinstance(symbol, int) else symbol
-                if len(now) > MOST_WAYS:
-                    raise too_many(grammar, grammar.rules[grammar.root], text + shown)
-                further.setdefault(frozenset(now), (text + shown, now))
-        best = sorted(further.values(), key=lambda one: -len(one[1]))[:BREADTH]
-        if not best or follow.steps > MOST_STEPS:
+                read = text + (chr(symbol) if isinstance(symbol, int) else symbol)
+                if len(now) > follow.most:
+                    root = grammar.rules[grammar.root]
+                    raise too_many(grammar, root, f"behind {read!r} for one")
+                further.setdefault(frozenset(now), (read, now))
+        pursued = sorted(further.values(), key=lambda one: -len(one[1]))
+        pursued = pursued[: BREADTH if pursued and len(pursued[0][1]) < FEW else 1]
+        if follow.steps > MOST_STEPS:
             return
-        pursued = best
 
 
 class _Followed:
     """The grammar's stacks by number: a stack is a place in a rule and the stack below it."""
 
-    def __init__(self, grammar: Grammar) -> None:
+    def __init__(self, grammar: Grammar, most: int) -> None:
+        self.most = most
         self.root = grammar.root
         self.elements: list[Element | None] = []  # None: the end of an alternative
         self.starts: list[list[int]] = []
@@ -105,7 +110,7 @@ class _Followed:
         """What they become when references give way to rules (llama_grammar_advance_stack)."""
         todo, seen = [*stacks], set()
         found: Stacks = {}
-        while todo and len(found) <= MOST_WAYS:
+        while todo and len(found) <= self.most:
             stack = todo.pop()
             if stack in seen:
                 continue
