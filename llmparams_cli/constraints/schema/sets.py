@@ -1,0 +1,363 @@
+"""Sets of values of one kind, as the keywords of a schema describe them, and what two share."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from llmparams_cli.constraints.schema.place import Node, Place, both
+
+T = TypeVar("T")
+KINDS = ("null", "true", "false", "number", "string", "array", "object")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A JSON value, equal to those that JSON Schema calls equal."""
+
+    key: str
+    value: Any = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Values:
+    """These values and no others, as far as the whole schema admits them."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """null, true or false."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """`whole`: True for integers only, False for all but integers."""
+
+    low: Decimal | None = None
+    low_open: bool = False
+    high: Decimal | None = None
+    high_open: bool = False
+    whole: bool | None = None
+    multiples: tuple[Decimal, ...] = ()
+    barred: tuple[Decimal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Strings:
+    """`patterns` and `barred` are Rust's expressions for the whole text."""
+
+    fewest: int = 0
+    most: int | None = None
+    patterns: tuple[str, ...] = ()
+    barred: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the items of an array have to be: by their place, and `rest` for all others."""
+
+    head: tuple[Node, ...] = ()
+    rest: Node | None = None
+    evaluates: bool = True
+
+
+@dataclass(frozen=True)
+class Contained:
+    node: Node
+    fewest: int
+    most: int | None
+
+
+@dataclass(frozen=True)
+class Arrays:
+    fewest: int = 0
+    most: int | None = None
+    groups: tuple[Rows, ...] = ()
+    contained: tuple[Contained, ...] = ()
+    unique: str = ""  # the path of the uniqueItems
+
+
+@dataclass(frozen=True)
+class Pattern:
+    source: str
+    rust: str
+    node: Node
+
+
+@dataclass(frozen=True)
+class Members:
+    """What the members of an object have to be: by name, by pattern, and `rest` for all others."""
+
+    named: tuple[tuple[str, Node], ...] = ()
+    patterns: tuple[Pattern, ...] = ()
+    rest: Node | None = None
+    evaluates: bool = True
+
+
+@dataclass(frozen=True)
+class Objects:
+    fewest: int = 0
+    most: int | None = None
+    required: tuple[str, ...] = ()
+    groups: tuple[Members, ...] = ()
+    names: tuple[Node, ...] = ()
+    path: str = field(default="", compare=False)
+
+
+Some = Values | Constant | Numbers | Strings | Arrays | Objects
+Forms = Mapping[str, tuple[Some, ...]]
+"""For each kind, the sets that together hold the values of that kind."""
+
+FREE: dict[str, Some] = {
+    **dict.fromkeys(("null", "true", "false"), Constant()),
+    "number": Numbers(),
+    "string": Strings(),
+    "array": Arrays(),
+    "object": Objects(),
+}
+EVERYTHING: Forms = {kind: (free,) for kind, free in FREE.items()}
+NOTHING: Forms = {}
+
+
+def kind_of(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, (int, float)):
+        return "number"
+    return {str: "string", list: "array"}.get(type(value), "object")
+
+
+def item(value: Any) -> Item:
+    return Item(json.dumps(_plain(value), sort_keys=True), value)
+
+
+def _plain(value: Any) -> Any:
+    """With 1.0 as 1, since JSON Schema sees no difference."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value
+
+
+def decimal(number: float) -> Decimal:
+    return Decimal(repr(number) if isinstance(number, float) else number)
+
+
+# --- what two sets share
+
+
+def met(one: Some, other: Some) -> Some | None:
+    """The values in both, or None where that is clearly none."""
+    if one == other:
+        return one
+    if isinstance(other, Values) and not isinstance(one, Values):
+        one, other = other, one
+    if isinstance(one, Values):
+        return _values_in(one, other)
+    if isinstance(one, Numbers) and isinstance(other, Numbers):
+        return _numbers(one, other)
+    if isinstance(one, Strings) and isinstance(other, Strings):
+        most = smallest(one.most, other.most)
+        found = Strings(
+            max(one.fewest, other.fewest),
+            most,
+            _joined(one.patterns, other.patterns),
+            _joined(one.barred, other.barred),
+        )
+        return None if is_short(found) else found
+    if isinstance(one, Arrays) and isinstance(other, Arrays):
+        both_arrays = Arrays(
+            max(one.fewest, other.fewest),
+            smallest(one.most, other.most),
+            _joined(one.groups, other.groups),
+            _joined(one.contained, other.contained),
+            one.unique or other.unique,
+        )
+        return None if is_short(both_arrays) else both_arrays
+    if isinstance(one, Objects) and isinstance(other, Objects):
+        both_objects = Objects(
+            max(one.fewest, other.fewest),
+            smallest(one.most, other.most),
+            _joined(one.required, other.required),
+            _joined(one.groups, other.groups),
+            _joined(one.names, other.names),
+            one.path or other.path,
+        )
+        return None if is_short(both_objects) else both_objects
+    return one
+
+
+def is_short(some: Strings | Arrays | Objects) -> bool:
+    return some.most is not None and some.most < some.fewest
+
+
+def smallest(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+def _joined(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*one, *other))) if one and other else one or other
+
+
+def _values_in(values: Values, other: Some) -> Values | None:
+    if isinstance(other, Values):
+        keys = set(other.items)
+        kept = tuple(item for item in values.items if item in keys)
+    else:
+        kept = tuple(item for item in values.items if _may_hold(other, item.value))
+    return Values(kept) if kept else None
+
+
+def _may_hold(some: Some, value: Any) -> bool:
+    """False only where the set clearly does not hold the value."""
+    if isinstance(some, Numbers):
+        number = decimal(value)
+        return not (
+            (some.low is not None and (number < some.low or number == some.low and some.low_open))
+            or (
+                some.high is not None
+                and (number > some.high or number == some.high and some.high_open)
+            )
+            or (some.whole is not None and (number == number.to_integral_value()) != some.whole)
+            or number in some.barred
+        )
+    if isinstance(some, (Strings, Arrays, Objects)):
+        size = len(value)
+        if size < some.fewest or some.most is not None and size > some.most:
+            return False
+    if isinstance(some, Objects):
+        return all(name in value for name in some.required)
+    return True
+
+
+def _numbers(one: Numbers, other: Numbers) -> Numbers | None:
+    low, low_open = _tighter(one.low, one.low_open, other.low, other.low_open, sign=1)
+    high, high_open = _tighter(one.high, one.high_open, other.high, other.high_open, sign=-1)
+    if one.whole is not None and other.whole is not None and one.whole != other.whole:
+        return None
+    found = Numbers(
+        low,
+        low_open,
+        high,
+        high_open,
+        one.whole if other.whole is None else other.whole,
+        _joined(one.multiples, other.multiples),
+        _joined(one.barred, other.barred),
+    )
+    return None if is_void(found) else found
+
+
+def _tighter(
+    one: Decimal | None, is_open: bool, other: Decimal | None, is_other_open: bool, *, sign: int
+) -> tuple[Decimal | None, bool]:
+    if one is None:
+        return other, is_other_open
+    if other is None:
+        return one, is_open
+    if one == other:
+        return one, is_open or is_other_open
+    return (one, is_open) if (one > other) == (sign > 0) else (other, is_other_open)
+
+
+def is_void(numbers: Numbers) -> bool:
+    low, high = numbers.low, numbers.high
+    if low is None or high is None:
+        return False
+    if numbers.whole:
+        first = math.floor(low) + 1 if numbers.low_open else math.ceil(low)
+        last = math.ceil(high) - 1 if numbers.high_open else math.floor(high)
+        return first > last
+    return low > high or low == high and (numbers.low_open or numbers.high_open)
+
+
+# --- unions and intersections of forms
+
+
+def union(*parts: Forms) -> Forms:
+    found: dict[str, dict[Some, None]] = {}
+    for forms in parts:
+        for kind, some in forms.items():
+            found.setdefault(kind, {}).update(dict.fromkeys(some))
+    return {kind: _absorbed(kind, tuple(some)) for kind, some in found.items()}
+
+
+def _absorbed(kind: str, some: tuple[Some, ...]) -> tuple[Some, ...]:
+    return (FREE[kind],) if FREE[kind] in some else some
+
+
+def shared(one: Forms, other: Forms, most: int) -> Forms | None:
+    """The values in both; None if it takes more than `most` sets of one kind to say."""
+    found: dict[str, tuple[Some, ...]] = {}
+    for kind in one:
+        if kind not in other:
+            continue
+        sets: dict[Some, None] = {}
+        for first in one[kind]:
+            options = [m for second in other[kind] if (m := met(first, second)) is not None]
+            # Where one option is all of `first`, the others are part of it.
+            sets.update(dict.fromkeys([first] if first in options else options))
+            if len(sets) > most:
+                return None
+        if sets:
+            found[kind] = tuple(sets)
+    return found
+
+
+def only(kinds: Iterable[str], forms: Forms = EVERYTHING) -> Forms:
+    return {kind: forms[kind] for kind in kinds if kind in forms}
+
+
+def with_set(kind: str, some: Some | None) -> Forms:
+    """All values but those of the kind, and of these the set."""
+    rest = {name: free for name, free in EVERYTHING.items() if name != kind}
+    return rest if some is None else {**rest, kind: (some,)}
+
+
+# --- the members of objects and the items of arrays
+
+
+def member(objects: Objects, name: str, matches: Any) -> Node:
+    """What the member of this name has to be."""
+    node: Node = ()
+    for group in objects.groups:
+        found = [value for named, value in group.named if named == name]
+        found += [p.node for p in group.patterns if matches(p, name)]
+        if not found and group.rest is not None:
+            found = [group.rest]
+        for part in found:
+            node = both(node, part)
+    return node
+
+
+def row(arrays: Arrays, number: int) -> Node:
+    """What the item at this place has to be."""
+    node: Node = ()
+    for group in arrays.groups:
+        if number < len(group.head):
+            node = both(node, group.head[number])
+        elif group.rest is not None:
+            node = both(node, group.rest)
+    return node
+
+
+def names_of(objects: Objects) -> list[str]:
+    """The names that are spoken of, in the order in which they are."""
+    named = [name for group in objects.groups for name, _ in group.named]
+    return list(dict.fromkeys((*named, *objects.required)))
+
+
+def alone(place: Place) -> Node:
+    return () if place.schema is True and not place.negated else (place,)
+
+

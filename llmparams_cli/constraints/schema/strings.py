@@ -1,0 +1,51 @@
+"""Texts as terminals of Lark: JSON strings whose content follows the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from llmparams_cli.constraints.schema.regex import ANY, is_empty, quoted
+from llmparams_cli.constraints.schema.sets import Strings
+
+# Any character: as it is, escaped, or as \u and its number, in pairs above U+FFFF.
+HEX = "[0-9a-fA-F]"
+ESCAPE = (
+    rf'\\["\\\/bfnrt]|\\u(?:[0-9a-ce-fA-CE-F]{HEX}{{3}}|[dD][0-7]{HEX}{{2}}'
+    rf"|[dD][89abAB]{HEX}{{2}}\\u[dD][c-fC-F]{HEX}{{2}})"
+)
+CHARACTER = rf'(?:[^"\\\x00-\x1f]|{ESCAPE})'
+FREE = rf'/"{CHARACTER}*"/'
+# Names of members have one spelling only, so that one that is taken cannot come in another.
+NAME = r'/"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(?:0(?:[0-7]|[bBeEfF])|1[0-9a-fA-F]))*"/'
+
+
+def terminal(some: Strings) -> str | None:
+    """None if there is no such text."""
+    if not some.patterns and not some.barred:
+        return rf'/"{CHARACTER}{times(some.fewest, some.most)}"/'
+    return constrained(some.patterns, some.barred, some.fewest, some.most)
+
+
+def constrained(
+    patterns: Iterable[str], barred: Sequence[str], fewest: int = 0, most: int | None = None
+) -> str | None:
+    """Texts that follow all the patterns and none of those that are barred."""
+    conditions = [_written(pattern) for pattern in dict.fromkeys(patterns)]
+    if fewest or most is not None or not conditions:
+        conditions.append(_written(f"{ANY}{times(fewest, most)}"))
+    if barred:
+        conditions.append(f"~{_written('|'.join(dict.fromkeys(barred)))}")
+    text = " & ".join(conditions)
+    if len(conditions) > 1 and is_empty(text):
+        return None
+    return text
+
+
+def _written(pattern: str) -> str:
+    return f'/"(?:{quoted(pattern)})"/'
+
+
+def times(fewest: int, most: int | None) -> str:
+    if most is None:
+        return {0: "*", 1: "+"}.get(fewest, f"{{{fewest},}}")
+    return f"{{{fewest},{most}}}"
