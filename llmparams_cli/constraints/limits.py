@@ -17,7 +17,8 @@ def limits() -> LLParserLimits:
     return LLParserLimits(
         initial_lexer_fuel=1_000_000,  # 20 ms
         step_lexer_fuel=200_000,  # 15 ms
-        step_max_items=50_000,  # 3 ms
+        max_items_in_row=20_000,  # of alternatives: so many quarters are optional properties
+        step_max_items=200_000,  # 10 ms
         max_lexer_states=250_000,  # 500 MB at most
         max_grammar_size=500_000,
         verbose_errors=False,  # they would contain the whole grammar

@@ -8,6 +8,7 @@ mask if and only if `allows` it.
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -28,6 +29,7 @@ STACK = 1 << 28  # for the compiler, which calls itself for what is nested; only
 KEPT = 16  # compiled grammars
 USES = 256  # answers that a compiled grammar is shared by: what they learn of it stays in memory
 SPELL_FREELY = '%llguidance {"no_forcing": true}\n'
+WHERE = re.compile(r"^at \d+\(\d+\): (failed to compile JSON schema: )?|^Parser Error: ")
 DEAD_END = "NoExtensionBias"  # llguidance's name for it: no token of this vocabulary can come next
 
 
@@ -44,11 +46,8 @@ class Matcher:
         state = self._state
         if state.is_stopped():  # nothing may follow
             self._check()
-            return token in self._end_tokens
-        if state.validate_tokens([token]):
-            self._check()  # an error counts as allowed
-            return True
-        return False
+            return token in self._end_tokens and not state.is_error()
+        return bool(state.validate_tokens([token]))
 
     def left(self, logits: Any) -> Any:
         ids = self._engine.mask(self._state)
@@ -176,5 +175,6 @@ def spelled_freely(grammar: str) -> str:
 
 
 def _one_line(error: str) -> str:
-    """The first line of llguidance's error, without what it tells for its own developers."""
-    return next(iter(error.strip().splitlines()), "no reason given")
+    """The first line of llguidance's error, without the place in what `spelled_freely` made."""
+    first = next(iter(error.strip().splitlines()), "no reason given")
+    return WHERE.sub("", first)
