@@ -14,7 +14,8 @@ from llmparams_cli.params.table import PARAMS, SAMPLER_STAGES
 from llmparams_cli.presets import prompt_template
 
 OURS_ALONE = {"repeat_penalty_growth", "penalize_prompt", "time_limit", "deterministic"}
-LLAMA_CPP = {*PARAMS} - OURS_ALONE
+VLLM_ALONE = {"regex", "choices"}
+LLAMA_CPP = {*PARAMS} - OURS_ALONE - VLLM_ALONE
 TEXTS = {"logit_bias", "stop", "dry_sequence_breakers", "grammar", "chat_template"}
 SAMPLERS = {"temperature", "top_k", "top_p", "min_p"}
 PENALTIES = {"repeat_penalty", "frequency_penalty", "presence_penalty"}
@@ -41,7 +42,7 @@ KNOWN = {
     "hf": {"top_k", "min_p", "repeat_penalty", "stop", "time_limit"},
     "sillytavern": SAMPLERS | PENALTIES | MIROSTAT | DRY | XTC | ADAPTIVE | {"typical_p", "seed"},
     "openai": {"top_p", "seed"},
-    "vllm": {"temperature", "top_k", "min_p", "repeat_penalty", "stop", "ignore_eos"},
+    "vllm": {"temperature", "top_k", "min_p", "repeat_penalty", "stop", "ignore_eos", "choices"},
 }
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -70,6 +71,8 @@ def values(name: str) -> st.SearchStrategy:
         "draft_model": st.sampled_from(["small", "./a b.gguf"]),
         "grammar": st.sampled_from(['root ::= "a"', 'root ::= "a" # one\nb ::= "b"']),
         "json_schema": SCHEMAS,
+        "regex": st.sampled_from(["[a-z]+", r"\d{4}", '"é"|\n']),
+        "choices": st.lists(LINE, max_size=3, unique=True),
         "template_arg": st.dictionaries(st.sampled_from(["a", "b_c"]), JSON, max_size=2),
         "chat_template": st.sampled_from(["chatml", "{{ messages }}", "{% if a %}\n#;{% endif %}"]),
     }.get(name, st.booleans())

@@ -187,7 +187,7 @@ def test_what_a_file_says_wrongly_of_thinking_is_told_with_its_line(tmp_path, te
 
 @pytest.mark.parametrize("param", PARAMS.values(), ids=lambda param: param.name)
 def test_the_schema_and_the_program_agree_on_what_has_phases(tmp_path, param):
-    of_the_whole = {"seed", "grammar", "json_schema", "penalize_prompt"}
+    of_the_whole = {"seed", "grammar", "json_schema", "regex", "choices", "penalize_prompt"}
     assert param.by_phase == (param.scope.value == "sampling" and param.name not in of_the_whole)
     value = param.kind.to_json(param.default)
     preset = {"description": "x", "thinking": {param.name: value}}

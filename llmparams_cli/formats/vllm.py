@@ -17,7 +17,8 @@ from llmparams_cli.presets import json_nodes
 from llmparams_cli.presets.nodes import Node
 
 PROGRAM = "vLLM"
-NOT_HERE = ("logit_bias", "grammar", "json_schema")
+FORMS = {"json_schema": "json", "grammar": "grammar", "regex": "regex", "choices": "choice"}
+NOT_HERE = ("logit_bias", *FORMS)
 # Parameters of loading and of the context belong to vLLM's engine, not to SamplingParams.
 KEYS = {
     name: key
@@ -98,14 +99,15 @@ def structured(draft: Draft, key: str, node: Node) -> None:
     for form, value in draft.mapping(key, node).items():
         if value.value is None:
             continue
-        if form == "json":
+        name = next((name for name, theirs in FORMS.items() if theirs == form), None)
+        if name == "json_schema":
             written = Draft(draft.place, PROGRAM, textual=True)
-            written.take("json_schema", f"{key}.json", value)
+            written.take(name, f"{key}.{form}", value)
             draft.values.update(written.values)
-        elif form == "grammar":
-            draft.take("grammar", f"{key}.grammar", value)
+        elif name:
+            draft.take(name, f"{key}.{form}", value)
         else:
-            draft.lose(f"{key}.{form}", "only json and grammar are known here")
+            draft.lose(f"{key}.{form}", f"only {', '.join(FORMS.values())} are known here")
 
 
 def write(preset: Exported) -> tuple[str, list[Loss]]:
@@ -141,16 +143,18 @@ def _written_counting(export: Export) -> None:
 
 
 def _written_structure(export: Export) -> None:
-    structure: dict[str, Any] = {}
-    if grammar := export.left.pop("grammar", ""):
-        structure["grammar"] = grammar
-    schema = export.left.pop("json_schema", None)
-    if schema is not None and structure:
-        export.lose("json_schema", "the grammar counts")
-    elif schema is not None:
-        structure["json"] = schema if isinstance(schema, dict) else json.dumps(schema)
-    if structure:
-        export.fields["structured_outputs"] = structure
+    """vLLM takes one form; of several, the first one counts that is no schema."""
+    given = {
+        name: value
+        for name in ("grammar", "regex", "choices", "json_schema")
+        if (value := export.left.pop(name, None)) not in (None, "", [])
+    }
+    for name, value in given.items():
+        if name != next(iter(given)):
+            export.lose(name, f"the {next(iter(given))} counts")
+            continue
+        is_text = name == "json_schema" and not isinstance(value, dict)
+        export.fields["structured_outputs"] = {FORMS[name]: json.dumps(value) if is_text else value}
 
 
 FORMAT = Format(

@@ -12,7 +12,7 @@ from llmparams_cli.presets.nodes import Node
 
 PROGRAM = vllm.PROGRAM
 EXTRA = "extra_body"  # where OpenAI's client in Python puts the further parameters
-GUIDED = {"json_schema": "guided_json", "grammar": "guided_grammar"}  # before structured_outputs
+GUIDED = {form: f"guided_{form}" for form in vllm.FORMS.values()}  # before structured_outputs
 TEMPLATE = {"chat_template": "chat_template"}
 VARIABLES = "chat_template_kwargs"
 INERT: dict[str, tuple[Any, ...]] = {
@@ -23,8 +23,6 @@ INERT: dict[str, tuple[Any, ...]] = {
     "length_penalty": (1,),
     "echo": (False,),
     "include_reasoning": (True, False),
-    "guided_regex": ("",),
-    "guided_choice": ([],),
     "top_a": (0,),
     "priority": (0,),
 }
@@ -49,9 +47,8 @@ def take(draft: Draft, entries: Entries) -> None:
     """Read the parameters among `entries`: OpenAI's, and those that vLLM adds."""
     if node := entries.pop("max_completion_tokens", None):
         draft.take("max_tokens", "max_completion_tokens", node)
-    for name, key in GUIDED.items():
+    for form, key in GUIDED.items():
         if (node := entries.pop(key, None)) and node.value is not None:
-            form = {"json_schema": "json"}.get(name, name)
             vllm.structured(draft, key, Node(node.mark, {form: node}))
     openai.response_format(draft, entries)
     thinking.take_all(draft, entries, thinking.EFFORT)

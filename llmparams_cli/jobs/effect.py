@@ -100,6 +100,8 @@ NO_SWEEPS = {
     "seed": "it chooses among draws, and leaves their probabilities as they are",
     "grammar": "it depends on the grammar; explain tells which draws one decided",
     "json_schema": "it depends on the schema; explain tells which draws one decided",
+    "regex": "it depends on the expression; explain tells which draws one decided",
+    "choices": "they are the whole answer; generate tells the probability of each",
 }
 
 

@@ -25,6 +25,8 @@ ALONG = Origin(Source.DEFAULT, "a comparison")
 FREE: dict[str, Any] = {
     "grammar": "",
     "json_schema": None,
+    "regex": "",
+    "choices": [],
     "stop": [],
 }  # what ends or bounds no draw here
 RECOMMENDED = "the model's recommended values"

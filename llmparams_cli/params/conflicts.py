@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import combinations
 
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Assignment, Setting, Settings, Source, resolve
-from llmparams_cli.params.spec import Param
+from llmparams_cli.params.spec import Param, Scope
 from llmparams_cli.params.table import PARAMS
 
 PENALTIES = ("repeat_penalty", "frequency_penalty", "presence_penalty")
 UNQUANTISED = ("f32", "f16", "bf16")
+FORMS = ("grammar", "json_schema", "regex", "choices")  # what rules the form of the output
 
 
 def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
@@ -123,6 +125,10 @@ def _staged(stage: str) -> tuple[str, ...]:
     return _named(lambda param: param.stage == stage)
 
 
+def _is_set(name: str, settings: Settings) -> bool:
+    return bool(settings[name] != PARAMS[name].default)
+
+
 def _greedy(settings: Settings) -> bool:
     return bool(settings["temperature"] == 0)
 
@@ -185,9 +191,19 @@ REPLACED_BY_MIROSTAT = (
     "xtc_threshold",
     *ADAPTIVE,
 )
+# What shapes the draw of a token, and not that of a whole choice.
+NOT_FOR_CHOICES = (
+    *_named(lambda p: p.scope is Scope.SAMPLING and p.name not in ("temperature", "seed", *FORMS)),
+    "ignore_eos",
+)
 
 # The first rule that applies is the one reported, so broad causes come before narrow ones.
 RULES = (
+    Rule(
+        NOT_FOR_CHOICES,
+        lambda p, s: s["choices"] != [],
+        "of choices one is drawn by probability and temperature alone (thoughts before are not)",
+    ),
     Rule(
         ("mirostat", *MIROSTAT, *ADAPTIVE, *DYNATEMP),
         lambda p, s: _greedy(s),
@@ -286,11 +302,14 @@ RULES = (
 
 # (first, second, whether they contradict each other, the cure)
 CONTRADICTIONS: tuple[tuple[str, str, Callable[[Settings], bool], str], ...] = (
-    (
-        "grammar",
-        "json_schema",
-        lambda s: s["grammar"] != "" and s["json_schema"] is not None,
-        "both rule the form of the output; take one back, as in --json-schema none",
+    *(
+        (
+            one,
+            other,
+            lambda s, one=one, other=other: _is_set(one, s) and _is_set(other, s),
+            f"both rule the form of the output; take one back, as in {PARAMS[other].flag} none",
+        )
+        for one, other in combinations(FORMS, 2)
     ),
     (
         "flash_attention",

@@ -40,6 +40,10 @@ class Kind:
         """Check a value from YAML or JSON, and return it in its canonical form."""
         raise NotImplementedError
 
+    def whole(self, value: Any) -> Any:
+        """What all texts of a repeated flag mean together, each of which was parsed."""
+        return value
+
     def to_json(self, value: Any) -> Any:
         """The value as JSON and YAML can hold it; `check` reads it back."""
         return value
@@ -240,6 +244,24 @@ class Grammar(Text):
         return [value or NONE]
 
 
+class Regex(Text):
+    """A regular expression; `none` on the command line takes back that of a lower layer."""
+
+    noun = "regular expression"
+    metavar = "REGEX"
+
+    def parse(self, text: str) -> str:
+        if not text:  # a blank may be all that is wanted
+            _not_blank(text)
+        return "" if text == NONE else self.check(text)
+
+    def arguments(self, value: Any) -> list[str]:
+        return [value or NONE]
+
+    def allowed(self) -> str:
+        return "a regular expression of ECMAScript"
+
+
 class Model(Text):
     """A model by its name or path; the word `none` on the command line takes back that of a lower
     layer.
@@ -375,6 +397,44 @@ class Texts(Kind):
     def schema(self) -> dict[str, Any]:
         item = {"type": "string", "minLength": 1}
         return {"anyOf": [item, {"type": "array", "items": item}]}
+
+
+class Choices(Texts):
+    """Texts of which none is named twice. Where flags and variables take one text each, a list may
+    be given as JSON; the word `none` alone takes back those of a lower layer.
+    """
+
+    def check(self, value: Any) -> list[str]:
+        items = super().check(_listed(value))
+        for place, item in enumerate(items):
+            if item in items[:place]:
+                raise ValueError(f"{item!r} is named twice")
+        return items
+
+    def whole(self, value: Any) -> list[str]:
+        return [] if value == [NONE] else self.check(value)
+
+    def arguments(self, value: Any) -> list[str]:
+        return list(value) or [NONE]
+
+    def allowed(self) -> str:
+        return "different texts, none empty"
+
+    def schema(self) -> dict[str, Any]:
+        item, several = super().schema()["anyOf"]
+        return {"anyOf": [item, {**several, "uniqueItems": True}]}
+
+
+def _listed(value: Any) -> Any:
+    """What a text such as '["a", "b"]' stands for; other values as they are."""
+    import json
+
+    if isinstance(value, str) and value.lstrip().startswith('["'):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            pass
+    return value
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from llmparams_cli.params.kinds import (
     Arguments,
     Biases,
     Choice,
+    Choices,
     Floats,
     Grammar,
     JsonSchema,
     Model,
     Number,
+    Regex,
     Switch,
     Template,
     Texts,
@@ -972,6 +974,41 @@ _ROWS = (
         raise_it="A stricter schema gives more uniform data.",
         lower_it="A looser schema leaves more to the model.",
         elsewhere=Elsewhere("--json-schema", "format", "response_format", "", "structured_outputs"),
+    ),
+    Param(
+        name="regex",
+        kind=Regex(),
+        default="",
+        neutral="",
+        group=Group.QUALITY,
+        scope=Scope.SAMPLING,
+        of_the_whole=True,
+        changes_argmax=True,
+        meaning="A regular expression that the whole output must match. It is one of ECMAScript, "
+        "as in a JSON Schema's pattern, without look-around and references to groups; ^ and $ at "
+        "its ends change nothing.",
+        raise_it="A narrower expression leaves fewer ways to go wrong.",
+        lower_it="A wider expression, or none, leaves the form to the model.",
+        elsewhere=Elsewhere(vllm="structured_outputs"),
+    ),
+    Param(
+        name="choices",
+        kind=Choices(),
+        default=[],
+        neutral=[],
+        group=Group.QUALITY,
+        scope=Scope.SAMPLING,
+        of_the_whole=True,
+        changes_argmax=True,
+        aliases=("--choice",),
+        meaning="The texts of which the output is one. The probability that the model begins "
+        "its answer with it is computed for each of them after one reading of the prompt, and "
+        "reported; one is drawn by these probabilities, which the temperature sharpens or "
+        "flattens, and at temperature 0 it is the most probable one. `none` takes away those of "
+        "a preset.",
+        raise_it="More texts: more answers are told apart.",
+        lower_it="Fewer texts; without any, the model writes what it likes.",
+        elsewhere=Elsewhere(vllm="structured_outputs"),
     ),
 )
 

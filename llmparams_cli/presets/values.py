@@ -53,7 +53,9 @@ def given(param: Param, texts: Sequence[str], directory: Path, place: str) -> An
     joined if it takes many. Raises UsageError.
     """
     try:
-        return joined(param, [from_text(param, text, directory) for text in texts])
+        return param.kind.whole(
+            joined(param, [from_text(param, text, directory) for text in texts])
+        )
     except ValueError as error:
         raise UsageError(f"{place}: {brief(str(error))}", see(param)) from error
 
@@ -81,7 +83,7 @@ def assignments(
         checked = given(param, [value], directory, f"{origin.place} {shown}")
         new = Assignment(param.name, checked, origin, in_thoughts)
         if before := found.get(new.label):
-            new = replace(new, value=joined(param, [before.value, checked]))
+            new = replace(new, value=param.kind.whole(joined(param, [before.value, checked])))
         found[new.label] = new
     return in_layer(found.values())
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from llmparams_cli.errors import ContextOverflow
 from llmparams_cli.jobs.chat.choices import live
-from llmparams_cli.params.conflicts import changed
+from llmparams_cli.params.conflicts import FORMS, changed
 from llmparams_cli.params.settings import Assignment, Settings
+from llmparams_cli.params.table import PARAMS
 
 RESERVE = 4  # at most a quarter of the context is kept free for the answer
 AFTER_DROPPING = 2  # half of it stays filled then, or else every further turn would drop one
@@ -87,7 +88,7 @@ def for_summary(settings: Settings, length: int) -> Settings:
     """The settings of a chat, changed for a summary: nothing left to chance, of free form,
     and without thoughts that would take its room.
     """
-    plain = {"temperature": 0.0, "grammar": "", "json_schema": None, "stop": []}
+    plain = {"temperature": 0.0, "stop": [], **{name: PARAMS[name].default for name in FORMS}}
     values = plain | {"ignore_eos": False, "max_tokens": length, "max_thinking_tokens": 0}
     origin = live("summary")
     return changed(settings, [Assignment(name, value, origin) for name, value in values.items()])
