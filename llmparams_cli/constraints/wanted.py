@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
+from llmparams_cli.constraints.limits import limits
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
 
 EXAMPLE = 'a grammar is text such as root ::= "yes" | "no"; @FILE reads one'
+SMALLER = "smaller numbers in braces help, or fewer and shorter alternatives"
+ESCAPED = "a character that is meant literally has a backslash before it, as in \\( or \\."
+MATCHED = "^ belongs to the beginning and $ to the end"
+SPELLED_OUT = "write out the texts that are meant, as in (aa|bb) for (a|b)\\1"
 CONVERTED = "the JSON Schema was turned into a grammar that does not work"
 
 
@@ -32,8 +38,9 @@ class Constraint:
 
 
 def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint | None:
-    """The constraint of `grammar` or `json_schema`, if one is set. `note` is called with the
-    keywords that are not enforced. Raises UsageError for a schema that cannot be translated.
+    """The constraint of `grammar`, `json_schema`, `regex` or `choices`, if one is set. `note` is
+    called with the keywords that are not enforced. Raises UsageError for a schema or a regular
+    expression that cannot be followed.
     """
     if settings["grammar"]:
         origin = str(settings.setting("grammar").origin)
@@ -42,7 +49,51 @@ def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint
         origin = str(settings.setting("json_schema").origin)
         gbnf = _from_json_schema(settings["json_schema"], origin, note)
         return Constraint(Notation.GBNF, _checked(gbnf, origin), origin, CONVERTED)
+    if settings["regex"]:
+        origin = str(settings.setting("regex").origin)
+        return _of_regex(_whole(settings["regex"], origin), origin)
+    if settings["choices"]:
+        texts = "|".join(map(_escaped, settings["choices"]))
+        return _of_regex(texts, str(settings.setting("choices").origin))
     return None
+
+
+def _of_regex(rust: str, origin: str) -> Constraint:
+    grammar, reason = _compiled(rust)
+    if reason:
+        raise UsageError(f"{origin}: it is too large: {reason}", SMALLER)
+    return Constraint(Notation.LLGUIDANCE, grammar, origin, SMALLER)
+
+
+@lru_cache(maxsize=16)
+def _compiled(rust: str) -> tuple[str, str]:
+    """The grammar of a regular expression, and the reason why it cannot be followed, if any."""
+    from llguidance import LLMatcher
+
+    grammar = LLMatcher.grammar_from_regex(rust)
+    reason = LLMatcher.validate_grammar(grammar, limits=limits())
+    return grammar, reason.partition("\n")[0]
+
+
+def _whole(regex: str, origin: str) -> str:
+    """In Rust's syntax; raises UsageError."""
+    from llmparams_cli.constraints import pattern
+
+    try:
+        return pattern.whole(regex)
+    except pattern.MatchesNothing as error:
+        raise UsageError(f"{origin}: no text matches this regular expression", MATCHED) from error
+    except pattern.Malformed as error:
+        raise UsageError(f"{origin}: not a regular expression: {error}", ESCAPED) from error
+    except pattern.NoCounterpart as error:
+        raise UsageError(
+            f"{origin}: this regular expression cannot be followed: {error}", SPELLED_OUT
+        ) from error
+
+
+def _escaped(text: str) -> str:
+    """A text as a regular expression of Rust."""
+    return "".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):X}}}" for c in text)
 
 
 def _checked(gbnf: str, origin: str) -> str:
