@@ -240,10 +240,24 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One of the texts that the answer could be. `logprob` (natural logarithm) is that of an answer
+    which begins with it and not with a longer one, by the model's own distribution;
+    `probability` is its share among all choices. Its `tokens` have their log probabilities.
+    """
+
+    text: str
+    probability: float
+    logprob: float
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True)
 class Finished:
     """The end of a generation: `text` is what was said, `reasoning` what was thought before it.
     `tokens` are those of both, of the marks between, and of what a stop sequence cut off; `effects`
-    only where they were asked for. Whoever asked to record must close the `trace`.
+    only where they were asked for. `choices` are what was chosen from, where the settings name any.
+    Whoever asked to record must close the `trace`.
     """
 
     text: str
@@ -254,6 +268,7 @@ class Finished:
     effects: tuple[Effect, ...] = ()
     trace: Trace | None = None
     reasoning: str = ""
+    choices: tuple[Choice, ...] = ()
 
     @property
     def answer_tokens(self) -> tuple[Token, ...]:

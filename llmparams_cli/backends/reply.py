@@ -28,6 +28,11 @@ class Reply:
         return self._ending.stop
 
     @property
+    def is_thinking(self) -> bool:
+        """Are the thoughts that were begun still open?"""
+        return self._ending.is_thinking
+
+    @property
     def marked(self) -> tuple[Token, ...]:
         """The tokens; those that are no part of the answer say so."""
         count = self.reasoning_tokens

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmparams_cli.params.settings import Origin, Settings
-from llmparams_cli.protocol import Finished, Message, Request, Started, Stop, Usage
+from llmparams_cli.protocol import Choice, Finished, Message, Request, Started, Stop, Usage
 from llmparams_cli.records import origins
 from llmparams_cli.records.identity import Identity
 from llmparams_cli.text.numbers import rounded
@@ -120,6 +120,22 @@ def said(finished: Finished) -> dict[str, str]:
     """What was said, and beside it what was thought, if anything was."""
     thought = {"reasoning": finished.reasoning} if finished.reasoning else {}
     return {"text": finished.text, **thought}
+
+
+def choices_object(choices: Sequence[Choice]) -> list[dict[str, Any]]:
+    """What the answer was chosen from, in the order of the settings, for JSON."""
+    return [
+        {
+            "text": choice.text,
+            "probability": rounded(choice.probability),
+            "logprob": rounded(choice.logprob),
+            "tokens": [
+                {"id": each.id, "text": spelled(each.text), "logprob": rounded(each.logprob)}
+                for each in choice.tokens
+            ],
+        }
+        for choice in choices
+    ]
 
 
 def to_json(receipt: Mapping[str, Any]) -> str:

@@ -12,7 +12,13 @@ from typing import Any
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
-from llmparams_cli.records.document import parameters, said, stop_object, usage_object
+from llmparams_cli.records.document import (
+    choices_object,
+    parameters,
+    said,
+    stop_object,
+    usage_object,
+)
 from llmparams_cli.render.summary import generation_speed, only_thought, per_second
 from llmparams_cli.text.json_text import json_text
 from llmparams_cli.text.numbers import rounded
@@ -115,6 +121,8 @@ def result_object(
             "accepted_prediction_tokens": usage.accepted_tokens,
             "rejected_prediction_tokens": drafted - usage.accepted_tokens,
         }
+    if finished.choices:
+        document["choices"] = choices_object(finished.choices)
     if finished.effects:
         document["effects"] = effects_object(finished.effects)
     if logprobs:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from llmparams_cli.backends.llama import machine
 from llmparams_cli.backends.llama.decoding import room as rooms
 from llmparams_cli.backends.llama.decoding.answer import Answer
+from llmparams_cli.backends.llama.decoding.choosing import (
+    Chooser,
+    Task,
+    chooses,
+    for_thoughts,
+    may_think,
+)
+from llmparams_cli.backends.llama.decoding.endings import OUTPUTS, Reader, matrices
 from llmparams_cli.backends.llama.decoding.prefixes import Prefixes
 from llmparams_cli.backends.llama.decoding.prompts import Prompts
 from llmparams_cli.backends.llama.decoding.queue import AHEAD, Queue, Waiting
@@ -49,6 +58,7 @@ from llmparams_cli.protocol import (
     ModelInfo,
     Numbered,
     Passage,
+    Piece,
     Progress,
     Request,
     Scored,
@@ -95,6 +105,7 @@ class LlamaBackend:
         self._threads = Threads()
         self._slots: Slots | None = None  # None: no context is open
         self._made_for: tuple[Any, ...] = ()  # settings, room and outputs of the open context
+        self._endings: Reader | None = None  # of the open context, if it is for choices
         self._limit: tuple[list[Any], int] | None = None  # context settings, and the size for them
         self._kept = prefix_store.opened(env) if env.keeps_prompts else None
         # Called for their errors: faulty settings must fail before a load that may take a minute.
@@ -164,11 +175,82 @@ class LlamaBackend:
         while not self._control.is_leaving and (first := queue.first()):
             began = time.perf_counter()
             limit = self.context(first.settings)
+            if chooses(first):
+                yield from self._choose(queue, first.settings, limit)
+                continue
             slots = self._open(first.settings, self._room(first.settings, queue, known, limit))
             fits = partial(self._fits, known, limit, slots.context.sequence_size)
             ready = self._arrivals(queue.take(fits), limit, slots)
             self._load_s += time.perf_counter() - began
             yield from self._scheduler(slots, limit).run(ready)
+
+    def _choose(self, queue: Queue, settings: Settings, limit: int) -> Iterator[Numbered]:
+        """Answer requests for one of several texts, one after the other, while such ones come."""
+        asked = settings.of_scope(Scope.CONTEXT)
+        chooser = Chooser(self._model, self._control, partial(self._reader, settings, limit))
+
+        def fits(each: Waiting) -> bool:
+            return chooses(each.request) and each.request.settings.of_scope(Scope.CONTEXT) == asked
+
+        for each in queue.take(fits):
+            if each is None:
+                continue
+            try:
+                prompt = each.ready()
+                started = self._started(prompt, each.request.settings, limit)
+                yield each.number, started
+                thoughts = yield from self._think(each, prompt, limit)
+                load_s, self._load_s = self._load_s, 0.0
+                task = Task(each.request, started, thoughts, load_s)
+                yield from ((each.number, event) for event in chooser.events(task))
+            except LlmparamsError as error:
+                yield each.number, Failed(error)
+            if self._control.is_leaving:
+                return
+
+    def _think(
+        self, each: Waiting, prompt: Prompt, limit: int
+    ) -> Generator[Numbered, None, Finished | None]:
+        """What the model writes before its answer, if it may do so."""
+        if not may_think(prompt):
+            return None
+        request = replace(each.request, settings=for_thoughts(each.request.settings))
+        slots = self._open(request.settings, self._one(request.settings, limit))
+        answer = self._prepared(request, prompt, limit, slots)
+        for _, event in self._scheduler(slots, limit).run(iter([(0, answer)])):
+            if isinstance(event, Failed):
+                raise event.error
+            if isinstance(event, Finished):
+                return event
+            if isinstance(event, Piece):
+                yield each.number, event
+        return None
+
+    def _reader(self, settings: Settings, limit: int, fork: Endings) -> Reader:
+        """What reads the endings of this fork: the open context, if it was made for such ones."""
+        reader = self._endings
+        if reader is None or not reader.takes(fork):
+            self._close_context()  # its memory counts as free for the next one
+            reader = Reader(self._open_for([fork], settings, limit, spare=True), self._control)
+            self._endings = reader
+        return reader
+
+    def _open_for(
+        self, forks: Sequence[Endings], settings: Settings, limit: int, *, spare: bool = False
+    ) -> Context:
+        """A context for the endings of forks; with `spare`, for somewhat longer ones, too."""
+        with self._left(settings) as left:
+
+            def lack(room: Room) -> str:
+                return left.lack(room.size, room.slots, shared=True)
+
+            room = rooms.for_endings(forks, limit, lack)
+            room = rooms.roomier(room, lack) if spare else room
+        if self._model.keeps_states and room.slots > 1:
+            room = rooms.able(room, self._most_sequences(settings, room), limit)
+        slots = self._open(settings, room, outputs=OUTPUTS)
+        self._made_for = ()  # what is read here is no slot's
+        return slots.context
 
     def go_on(self, answer: Answer) -> Iterator[Numbered]:
         """Decode an answer that an earlier run began to its end, in the context that this run has
@@ -209,18 +291,8 @@ class LlamaBackend:
         return matrices(slots.context, batch, chunks, self._control)
 
     def endings(self, forks: Sequence[Endings], settings: Settings) -> Iterator[list[Any]]:
-        from llmparams_cli.backends.llama.decoding.endings import OUTPUTS, matrices
-
-        limit = self.context(settings)
-        with self._left(settings) as left:
-            room = rooms.for_endings(
-                forks, limit, lambda r: left.lack(r.size, r.slots, shared=True)
-            )
-        if self._model.keeps_states and room.slots > 1:
-            room = rooms.able(room, self._most_sequences(settings, room), limit)
-        slots = self._open(settings, room, outputs=OUTPUTS)
-        self._made_for = ()  # what is read here is no slot's
-        return matrices(slots.context, forks, self._control)
+        context = self._open_for(forks, settings, self.context(settings))
+        return matrices(context, forks, self._control)
 
     def squares(
         self, chunks: Iterable[Chunk], settings: Settings
@@ -325,8 +397,8 @@ class LlamaBackend:
 
     def _fits(self, known: int, limit: int, cells: int, waiting: Waiting) -> bool:
         """Can the open context answer it, which has so many cells for a sequence?"""
-        if known:
-            return True
+        if known or chooses(waiting.request):
+            return not chooses(waiting.request)
         wanted = waiting.request.settings.of_scope(Scope.CONTEXT)
         return wanted == self._made_for[0] and min(waiting.cells, limit) <= cells
 
@@ -441,6 +513,7 @@ class LlamaBackend:
     def _close_context(self) -> None:
         slots, has_answered = self._slots, self._has_answered
         self._slots, self._made_for, self._has_answered = None, (), False
+        self._endings = None
         if slots:
             try:
                 if has_answered:

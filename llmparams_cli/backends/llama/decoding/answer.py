@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from llmparams_cli.analysis.distribution import Distribution
 from llmparams_cli.backends.llama.decoding.drafting import Speculation
@@ -217,20 +218,29 @@ class Answer:
         return drawn
 
     def _token(self, drawn: int, context: Context, row: int) -> Token:
-        text = escaped(self._model.piece(drawn))
-        count = self.request.logprobs
-        if count is None:
-            return Token(drawn, text)
-        distribution = Distribution(context.logits(row), self._model.n_vocab)
-        top = tuple(
-            Candidate(other, self._model.name(other), distribution.logprob(other))
-            for other in distribution.best(count)
-        )
-        place, expected = len(self._reply.tokens), self.request.expected
-        wanted = expected[place] if place < len(expected) else -1
-        known = distribution.logprob(wanted) if wanted in distribution else None
-        logprob, entropy = distribution.logprob(drawn), distribution.entropy
-        return Token(drawn, text, logprob, entropy, top, known, self._entropy)
+        place, logits = len(self._reply.tokens), context.logits(row)
+        return token_of(self._model, self.request, place, drawn, logits, self._entropy)
+
+
+def token_of(
+    model: Model, request: Request, place: int, drawn: int, logits: Any, entropy: float | None
+) -> Token:
+    """The token `drawn` at this place of an answer, from these logits (a pointer to n_vocab
+    floats), with the probabilities that the request asks for; `entropy` is that of the draw.
+    """
+    text = escaped(model.piece(drawn))
+    count = request.logprobs
+    if count is None:
+        return Token(drawn, text)
+    distribution = Distribution(logits, model.n_vocab)
+    top = tuple(
+        Candidate(other, model.name(other), distribution.logprob(other))
+        for other in distribution.best(count)
+    )
+    wanted = request.expected[place] if place < len(request.expected) else -1
+    known = distribution.logprob(wanted) if wanted in distribution else None
+    logprob = distribution.logprob(drawn)
+    return Token(drawn, text, logprob, distribution.entropy, top, known, entropy)
 
 
 def refuse_nan(model: Model, logits: object) -> None:

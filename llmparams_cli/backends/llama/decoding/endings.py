@@ -19,45 +19,55 @@ OUTPUTS = BLOCK  # rows of logits in a call, at most; each has 4 bytes for every
 
 def matrices(context: Context, forks: Sequence[Endings], control: Control) -> Iterator[list[Any]]:
     """See `Backend.endings`."""
-    reader = _Reader(context, control)
-    return (reader.read(fork) for fork in forks)
+    reader = Reader(context, control)
+    return (list(reader.read(fork)) for fork in forks)
 
 
-class _Reader:
-    """`_body` is what sequence 0 holds and what the next beginning may keep of it."""
+class Reader:
+    """Reads endings. `kept` tokens of the last beginning had been read for the one before it.
+    `_body` is what sequence 0 holds and what the next beginning may keep of it.
+    """
 
     def __init__(self, context: Context, control: Control) -> None:
         self._context, self._control = context, control
         self._block = block_size(context.piece_size)
+        self.kept = 0
         self._body: tuple[int, ...] = ()
         # Where a model can have only one sequence, endings take turns in that of the beginning.
         self._lanes = range(1, context.sequences) if context.sequences > 1 else range(1)
 
-    def read(self, fork: Endings) -> list[Any]:
-        found: list[Any] = []
+    def takes(self, fork: Endings) -> bool:
+        """Is there room for it?"""
+        at_once = sorted(map(len, fork.endings))[-len(self._lanes) :]
+
+        return len(fork.before) + sum(at_once) <= self._context.size
+
+    def read(self, fork: Endings) -> Iterator[Any]:
+        """The matrix of each ending."""
         for start in range(0, len(fork.endings), len(self._lanes)):
-            first = self._begin(fork.before)
-            found += self._end(
+            first, held = self._begin(fork.before)
+            self.kept = self.kept if start else held
+            yield from self._end(
                 first, len(fork.before), fork.endings[start : start + len(self._lanes)]
             )
-        return found
 
-    def _begin(self, before: tuple[int, ...]) -> Any:
-        """Read the beginning; the logits after it. It is cut like a prompt, so that they are those
-        from which an answer would be drawn.
+    def _begin(self, before: tuple[int, ...]) -> tuple[Any, int]:
+        """Read the beginning: the logits after it, and how many tokens were kept. It is cut like a
+        prompt, so that the logits are those from which an answer would be drawn.
         """
         body = before[:-1]
         held = reusable(self._body, body, self._block)
         self._body = ()
         if not self._context.trim(0, held):
             held = 0
+        kept = held
         while held < len(body):
             count = next_piece(held, len(body), self._block, self._context.piece_size)
             self._decode([(body[place], place, 0) for place in range(held, held + count)], [])
             held += count
         self._decode([(before[-1], held, 0)], [0])
         self._body = body
-        return self._row(0)
+        return self._row(0), kept
 
     def _end(self, first: Any, start: int, endings: Sequence[tuple[int, ...]]) -> list[Any]:
         """The matrices of endings that begin at the position `start`, where `first` are the logits.

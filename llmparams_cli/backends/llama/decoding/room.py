@@ -88,6 +88,12 @@ def for_endings(forks: Sequence[Endings], limit: int, lack: Callable[[Room], str
     return for_one(limit) if most == 1 or lack(room) else room
 
 
+def roomier(room: Room, lack: Callable[[Room], str]) -> Room:
+    """The room with the next power of two of cells, where memory allows it."""
+    more = replace(room, size=1 << (room.size - 1).bit_length())
+    return room if lack(more) else more
+
+
 def for_work(work: Work) -> Room:
     """For the sequences of a benchmark, as llama-bench and llama-batched-bench make it."""
     each = work.depth + work.read + work.written

@@ -1,0 +1,196 @@
+"""Answers that are one of several texts: how probable each is after the prompt, and a draw by that.
+
+The prompt is read once, and each text after it, all in one call (`endings`). Nothing is decoded
+after that: the tokens of the one that is drawn are known.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llmparams_cli.analysis import choices
+from llmparams_cli.analysis.distribution import entropy
+from llmparams_cli.analysis.perplexity import log_probabilities
+from llmparams_cli.backends.llama.decoding.answer import token_of
+from llmparams_cli.backends.llama.decoding.endings import Reader
+from llmparams_cli.backends.llama.decoding.recording import pointer
+from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.reply import Reply
+from llmparams_cli.ending import Stop, StopReason
+from llmparams_cli.errors import ContextOverflow, UsageError
+from llmparams_cli.interrupt import Control
+from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
+from llmparams_cli.protocol import (
+    Choice,
+    Endings,
+    Finished,
+    Piece,
+    Request,
+    Started,
+    Timing,
+    Token,
+    Usage,
+)
+from llmparams_cli.templates.rendering import Prompt
+from llmparams_cli.text.speech import Phase
+
+COMPLETE = Stop(StopReason.END_OF_GENERATION, "the choice is complete")
+NO_ANSWER = 'root ::= ""'
+THOUGHTS = Origin(Source.DEFAULT, "thoughts before a choice")
+
+
+def chooses(request: Request) -> bool:
+    """Is its answer drawn here? To be recorded, it is drawn token by token instead."""
+    return bool(request.settings["choices"]) and not request.record
+
+
+def may_think(prompt: Prompt) -> bool:
+    """Can thoughts, or marks that have to be written, come before the answer to this prompt?"""
+    marks = prompt.marks
+    return bool(marks.begins) and not marks.is_guess and prompt.phase is not Phase.ANSWER
+
+
+def for_thoughts(settings: Settings) -> Settings:
+    """The settings with which a model thinks, and ends where its answer would begin."""
+    for name, value in {"choices": [], "grammar": NO_ANSWER, "ignore_eos": False}.items():
+        settings = settings.but(Assignment(name, value, THOUGHTS))
+    return settings
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request for a choice, what it began with, and the thoughts that come first, if any."""
+
+    request: Request
+    started: Started
+    thoughts: Finished | None
+    load_s: float
+
+    @property
+    def before(self) -> tuple[Token, ...]:
+        """The tokens between the prompt and the choice."""
+        return self.thoughts.tokens if self.thoughts else ()
+
+
+class Chooser:
+    """`opened` gives a reader with room for the endings of such a fork."""
+
+    def __init__(self, model: Model, control: Control, opened: Callable[[Endings], Reader]) -> None:
+        self._model = model
+        self._control = control
+        self._opened = opened
+
+    def events(self, task: Task) -> Iterator[Piece | Finished]:
+        """The pieces of the choice that is drawn, and the end."""
+        began = time.perf_counter()
+        reply = Reply(task.request.settings, task.started)
+        for token in task.before:
+            reply.add(self._model, token)
+        found: tuple[Choice, ...] = ()
+        kept = 0
+        if not (reply.stop or reply.is_thinking):
+            fork = self._fork(task)
+            reader = self._opened(fork)
+            try:
+                limit = task.request.settings["time_limit"]
+                with self._control.alarm(limit or None):
+                    found, rows = self._weighed(task, fork, reader)
+            except KeyboardInterrupt:
+                late = Stop(StopReason.TIME_LIMIT, f"{limit:g} s")
+                yield from reply.end(self._control.stop or late)
+            else:
+                yield from self._drawn(task, reply, found, rows)
+            kept = reader.kept
+        elif task.thoughts:
+            yield from reply.end(task.thoughts.stop)
+        yield self._finished(task, reply, found, kept, time.perf_counter() - began)
+
+    def _fork(self, task: Task) -> Endings:
+        settings, started = task.request.settings, task.started
+        texts, origin = settings["choices"], settings.setting("choices").origin
+        before = (*started.tokens, *(token.id for token in task.before))
+        endings = tuple(tuple(self._model.tokenize(text, goes_on=True)) for text in texts)
+        for place, ending in enumerate(endings):
+            if not ending or ending in endings[:place]:
+                why = "has no tokens" if not ending else "has the same tokens as another"
+                raise UsageError(
+                    f"choices ({origin}): {texts[place]!r} {why} in this model's vocabulary",
+                    "leave it out",
+                )
+        fork = Endings(before, endings)
+        if fork.longest > started.context:
+            raise ContextOverflow(
+                f"prompt and choices have {fork.longest} tokens and the context holds "
+                f"{started.context}",
+                "--context makes room",
+            )
+        return fork
+
+    def _weighed(
+        self, task: Task, fork: Endings, reader: Reader
+    ) -> tuple[tuple[Choice, ...], list[tuple[Token, ...]]]:
+        """All choices; and the tokens of each as the request wants to see those of its answer."""
+        texts = task.request.settings["choices"]
+        tokens, rows = [], []
+        for ending, logits in zip(fork.endings, reader.read(fork), strict=True):
+            rows.append(tuple(self._rows(task, ending, logits)))
+            measured = log_probabilities(logits, ending).tolist()
+            tokens.append(
+                tuple(
+                    Token(each.id, each.text, logprob)
+                    for each, logprob in zip(rows[-1], measured, strict=True)
+                )
+            )
+        whole = [math.fsum(token.logprob or 0.0 for token in each) for each in tokens]
+        logprobs = choices.apart(fork.endings, whole)
+        parts = zip(texts, choices.shares(logprobs), logprobs, tokens, strict=True)
+        return tuple(Choice(*part) for part in parts), rows
+
+    def _rows(self, task: Task, ending: Sequence[int], logits: Any) -> Iterator[Token]:
+        for at, token in enumerate(ending):
+            place = len(task.before) + at
+            yield token_of(self._model, task.request, place, token, pointer(logits[at]), None)
+
+    def _drawn(
+        self,
+        task: Task,
+        reply: Reply,
+        found: Sequence[Choice],
+        rows: Sequence[tuple[Token, ...]],
+    ) -> Iterator[Piece]:
+        import numpy as np
+
+        temperature: float = task.request.settings["temperature"]
+        shares = choices.shares([each.logprob for each in found], temperature)
+        place = choices.drawn(shares, task.started.seed)
+        chance: float | None = entropy(np.array(shares)) if task.request.drawn_entropy else None
+        for token in rows[place]:
+            yield from reply.add(self._model, replace(token, drawn_entropy=chance))
+            if reply.stop:
+                return
+            chance = 0.0 if chance is not None else None  # all the chance was in the first one
+        yield from reply.end(COMPLETE)
+
+    def _finished(
+        self, task: Task, reply: Reply, found: tuple[Choice, ...], kept: int, seconds: float
+    ) -> Finished:
+        assert reply.stop is not None
+        before = task.thoughts
+        cached = before.usage.cached_tokens if before else kept
+        usage = Usage(task.started.prompt_tokens, len(reply.tokens), cached, reply.reasoning_tokens)
+        first = seconds if before is None else before.timing.first_token_s
+        reading = seconds if before is None else before.timing.prompt_s
+        writing = 0.0 if before is None else before.timing.generation_s + seconds
+        return Finished(
+            reply.text,
+            reply.stop,
+            usage,
+            Timing(task.load_s, reading, writing, first),
+            reply.marked,
+            reasoning=reply.reasoning,
+            choices=found,
+        )
