@@ -202,6 +202,11 @@ class Endings:
         """Tokens of the longest whole."""
         return len(self.before) + max(map(len, self.endings))
 
+    @property
+    def size(self) -> int:
+        """Tokens of all together."""
+        return len(self.before) + sum(map(len, self.endings))
+
 
 @dataclass(frozen=True)
 class Started:
@@ -250,6 +255,10 @@ class Choice:
     probability: float
     logprob: float
     tokens: tuple[Token, ...]
+
+    def bare(self, said: str) -> str:
+        """What was said without a blank before it that is none of the choice."""
+        return said if self.text[0].isspace() else said.removeprefix(" ")
 
 
 @dataclass(frozen=True)

@@ -411,6 +411,9 @@ class Choices(Texts):
                 raise ValueError(f"{item!r} is named twice")
         return items
 
+    def parse(self, text: str) -> list[str]:
+        return self.check(text)
+
     def whole(self, value: Any) -> list[str]:
         return [] if value == [NONE] else self.check(value)
 

@@ -121,8 +121,6 @@ def result_object(
             "accepted_prediction_tokens": usage.accepted_tokens,
             "rejected_prediction_tokens": drafted - usage.accepted_tokens,
         }
-    if finished.choices:
-        document["choices"] = choices_object(finished.choices)
     if finished.effects:
         document["effects"] = effects_object(finished.effects)
     if logprobs:

@@ -28,7 +28,7 @@ from llmparams_cli.protocol import (
     StopReason,
     numbered,
 )
-from llmparams_cli.records.document import choices_object, said, stop_object, usage_object
+from llmparams_cli.records.document import said, stop_object, usage_object
 from llmparams_cli.rows.row import BadRow, Row
 from llmparams_cli.rows.source import Source
 
@@ -163,10 +163,8 @@ class Batch:
         return record if task.is_openai else {**record, "key": task.key}
 
     def _judged(self, task: Task, started: Started, finished: Finished) -> dict[str, Any]:
-        """What is measured of an answer: its choices, metrics, its test, its schema."""
+        """What is measured of an answer: metrics, its test, its schema."""
         found: dict[str, Any] = {}
-        if finished.choices:
-            found["choices"] = choices_object(finished.choices)
         if self._order.metrics:
             found["metrics"] = scores(self._order.metrics, finished)
         if task.asked.expect:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llmparams_cli.analysis import choices
-from llmparams_cli.analysis.distribution import entropy
+from llmparams_cli.analysis.distribution import entropy, softmax
 from llmparams_cli.analysis.perplexity import log_probabilities
 from llmparams_cli.backends.llama.decoding.answer import token_of
 from llmparams_cli.backends.llama.decoding.endings import Reader
@@ -91,52 +92,67 @@ class Chooser:
         for token in task.before:
             reply.add(self._model, token)
         found: tuple[Choice, ...] = ()
+        chosen: Choice | None = None
         kept = 0
         if not (reply.stop or reply.is_thinking):
-            fork = self._fork(task)
-            reader = self._opened(fork)
+            forks = self._forks(task)
+            reader = self._opened(max(forks, key=lambda fork: fork.size))
             try:
                 limit = task.request.settings["time_limit"]
                 with self._control.alarm(limit or None):
-                    found, rows = self._weighed(task, fork, reader)
+                    first = reader.begin(forks[0].before)
+                    kept = reader.kept
+                    fork = max(forks, key=partial(_chance, first))
+                    found, rows = self._weighed(task, fork, reader.end(first, fork))
             except KeyboardInterrupt:
                 late = Stop(StopReason.TIME_LIMIT, f"{limit:g} s")
                 yield from reply.end(self._control.stop or late)
             else:
-                yield from self._drawn(task, reply, found, rows)
-            kept = reader.kept
+                chosen = yield from self._drawn(task, reply, found, rows)
         elif task.thoughts:
             yield from reply.end(task.thoughts.stop)
-        yield self._finished(task, reply, found, kept, time.perf_counter() - began)
+        finished = self._finished(task, reply, kept, time.perf_counter() - began)
+        text = chosen.bare(reply.text) if chosen else reply.text
+        yield replace(finished, text=text, choices=found)
 
-    def _fork(self, task: Task) -> Endings:
-        settings, started = task.request.settings, task.started
-        texts, origin = settings["choices"], settings.setting("choices").origin
-        before = (*started.tokens, *(token.id for token in task.before))
-        endings = tuple(tuple(self._model.tokenize(text, goes_on=True)) for text in texts)
-        for place, ending in enumerate(endings):
-            if not ending or ending in endings[:place]:
-                why = "has no tokens" if not ending else "has the same tokens as another"
-                raise UsageError(
-                    f"choices ({origin}): {texts[place]!r} {why} in this model's vocabulary",
-                    "leave it out",
-                )
-        fork = Endings(before, endings)
-        if fork.longest > started.context:
+    def _forks(self, task: Task) -> list[Endings]:
+        """The prompt and the choices as tokens; and once more with a blank before each, if none
+        begins with white space.
+        """
+        texts: list[str] = task.request.settings["choices"]
+        before = (*task.started.tokens, *(token.id for token in task.before))
+        forks = [Endings(before, self._endings(task, texts))]
+        if not any(text[0].isspace() for text in texts):
+            forks.append(Endings(before, self._endings(task, [f" {text}" for text in texts])))
+        longest, limit = forks[-1].longest, task.started.context
+        if longest > limit:
             raise ContextOverflow(
-                f"prompt and choices have {fork.longest} tokens and the context holds "
-                f"{started.context}",
+                f"prompt and choices have {longest} tokens and the context holds {limit}",
                 "--context makes room",
             )
-        return fork
+        return forks
+
+    def _endings(self, task: Task, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        endings: list[tuple[int, ...]] = []
+        for text in texts:
+            ending = tuple(self._model.tokenize(text, goes_on=True))
+            if not ending or ending in endings:
+                why = "has no tokens" if not ending else "has the same tokens as another"
+                origin = task.request.settings.setting("choices").origin
+                raise UsageError(
+                    f"choices ({origin}): {text!r} {why} in this model's vocabulary",
+                    "leave it out",
+                )
+            endings.append(ending)
+        return tuple(endings)
 
     def _weighed(
-        self, task: Task, fork: Endings, reader: Reader
+        self, task: Task, fork: Endings, matrices: Iterable[Any]
     ) -> tuple[tuple[Choice, ...], list[tuple[Token, ...]]]:
         """All choices; and the tokens of each as the request wants to see those of its answer."""
         texts = task.request.settings["choices"]
         tokens, rows = [], []
-        for ending, logits in zip(fork.endings, reader.read(fork), strict=True):
+        for ending, logits in zip(fork.endings, matrices, strict=True):
             rows.append(tuple(self._rows(task, ending, logits)))
             measured = log_probabilities(logits, ending).tolist()
             tokens.append(
@@ -161,23 +177,28 @@ class Chooser:
         reply: Reply,
         found: Sequence[Choice],
         rows: Sequence[tuple[Token, ...]],
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, Choice]:
+        """Add the tokens of one to the reply."""
         import numpy as np
 
         temperature: float = task.request.settings["temperature"]
         shares = choices.shares([each.logprob for each in found], temperature)
         place = choices.drawn(shares, task.started.seed)
         chance: float | None = entropy(np.array(shares)) if task.request.drawn_entropy else None
+        begun = False
         for token in rows[place]:
-            yield from reply.add(self._model, replace(token, drawn_entropy=chance))
+            for piece in reply.add(self._model, replace(token, drawn_entropy=chance)):
+                said = piece.text if begun else found[place].bare(piece.text)
+                begun = True
+                if said:
+                    yield replace(piece, text=said)
             if reply.stop:
-                return
+                return found[place]
             chance = 0.0 if chance is not None else None  # all the chance was in the first one
         yield from reply.end(COMPLETE)
+        return found[place]
 
-    def _finished(
-        self, task: Task, reply: Reply, found: tuple[Choice, ...], kept: int, seconds: float
-    ) -> Finished:
+    def _finished(self, task: Task, reply: Reply, kept: int, seconds: float) -> Finished:
         assert reply.stop is not None
         before = task.thoughts
         cached = before.usage.cached_tokens if before else kept
@@ -192,5 +213,9 @@ class Chooser:
             Timing(task.load_s, reading, writing, first),
             reply.marked,
             reasoning=reply.reasoning,
-            choices=found,
         )
+
+
+def _chance(logits: Any, fork: Endings) -> float:
+    """How probable it is that one of the endings begins here."""
+    return float(softmax(logits)[[*{ending[0] for ending in fork.endings}]].sum())

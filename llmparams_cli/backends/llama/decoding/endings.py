@@ -44,30 +44,33 @@ class Reader:
 
     def read(self, fork: Endings) -> Iterator[Any]:
         """The matrix of each ending."""
-        for start in range(0, len(fork.endings), len(self._lanes)):
-            first, held = self._begin(fork.before)
-            self.kept = self.kept if start else held
-            yield from self._end(
-                first, len(fork.before), fork.endings[start : start + len(self._lanes)]
-            )
+        return self.end(self.begin(fork.before), fork)
 
-    def _begin(self, before: tuple[int, ...]) -> tuple[Any, int]:
-        """Read the beginning: the logits after it, and how many tokens were kept. It is cut like a
-        prompt, so that the logits are those from which an answer would be drawn.
+    def begin(self, before: tuple[int, ...]) -> Any:
+        """Read the beginning: the logits after it. It is cut like a prompt, so that they are those
+        from which an answer would be drawn.
         """
         body = before[:-1]
         held = reusable(self._body, body, self._block)
         self._body = ()
         if not self._context.trim(0, held):
             held = 0
-        kept = held
+        self.kept = held
         while held < len(body):
             count = next_piece(held, len(body), self._block, self._context.piece_size)
             self._decode([(body[place], place, 0) for place in range(held, held + count)], [])
             held += count
         self._decode([(before[-1], held, 0)], [0])
         self._body = body
-        return self._row(0), kept
+        return self._row(0)
+
+    def end(self, first: Any, fork: Endings) -> Iterator[Any]:
+        """The matrix of each ending, after its beginning was read."""
+        for start in range(0, len(fork.endings), len(self._lanes)):
+            if start and not self._lanes[0]:  # the one before took the place of what is behind it
+                first = self.begin(fork.before)
+            part = fork.endings[start : start + len(self._lanes)]
+            yield from self._end(first, len(fork.before), part)
 
     def _end(self, first: Any, start: int, endings: Sequence[tuple[int, ...]]) -> list[Any]:
         """The matrices of endings that begin at the position `start`, where `first` are the logits.
