@@ -67,11 +67,27 @@ class Penalised:
 
 
 @dataclass(frozen=True)
+class Ruling:
+    """What the grammar said at a draw: how many tokens it `removed`, the `probability` that they
+    had in the model's own distribution, and how many it `left`. `forced`: one token was left, or
+    the end alone. `decided`: without the grammar, a token that it removed would have been drawn.
+    `removes` are the ids of those candidates shown that it removed.
+    """
+
+    removed: int
+    probability: float
+    left: int
+    forced: bool
+    decided: bool
+    removes: frozenset[int]
+
+
+@dataclass(frozen=True)
 class TokenView:
     """One draw: the candidates shown, the stages in their order, and what was drawn. `candidates`
     are (id, text) pairs, the most probable first. `end` is the probability of all end tokens
     together in the model's own distribution, and the rank of the best of them. `window` is how many
-    tokens back the penalties looked.
+    tokens back the penalties looked. `grammar` is None where none had a say, as in thoughts.
     """
 
     number: int
@@ -83,6 +99,7 @@ class TokenView:
     end: tuple[float, int]
     penalised: tuple[Penalised, ...] = ()
     window: int = 0
+    grammar: Ruling | None = None
 
     @property
     def model(self) -> Stage:

@@ -25,6 +25,19 @@ class NearStop:
 
 
 @dataclass(frozen=True)
+class Ruled:
+    """The grammar's part in an answer: over how many `draws` it ruled; the numbers of those that it
+    `decided`, and of those that it `forced` (see `trace.Ruling`); the mean `probability` of what it
+    removed.
+    """
+
+    draws: int
+    decided: tuple[int, ...]
+    forced: tuple[int, ...]
+    probability: float
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Everything about one answer; `settings` are those of its request."""
 
@@ -42,6 +55,19 @@ class Explanation:
         """
         drawn = self.finished.tokens
         return token.number <= len(drawn) and drawn[token.number - 1].is_thought
+
+    @property
+    def ruled(self) -> Ruled | None:
+        """The grammar's part; None without a draw that it ruled."""
+        found = [(token.number, token.grammar) for token in self.tokens if token.grammar]
+        if not found:
+            return None
+        return Ruled(
+            len(found),
+            tuple(number for number, ruling in found if ruling.decided),
+            tuple(number for number, ruling in found if ruling.forced),
+            sum(ruling.probability for _, ruling in found) / len(found),
+        )
 
     def before(self, token: TokenView) -> str:
         """The answer's text before this draw."""

@@ -26,6 +26,7 @@ def show_json(env: Environment, explanation: Explanation) -> None:
             _token_object(token, is_thought=explanation.is_thought(token))
             for token in explanation.tokens
         ],
+        **({"grammar": asdict(ruled)} if (ruled := explanation.ruled) else {}),
         "effects": effects_object(explanation.effects),
         "stop_sequences": [asdict(stop) for stop in explanation.stops],
         "what_if": [asdict(what_if) for what_if in explanation.what_if],
@@ -34,6 +35,7 @@ def show_json(env: Environment, explanation: Explanation) -> None:
 
 
 def _token_object(token: TokenView, *, is_thought: bool) -> dict[str, Any]:
+    ruling = token.grammar
     return {
         "number": token.number,
         "id": token.id,
@@ -56,4 +58,5 @@ def _token_object(token: TokenView, *, is_thought: bool) -> dict[str, Any]:
         ],
         "window": token.window,
         "penalties": [asdict(entry) for entry in token.penalised],
+        **({"grammar": {**asdict(ruling), "removes": sorted(ruling.removes)}} if ruling else {}),
     }

@@ -10,7 +10,13 @@ from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.render.bars import bar
-from llmparams_cli.render.explanation.view import REMOVED, quoted, share_text, token_name
+from llmparams_cli.render.explanation.view import (
+    REMOVED,
+    quoted,
+    ruling_text,
+    share_text,
+    token_name,
+)
 from llmparams_cli.render.styles import BOLD, DIM, GREEN
 from llmparams_cli.render.summary import fold
 from llmparams_cli.render.view import View
@@ -24,6 +30,7 @@ SHORTEST_TOKEN = 8  # columns
 LOGIT = 8  # columns
 SHORTEST_BAR, LONGEST_BAR = 4, 30  # columns; with less room, logits are left out
 SPARE = ("presence", "frequency", "after", "logit", "count")  # columns that may be left out
+FORBADE = "! the grammar forbade"
 LEGEND = ("* was drawn", "· was removed", "cut: the probability that a stage removed")
 
 
@@ -86,6 +93,8 @@ def _show_token(view: View, explanation: Explanation, token: TokenView) -> None:
     probability, rank = token.end
     view.line()
     view.line(f"an end token had {share_text(probability)}, rank {rank}")
+    if token.grammar:
+        view.line(ruling_text(token.grammar, token.model.kept))
     if token.penalised:
         _ledger(view, explanation.settings, token)
 
@@ -113,7 +122,9 @@ def _waterfall(view: View, token: TokenView) -> None:
         row += f"{stage.entropy:>5.2f} {rank:>5} "
         values = (f"{share_text(stage.probability(i)):>{widths[i]}}" for i in shown)
         view.line(f"{row} {' '.join(values)}")
-    for parts in fold(LEGEND, len("; "), view.width):
+    forbade = token.grammar and token.grammar.removes
+    legend = (*LEGEND, FORBADE) if forbade else LEGEND
+    for parts in fold(legend, len("; "), view.width):
         view.line("; ".join(parts), DIM)
 
 
@@ -172,8 +183,14 @@ def _others(stage: Stage) -> float | None:
 
 
 def _names(token: TokenView) -> list[str]:
-    """The candidates' names; a star marks the one that was drawn."""
-    return [token_name(text) + "*" * (id == token.id) for id, text in token.candidates]
+    """The candidates' names; a star marks the one that was drawn, an exclamation mark those that
+    the grammar forbade.
+    """
+    removes = token.grammar.removes if token.grammar else frozenset()
+    return [
+        token_name(text) + "*" * (id == token.id) + "!" * (id in removes)
+        for id, text in token.candidates
+    ]
 
 
 def _drawn_place(token: TokenView) -> int:

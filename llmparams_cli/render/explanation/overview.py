@@ -8,30 +8,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.env import Environment
 from llmparams_cli.render.bars import sparks
-from llmparams_cli.render.explanation.view import LONGEST_TOKEN, quoted, share_text
+from llmparams_cli.render.explanation.view import (
+    LONGEST_TOKEN,
+    quoted,
+    ruled_text,
+    share_text,
+)
 from llmparams_cli.render.styles import BOLD, CYAN, DIM, YELLOW
 from llmparams_cli.render.summary import effect_lines, stop_text
 from llmparams_cli.render.thoughts import bar, said
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.width import GAP, cut, pad
-from llmparams_cli.trace import Effect, TokenView, WhatIf
+from llmparams_cli.trace import TokenView, WhatIf
 
 ENTROPY_WORDS = 34  # columns beside the line of entropies
 ONE_BIT = 1.0  # the sparkline's scale goes at least this far, lest noise fill it
 NARROWEST = {  # columns of the overview on a terminal: "token" and "changed by" may be wider
     "draw": 4, "token": 8, "model": 6, "drawn": 6, "rank": 5, "left": 6, "bits": 5,
-    "changed by": 12,
+    "forbidden": 9, "changed by": 12,
 }  # fmt: skip
 # Columns that a narrow terminal does without, in this order.
-EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "draw", "drawn")
+EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "forbidden", "draw", "drawn")
 
 
 def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     """A line for every draw; then the settings, the end, and the what-ifs."""
     view = View(env, color)
-    deciders = _deciders(explanation.effects)
-    columns = _overview_columns(view.room)
+    ruled, deciders = explanation.ruled, _deciders(explanation)
+    columns = _overview_columns(view.room, without=() if ruled else ("forbidden",))
     view.line(_overview_line(view, columns, {name: name for name in columns}), BOLD)
     for token in explanation.tokens:
         row = _overview(token, deciders.get(token.number, []))
@@ -42,6 +47,8 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     _show_entropy(view, explanation)
     for line in effect_lines(explanation.effects):
         view.line(line, DIM if "changed nothing" in line else "")
+    if ruled:
+        view.line(ruled_text(ruled))
     _show_end(view, explanation)
     for what_if in explanation.what_if:
         view.line()
@@ -50,13 +57,13 @@ def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     env.stdout.flush()
 
 
-def _overview_columns(width: float) -> dict[str, float]:
+def _overview_columns(width: float, without: Sequence[str]) -> dict[str, float]:
     """The columns that fit side by side, and the width of each."""
-    chosen: dict[str, float] = dict(NARROWEST)
+    chosen: dict[str, float] = {n: w for n, w in NARROWEST.items() if n not in without}
     for name in EXPENDABLE:
         if _taken_up(chosen) <= width:
             break
-        del chosen[name]
+        chosen.pop(name, None)
     chosen["token"] += max(0, min(width - _taken_up(chosen), LONGEST_TOKEN - chosen["token"]))
     if "changed by" in chosen:
         chosen["changed by"] += width - _taken_up(chosen)
@@ -68,8 +75,11 @@ def _taken_up(columns: Mapping[str, float]) -> float:
 
 
 def _overview(token: TokenView, deciders: Sequence[str]) -> dict[str, str]:
-    """Probabilities before and after the stages, rank before, candidates and entropy after."""
-    first, last = token.model, token.last
+    """Probabilities before and after the stages, rank before, candidates and entropy after; the
+    probability of what the grammar forbade.
+    """
+    first, last, ruling = token.model, token.last, token.grammar
+    forbidden = share_text(ruling.probability if ruling else None)
     return {
         "draw": str(token.number),
         "token": f'"{one_line(token.text)}"',
@@ -78,6 +88,7 @@ def _overview(token: TokenView, deciders: Sequence[str]) -> dict[str, str]:
         "rank": str(first.rank or 0),
         "left": str(last.kept),
         "bits": f"{last.entropy:.2f}",
+        "forbidden": "forced" if ruling and ruling.forced else forbidden,
         "changed by": ", ".join(deciders),
     }
 
@@ -98,11 +109,14 @@ def _style(token: TokenView) -> str:
     return YELLOW if token.model.rank != 1 else ""
 
 
-def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
+def _deciders(explanation: Explanation) -> dict[int, list[str]]:
+    """By the number of a draw: the grammar and the settings that decided it."""
     deciders: dict[int, list[str]] = {}
-    for effect in effects:
-        for number in effect.changed:
-            deciders.setdefault(number, []).append(effect.setting.name)
+    ruled = explanation.ruled
+    found = [("grammar", ruled.decided)] if ruled else []
+    for name, numbers in [*found, *((e.setting.name, e.changed) for e in explanation.effects)]:
+        for number in numbers:
+            deciders.setdefault(number, []).append(name)
     return deciders
 
 

@@ -54,7 +54,18 @@ llmparams.panel = (select, deciders = null) => {
       + `${model.kept[0]}); it was drawn with ${percent(last.probabilities[drawn][0])} from `
       + `${plural(last.kept[0], "candidate")}. `
       + (!by ? "" : by.length ? `Changed by ${by.join(", ")}. ` : "No single setting changed it. ")
+      + ruling(draw)
       + (draw.is_end ? "It is an end token. " : `An end token had ${percent(p)}, rank ${rank}.`);
+  }
+
+  // What the grammar said, where it had a say.
+  function ruling({ grammar }) {
+    if (!grammar) return "";
+    const { removed, left, probability, forced, decided } = grammar;
+    return `The grammar forbade ${removed} of ${plural(removed + left, "token")}, which had `
+      + `${percent(probability)} together; `
+      + (forced ? "forced: none other was left. " : decided ? "the first draw was one of them. "
+        : "the first draw was none of them. ");
   }
 
   function showDraw() {
@@ -88,7 +99,8 @@ llmparams.panel = (select, deciders = null) => {
   function candidate(draw, i, drawn, ...below) {
     const isDrawn = i === drawn;
     return el("th", { scope: "row", class: isDrawn ? "drawn" : null },
-      el("bdi", {}, name(piece(draw.ids[i]))), isDrawn ? " drawn" : null, ...below);
+      el("bdi", {}, name(piece(draw.ids[i]))), isDrawn ? " drawn" : null,
+      draw.grammar && draw.grammar.removes.includes(draw.ids[i]) ? " forbidden" : null, ...below);
   }
 
   function bar(kind, interval) {

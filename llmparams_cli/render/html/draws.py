@@ -12,7 +12,7 @@ import math
 import sys
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import compress, groupby
 from typing import Any
 
@@ -20,7 +20,7 @@ from llmparams_cli.analysis.explanation import Explanation
 from llmparams_cli.params.conflicts import SWITCHED_ON
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.text.numbers import finite
-from llmparams_cli.trace import Stage, TokenView
+from llmparams_cli.trace import Ruling, Stage, TokenView
 
 # Settings that the page's sampler needs as they are.
 RAW = (
@@ -107,6 +107,15 @@ def _draw(token: TokenView, recorded: Recorded) -> dict[str, Any]:
             ]
             for entry in token.penalised
         ],
+        **({"grammar": _ruling(token.grammar)} if token.grammar else {}),
+    }
+
+
+def _ruling(ruling: Ruling) -> dict[str, Any]:
+    return {
+        **asdict(ruling),
+        "probability": short(ruling.probability),
+        "removes": sorted(ruling.removes),
     }
 
 

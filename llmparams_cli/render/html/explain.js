@@ -4,8 +4,8 @@
   const { at, el, svg, name, percent, plural, head, boxed } = llmparams.elements;
   const data = llmparams.prepare(llmparams.elements.data());
   const { draws, pieces, own } = data;
-  const deciders = (i) =>
-    data.settings.filter(({ changed }) => changed && changed.includes(i + 1)).map((s) => s.name);
+  const deciders = (i) => (draws[i].grammar && draws[i].grammar.decided ? ["grammar"] : []).concat(
+    data.settings.filter(({ changed }) => changed && changed.includes(i + 1)).map((s) => s.name));
   const recorded = (i) => llmparams.explain(data, i, own);
   const panel = llmparams.panel((i) => select(i), deciders);
   let selected = 0;
@@ -81,6 +81,16 @@
     return [`decided ${changed.length} of ${plural(draws.length, "draw")}: `, ...jumps(changed)];
   }
 
+  function ruled() {
+    if (!data.ruled) return [];
+    const { draws: count, decided, forced, probability } = data.ruled;
+    const listed = (numbers) => (numbers.length ? [" (", ...jumps(numbers), ")"] : []);
+    return [el("p", { id: "ruled" }, `The grammar decided ${decided.length} of `
+      + plural(count, "draw"), ...listed(decided), ` and forced ${forced.length}`,
+    ...listed(forced), `; on average it forbade ${percent(probability)} of the model\u2019s `
+      + "probability.")];
+  }
+
   function showSettings() {
     const line = (each) => el("tr", {}, el("th", { scope: "row" }, each.name),
       el("td", { class: "text" }, each.value === "" ? "\u2013" : each.value),
@@ -94,6 +104,7 @@
     at("settings").append(
       el("p", { class: "hint" }, "Effect: the setting alone at its neutral value, with the same "
         + "random numbers, would have drawn other tokens at these draws."),
+      ...ruled(),
       first.length ? table("Settings that were given, or at work", first)
         : el("p", {}, "No sampling setting is on."),
       el("details", {}, el("summary", {}, `The other ${others.length}, at their defaults`),

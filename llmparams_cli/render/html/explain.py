@@ -26,6 +26,7 @@ def document(explanation: Explanation, recorded: Recorded, start: int) -> dict[s
         "settings": _settings(explanation),
         "pieces": pieces([explanation]),
         **answer(explanation, recorded),
+        "ruled": explanation.ruled and asdict(explanation.ruled),
         "stop_sequences": [asdict(stop) for stop in explanation.stops],
         "what_if": [_what_if(what_if) for what_if in explanation.what_if],
     }

@@ -76,6 +76,10 @@ class Phases:
         grammar = self._grammar
         return grammar is None or self._is_free(token) or grammar.allows(token)
 
+    def has_say(self, token: int) -> bool:
+        """Is there a grammar whose business this token is: neither a thought nor a mark?"""
+        return self._grammar is not None and self.due is None and not self._is_free(token)
+
     def left(self, logits: Any) -> Any:
         """The candidates that `allows` leaves of all tokens (`logits` points to theirs)."""
         import numpy as np

@@ -136,6 +136,18 @@ class Sampler:
             steps += self.chain.walk(allowed)[0]
         return steps, _possible(allowed)
 
+    def allowed(self, logits: Any, token: int) -> Any:
+        """Which tokens the grammar allows, as a row of bools by token id; None where the one that
+        is drawn here, `token`, is not its business.
+        """
+        import numpy as np
+
+        if self._phases is None or not self._phases.has_say(token):
+            return None
+        allowed = np.zeros(self._n_vocab, bool)
+        allowed[self._phases.left(logits).table["id"]] = True
+        return allowed
+
     def distribution(self, logits: Any) -> Any:
         """The probabilities, by token id, with which `sample` draws from these logits (a pointer to
         n_vocab floats), without the grammar. Accepts nothing.

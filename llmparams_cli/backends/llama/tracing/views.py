@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmparams_cli.analysis.distribution import entropy, log_total, softmax
+from llmparams_cli.backends.llama.decoding.recording import pointer
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.chain import Step
-from llmparams_cli.backends.llama.sampling.sampler import Sampler
-from llmparams_cli.trace import MOST_SHOWN, Penalised, Stage, TokenView
+from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Sampler
+from llmparams_cli.trace import MOST_SHOWN, Penalised, Ruling, Stage, TokenView
 
 
 class Views:
@@ -60,6 +61,32 @@ class Views:
             (float(first[ends].sum()) if ends else 0.0, rank),
             self._penalised(table, steps, sampler),
             penalties.size if penalties else 0,
+            self._ruling(drawn, logits, first, steps, sampler, shown),
+        )
+
+    def _ruling(
+        self,
+        drawn: int,
+        logits: Any,
+        probabilities: Any,
+        steps: Sequence[Step],
+        sampler: Sampler,
+        shown: Sequence[int],
+    ) -> Ruling | None:
+        """What the grammar said: its mask is computed here, which a draw that fits it does not
+        need. `probabilities` are the model's own.
+        """
+        allowed = sampler.allowed(pointer(logits), drawn)
+        if allowed is None:
+            return None
+        left, ends = int(allowed.sum()), int(allowed[self._model.end_tokens].sum())
+        return Ruling(
+            len(allowed) - left,
+            float(probabilities[~allowed].sum()),
+            left,
+            left == max(1, ends),
+            steps[0][0] == GRAMMAR,
+            frozenset(token for token in shown if not allowed[token]),
         )
 
     def _candidate(self, token: int) -> tuple[int, str]:
