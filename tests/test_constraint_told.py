@@ -59,7 +59,7 @@ def test_draws_that_the_grammar_decided_and_forced_are_counted(program: Program)
     assert first["grammar"]["decided"] and first["stages"][1]["name"] == "grammar"
     assert document["grammar"]["decided"][0] == 1
     assert second["grammar"]["left"] == 1 and end["is_end"]
-    assert document["grammar"]["forced"] == [2, end["number"]]
+    assert document["grammar"]["forced"] == [1, 2, end["number"]]
     decided, forced = (len(document["grammar"][name]) for name in ("decided", "forced"))
     told = program.call("explain", BEGINNING, "--seed", "3", *flags).text
     counted = (
