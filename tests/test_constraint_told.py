@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import closing
 from typing import Any
 
 import pytest
+import yaml
 from asked import ends, raw
 from browser import browser, opened
-from program import Program
+from program import Done, Program
 
 from llmparams_cli.backends.llama.sampling.phases import Phases
+from llmparams_cli.constraints import schema_check
 
 BEGINNING = "Once upon a time"
 
@@ -109,3 +112,106 @@ def test_the_page_tells_the_grammars_part(program: Program) -> None:
     assert re.search(r'id="ruled">The grammar decided \d of \d draws', dom)
     assert re.search(r"The grammar forbade \d+ of \d+ tokens, which had [\d.]+% together", dom)
     assert "</bdi> forbidden" in dom
+
+
+# -- is the answer valid? ----------------------------------------------------------------------
+
+UNIQUE = {
+    "type": "object",
+    "properties": {"a": {"type": "array", "items": {"enum": [1, 2]}, "uniqueItems": True}},
+    "required": ["a"],
+}
+
+
+def scripted(program: Program, text: str, schema: Any, *flags: str) -> Done:
+    """The answer `text` of a backend that follows no grammar."""
+    (program.place / "script.yaml").write_text(yaml.safe_dump({"answers": [{"text": text}]}))
+    asked = ("-m", "scripted:script.yaml", "--json-schema", json.dumps(schema))
+    return program.call("generate", "x", *asked, *flags)
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "fault"),
+    [
+        ('{"a": [1, 2]}', UNIQUE, ""),
+        ('{"a": [1, 1]}', UNIQUE, "$.a: [1, 1] has non-unique elements"),
+        ('{"a": {"b": 3}}', {"properties": {"a": {"properties": {"b": {"minimum": 5}}}}},
+         "$.a.b: 3 is less than the minimum of 5"),
+        ("1.0", {"type": "integer"}, ""),
+        ("1.5", {"type": "integer"}, "$: 1.5 is not of type 'integer'"),
+        ("1" * 5000, {"type": "integer"}, ""),
+        ("0.3", {"multipleOf": 0.1}, ""),
+        ("12.50", {"maximum": 12.25}, "$: 12.50 is greater than the maximum of 12.25"),
+        ("1e400", {"maximum": 100}, "$: 1E+400 is greater than the maximum of 100"),
+        ("NaN", True, "'NaN' is not JSON: NaN is no JSON value"),
+        ('{"a": 1, "a": 2}', True, "$: an object has the name 'a' twice"),
+        (" 1 \n", {"const": 1.0}, ""),
+        ("1 2", True, "'1 2' is not JSON: Extra data"),
+        ('"2024-02-30"', {"format": "date"}, "$: \"2024-02-30\" is not a 'date'"),
+        ('"2024-02-29T23:59:60+01:00"', {"format": "date-time"}, ""),
+        ('"12:00"', {"format": "time"}, "$: \"12:00\" is not a 'time'"),
+        ('"a\\n"', {"pattern": "^a$"}, "does not match '^a$'"),
+        ('"\\u00fc1"', {"pattern": r"^\p{L}\d$"}, ""),
+        ('"\\u0661"', {"pattern": r"^\d$"}, "does not match"),
+        ('"2024"', {"pattern": r"^(?<year>\d{4})\b$"}, ""),
+        ('{"ab": 1}', {"patternProperties": {"^a$": True}, "additionalProperties": False},
+         "$: 'ab' does not match any of the regexes: '^a$'"),
+        ("[1, 2]", {"items": [{"type": "integer"}, {"type": "string"}]},
+         "$[1]: 2 is not of type 'string'"),
+    ],
+)  # fmt: skip
+def test_json_says_whether_the_answer_is_valid(
+    text: str, schema: Any, fault: str, program: Program
+) -> None:
+    found = scripted(program, text, schema, "--json").json
+    assert found["valid"] is (not fault)
+    assert found.get("invalid", "").startswith(fault) or fault in found["invalid"]
+    assert ("invalid" in found) is bool(fault)
+
+
+@pytest.mark.parametrize("schema", [{"minimum": "3"}, {"type": "txt"}, {"$ref": "#/none"}])
+def test_what_cannot_be_checked_is_not_called_valid(schema: Any) -> None:
+    assert schema_check.fault("1", schema).startswith("$: ")
+
+
+@pytest.mark.parametrize("flags", [("-n", "4"), ("--stop", "[")], ids=" ".join)
+def test_an_answer_that_was_cut_says_so(flags: tuple[str, ...], program: Program) -> None:
+    done = program.call("generate", "x", "--json-schema", json.dumps(UNIQUE), "--json", *flags)
+    assert done.json["valid"] is False and "is not JSON" in done.json["invalid"]
+    *_, end = program.call(
+        "generate", "x", "--json-schema", json.dumps(UNIQUE), "--stream-json", *flags
+    ).text.splitlines()
+    assert json.loads(end)["valid"] is False
+
+
+def test_without_a_schema_nothing_is_said(program: Program) -> None:
+    assert "valid" not in program.call("generate", "x", "-n", "2", "--json").json
+
+
+def test_compare_and_explain_judge_every_answer(program: Program) -> None:
+    (program.place / "a.json").write_text('{"const": "a"}')
+    grids = ("--grid", "json_schema=@a.json,none", "-n", "8", "--json")
+    one, other = program.call("compare", "x", *grids).json["variants"]
+    assert one["samples"][0]["valid"] is True and "valid" not in other["samples"][0]
+    assert explained(program, "--json-schema", '{"const": "a"}', "-n", "8")["valid"] is True
+
+
+def test_text_that_is_not_valid_is_warned_of(program: Program) -> None:
+    told = "the answer is not valid under json_schema: "
+    assert f"{told}$.a: [1, 1] has non-unique elements" in (
+        scripted(program, '{"a": [1, 1]}', UNIQUE).stderr
+    )
+    assert told not in scripted(program, '{"a": [1, 2]}', UNIQUE).stderr
+    cut = program.call("generate", "x", "--json-schema", '{"const": "abcdef"}', "-n", "1")
+    assert f"{told}it was cut off (max-tokens)" in cut.stderr
+
+
+def test_a_grammar_that_follows_all_of_a_schema_needs_no_check(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading jsonschema takes longer than many an answer."""
+    asked = []
+    monkeypatch.setattr(schema_check, "fault", lambda *_: asked.append(1) or "")
+    schema = ("--json-schema", '{"const": "a"}')
+    assert program.call("generate", "x", *schema).text == '"a"\n' and not asked
+    assert program.call("generate", "x", *schema, "--json").json["valid"] and asked

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmparams_cli.constraints import exact_json
 from llmparams_cli.presets.tests import Case
 from llmparams_cli.protocol import Finished
 from llmparams_cli.text.shorten import beginning
@@ -91,42 +91,17 @@ def _matches(answer: Finished, pattern: Any) -> str:
 
 
 def _json(answer: Finished, _wanted: bool) -> str:
-    return _read(answer)[1]
-
-
-def _read(answer: Finished) -> tuple[Any, str]:
-    """The answer as JSON, and why it is none."""
     try:
-        return json.loads(answer.text, parse_constant=_no_constant), ""
-    except (ValueError, RecursionError) as error:
-        return None, f"{_short(answer.text)} is not JSON: {error}"
-
-
-def _no_constant(text: str) -> None:
-    """For NaN and Infinity, which Python reads and JSON does not have."""
-    raise ValueError(f"{text} is no JSON value")
+        exact_json.read(answer.text)
+    except ValueError as error:
+        return f"{_short(answer.text)} is not JSON: {error}"
+    return ""
 
 
 def _schema(answer: Finished, wanted: Any) -> str:
-    import jsonschema
-    import referencing
-    from referencing.exceptions import Unresolvable
+    from llmparams_cli.constraints.schema_check import fault
 
-    document, reason = _read(answer)
-    if reason:
-        return reason
-    # A registry of its own: without one, jsonschema fetches what a $ref names.
-    known = referencing.Registry()
-    validator = jsonschema.validators.validator_for(wanted)(wanted, registry=known)
-    try:
-        found = jsonschema.exceptions.best_match(validator.iter_errors(document))
-    except Unresolvable as error:
-        return f"the schema names {error.ref!r}, which is not in it"
-    except (ValueError, OverflowError) as error:  # 1e400 is no multiple of anything
-        return f"{_short(answer.text)} cannot be checked: {error}"
-    except RecursionError:
-        return "the schema or the answer is nested too deeply"
-    return f"{_short(found.message)} ({found.json_path})" if found else ""
+    return fault(answer.text, wanted)
 
 
 def _stop(answer: Finished, reasons: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from llmparams_cli.constraints.validity import verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
@@ -44,7 +45,7 @@ class JsonRenderer:
         pass
 
     def finished(self, event: Finished) -> None:
-        document = result_object(self._started, event, self._settings, logprobs=self._logprobs)
+        document = judged_object(self._started, event, self._settings, logprobs=self._logprobs)
         write_json(self._env, document, indent=self._indent)
         _note_if_unsaid(self._env, event)
 
@@ -78,7 +79,7 @@ class StreamJsonRenderer:
     def finished(self, event: Finished) -> None:
         self._write(
             "end",
-            result_object(self._started, event, self._settings, logprobs=self._logprobs),
+            judged_object(self._started, event, self._settings, logprobs=self._logprobs),
         )
         _note_if_unsaid(self._env, event)
 
@@ -126,6 +127,18 @@ def result_object(
     if logprobs:
         document["tokens"] = [_token_object(token, logprobs=True) for token in finished.tokens]
     return document
+
+
+def judged_object(
+    started: Started, finished: Finished, settings: Settings, *, logprobs: bool
+) -> dict[str, Any]:
+    """The same, with `valid` for an answer to a JSON Schema: checking it takes a moment, which a
+    receipt need not cost.
+    """
+    document = result_object(started, finished, settings, logprobs=logprobs)
+    place = list(document).index("stop") + 1
+    items = list(document.items())
+    return dict([*items[:place], *verdict(finished.text, settings).items(), *items[place:]])
 
 
 def effects_object(effects: Sequence[Effect]) -> list[dict[str, Any]]:

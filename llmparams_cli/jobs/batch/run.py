@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from llmparams_cli.analysis.batch import Tally, scores
+from llmparams_cli.constraints.validity import verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError
 from llmparams_cli.interrupt import Control
@@ -18,7 +19,7 @@ from llmparams_cli.jobs.batch.sinks import Sink
 from llmparams_cli.jobs.receipt import Run
 from llmparams_cli.openai import batch_file
 from llmparams_cli.presets.nodes import Mark, Unreadable
-from llmparams_cli.presets.outcome import TESTS, judge
+from llmparams_cli.presets.outcome import judge
 from llmparams_cli.protocol import (
     Backend,
     Failed,
@@ -171,11 +172,7 @@ class Batch:
             result = judge("", task.asked.expect, [(started.seed, finished)])
             failures = [*result.outcomes[0].failures, *filter(None, [result.distinct])]
             found |= {"passed": not failures, **({"failures": failures} if failures else {})}
-        schema = task.request.settings["json_schema"]
-        if schema is not None:
-            reason = TESTS["schema"](finished, schema)
-            found |= {"valid": not reason, **({"invalid": reason} if reason else {})}
-        return found
+        return found | verdict(finished.text, task.request.settings)
 
     def _failed(
         self, row: Row | BadRow, error: Unreadable | LlmparamsError, task: Task | None = None

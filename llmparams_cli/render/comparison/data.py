@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmparams_cli.analysis.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
+from llmparams_cli.constraints.validity import verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.records.document import said, stop_object
@@ -25,7 +26,7 @@ def show_json(env: Environment, variants: Sequence[Variant], settings: Sequence[
             "parameters": parameters_object(each),
             "means": {name: rounded(value) for name, value in variant.means().items()},
             "stops": variant.stops(),
-            "samples": [_sample_object(sample) for sample in variant.samples],
+            "samples": [_sample_object(sample, each) for sample in variant.samples],
         }
         for variant, each in zip(variants, settings, strict=True)
     ]
@@ -57,13 +58,14 @@ def _branch_object(branch: Branch, variants: Sequence[Variant]) -> dict[str, Any
     }
 
 
-def _sample_object(sample: Sample) -> dict[str, Any]:
+def _sample_object(sample: Sample, settings: Settings) -> dict[str, Any]:
     finished = sample.finished
     return {
         "prompt": sample.prompt,
         "seed": sample.seed,
         **said(finished),
         "stop": stop_object(finished.stop),
+        **verdict(finished.text, settings),
         "metrics": {name: rounded(value) for name, value in sample.metrics.items()},
         "token_ids": [token.id for token in finished.tokens],
     }

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from llmparams_cli.analysis.explanation import Explanation
+from llmparams_cli.constraints.validity import verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.records.document import said, stop_object
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json
@@ -21,6 +22,7 @@ def show_json(env: Environment, explanation: Explanation) -> None:
         **said(finished),
         "seed": started.seed,
         "stop": stop_object(finished.stop),
+        **verdict(finished.text, explanation.settings),
         "parameters": parameters_object(explanation.settings),
         "tokens": [
             _token_object(token, is_thought=explanation.is_thought(token))

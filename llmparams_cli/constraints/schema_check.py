@@ -1,0 +1,192 @@
+"""Checks a text by a whole JSON Schema, as that was written.
+
+The grammar that was followed does not matter here: jsonschema checks the text, with numbers read to
+the letter, patterns as ECMA-262 reads them, and those formats that need no other library.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from llmparams_cli.constraints import exact_json
+from llmparams_cli.constraints.python_pattern import in_python
+from llmparams_cli.text.shorten import beginning
+
+LONGEST_TEXT = 61  # characters of an answer that are quoted
+LARGEST = 10_000  # digits of a number that is divided
+FORMATS = ("date", "email", "idn-email", "ipv4", "ipv6", "uuid")  # of those that jsonschema knows
+MAPS = ("properties", "$defs", "definitions", "dependentSchemas", "dependencies")
+VALUES = ("const", "enum", "default", "examples")  # what they hold are no schemas
+WITHOUT_FRACTIONS = (  # dialects for which 1.0 is no integer
+    "http://json-schema.org/draft-03/schema#",
+    "http://json-schema.org/draft-04/schema#",
+)
+TIME = re.compile(
+    r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[zZ]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
+)
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def fault(text: str, schema: Any) -> str:
+    """Where and why the text is not valid; empty if it is."""
+    try:
+        document = exact_json.read(text)
+    except exact_json.NameTwice as error:
+        return f"$: {error}"
+    except ValueError as error:
+        return f"{_short(text)} is not JSON: {error}"
+    return _fault(document, exact_json.exact(schema))
+
+
+def _fault(document: Any, schema: Any) -> str:
+    import jsonschema
+    import referencing
+    from referencing.exceptions import Unresolvable
+
+    written: dict[str, str] = {}
+    try:
+        schema = _in_python(schema, written)
+        # A registry of its own: without one, jsonschema fetches what a $ref names.
+        known = referencing.Registry()
+        checker = _validator(schema)(schema, registry=known, format_checker=_formats())
+        found = jsonschema.exceptions.best_match(checker.iter_errors(document))
+        return f"{found.json_path}: {_told(found, written)}" if found else ""
+    except Unresolvable as error:
+        return f"$: the schema names {error.ref!r}, which is not in it"
+    except RecursionError:
+        return "$: cannot be checked: the schema or the answer is nested too deeply"
+    except jsonschema.exceptions.UnknownType as error:
+        return f"$: cannot be checked: there is no type {error.type!r}"
+    # What jsonschema raises for a schema that is none.
+    except (ValueError, TypeError, AttributeError, KeyError, ArithmeticError) as error:
+        return f"$: cannot be checked: {error}"
+
+
+def _in_python(schema: Any, written: dict[str, str]) -> Any:
+    """The schema with its patterns in Python's words; `written` gets what they were."""
+    if isinstance(schema, list):
+        return [_in_python(each, written) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name == "pattern" and isinstance(value, str):
+            found[name] = _translated(value, written)
+        elif name == "patternProperties" and isinstance(value, dict):
+            found[name] = {
+                _translated(key, written): _in_python(each, written) for key, each in value.items()
+            }
+        elif name in MAPS and isinstance(value, dict):
+            found[name] = {key: _in_python(each, written) for key, each in value.items()}
+        else:
+            found[name] = value if name in VALUES else _in_python(value, written)
+    return found
+
+
+def _translated(pattern: str, written: dict[str, str]) -> str:
+    found = in_python(pattern)
+    written[found] = pattern
+    return found
+
+
+def _validator(schema: Any) -> Any:
+    """The validator of the schema's dialect, which is exact about numbers."""
+    from jsonschema import validators
+
+    extend: Any = validators.extend
+    base = validators.validator_for(schema, default=_undeclared(schema))
+    types = base.TYPE_CHECKER
+    if base.META_SCHEMA.get("$schema") not in WITHOUT_FRACTIONS:
+        types = types.redefine("integer", _is_integer)
+    return extend(base, validators={"multipleOf": _multiple_of}, type_checker=types)
+
+
+def _undeclared(schema: Any) -> Any:
+    """The dialect of a schema that names none: the newest in which its keywords mean something."""
+    import jsonschema
+
+    if any(isinstance(part.get("exclusiveMinimum"), bool) for part in _parts(schema)):
+        return jsonschema.Draft4Validator
+    if any(isinstance(part.get("items"), list) for part in _parts(schema)):
+        return jsonschema.Draft7Validator
+    return jsonschema.Draft202012Validator
+
+
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """All objects in it."""
+    if isinstance(schema, dict):
+        yield schema
+        schema = list(schema.values())
+    for value in schema if isinstance(schema, list) else ():
+        yield from _parts(value)
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    if isinstance(value, exact_json.Number):
+        return value == value.to_integral_value()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _multiple_of(validator: Any, divisor: Any, value: Any, _schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if not validator.is_type(value, "number"):
+        return
+    if any(abs(Decimal(each).adjusted()) > LARGEST for each in (value, divisor)):
+        raise ValueError("a number is too large to be divided")
+    if Fraction(value) % Fraction(divisor):
+        yield ValidationError(f"{value!r} is not a multiple of {divisor!r}")
+
+
+def _formats() -> Any:
+    """Checks the same formats wherever this runs: what else jsonschema can check depends on the
+    libraries that it finds.
+    """
+    import jsonschema
+
+    known = jsonschema.Draft202012Validator.FORMAT_CHECKER.checkers
+    checker = jsonschema.FormatChecker(())
+    checker.checkers = {name: known[name] for name in FORMATS if name in known}
+    checker.checkers["time"] = (_is_time, ())
+    checker.checkers["date-time"] = (_is_date_time, ValueError)
+    return checker
+
+
+def _is_time(value: Any) -> bool:
+    return not isinstance(value, str) or bool(TIME.fullmatch(value))
+
+
+def _is_date_time(value: Any) -> bool:
+    if not isinstance(value, str):
+        return True
+    day, time = value[:10], value[11:]
+    is_date = bool(DAY.fullmatch(day)) and bool(date.fromisoformat(day))
+    return is_date and value[10:11] in ("T", "t") and _is_time(time)
+
+
+def _told(error: Any, written: dict[str, str]) -> str:
+    """The message of an error, with the value as JSON, shortened, and patterns as they were."""
+    message, value = str(error.message), repr(error.instance)
+    if message.startswith(value):
+        message = beginning(_as_json(error.instance), LONGEST_TEXT) + message[len(value) :]
+    for found, pattern in written.items():
+        message = message.replace(repr(found), repr(pattern))
+    return message
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError:  # a Number within
+        return repr(value)
+
+
+def _short(text: str) -> str:
+    return repr(beginning(text, LONGEST_TEXT))
