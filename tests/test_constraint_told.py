@@ -8,7 +8,6 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-import yaml
 from asked import ends, raw
 from browser import browser, opened
 from program import Done, Program
@@ -125,7 +124,7 @@ UNIQUE = {
 
 def scripted(program: Program, text: str, schema: Any, *flags: str) -> Done:
     """The answer `text` of a backend that follows no grammar."""
-    (program.place / "script.yaml").write_text(yaml.safe_dump({"answers": [{"text": text}]}))
+    (program.place / "script.yaml").write_text(json.dumps({"answers": [{"text": text}]}))
     asked = ("-m", "scripted:script.yaml", "--json-schema", json.dumps(schema))
     return program.call("generate", "x", *asked, *flags)
 
