@@ -13,7 +13,7 @@ from browser import browser, opened
 from program import Done, Program
 
 from llmparams_cli.backends.llama.sampling.phases import Phases
-from llmparams_cli.constraints import schema_check
+from llmparams_cli.constraints import schema_check, shortest_json
 
 BEGINNING = "Once upon a time"
 
@@ -214,3 +214,92 @@ def test_a_grammar_that_follows_all_of_a_schema_needs_no_check(
     schema = ("--json-schema", '{"const": "a"}')
     assert program.call("generate", "x", *schema).text == '"a"\n' and not asked
     assert program.call("generate", "x", *schema, "--json").json["valid"] and asked
+
+
+# -- can it come to an end at all? ---------------------------------------------------------------
+
+FORTY = '{"type": "string", "minLength": 40}'
+NODE = {
+    "type": "object",
+    "required": ["v", "next"],
+    "properties": {"v": {"enum": [100, 20]}, "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"type": "string", "minLength": 3}, '"aaa"'),
+        (NODE, '{"v":20,"next":null}'),
+        ({"$ref": "#/$defs/n", "$defs": {"n": {"required": ["n"], "type": "object",
+                                               "properties": {"n": {"$ref": "#/$defs/n"}}}}}, None),
+        ({"type": "array", "minItems": 3, "items": {"type": "boolean"}}, "[true,true,true]"),
+        ({"type": "array", "prefixItems": [{"const": "ab"}], "minItems": 2}, '["ab",0]'),
+        ({"type": "array", "contains": {"const": 7}}, "[7]"),
+        ({"type": "integer", "exclusiveMaximum": -99}, "-100"),
+        ({"type": ["string", "integer"]}, "0"),
+        ({"type": "string", "pattern": r"^[a-z]{5}-(\d{2}|x)$"}, '"aaaaa-x"'),
+        ({"type": "string", "format": "date"}, '"2000-01-01"'),
+        ({"allOf": [{"type": "string", "minLength": 4}, {"type": "string"}]}, '"aaaa"'),
+        ({"oneOf": [False, {"type": "null"}]}, "null"),
+        ({"$ref": "#n", "x": {"$anchor": "n", "const": "ab"}}, '"ab"'),
+        ({"required": ["a"]}, "0"),
+        ({"type": "object", "minProperties": 2}, '{"":0,"":0}'),
+        ({"$ref": "https://example.org/x"}, None),
+        ({"type": "txt"}, None),
+        (False, None),
+    ],
+)  # fmt: skip
+def test_a_shortest_text_of_a_schema(schema: Any, text: str | None) -> None:
+    assert shortest_json.shortest(schema, len, "a", (",", ":")) == text
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (
+            ("--json-schema", FORTY, "-n", "3"),
+            "has about 41 tokens: max_tokens 3 cuts it",
+        ),
+        (("--json-schema", FORTY, "-n", "90"), ""),
+        (("--json-schema", FORTY, "-n", "-1", "--context", "40"), "leaves in the context cuts it"),
+        (("--json-schema", '{"const": "fox"}', "-n", "2"), "max_tokens 2 cuts it"),
+        (("--json-schema", '{"enum": ["a long story", "fox"]}', "-n", "8"), ""),
+        (("--json-schema", '{"type": ["string", "null"], "minLength": 90}', "-n", "5"), ""),
+        (("--grammar", 'root ::= "Once upon a time" [a-z]{20}', "-n", "4"), "grammar admits has"),
+        (("--grammar", "root ::= [a-z]{20} | [0-9]+", "-n", "4"), ""),
+        (("-n", "1"), ""),
+    ],
+)
+def test_what_cannot_come_to_an_end_is_told_before_it_begins(
+    flags: tuple[str, ...], told: str, program: Program
+) -> None:
+    done = program.call("generate", "x", *flags)
+    assert done.code == 0
+    assert told in done.stderr and ("the shortest answer" in done.stderr) is bool(told)
+    if told:
+        assert done.stderr.index("the shortest answer") < done.stderr.index("was cut off")
+
+
+def test_the_shortest_answer_fits_where_nothing_is_told(program: Program) -> None:
+    """The count is that of the model's own tokens: with so many the answer does end."""
+    schema = '{"const": "a fox and a bear"}'
+    told = program.call("generate", "x", "--json-schema", schema, "-n", "1").stderr
+    count = int(re.search(r"about (\d+) tokens", told)[1])
+    flags = ("--json-schema", schema, "--temperature", "0")
+    done = program.call("generate", "x", *flags, "-n", str(count + 5), "--json")
+    assert done.json["valid"] and done.json["usage"]["completion_tokens"] >= count
+    assert "the shortest answer" not in done.stderr
+    assert (
+        "the shortest answer" in program.call("generate", "x", *flags, "-n", str(count - 1)).stderr
+    )
+    assert (
+        "the shortest answer" not in program.call("generate", "x", *flags, "-n", str(count)).stderr
+    )
+
+
+def test_rows_of_a_batch_are_told_once(program: Program) -> None:
+    rows = [{"prompt": f"{n}", "schema": json.loads(FORTY)} for n in range(3)]
+    (program.place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = program.call("batch", "rows.jsonl", "-n", "3", "-o", "out.jsonl")
+    assert done.stderr.count("the shortest answer that json_schema admits") == 1

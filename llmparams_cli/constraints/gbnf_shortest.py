@@ -10,15 +10,18 @@ from llmparams_cli.constraints.gbnf_rules import Characters, Grammar, Sequence, 
 LONGEST = 100_000  # characters; longer than any answer
 
 
-def shortest(grammar: Grammar) -> str:
-    """A shortest text, or the first 100,000 characters of it; tokens count as no text."""
+def shortest(grammar: Grammar, fill: str = "") -> str:
+    """A shortest text, or the first 100,000 characters of it; tokens count as no text. Where any
+    character will do it is `fill`, if one is given.
+    """
     found = cheapest(grammar, lambda one: isinstance(one, Characters))
     text: list[str] = []
     todo: list[int | Characters | Token] = [grammar.root]
     while todo and len(text) < LONGEST:
         element = todo.pop()
         if isinstance(element, Characters):
-            text.append(element.first or "")
+            fits = fill and element.admits(ord(fill))
+            text.append(fill if fits else element.first or "")
         elif isinstance(element, int):
             best = found[element]
             if best is not None and best[0]:

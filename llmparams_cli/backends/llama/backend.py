@@ -26,6 +26,7 @@ from llmparams_cli.backends.llama.decoding.queue import AHEAD, Queue, Waiting
 from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.room import Room
 from llmparams_cli.backends.llama.decoding.scheduler import Arrival, Scheduler
+from llmparams_cli.backends.llama.decoding.shortfall import Shortfall
 from llmparams_cli.backends.llama.decoding.slots import Slots
 from llmparams_cli.backends.llama.drafts import Drafts, rows
 from llmparams_cli.backends.llama.host import memory, placement, plan, sequences
@@ -125,6 +126,7 @@ class LlamaBackend:
         except BaseException:
             self._model.close()
             raise
+        self._shortfall = Shortfall(self._model, env.note)
         self._prompts = Prompts(self._model, resolved.templates, env.began.isoformat(), env.note)
         self.info = ModelInfo(
             path=str(resolved.path),
@@ -538,6 +540,7 @@ class LlamaBackend:
     def _prepared(self, request: Request, prompt: Prompt, limit: int, slots: Slots) -> Answer:
         began = time.perf_counter()
         started = self._started(prompt, request.settings, limit)
+        self._shortfall.tell(request.settings, started)
         sampler = made(self._model, request.settings, started.seed, started, self._env.note)
         # Loading counts for the first answer alone.
         load_s, self._load_s = self._load_s + time.perf_counter() - began, 0.0

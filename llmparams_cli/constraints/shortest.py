@@ -1,0 +1,54 @@
+"""How many tokens an answer needs at least that a constraint lets end: a lower estimate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
+from llmparams_cli.params.settings import Settings
+from llmparams_cli.params.table import PARAMS
+
+Cost = Callable[[str], int]
+
+# Characters of which runs may be one token, for where any will do; and how JSON may be spaced.
+FILLS = ("a", " ", "0", "-", "=", "_")
+SEPARATORS = ((",", ":"), (", ", ": "))
+NAMES = ("json_schema", "grammar", "regex")
+# Of other texts that are as short, or longer by some characters, one may have fewer tokens.
+DOUBT = 0.2
+
+
+def name_of(settings: Settings) -> str:
+    """The parameter that says what the answer has to be; empty if none does, or not by tokens."""
+    return next((name for name in NAMES if name in PARAMS and settings[name] not in ("", None)), "")
+
+
+def fewest(settings: Settings, cost: Cost, enough: int) -> int | None:
+    """The tokens of the shortest answer, as `cost` counts those of a text. None where nothing
+    constrains it, where nothing sure is known, or where `enough` tokens are enough.
+    """
+    name = name_of(settings)
+    if not name:
+        return None
+    # A text has no more tokens than bytes.
+    first = next(_texts(name, settings, len), None)
+    if first is None or len(first.encode("utf-8", "surrogatepass")) <= enough:
+        return None
+    found = min(map(cost, _texts(name, settings, cost)), default=0)
+    least = found if name == "json_schema" else found - math.ceil(found * DOUBT)
+    return least if least > enough else None
+
+
+def _texts(name: str, settings: Settings, cost: Cost) -> Iterator[str]:
+    """Answers of which one may be that with the fewest tokens."""
+    for fill in FILLS:
+        if name == "json_schema":
+            for separators in SEPARATORS:
+                text = shortest_json.shortest(settings[name], cost, fill, separators)
+                if text is not None:
+                    yield text
+        elif name == "grammar":
+            yield gbnf_shortest.shortest(gbnf_text.read(settings[name]), fill)
+        else:
+            yield shortest_pattern.shortest(settings[name], fill)
