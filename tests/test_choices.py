@@ -270,8 +270,10 @@ def test_compare_draws_from_the_same_probabilities(program):
         "compare", "--raw", "--json", PROMPT, *chosen_from(" bear", " rabbit"), *grid
     )
     assert done.code == 0, done.stderr
-    print(json.dumps(done.json)[:3000])
-    assert 0
+    samples = [sample for each in done.json["variants"] for sample in each["samples"]]
+    assert len(samples) == 4
+    assert all(sample["choices"] == samples[0]["choices"] for sample in samples)
+    assert all(sample["text"] in (" bear", " rabbit") for sample in samples)
 
 
 # The arithmetic

@@ -116,13 +116,14 @@ def usage_object(usage: Usage) -> dict[str, int]:
     }
 
 
-def said(finished: Finished) -> dict[str, str]:
-    """What was said, and beside it what was thought, if anything was."""
+def said(finished: Finished) -> dict[str, Any]:
+    """What was said; what was thought, and what the answer was chosen from, where that is so."""
     thought = {"reasoning": finished.reasoning} if finished.reasoning else {}
-    return {"text": finished.text, **thought}
+    chosen = {"choices": _choices(finished.choices)} if finished.choices else {}
+    return {"text": finished.text, **thought, **chosen}
 
 
-def choices_object(choices: Sequence[Choice]) -> list[dict[str, Any]]:
+def _choices(choices: Sequence[Choice]) -> list[dict[str, Any]]:
     """What the answer was chosen from, in the order of the settings, for JSON."""
     return [
         {

@@ -14,7 +14,6 @@ from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token
 from llmparams_cli.records.document import (
-    choices_object,
     parameters,
     said,
     stop_object,
