@@ -5,7 +5,7 @@ plain           for pipes: the answer alone, unchanged
 terminal        for people: prompt, answer and statistics, or every token in its colour
 thoughts        what a model thinks before it answers: behind a bar, or only counted
 json_output     for scripts: one object, or one event per line
-summary         the statistics of one answer, in words
+summary         the statistics of one answer, in words; choices: what it was chosen from, with bars
 settings_view   --show-params: every value, where it came from and what it overrode
 chat            a conversation and the state of its context; chat_answer: one answer, its cost
 explanation/    explain, in text and as JSON

@@ -9,6 +9,7 @@ from __future__ import annotations
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, Piece, Started
+from llmparams_cli.render.choices import choice_lines
 from llmparams_cli.render.summary import (
     cut_off,
     effect_lines,
@@ -109,5 +110,9 @@ class PlainRenderer(Piped):
                 items.append(f"seed {self._started.seed}")
         if any(items):
             env.note(separator(env.stderr).join(filter(None, items)))
+        for line in (
+            choice_lines(event.choices, env.stderr) if event.choices and env.verbose else ()
+        ):
+            env.note(line)
         for line in effect_lines(event.effects) if event.effects else ():
             env.note(line)

@@ -15,6 +15,7 @@ from typing import TextIO
 
 from llmparams_cli.env import Environment
 from llmparams_cli.protocol import Finished, Piece, Started, Token
+from llmparams_cli.render.choices import choice_lines
 from llmparams_cli.render.plain import Answer
 from llmparams_cli.render.styles import DIM, RESET, styled
 from llmparams_cli.render.summary import (
@@ -141,6 +142,8 @@ class TerminalRenderer:
         if self._scale and self._colored_aside:
             self._legend(self._scale)
         between = separator(env.stderr)
+        for line in choice_lines(event.choices, env.stderr) if event.choices else ():
+            self._aside(line)
         for row in fold(items, len(between), columns(env, env.stderr)):
             self._aside(between.join(row))
         for line in effect_lines(event.effects) if event.effects else ():
