@@ -264,6 +264,27 @@ def test_rows_of_a_batch_have_choices_of_their_own(program):
     assert "both rule the form" in found[4]["error"]["hint"]
 
 
+def test_requests_to_openai_have_them_by_the_names_of_vllm(program):
+    body = {"messages": [{"role": "user", "content": "Good?"}], "temperature": 0}
+    forms = [
+        {"structured_outputs": {"choice": ["yes", "no"]}},
+        {"guided_choice": ["yes", "no"]},
+        {"extra_body": {"guided_regex": "(yes|no)"}},
+    ]
+    rows = [
+        {"custom_id": str(n), "method": "POST", "url": "/v1/chat/completions", "body": body | form}
+        for n, form in enumerate(forms)
+    ]
+    (program.place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = program.call("batch", "rows.jsonl", "-m", "builtin")
+    lines = {row["custom_id"]: row for row in map(json.loads, done.stdout.splitlines())}
+    for line in lines.values():
+        assert line["response"]["body"]["choices"][0]["message"]["content"] in ("yes", "no")
+    assert [each["text"] for each in lines["0"]["choices"]] == ["yes", "no"]
+    assert lines["0"]["choices"] == lines["1"]["choices"]
+    assert "choices" not in lines["2"]
+
+
 def test_compare_draws_from_the_same_probabilities(program):
     grid = ("--grid", "temperature=0,3", "--samples", "2")
     done = program.call(

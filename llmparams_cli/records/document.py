@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmparams_cli.params.settings import Origin, Settings
-from llmparams_cli.protocol import Choice, Finished, Message, Request, Started, Stop, Usage
+from llmparams_cli.protocol import Finished, Message, Request, Started, Stop, Usage
 from llmparams_cli.records import origins
 from llmparams_cli.records.identity import Identity
 from llmparams_cli.text.numbers import rounded
@@ -119,13 +119,12 @@ def usage_object(usage: Usage) -> dict[str, int]:
 def said(finished: Finished) -> dict[str, Any]:
     """What was said; what was thought, and what the answer was chosen from, where that is so."""
     thought = {"reasoning": finished.reasoning} if finished.reasoning else {}
-    chosen = {"choices": _choices(finished.choices)} if finished.choices else {}
-    return {"text": finished.text, **thought, **chosen}
+    return {"text": finished.text, **thought, **chosen_from(finished)}
 
 
-def _choices(choices: Sequence[Choice]) -> list[dict[str, Any]]:
-    """What the answer was chosen from, in the order of the settings, for JSON."""
-    return [
+def chosen_from(finished: Finished) -> dict[str, Any]:
+    """What the answer was chosen from, in the order of the settings, if it was."""
+    found = [
         {
             "text": choice.text,
             "probability": rounded(choice.probability),
@@ -135,8 +134,9 @@ def _choices(choices: Sequence[Choice]) -> list[dict[str, Any]]:
                 for each in choice.tokens
             ],
         }
-        for choice in choices
+        for choice in finished.choices
     ]
+    return {"choices": found} if found else {}
 
 
 def to_json(receipt: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ from llmparams_cli.protocol import (
     StopReason,
     numbered,
 )
-from llmparams_cli.records.document import said, stop_object, usage_object
+from llmparams_cli.records.document import chosen_from, said, stop_object, usage_object
 from llmparams_cli.rows.row import BadRow, Row
 from llmparams_cli.rows.source import Source
 
@@ -140,6 +140,7 @@ class Batch:
     def _record(self, task: Task, started: Started, finished: Finished) -> dict[str, Any]:
         if task.is_openai:
             record = batch_file.answered(task.asked, task.key, started, finished)
+            record |= chosen_from(finished)
         else:
             record = {
                 "id": task.row.number if task.asked.id is None else task.asked.id,
