@@ -11,14 +11,16 @@ from functools import cache
 PLACES = re.compile(
     r"\\u\{(?P<code>[0-9a-fA-F]+)\}|\\(?P<sign>[pP])\{(?P<property>[^}]*)\}|\\c(?P<control>[A-Za-z])"
     r"|\\k<(?P<reference>[^>]*)>|(?P<named>\(\?<)(?![=!])|(?P<empty>\[\])|(?P<any>\[\^\])"
-    r"|(?P<escape>\\.)|(?P<open>\[)|(?P<close>\])|(?P<end>\$)",
+    r"|(?P<escape>\\.)|(?P<doubled>--|&&|~~|\|\|)|(?P<open>\[)|(?P<close>\])|(?P<end>\$)",
     re.DOTALL,
 )
-SPACE = r"\t-\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # of ECMA-262's \s
-ESCAPES = {  # by the escape: outside of a class, within one
+SPACE = r" \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff\t-\r"  # of ECMA-262's \s
+# By the escape: outside of a class, and within one, where each ends in a range: what follows it, as
+# in [\w-.], is then no range of its own.
+ESCAPES = {
     r"\d": ("[0-9]", "0-9"),
     r"\D": ("[^0-9]", ""),
-    r"\w": ("[0-9A-Za-z_]", "0-9A-Za-z_"),
+    r"\w": ("[0-9A-Za-z_]", "_0-9A-Za-z"),
     r"\W": ("[^0-9A-Za-z_]", ""),
     r"\s": (f"[{SPACE}]", SPACE),
     r"\S": (f"[^{SPACE}]", ""),
@@ -27,6 +29,7 @@ NAMES = {  # long names of the categories that people write
     "letter": "L", "lowercase_letter": "Ll", "uppercase_letter": "Lu", "number": "N",
     "decimal_number": "Nd", "punctuation": "P", "symbol": "S", "separator": "Z", "mark": "M",
     "lowercase": "Ll", "uppercase": "Lu", "alphabetic": "L",
+    "digit": "Nd", "punct": "P",
 }  # fmt: skip
 
 
@@ -55,6 +58,8 @@ def _translated(pattern: str) -> str:
             in_class = True
         elif kind == "close":
             in_class = False
+        elif in_class and kind == "doubled":  # for Python perhaps a set operation, one day
+            return f"{found[0][0]}\\{found[0][1]}"
         elif in_class and kind in ("empty", "open"):
             in_class = kind == "open"
             return "\\[" + "]" * (kind == "empty")

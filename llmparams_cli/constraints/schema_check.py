@@ -1,7 +1,7 @@
 """Checks a text by a whole JSON Schema, as that was written.
 
 The grammar that was followed does not matter here: jsonschema checks the text, with numbers read to
-the letter, patterns as ECMA-262 reads them, and those formats that need no other library.
+the letter, patterns as ECMA-262 reads them, and formats as `formats` has them.
 """
 
 from __future__ import annotations
@@ -9,29 +9,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache, partial
 from typing import Any
 
 from llmparams_cli.constraints import exact_json
+from llmparams_cli.constraints.formats import FORMATS
 from llmparams_cli.constraints.python_pattern import in_python
 from llmparams_cli.text.shorten import beginning
 
 LONGEST_TEXT = 61  # characters of an answer that are quoted
 LARGEST = 10_000  # digits of a number that is divided
-FORMATS = ("date", "email", "idn-email", "ipv4", "ipv6", "uuid")  # of those that jsonschema knows
 MAPS = ("properties", "$defs", "definitions", "dependentSchemas", "dependencies")
 VALUES = ("const", "enum", "default", "examples")  # what they hold are no schemas
 WITHOUT_FRACTIONS = (  # dialects for which 1.0 is no integer
     "http://json-schema.org/draft-03/schema#",
     "http://json-schema.org/draft-04/schema#",
 )
-TIME = re.compile(
-    r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[zZ]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
-    re.ASCII,
-)
-DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+CODE = re.compile(r"\\x\{([0-9A-F]+)\}")
 
 
 def fault(text: str, schema: Any) -> str:
@@ -146,29 +142,45 @@ def _multiple_of(validator: Any, divisor: Any, value: Any, _schema: Any) -> Iter
 
 
 def _formats() -> Any:
-    """Checks the same formats wherever this runs: what else jsonschema can check depends on the
-    libraries that it finds.
+    """Checks the formats as `formats` has them, the same ones wherever this runs: what jsonschema
+    itself can check depends on the libraries that it finds.
     """
     import jsonschema
 
-    known = jsonschema.Draft202012Validator.FORMAT_CHECKER.checkers
     checker = jsonschema.FormatChecker(())
-    checker.checkers = {name: known[name] for name in FORMATS if name in known}
-    checker.checkers["time"] = (_is_time, ())
-    checker.checkers["date-time"] = (_is_date_time, ValueError)
+    checker.checkers = {name: (partial(_has_format, name), ()) for name in FORMATS}
     return checker
 
 
-def _is_time(value: Any) -> bool:
-    return not isinstance(value, str) or bool(TIME.fullmatch(value))
-
-
-def _is_date_time(value: Any) -> bool:
+def _has_format(name: str, value: Any) -> bool:
     if not isinstance(value, str):
         return True
-    day, time = value[:10], value[11:]
-    is_date = bool(DAY.fullmatch(day)) and bool(date.fromisoformat(day))
-    return is_date and value[10:11] in ("T", "t") and _is_time(time)
+    if name == "regex":
+        return _is_regex(value)
+    known = FORMATS[name]
+    if known.narrower and not (value.isascii() and "xn--" not in value.lower()):
+        return True  # other scripts: not known for sure
+    fits = known.longest is None or len(value) <= known.longest
+    return fits and bool(_format(name).fullmatch(value))
+
+
+def _is_regex(text: str) -> bool:
+    from llmparams_cli.constraints import pattern
+
+    try:
+        pattern.whole(text)
+    except pattern.Malformed:
+        return False
+    except pattern.NoCounterpart:
+        return True  # one that no grammar can follow
+    return True
+
+
+@cache
+def _format(name: str) -> re.Pattern[str]:
+    """The expression in Python's words, which differ from Rust's in this alone."""
+    regex = FORMATS[name].regex
+    return re.compile(CODE.sub(lambda found: f"\\U{int(found[1], 16):08x}", regex))
 
 
 def _told(error: Any, written: dict[str, str]) -> str:

@@ -86,7 +86,7 @@ class _Writer:
                 yield self._cheapest(map(self.least, schema[name]))
         if "const" in schema or "enum" in schema:
             values = [schema["const"]] if "const" in schema else schema["enum"]
-            yield self._cheapest(map(self._written, values))
+            yield self._cheapest(self._written(_whole(value)) for value in values)
             return
         types = schema.get("type")
         if types is None:
@@ -190,6 +190,11 @@ class _Writer:
             elif isinstance(part, list):
                 todo += part
         raise Unsure
+
+
+def _whole(value: Any) -> Any:
+    """The value, without a fraction that is 0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _limits(schema: Mapping[str, Any]) -> tuple[int, int]:
