@@ -147,7 +147,7 @@ def scripted(program: Program, text: str, schema: Any, *flags: str) -> Done:
         (" 1 \n", {"const": 1.0}, ""),
         ("1 2", True, "'1 2' is not JSON: Extra data"),
         ('"2024-02-30"', {"format": "date"}, "$: \"2024-02-30\" is not a 'date'"),
-        ('"2024-02-29T23:59:60+01:00"', {"format": "date-time"}, ""),
+        ('"2017-01-01T00:59:60+01:00"', {"format": "date-time"}, ""),
         ('"12:00"', {"format": "time"}, "$: \"12:00\" is not a 'time'"),
         ('"a\\n"', {"pattern": "^a$"}, "does not match '^a$'"),
         ('"\\u00fc1"', {"pattern": r"^\p{L}\d$"}, ""),
