@@ -275,6 +275,10 @@ def test_a_shortest_text_of_a_schema(schema: Any, text: str | None) -> None:
         (("--json-schema", '{"type": ["string", "null"], "minLength": 90}', "-n", "5"), ""),
         (("--grammar", 'root ::= "Once upon a time" [a-z]{20}', "-n", "4"), "grammar admits has"),
         (("--grammar", "root ::= [a-z]{20} | [0-9]+", "-n", "4"), ""),
+        (("--regex", "Once upon a (time|hill), .{20}", "-n", "4"), "regex admits has"),
+        (("--regex", "[a-z]{20}|[0-9]+", "-n", "4"), ""),
+        (("--choice", "Once upon a time", "-n", "1"), "choices admit has about"),
+        (("--choice", "Once upon a time", "--choice", "no", "-n", "4"), ""),
         (("-n", "1"), ""),
     ],
 )

@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator
 
 from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
 from llmparams_cli.params.settings import Settings
-from llmparams_cli.params.table import PARAMS
 
 Cost = Callable[[str], int]
 
 # Characters of which runs may be one token, for where any will do; and how JSON may be spaced.
 FILLS = ("a", " ", "0", "-", "=", "_")
 SEPARATORS = ((",", ":"), (", ", ": "))
-NAMES = ("json_schema", "grammar", "regex")
+NAMES = ("json_schema", "choices", "grammar", "regex")
+EXACT = NAMES[:2]  # whose alternatives are all counted
 # Of other texts that are as short, or longer by some characters, one may have fewer tokens.
 DOUBT = 0.2
 
 
 def name_of(settings: Settings) -> str:
-    """The parameter that says what the answer has to be; empty if none does, or not by tokens."""
-    return next((name for name in NAMES if name in PARAMS and settings[name] not in ("", None)), "")
+    """The parameter that says what the answer has to be; empty if none does."""
+    return next((name for name in NAMES if settings[name] not in ("", None, [])), "")
 
 
 def fewest(settings: Settings, cost: Cost, enough: int) -> int | None:
@@ -32,16 +32,18 @@ def fewest(settings: Settings, cost: Cost, enough: int) -> int | None:
     if not name:
         return None
     # A text has no more tokens than bytes.
-    first = next(_texts(name, settings, len), None)
-    if first is None or len(first.encode("utf-8", "surrogatepass")) <= enough:
+    if (first := next(_texts(name, settings, len), None)) is None or _bytes(first) <= enough:
         return None
     found = min(map(cost, _texts(name, settings, cost)), default=0)
-    least = found if name == "json_schema" else found - math.ceil(found * DOUBT)
+    least = found if name in EXACT else found - math.ceil(found * DOUBT)
     return least if least > enough else None
 
 
 def _texts(name: str, settings: Settings, cost: Cost) -> Iterator[str]:
-    """Answers of which one may be that with the fewest tokens."""
+    """Answers of which one may be that with the fewest tokens; first, one that is short."""
+    if name == "choices":
+        yield from sorted(settings[name], key=_bytes)
+        return
     for fill in FILLS:
         if name == "json_schema":
             for separators in SEPARATORS:
@@ -52,3 +54,7 @@ def _texts(name: str, settings: Settings, cost: Cost) -> Iterator[str]:
             yield gbnf_shortest.shortest(gbnf_text.read(settings[name]), fill)
         else:
             yield shortest_pattern.shortest(settings[name], fill)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -33,8 +33,9 @@ class Shortfall:
         enough = room if limit < 0 else min(limit, room)
         if needed := self._needed(name, settings, enough):
             cut = f"max_tokens {limit}" if enough == limit else ROOM
+            admits = "choices admit" if name == "choices" else f"{name} admits"
             self._note(
-                f"the shortest answer that {name} admits has about {needed} tokens: {cut} cuts it"
+                f"the shortest answer that {admits} has about {needed} tokens: {cut} cuts it"
             )
 
     def _needed(self, name: str, settings: Settings, enough: int) -> int | None:
