@@ -11,17 +11,20 @@ LONGEST = 100_000  # characters; longer than any answer
 
 
 def shortest(grammar: Grammar, fill: str = "") -> str:
-    """A shortest text, or the first 100,000 characters of it; tokens count as no text. Where any
-    character will do it is `fill`, if one is given.
+    """A shortest text, or the first 100,000 characters of it; tokens count as no text. Where
+    several characters will do they are those of `fill` in turn.
     """
     found = cheapest(grammar, lambda one: isinstance(one, Characters))
     text: list[str] = []
+    place = 0
     todo: list[int | Characters | Token] = [grammar.root]
     while todo and len(text) < LONGEST:
         element = todo.pop()
         if isinstance(element, Characters):
-            fits = fill and element.admits(ord(fill))
-            text.append(fill if fits else element.first or "")
+            character = fill[place % len(fill)] if fill else ""
+            fits = bool(character) and element.admits(ord(character))
+            place = place + 1 if fits else 0
+            text.append(character if fits else element.first or "")
         elif isinstance(element, int):
             best = found[element]
             if best is not None and best[0]:

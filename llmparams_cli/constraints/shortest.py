@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
 from llmparams_cli.params.settings import Settings
 
 Cost = Callable[[str], int]
 
-# Characters of which runs may be one token, for where any will do; and how JSON may be spaced.
-FILLS = ("a", " ", "0", "-", "=", "_")
-SEPARATORS = ((",", ":"), (", ", ": "))
+SEPARATORS = ((",", ":"), (", ", ": "))  # how JSON may be spaced
 NAMES = ("json_schema", "choices", "grammar", "regex")
 EXACT = NAMES[:2]  # whose alternatives are all counted
-# Of other texts that are as short, or longer by some characters, one may have fewer tokens.
+# Of texts that are as short, or longer by some characters, another one may have fewer tokens.
 DOUBT = 0.2
 
 
@@ -24,36 +22,40 @@ def name_of(settings: Settings) -> str:
     return next((name for name in NAMES if settings[name] not in ("", None, [])), "")
 
 
-def fewest(settings: Settings, cost: Cost, enough: int) -> int | None:
+def fewest(
+    settings: Settings, cost: Cost, fills: Callable[[], Sequence[str]], enough: int
+) -> int | None:
     """The tokens of the shortest answer, as `cost` counts those of a text. None where nothing
-    constrains it, where nothing sure is known, or where `enough` tokens are enough.
+    constrains it, where nothing sure is known, or where `enough` tokens are enough. `fills` are
+    texts with few tokens, for where any will do.
     """
     name = name_of(settings)
     if not name:
         return None
     # A text has no more tokens than bytes.
-    if (first := next(_texts(name, settings, len), None)) is None or _bytes(first) <= enough:
+    first = next(_texts(name, settings, len, "a"), None)
+    if first is None or _bytes(first) <= enough:
         return None
-    found = min(map(cost, _texts(name, settings, cost)), default=0)
-    least = found if name in EXACT else found - math.ceil(found * DOUBT)
+    counts = [min(map(cost, _texts(name, settings, cost, fill)), default=0) for fill in fills()]
+    least = min(counts)
+    if name not in EXACT or max(counts) > least:  # something was left free
+        least -= math.ceil(least * DOUBT)
     return least if least > enough else None
 
 
-def _texts(name: str, settings: Settings, cost: Cost) -> Iterator[str]:
+def _texts(name: str, settings: Settings, cost: Cost, fill: str) -> Iterator[str]:
     """Answers of which one may be that with the fewest tokens; first, one that is short."""
     if name == "choices":
         yield from sorted(settings[name], key=_bytes)
-        return
-    for fill in FILLS:
-        if name == "json_schema":
-            for separators in SEPARATORS:
-                text = shortest_json.shortest(settings[name], cost, fill, separators)
-                if text is not None:
-                    yield text
-        elif name == "grammar":
-            yield gbnf_shortest.shortest(gbnf_text.read(settings[name]), fill)
-        else:
-            yield shortest_pattern.shortest(settings[name], fill)
+    elif name == "json_schema":
+        for separators in SEPARATORS:
+            text = shortest_json.shortest(settings[name], cost, fill, separators)
+            if text is not None:
+                yield text
+    elif name == "grammar":
+        yield gbnf_shortest.shortest(gbnf_text.read(settings[name]), fill)
+    else:
+        yield shortest_pattern.shortest(settings[name], fill)
 
 
 def _bytes(text: str) -> int:

@@ -36,7 +36,7 @@ class Unsure(Exception):
 
 def shortest(schema: Any, cost: Cost, fill: str, separators: tuple[str, str]) -> str | None:
     """The text of the least cost (that of a part is asked for alone); None if there is none, or
-    none is found. Free characters are `fill`; `separators` follow items and names.
+    none is found. Free characters are those of `fill`; `separators` follow items and names.
     """
     try:
         return _Writer(schema, cost, fill, *separators).least(schema)
@@ -107,7 +107,8 @@ class _Writer:
         return writers[name](schema) if name in writers else SHORTEST[name]
 
     def _string(self, schema: Mapping[str, Any]) -> str:
-        texts = [self._fill * min(int(schema.get("minLength", 0)), LONGEST)]
+        length = min(int(schema.get("minLength", 0)), LONGEST)
+        texts = [(self._fill * length)[:length]]
         if "pattern" in schema:
             texts.append(shortest_pattern.shortest(schema["pattern"], self._fill))
         if schema.get("format") in FORMATS:

@@ -17,11 +17,12 @@ NEGATED = {  # what `in_python` leaves within a class
     "CATEGORY_NOT_SPACE": r"\S",
 }
 MOST = 100_000  # characters; longer than any answer
+OTHERS = "a0A -_\n"
 
 
 def shortest(pattern: str, fill: str) -> str:
-    """A shortest text in which ECMA-262 finds the pattern; where a class leaves the choice, of the
-    character `fill`. Raises ValueError for what Python cannot read.
+    """A shortest text in which ECMA-262 finds the pattern; where classes leave the choice, of the
+    characters of `fill` in turn. Raises ValueError for what Python cannot read.
     """
     parser = import_module(PARSER)
     return _Writer(fill).text(list(parser.parse(in_python(pattern))))[:MOST]
@@ -29,7 +30,7 @@ def shortest(pattern: str, fill: str) -> str:
 
 class _Writer:
     def __init__(self, fill: str) -> None:
-        self._choices: list[str] = [fill, *"a0A -_\n"]
+        self._fill, self._place = fill, 0
         self._groups: dict[int, str] = {}
 
     def text(self, parts: Sequence[Any]) -> str:
@@ -53,17 +54,18 @@ class _Writer:
             return found
         if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
             fewest, _, inner = what
-            one = self.text(list(inner)) if fewest else ""
-            return one * (min(int(fewest), MOST // len(one) + 1) if one else 0)
+            return "".join(self.text(list(inner)) for _ in range(min(int(fewest), MOST)))
         if kind == "GROUPREF":
             return self._groups.get(what, "")
         return ""  # an anchor, or what looks around
 
     def _chosen(self, fits: Callable[[str], bool], others: Iterator[str] = iter(())) -> str:
-        for character in self._choices:
-            if fits(character):
-                return character
-        return next((each for each in others if fits(each)), "")
+        character = self._fill[self._place % len(self._fill)]
+        if fits(character):
+            self._place += 1
+            return character
+        self._place = 0
+        return next((each for each in (*OTHERS, *others) if fits(each)), "")
 
 
 def _contains(items: Sequence[Any], character: str) -> bool:

@@ -203,6 +203,7 @@ class LlamaBackend:
                 yield each.number, started
                 thoughts = yield from self._think(each, prompt, limit)
                 load_s, self._load_s = self._load_s, 0.0
+                self._shortfall.tell(each.request.settings, started)
                 task = Task(each.request, started, thoughts, load_s)
                 yield from ((each.number, event) for event in chooser.events(task))
             except LlmparamsError as error:
