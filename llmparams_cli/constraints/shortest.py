@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
 from llmparams_cli.params.settings import Settings
 
 Cost = Callable[[str], int]
 
+# What stands where any characters will do: long words and runs, which have few tokens.
+FILLS = (
+    " understanding", " information", " international", "understanding", "international",
+    "INTERNATIONAL", " ", "0", "-", "=", "_",
+)  # fmt: skip
 SEPARATORS = ((",", ":"), (", ", ": "))  # how JSON may be spaced
 NAMES = ("json_schema", "choices", "grammar", "regex")
 EXACT = NAMES[:2]  # whose alternatives are all counted
@@ -22,12 +27,9 @@ def name_of(settings: Settings) -> str:
     return next((name for name in NAMES if settings[name] not in ("", None, [])), "")
 
 
-def fewest(
-    settings: Settings, cost: Cost, fills: Callable[[], Sequence[str]], enough: int
-) -> int | None:
+def fewest(settings: Settings, cost: Cost, enough: int) -> int | None:
     """The tokens of the shortest answer, as `cost` counts those of a text. None where nothing
-    constrains it, where nothing sure is known, or where `enough` tokens are enough. `fills` are
-    texts with few tokens, for where any will do.
+    constrains it, where nothing sure is known, or where `enough` tokens are enough.
     """
     name = name_of(settings)
     if not name:
@@ -36,7 +38,7 @@ def fewest(
     first = next(_texts(name, settings, len, "a"), None)
     if first is None or _bytes(first) <= enough:
         return None
-    counts = [min(map(cost, _texts(name, settings, cost, fill)), default=0) for fill in fills()]
+    counts = [min(map(cost, _texts(name, settings, cost, fill)), default=0) for fill in FILLS]
     least = min(counts)
     if name not in EXACT or max(counts) > least:  # something was left free
         least -= math.ceil(least * DOUBT)

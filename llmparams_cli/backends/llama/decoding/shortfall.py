@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 
 from llmparams_cli.backends.llama.native.model import Model
@@ -11,7 +10,6 @@ from llmparams_cli.constraints import shortest
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Started
 
-KINDS = (rb" ?[a-z]+", rb"[a-z]+", rb"[A-Za-z]+", rb" +", rb"[0-9]+", rb"-+", rb"=+", rb"_+")
 ROOM = "the room that the prompt leaves in the context"
 
 
@@ -21,7 +19,6 @@ class Shortfall:
     def __init__(self, model: Model, note: Callable[[str], None]) -> None:
         self._model = model
         self._note = note
-        self._longest: list[str] = []
         self._known: dict[tuple[str, int], int | None] = {}
 
     def tell(self, settings: Settings, started: Started) -> None:
@@ -44,17 +41,8 @@ class Shortfall:
     def _needed(self, name: str, settings: Settings, enough: int) -> int | None:
         key = json.dumps([name, settings[name]]), enough
         if key not in self._known:
-            self._known[key] = shortest.fewest(settings, self._count, self._fills, enough)
+            self._known[key] = shortest.fewest(settings, self._count, enough)
         return self._known[key]
-
-    def _fills(self) -> list[str]:
-        """Texts with few tokens: the longest token of each kind."""
-        if not self._longest:
-            pieces = self._model.marked_pieces(b"\xff")
-            for kind in KINDS:
-                fits = re.compile(kind).fullmatch
-                self._longest.append(max(filter(fits, pieces), key=len, default=b"a").decode())
-        return self._longest
 
     def _count(self, text: str) -> int:
         return len(self._model.tokenize(text, goes_on=True))
