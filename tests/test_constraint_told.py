@@ -267,7 +267,7 @@ def test_a_shortest_text_of_a_schema(schema: Any, text: str | None) -> None:
     [
         (
             ("--json-schema", FORTY, "-n", "3"),
-            "json_schema admits has at least 4 tokens: max_tokens 3 cuts it",
+            "json_schema admits has at least 5 tokens: max_tokens 3 cuts it",
         ),
         (("--json-schema", FORTY, "-n", "90"), ""),
         (("--json-schema", LONG, "-n", "-1", "--context", "40"), "leaves in the context cuts it"),
