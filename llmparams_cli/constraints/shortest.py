@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
 from llmparams_cli.params.settings import Settings
@@ -38,7 +39,12 @@ def fewest(settings: Settings, cost: Cost, enough: int) -> int | None:
     first = next(_texts(name, settings, len, "a"), None)
     if first is None or _bytes(first) <= enough:
         return None
-    counts = [min(map(cost, _texts(name, settings, cost, fill)), default=0) for fill in FILLS]
+    cost = cache(cost)  # names and alternatives are asked for again and again
+    counts = []
+    for fill in FILLS:
+        counts.append(min(map(cost, _texts(name, settings, cost, fill)), default=0))
+        if counts[-1] <= enough:
+            return None
     least = min(counts)
     if name not in EXACT or max(counts) > least:  # something was left free
         least -= math.ceil(least * DOUBT)
