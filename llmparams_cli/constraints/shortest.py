@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
+from llmparams_cli.params.conflicts import form
 from llmparams_cli.params.settings import Settings
 
 Cost = Callable[[str], int]
@@ -17,22 +18,16 @@ FILLS = (
     "INTERNATIONAL", " ", "0", "-", "=", "_",
 )  # fmt: skip
 SEPARATORS = ((",", ":"), (", ", ": "))  # how JSON may be spaced
-NAMES = ("json_schema", "choices", "grammar", "regex")
-EXACT = NAMES[:2]  # whose alternatives are all counted
+EXACT = ("json_schema", "choices")  # whose alternatives are all counted
 # Of texts that are as short, or longer by some characters, another one may have fewer tokens.
 DOUBT = 0.2
-
-
-def name_of(settings: Settings) -> str:
-    """The parameter that says what the answer has to be; empty if none does."""
-    return next((name for name in NAMES if settings[name] not in ("", None, [])), "")
 
 
 def fewest(settings: Settings, cost: Cost, enough: int) -> int | None:
     """The tokens of the shortest answer, as `cost` counts those of a text. None where nothing
     constrains it, where nothing sure is known, or where `enough` tokens are enough.
     """
-    name = name_of(settings)
+    name = form(settings)
     if not name:
         return None
     # A text has no more tokens than bytes.

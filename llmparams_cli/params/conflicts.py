@@ -16,6 +16,11 @@ UNQUANTISED = ("f32", "f16", "bf16")
 FORMS = ("grammar", "json_schema", "regex", "choices")  # what rules the form of the output
 
 
+def form(settings: Settings) -> str:
+    """The parameter of FORMS that is set; empty if none is."""
+    return next((name for name in FORMS if _is_set(name, settings)), "")
+
+
 def inert(settings: Settings, followed: Collection[str] = PARAMS) -> list[str]:
     """One sentence for each value that the user set and that has no effect.
 

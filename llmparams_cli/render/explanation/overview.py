@@ -20,7 +20,7 @@ from llmparams_cli.render.thoughts import bar, said
 from llmparams_cli.render.view import View
 from llmparams_cli.text.safe import one_line
 from llmparams_cli.text.width import GAP, cut, pad
-from llmparams_cli.trace import TokenView, WhatIf
+from llmparams_cli.trace import Effect, TokenView, WhatIf
 
 ENTROPY_WORDS = 34  # columns beside the line of entropies
 ONE_BIT = 1.0  # the sparkline's scale goes at least this far, lest noise fill it
@@ -35,7 +35,7 @@ EXPENDABLE = ("left", "bits", "rank", "model", "changed by", "forbidden", "draw"
 def show(env: Environment, explanation: Explanation, *, color: str) -> None:
     """A line for every draw; then the settings, the end, and the what-ifs."""
     view = View(env, color)
-    ruled, deciders = explanation.ruled, _deciders(explanation)
+    ruled, deciders = explanation.ruled, _deciders(explanation.effects)
     columns = _overview_columns(view.room, without=() if ruled else ("forbidden",))
     view.line(_overview_line(view, columns, {name: name for name in columns}), BOLD)
     for token in explanation.tokens:
@@ -109,14 +109,11 @@ def _style(token: TokenView) -> str:
     return YELLOW if token.model.rank != 1 else ""
 
 
-def _deciders(explanation: Explanation) -> dict[int, list[str]]:
-    """By the number of a draw: the grammar and the settings that decided it."""
+def _deciders(effects: Sequence[Effect]) -> dict[int, list[str]]:
     deciders: dict[int, list[str]] = {}
-    ruled = explanation.ruled
-    found = [("grammar", ruled.decided)] if ruled else []
-    for name, numbers in [*found, *((e.setting.name, e.changed) for e in explanation.effects)]:
-        for number in numbers:
-            deciders.setdefault(number, []).append(name)
+    for effect in effects:
+        for number in effect.changed:
+            deciders.setdefault(number, []).append(effect.setting.name)
     return deciders
 
 

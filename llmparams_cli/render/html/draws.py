@@ -17,7 +17,7 @@ from itertools import compress, groupby
 from typing import Any
 
 from llmparams_cli.analysis.explanation import Explanation
-from llmparams_cli.params.conflicts import SWITCHED_ON
+from llmparams_cli.params.conflicts import SWITCHED_ON, form
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.text.numbers import finite
 from llmparams_cli.trace import Ruling, Stage, TokenView
@@ -69,7 +69,7 @@ def _sampler(explanation: Explanation) -> dict[str, Any]:
         "window": context if window < 0 else min(window, context),
         "history": list(explanation.started.tokens) if settings["penalize_prompt"] else [],
         "highest_bias": max([0.0, *biases]),
-        "grammar": bool(settings["grammar"]) or settings["json_schema"] is not None,
+        "grammar": bool(form(settings)),
         "draw": _draw_stage(settings),
         "on": {
             **{name: is_on(settings) for name, is_on in SWITCHED_ON.items()},

@@ -4,8 +4,8 @@
   const { at, el, svg, name, percent, plural, head, boxed } = llmparams.elements;
   const data = llmparams.prepare(llmparams.elements.data());
   const { draws, pieces, own } = data;
-  const deciders = (i) => (draws[i].grammar && draws[i].grammar.decided ? ["grammar"] : []).concat(
-    data.settings.filter(({ changed }) => changed && changed.includes(i + 1)).map((s) => s.name));
+  const deciders = (i) =>
+    data.settings.filter(({ changed }) => changed && changed.includes(i + 1)).map((s) => s.name);
   const recorded = (i) => llmparams.explain(data, i, own);
   const panel = llmparams.panel((i) => select(i), deciders);
   let selected = 0;

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.constraints import shortest
+from llmparams_cli.params.conflicts import form
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Started
 
@@ -25,7 +26,7 @@ class Shortfall:
         """Print a note if max_tokens, or the room behind the prompt, cuts even the shortest answer
         that the constraint admits.
         """
-        name = shortest.name_of(settings)
+        name = form(settings)
         if not name:
             return
         limit: int = settings["max_tokens"]

@@ -10,7 +10,7 @@ from llmparams_cli.analysis.distribution import entropy, total_variation
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.sampler import Sampler, made
+from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Sampler, made
 from llmparams_cli.backends.llama.tracing.counterfactual import Alternative
 from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
 from llmparams_cli.backends.llama.tracing.views import Views
@@ -18,7 +18,7 @@ from llmparams_cli.backends.reply import Heard
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import BackendError
 from llmparams_cli.params import seeds
-from llmparams_cli.params.conflicts import is_inert
+from llmparams_cli.params.conflicts import FORMS, form, is_inert
 from llmparams_cli.params.settings import Origin, Setting, Settings, Source
 from llmparams_cli.params.spec import Scope
 from llmparams_cli.protocol import Failed, Finished, Numbered, Started
@@ -79,23 +79,33 @@ class LlamaTrace:
     def effects(self, report: Report) -> tuple[Effect, ...]:
         """Set each setting to its neutral value, alone. The other chain follows the real text with
         the same random numbers, so that what changes comes from the setting. Only mirostat and
-        adaptive-p learn from the draws of the other chain.
+        adaptive-p learn from the draws of the other chain. What rules the form of the answer has
+        decided a draw if a first one, of the run itself, broke it.
         """
         own, thinking = self._settings, self._settings.thinking
         wanted = [each for each in own if is_active(each, own)]
         wanted += [each for each in own.only_thinking if is_active(each, thinking)]
+        ruling = form(own)
         changed: list[list[int]] = [[] for _ in wanted]
+        broken: list[int] = []
         with ExitStack() as stack:
             others = [
                 stack.enter_context(closing(self._sampler(self._without(each)))) for each in wanted
             ]
+            itself = stack.enter_context(closing(self._sampler(own))) if ruling else None
             for number, (logits, drawn) in enumerate(self._recording.rows(), 1):
+                if itself:
+                    if itself.walk(pointer(logits))[0][0][0] == GRAMMAR:
+                        broken.append(number)
+                    itself.accept(drawn)
                 for other, numbers in zip(others, changed, strict=True):
                     if other.draw(pointer(logits)) != drawn:
                         numbers.append(number)
                     # Along the real text, whatever this chain would have drawn.
                     other.accept(drawn)
                 report(number / len(self))
+        if ruling:
+            wanted, changed = [own.setting(ruling), *wanted], [broken, *changed]
         return tuple(
             Effect(each, len(self), tuple(numbers))
             for each, numbers in zip(wanted, changed, strict=True)
@@ -215,6 +225,6 @@ def is_active(setting: Setting, settings: Settings) -> bool:
     """
     param = setting.param
     decides = param.scope is Scope.SAMPLING or param.name == "ignore_eos"  # it forbids tokens
-    chooses = decides and param.neutral is not None
+    chooses = decides and param.neutral is not None and param.name not in FORMS
     on = setting.value != param.neutral
     return chooses and on and not (setting.is_default and is_inert(param, settings))
