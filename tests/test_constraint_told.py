@@ -13,7 +13,8 @@ from browser import browser, opened
 from program import Done, Program
 
 from llmparams_cli.backends.llama.sampling.phases import Phases
-from llmparams_cli.constraints import schema_check, shortest_json
+from llmparams_cli.constraints import schema_check, shortest_json, validity
+from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 
 BEGINNING = "Once upon a time"
 
@@ -180,6 +181,16 @@ def test_what_cannot_be_checked_is_not_called_valid(schema: Any) -> None:
     assert schema_check.fault("1", schema).startswith("$: ")
 
 
+def test_a_schema_is_checked_without_what_services_wrap_it_in(program: Program) -> None:
+    wrapped = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"minimum": 5}}}
+    settings = resolve([Assignment("json_schema", wrapped, Origin(Source.FLAG, "test"))])
+    assert validity.verdict("3", settings)["invalid"] == "$: 3 is less than the minimum of 5"
+    assert validity.verdict("7", settings) == {"valid": True}
+    old = {"$schema": "http://json-schema.org/draft-03/schema#"}
+    required = {**old, "properties": {"a": {"required": True}}}
+    assert validity.unwrapped(required) == required
+
+
 @pytest.mark.parametrize("flags", [("-n", "4"), ("--stop", "[")], ids=" ".join)
 def test_an_answer_that_was_cut_says_so(flags: tuple[str, ...], program: Program) -> None:
     done = program.call("generate", "x", "--json-schema", json.dumps(UNIQUE), "--json", *flags)
@@ -315,3 +326,9 @@ def test_rows_of_a_batch_are_told_once(program: Program) -> None:
     (program.place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = program.call("batch", "rows.jsonl", "-n", "3", "-o", "out.jsonl")
     assert done.stderr.count("the shortest answer that json_schema admits") == 1
+
+
+def test_a_chat_warns_of_every_answer_that_is_not_valid(program: Program) -> None:
+    flags = ("--json-schema", '{"const": "abcdef"}', "-n", "1")
+    done = program.call("chat", "--no-save", *flags, stdin=b"x\ny\n")
+    assert done.stderr.count("the answer is not valid under json_schema: it was cut off") == 2

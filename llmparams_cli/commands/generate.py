@@ -12,7 +12,7 @@ from llmparams_cli.commands.asking import refuse_unwanted, show_resolution, stop
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import ExitCode, UsageError
 from llmparams_cli.jobs import prompt as prompts
-from llmparams_cli.jobs.judging import note_if_invalid
+from llmparams_cli.jobs.judging import warn_if_invalid
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import Form, Prepared, prepare
 from llmparams_cli.jobs.receipt import Receipts, Run
@@ -145,7 +145,7 @@ def command(
     )
     run = _generate(env, prepared, request, renderer, full=stats == "full")
     if output == "auto":
-        note_if_invalid(env, run.finished, request.settings)
+        warn_if_invalid(env, run.finished, request.settings)
     _keep(env, receipts, run)
     stop = run.finished.stop
     if stop.reason is StopReason.INTERRUPTED:

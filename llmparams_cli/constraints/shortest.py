@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
+from llmparams_cli.constraints.validity import unwrapped
 from llmparams_cli.params.conflicts import form
 from llmparams_cli.params.settings import Settings
 
@@ -51,8 +52,9 @@ def _texts(name: str, settings: Settings, cost: Cost, fill: str) -> Iterator[str
     if name == "choices":
         yield from sorted(settings[name], key=_bytes)
     elif name == "json_schema":
+        schema = unwrapped(settings[name])
         for separators in SEPARATORS:
-            text = shortest_json.shortest(settings[name], cost, fill, separators)
+            text = shortest_json.shortest(schema, cost, fill, separators)
             if text is not None:
                 yield text
     elif name == "grammar":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmparams_cli.constraints import wanted
+from llmparams_cli.constraints.validity import fault
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, StopReason
@@ -10,23 +11,21 @@ from llmparams_cli.protocol import Finished, StopReason
 INVALID = "the answer is not valid under json_schema"
 
 
-def note_if_invalid(env: Environment, finished: Finished, settings: Settings) -> None:
-    """Print a note if the answer is not valid. One that the grammar let end is checked only if
+def warn_if_invalid(env: Environment, finished: Finished, settings: Settings) -> None:
+    """Print a line if the answer is not valid. One that the grammar let end is checked only if
     something of the schema is not followed to the letter: loading jsonschema takes longer than
     many an answer.
     """
-    schema, reason = settings["json_schema"], finished.stop.reason
-    if schema is None or env.quiet or reason is StopReason.INTERRUPTED:
+    reason = finished.stop.reason
+    if settings["json_schema"] is None or env.quiet or reason is StopReason.INTERRUPTED:
         return
     if reason is StopReason.END_OF_GENERATION and not _has_notes(settings):
         return
     if not _is_json(finished.text):
-        env.note(f"{INVALID}: it was cut off ({reason.value})")
+        env.warn(f"{INVALID}: it was cut off ({reason.value})")
         return
-    from llmparams_cli.constraints.schema_check import fault
-
-    if told := fault(finished.text, schema):
-        env.note(f"{INVALID}: {told}")
+    if told := fault(finished.text, settings):
+        env.warn(f"{INVALID}: {told}")
 
 
 def _has_notes(settings: Settings) -> bool:

@@ -12,7 +12,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError
 from llmparams_cli.interrupt import orderly_end
 from llmparams_cli.jobs.chat.talk import Chat
-from llmparams_cli.jobs.judging import note_if_invalid
+from llmparams_cli.jobs.judging import warn_if_invalid
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.params.settings import DEFAULT
 from llmparams_cli.params.table import PARAMS
@@ -150,7 +150,7 @@ def _answer(here: Dialogue) -> None:
             elif isinstance(event, Finished):
                 renderer.finished(event)
                 here.last = (started, event, settings)
-                note_if_invalid(here.env, event, settings)
+                warn_if_invalid(here.env, event, settings)
                 _stopped(here, event)
 
 
