@@ -127,7 +127,7 @@ def answer(backend: Backend, values: dict[str, Any], clock: Callable[[], float])
 
 
 def masked(path: Path, held: Settings, text: str) -> tuple[float, float]:
-    """Milliseconds of the processor until there is a grammar, and for the mask behind each token."""
+    """Milliseconds of the processor until there is a grammar, and each mask of the text."""
     import numpy as np
 
     with vocabulary(path) as model:

@@ -550,7 +550,7 @@ class LlamaBackend:
             request,
             started,
             sampler,
-            speculation=self._drafts.speculation(request.settings, slots),
+            speculation=self._drafts.speculation(request.settings, slots, sampler.forced),
             load_s=load_s,
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from llmparams_cli.backends.llama.decoding.draft_model import DraftModel, difference
 from llmparams_cli.backends.llama.decoding.drafting import (
     HOPE,
     Drafter,
+    Forced,
     Lookup,
     Speculation,
     best_length,
@@ -87,8 +88,12 @@ class Drafts:
             self.close()
             raise ModelError(f"draft_model {name} cannot draft for this model: {why}", GIVE_ANOTHER)
 
-    def speculation(self, settings: Settings, slots: Slots) -> Speculation | None:
-        """The drafts of an answer; None if none are wanted, or none can be."""
+    def speculation(
+        self, settings: Settings, slots: Slots, forced: Callable[[], Sequence[int]]
+    ) -> Speculation | None:
+        """The drafts of an answer; None if none are wanted, or none can be. `forced` tells what its
+        grammar forces next.
+        """
         if rows(settings) == 1:
             return None
         threads: int = settings["threads"] or hardware.usable_cpus()
@@ -97,7 +102,8 @@ class Drafts:
         elif self._model.keeps_states:
             why = "this model keeps a state, which cannot be taken back"
         else:
-            return Speculation([*self._drafters(settings, slots.context.size, threads)], threads)
+            drafters = self._drafters(settings, slots.context.size, threads)
+            return Speculation([(Forced(forced), rows(settings) - 1), *drafters], threads)
         name = "draft_model" if settings["draft_model"] else "prompt_lookup"
         self._env.note(f"{name} has no effect: {why}")
         return None

@@ -7,7 +7,7 @@ How many are guessed follows from counts, not from clocks, so that a run can be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -21,9 +21,10 @@ Costs = Sequence[tuple[int, float]]
 ONE_THREAD = ((1, 1.0), (2, 1.85), (3, 2.4), (4, 2.9), (5, 4.0), (6, 4.5), (8, 5.2), (16, 9.5))
 THREADS = ((1, 1.0), (2, 1.5), (3, 2.2), (4, 2.5), (5, 3.2), (6, 3.5), (8, 4.4), (16, 8.3))
 LENGTHS = (12, 6, 4, 3, 2)  # of what is looked up, in tokens
-MODEL = 0  # the kind of a model's guesses; that of others is the length of what was looked up
+MODEL = 0  # the kind of a model's guesses
+FORCED = -1  # that of what a grammar forces; that of others is the length of what was looked up
 # How likely a guessed token is thought to be right, by its kind, before any was checked.
-PRIORS = {12: 0.85, 6: 0.8, 4: 0.5, 3: 0.35, 2: 0.2, MODEL: 0.7}
+PRIORS = {12: 0.85, 6: 0.8, 4: 0.5, 3: 0.35, 2: 0.2, MODEL: 0.7, FORCED: 0.9}
 WEIGHT = 8.0  # of that, in tokens checked
 FADING = 0.98  # what a token that was checked counts after the next one
 TRIED = 4  # tokens that a model guesses now and then, even if its guesses did not pay
@@ -74,6 +75,19 @@ class Lookup:
                 period = len(text) - place
                 return Guess([text[place + at % period] for at in range(most)], length)
         return NOTHING
+
+
+class Forced:
+    """Guesses what a grammar forces, in the tokens that usually spell it."""
+
+    price = 0.0
+
+    def __init__(self, forced: Callable[[], Sequence[int]]) -> None:
+        self._forced = forced
+
+    def guess(self, text: Sequence[int], most: int) -> Guess:
+        """As `Drafter.guess`; `text` is what the grammar has seen."""
+        return Guess(self._forced()[:most], FORCED)
 
 
 class Trust:
@@ -127,7 +141,7 @@ class Speculation:
         """What it guesses, and how much of that to check."""
         if drafter.price == 0:
             guess = drafter.guess(text, max(most, 1))
-            return guess, min(len(guess.tokens), self._best(guess.kind, most))
+            return guess, self._best(guess.kind, min(most, len(guess.tokens)))
         count = self._best(MODEL, most, drafter.price)
         if count:
             self._rest = REST

@@ -60,6 +60,9 @@ class Gbnf:
     def accept(self, token: int) -> None:
         llama().llama_sampler_accept(self.handle, token)
 
+    def forced(self) -> bytes:
+        return b""  # llama.cpp does not tell
+
     def is_complete(self) -> bool:
         """May the text end here?"""
         return any(map(self.allows, self._end_tokens))

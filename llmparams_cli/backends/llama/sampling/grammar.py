@@ -27,6 +27,9 @@ class Grammar(Protocol):
     def accept(self, token: int) -> None:
         """Go on with a token that it allows."""
 
+    def forced(self) -> bytes:
+        """The text that has to come next, as far as there is no choice."""
+
     def is_complete(self) -> bool:
         """May the text end here?"""
 

@@ -58,6 +58,9 @@ class Matcher:
         if not self._state.consume_token(token):
             self._check()
 
+    def forced(self) -> bytes:
+        return bytes(self._state.compute_ff_bytes())
+
     def is_complete(self) -> bool:
         return bool(self._state.is_accepting())
 

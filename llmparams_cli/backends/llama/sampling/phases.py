@@ -94,6 +94,10 @@ class Phases:
             tokens = self._going_on(row)
         return array_of(tokens, row[tokens])
 
+    def forced(self) -> bytes:
+        """The text that the grammar forces next."""
+        return self._grammar.forced() if self._grammar and self._rules else b""
+
     def is_complete(self) -> bool:
         """May the text end here, as far as the grammar goes?"""
         return self._grammar is None or self._grammar.is_complete()

@@ -46,6 +46,7 @@ class Sampler:
         phases: Phases | None = None,
         prompt: Sequence[int] = (),
     ) -> None:
+        self._model = model
         self._n_vocab = model.n_vocab
         self._phases = phases
         with ExitStack() as stack:
@@ -170,6 +171,11 @@ class Sampler:
     def accept(self, token: int) -> None:
         """Tell the grammar and the stages with a memory which token was drawn."""
         self._accept(token)
+
+    def forced(self) -> list[int]:
+        """Tokens that spell what the grammar forces next; others that spell it may be drawn."""
+        text = self._phases.forced() if self._phases else b""
+        return self._model.tokenize(text.decode(errors="ignore"), goes_on=True) if text else []
 
     def is_complete(self) -> bool:
         """May the text end here, as far as the grammar goes?"""
