@@ -20,6 +20,6 @@ def limits() -> LLParserLimits:
         max_items_in_row=20_000,  # of alternatives: so many quarters are optional properties
         step_max_items=200_000,  # 10 ms
         max_lexer_states=250_000,  # 500 MB at most
-        max_grammar_size=500_000,
+        max_grammar_size=50_000,  # thousands of optional properties: 3 s
         verbose_errors=False,  # they would contain the whole grammar
     )

@@ -51,7 +51,9 @@ class Matcher:
 
     def left(self, logits: Any) -> Any:
         ids = self._engine.mask(self._state)
-        self._check()
+        if self._state.is_error():
+            self._check()
+            ids = ids[:0]  # a dead end; llguidance's mask is one of end tokens then
         return array_of(ids, logits[ids])
 
     def accept(self, token: int) -> None:
@@ -180,4 +182,4 @@ def spelled_freely(grammar: str) -> str:
 def _one_line(error: str) -> str:
     """The first line of llguidance's error, without the place in what `spelled_freely` made."""
     first = next(iter(error.strip().splitlines()), "no reason given")
-    return WHERE.sub("", first)
+    return WHERE.sub("", first).replace("panic:", "llguidance breaks down on this grammar:")
