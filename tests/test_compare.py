@@ -275,7 +275,13 @@ def test_the_table_stands_below_the_texts(program: Program) -> None:
 @pytest.mark.real_model
 @pytest.mark.parametrize(
     "flags",
-    [(), ("--xtc-probability", "0.9"), ("--mirostat", "2"), ("--grammar", 'root ::= "The " .*')],
+    [
+        (),
+        ("--xtc-probability", "0.9"),
+        ("--mirostat", "2"),
+        ("--grammar", 'root ::= "The " .*'),
+        ("--regex", "The .*"),
+    ],
 )
 def test_the_entropy_is_that_of_what_was_drawn_from(
     program: Program, flags: tuple[str, ...]

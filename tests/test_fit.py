@@ -40,6 +40,9 @@ CASES: list[dict[str, object]] = [
     {"top_k": 4, "grammar": "root ::= [a-m]*"},
     {"temperature": 0, "grammar": "root ::= [a-m]*"},
     {"top_n_sigma": 1.0, "grammar": "root ::= ([a-m] [n-z])*"},
+    {"top_k": 4, "regex": "[a-m]*"},
+    {"temperature": 0, "regex": "[a-m]*"},
+    {"top_n_sigma": 1.0, "regex": "([a-m][n-z])*"},
     {"repeat_penalty": 3.0, "frequency_penalty": 1.0, "top_k": 3},
 ]
 
@@ -124,7 +127,9 @@ def test_mirostat_follows_the_text_and_not_its_own_draws(model: Model) -> None:
     assert removed == ["", "mirostat_v2", "", "", ""]
 
 
-@pytest.mark.parametrize("flags", [("--grammar", 'root ::= "x"'), ("--json-schema", "{}")])
+@pytest.mark.parametrize(
+    "flags", [("--grammar", 'root ::= "x"'), ("--regex", "x"), ("--json-schema", "{}")]
+)
 def test_a_text_that_breaks_the_grammar_is_told(flags: tuple[str, ...], program: Program) -> None:
     (program.place / "t.txt").write_text("Hello there")
     done = program.call(*TARGET, *flags, "--json")
@@ -134,11 +139,12 @@ def test_a_text_that_breaks_the_grammar_is_told(flags: tuple[str, ...], program:
     assert not any(token["removed_by"] == "grammar" for token in others)
 
 
+@pytest.mark.parametrize("form", [("--grammar", 'root ::= "xyzzy"'), ("--regex", "xyzzy")])
 def test_valid_text_is_not_impossible_because_the_first_draw_would_break_the_grammar(
-    program: Program,
+    form: tuple[str, ...], program: Program
 ) -> None:
     (program.place / "t.txt").write_text("xyzzy")
-    flags = ("--grammar", 'root ::= "xyzzy"', "--top-k", "1", "--json")
+    flags = (*form, "--top-k", "1", "--json")
     assert program.call("generate", "hi", *flags).json["text"] == "xyzzy"
     assert not any(token["removed_by"] for token in program.call(*TARGET, *flags).json["tokens"])
 

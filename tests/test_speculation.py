@@ -44,6 +44,8 @@ WAYS = {
     "mirostat, which has a memory": {"temperature": 1.0, "mirostat": 2, "seed": 6},
     "a grammar": {"grammar": 'root ::= [a-z ,.]+ "!"', "temperature": 1.0, "seed": 7},
     "a grammar that is complete": {"grammar": 'root ::= " a" [a-z] [a-z] [a-z]'},
+    "a regular expression": {"regex": "[a-z ,.]+!", "temperature": 1.0, "seed": 7},
+    "one that is complete": {"regex": " a[a-z][a-z][a-z]"},
     "a stop sequence": {"stop": ["ox s", "."], "temperature": 1.0, "seed": 8},
     "the context": {"max_tokens": -1, "ignore_eos": True, "context": 48},
 }
@@ -113,6 +115,19 @@ def test_the_answer_is_that_of_the_ordinary_run(backend, force, values, spoilt):
         assert usage.accepted_tokens == 0
     elif usage.completion_tokens > DRAFT:
         assert usage.accepted_tokens > 0
+
+
+FORM = r'\{"first_name": "[a-z]{1,9}", "colour_of_the_fox": "(red|brown)", "is_old": (true|false)\}'
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_what_a_grammar_forces_is_guessed(backend, temperature):
+    values = {"regex": FORM, "max_tokens": 80, "temperature": temperature, "seed": 2}
+    ordinary, plain, _ = told(backend, raw("Once", logprobs=1, **values))
+    guessed, usage, _ = told(backend, raw("Once", logprobs=1, prompt_lookup=DRAFT, **values))
+    assert guessed == ordinary
+    assert usage.completion_tokens == plain.completion_tokens
+    assert usage.accepted_tokens > 4  # this model spells things its own way
 
 
 @pytest.mark.parametrize("most", range(1, 12))

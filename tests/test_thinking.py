@@ -121,49 +121,57 @@ def test_values_for_thinking_draw_the_thoughts_alone(opener, models):
     assert reply(backend, changed)[0].startswith("no no")
 
 
-def test_a_grammar_rules_the_answer_and_not_the_thoughts(opener, models):
+@pytest.fixture(params=["grammar", "regex"])
+def held(request):
+    """Settings that admit these texts alone, as llama.cpp follows them, and as llguidance does."""
+    if request.param == "regex":
+        return lambda *texts: {"regex": "|".join(texts)}
+    return lambda *texts: {"grammar": "root ::= " + " | ".join(f'"{text}"' for text in texts)}
+
+
+def test_a_grammar_rules_the_answer_and_not_the_thoughts(opener, models, held):
     backend = opener(models["sums"])
-    request = conversation("Hi", grammar='root ::= "yes" | "no"')
+    request = conversation("Hi", **held("yes", "no"))
     thought, said, stop = reply(backend, request)
     assert thought == "I add" and said in ("yes", "no") and stop is DONE
 
 
-def test_a_grammar_that_begins_at_once_rules_everything(opener, models):
+def test_a_grammar_that_begins_at_once_rules_everything(opener, models, held):
     backend = opener(models["sums"])
-    request = conversation("Hi", grammar='root ::= "<think>no</think>yes"', max_tokens=40)
+    request = conversation("Hi", **held("<think>no</think>yes"), max_tokens=40)
     assert reply(backend, request) == ("no", "yes", DONE)
 
 
-def test_thoughts_do_not_end_an_answer_that_a_grammar_demands(opener, models):
-    request = conversation("Hi", grammar='root ::= "yes" | "no"', max_thinking_tokens=6)
+def test_thoughts_do_not_end_an_answer_that_a_grammar_demands(opener, models, held):
+    request = conversation("Hi", **held("yes", "no"), max_thinking_tokens=6)
     thought, said, stop = reply(opener(models["ends"], max_tokens=40), request)
     assert thought.startswith("I") and said in ("yes", "no") and stop is DONE
 
 
-def test_a_blank_behind_the_thoughts_is_no_business_of_the_grammar(opener, models):
-    request = conversation("Hi", grammar='root ::= "yes" | "no"')
+def test_a_blank_behind_the_thoughts_is_no_business_of_the_grammar(opener, models, held):
+    request = conversation("Hi", **held("yes", "no"))
     [finished] = ends(opener(models["blank"]), [request])
     assert [token.text for token in finished.tokens][:4] == ["<think>", " I", "</think>", " "]
     assert finished.text in ("yes", "no")
 
 
-def test_an_answer_may_begin_like_a_mark_where_the_template_has_none(opener, tmp_path):
+def test_an_answer_may_begin_like_a_mark_where_the_template_has_none(opener, tmp_path, held):
     """An ordinary model that draws < is held to the grammar, and not made to think."""
     template = TEMPLATE.replace("{# </think> #}", "").replace("'<think>'", "''")
     path = write_speaker(tmp_path / "m.gguf", byte_level(300), template, "<I")
-    request = conversation("Hi", grammar='root ::= "the" | "and"')
+    request = conversation("Hi", **held("the", "and"))
     assert reply(opener(str(path)), request)[0] == ""
     assert reply(opener(str(path)), request)[1] in ("the", "and")
 
 
-def test_a_token_that_begins_the_answer_at_once_is_for_the_grammar(opener, tmp_path):
+def test_a_token_that_begins_the_answer_at_once_is_for_the_grammar(opener, tmp_path, held):
     """It closes the thoughts and goes on with what the grammar does not allow."""
     words = byte_level(300)
     words["tokenizer.ggml.tokens"][-1] = "k>{"
     words["tokenizer.ggml.token_type"][-1] = USER_DEFINED
     template = TEMPLATE + "<think>"
     path = write_speaker(tmp_path / "m.gguf", words, template, "I</think>{")
-    request = conversation("Hi", grammar='root ::= "the"', max_tokens=40, max_thinking_tokens=20)
+    request = conversation("Hi", **held("the"), max_tokens=40, max_thinking_tokens=20)
     thought, said, _ = reply(opener(str(path)), request)
     assert said == "the" and thought.startswith("I")
 
@@ -177,18 +185,18 @@ def test_a_message_that_ends_in_a_mark_opens_no_thoughts(opener, models):
         assert started.prompt.endswith("<think>") and started.phase is Phase.START
 
 
-def test_a_mark_of_several_tokens_is_free_to_its_end(opener, models):
+def test_a_mark_of_several_tokens_is_free_to_its_end(opener, models, held):
     """The vocabulary has no token <think>, and the grammar allows a middle part of it, too: it must
     not take that for the answer.
     """
-    request = conversation("Hi", grammar='root ::= "th"', max_thinking_tokens=1, max_tokens=40)
+    request = conversation("Hi", **held("th"), max_thinking_tokens=1, max_tokens=40)
     assert reply(opener(models["spelled"]), request)[:2] == ("I", "th")
 
 
-def test_explaining_draws_the_same_in_both_phases(opener, models):
+def test_explaining_draws_the_same_in_both_phases(opener, models, held):
     backend = opener(models["dwells"])
     request = conversation(
-        "Hi", grammar='root ::= "yes" | "no"', max_thinking_tokens=3, temperature=1.0, seed=3
+        "Hi", **held("yes", "no"), max_thinking_tokens=3, temperature=1.0, seed=3
     )
     request = replace(thinking(request, temperature=0.3, top_k=5), record=True)
     [finished] = ends(backend, [request])
@@ -200,9 +208,9 @@ def test_explaining_draws_the_same_in_both_phases(opener, models):
     assert any("grammar" in each for each in stages)
 
 
-def test_what_was_drawn_is_possible_in_both_phases(opener, models):
+def test_what_was_drawn_is_possible_in_both_phases(opener, models, held):
     backend = opener(models["sums"])
-    request = conversation("Hi", grammar='root ::= "yes" | "no"', temperature=1.0, seed=5)
+    request = conversation("Hi", **held("yes", "no"), temperature=1.0, seed=5)
     request = replace(thinking(request, temperature=0.2, top_k=3), record=True)
     [finished] = ends(backend, [request])
     with closing(finished.trace) as trace:
@@ -218,7 +226,7 @@ def test_a_thought_is_judged_by_the_values_of_thoughts(opener, models):
 
 @pytest.mark.parametrize(("in_thoughts", "sets"), [({}, 1), ({"top_k": 3}, 2)])
 def test_chains_for_thoughts_are_made_only_where_values_differ_there(
-    opener, models, monkeypatch, in_thoughts, sets
+    opener, models, monkeypatch, in_thoughts, sets, held
 ):
     """One chain follows thoughts and answer, as it does in a run: what it learns holds in both."""
     made = []
@@ -228,7 +236,7 @@ def test_chains_for_thoughts_are_made_only_where_values_differ_there(
             made.append(self)
             super().__init__(*arguments)
 
-    request = conversation("Hi", grammar='root ::= "yes" | "no"', temperature=1.0)
+    request = conversation("Hi", **held("yes", "no"), temperature=1.0)
     request = replace(thinking(request, **in_thoughts), record=True)
     [finished] = ends(opener(models["sums"]), [request])
     monkeypatch.setattr(fit, "Chain", Counted)

@@ -100,8 +100,11 @@ def test_json_has_no_half_surrogates(program: Program) -> None:
     assert b"\\ud" not in replayed.stdout
 
 
-def test_two_halves_of_characters_can_be_told_apart(program: Program) -> None:
-    flags = ("--raw", "--grammar", 'root ::= "狐狸こん"', "-q")
+@pytest.mark.parametrize("form", [("--grammar", 'root ::= "狐狸こん"'), ("--regex", "狐狸こん")])
+def test_two_halves_of_characters_can_be_told_apart(
+    form: tuple[str, ...], program: Program
+) -> None:
+    flags = ("--raw", *form, "-q")
     document = program.call("explain", "x", *flags, "--json").json
     assert document["text"] == "狐狸こん"
     texts = {token["id"]: token["text"] for token in document["tokens"]}
