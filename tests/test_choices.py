@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -182,6 +184,10 @@ def test_a_model_thinks_before_it_chooses(opener, tmp_path):
     assert [piece.text for piece in pieces if not piece.is_thought] == ["four"]
     assert finished.usage.reasoning_tokens == 4
     assert finished.choices[1].probability > 0.99
+    # Recorded, its answer is drawn token by token behind the thoughts: one sampler for both.
+    recorded = one(backend, replace(request, record=True))
+    assert (recorded.reasoning, recorded.text, recorded.choices) == ("I add", "four", ())
+    recorded.trace.close()
     # Without thoughts the same model would say neither.
     short = one(backend, conversation("add", choices=["no", "four"], max_tokens=2))
     assert (short.text, short.choices) == ("", ())
@@ -295,6 +301,36 @@ def test_compare_draws_from_the_same_probabilities(program):
     assert len(samples) == 4
     assert all(sample["choices"] == samples[0]["choices"] for sample in samples)
     assert all(sample["text"] in (" bear", " rabbit") for sample in samples)
+
+
+def test_explain_draws_what_generate_draws(backend):
+    texts = [" small", "w", " c"]
+    for seed in range(12):
+        request = raw(PROMPT, choices=texts, seed=seed, temperature=2.0)
+        plain, recorded = one(backend, request), one(backend, replace(request, record=True))
+        assert recorded.text == plain.text
+        assert recorded.choices == plain.choices
+        with closing(recorded.trace) as trace:
+            [view] = list(trace.views(5, lambda _: None))
+        assert view.text == plain.text
+        share = next(each.probability for each in plain.choices if each.text == plain.text)
+        names = [stage.name for stage in view.stages]
+        assert names == ["model", "grammar", "temperature"]
+        assert view.stages[1].kept == 3
+        place = [token for token, _ in view.candidates].index(view.id)
+        assert view.stages[1].probability(place) == pytest.approx(share, abs=1e-4)
+
+
+def test_what_if_there_were_no_choices_or_another_temperature(program):
+    flags = ("explain", "--raw", PROMPT, *chosen_from(" small", "w", " c"), "--json", "-n", "6")
+    changes = ("--what-if", "choices=none", "--what-if", "temperature=10", "--continue")
+    texts = set()
+    for seed in map(str, range(8)):
+        done = program.call(*flags, *changes, "--seed", seed).json
+        free, hot = done["what_if"]
+        assert free["text"].startswith(done["text"]) == (free["number"] == len(done["tokens"]) + 1)
+        texts.add(hot["text"] or done["text"])
+    assert texts == {" small", "w", " c"}
 
 
 # The arithmetic

@@ -11,8 +11,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Choices as tokens, and the log probability of each."""
+
+    texts: tuple[Tokens, ...]
+    logprobs: tuple[float, ...]
 
 
 def apart(texts: Sequence[Tokens], logprobs: Sequence[float]) -> list[float]:

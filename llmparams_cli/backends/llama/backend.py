@@ -189,7 +189,8 @@ class LlamaBackend:
     def _choose(self, queue: Queue, settings: Settings, limit: int) -> Iterator[Numbered]:
         """Answer requests for one of several texts, one after the other, while such ones come."""
         asked = settings.of_scope(Scope.CONTEXT)
-        chooser = Chooser(self._model, self._control, partial(self._reader, settings, limit))
+        opened = partial(self._reader, settings, limit)
+        chooser = Chooser(self._model, self._control, opened, self._trace)
 
         def fits(each: Waiting) -> bool:
             return chooses(each.request) and each.request.settings.of_scope(Scope.CONTEXT) == asked
@@ -200,6 +201,10 @@ class LlamaBackend:
             try:
                 prompt = each.ready()
                 started = self._started(prompt, each.request.settings, limit)
+                if each.request.record and may_think(prompt):
+                    # What is recorded has one sampler: the grammar draws it, token by token.
+                    yield from self._alone(each, each.request, prompt, limit)
+                    continue
                 yield each.number, started
                 thoughts = yield from self._think(each, prompt, limit)
                 load_s, self._load_s = self._load_s, 0.0
@@ -218,16 +223,22 @@ class LlamaBackend:
         if not may_think(prompt):
             return None
         request = replace(each.request, settings=for_thoughts(each.request.settings))
-        slots = self._open(request.settings, self._one(request.settings, limit))
-        answer = self._prepared(request, prompt, limit, slots)
-        for _, event in self._scheduler(slots, limit).run(iter([(0, answer)])):
+        for number, event in self._alone(each, request, prompt, limit):
             if isinstance(event, Failed):
                 raise event.error
             if isinstance(event, Finished):
                 return event
             if isinstance(event, Piece):
-                yield each.number, event
+                yield number, event
         return None
+
+    def _alone(
+        self, each: Waiting, request: Request, prompt: Prompt, limit: int
+    ) -> Iterator[Numbered]:
+        """Answer this request in the place of one that waits, with nothing beside it."""
+        slots = self._open(request.settings, self._one(request.settings, limit))
+        answer = self._prepared(request, prompt, limit, slots)
+        return self._scheduler(slots, limit).run(iter([(each.number, answer)]))
 
     def _reader(self, settings: Settings, limit: int, fork: Endings) -> Reader:
         """What reads the endings of this fork: the open context, if it was made for such ones."""

@@ -14,7 +14,7 @@ from llmparams_cli.backends.llama.decoding.recording import Recording
 from llmparams_cli.backends.llama.decoding.slots import Slot
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.sampler import Sampler
+from llmparams_cli.backends.llama.sampling.sampler import Draws
 from llmparams_cli.backends.reply import Reply
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import ModelError, UsageError
@@ -46,7 +46,7 @@ class Answer:
         model: Model,
         request: Request,
         started: Started,
-        sampler: Sampler,
+        sampler: Draws,
         *,
         drawn: Sequence[int] = (),
         speculation: Speculation | None = None,

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from llmparams_cli.analysis import choices
+from llmparams_cli.analysis.choices import Tree
 from llmparams_cli.analysis.distribution import entropy, softmax
 from llmparams_cli.analysis.perplexity import log_probabilities
 from llmparams_cli.backends.llama.decoding.answer import token_of
 from llmparams_cli.backends.llama.decoding.endings import Reader
-from llmparams_cli.backends.llama.decoding.recording import pointer
+from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.reply import Reply
 from llmparams_cli.ending import Stop, StopReason
@@ -38,6 +39,7 @@ from llmparams_cli.protocol import (
 )
 from llmparams_cli.templates.rendering import Prompt
 from llmparams_cli.text.speech import Phase
+from llmparams_cli.trace import Trace
 
 COMPLETE = Stop(StopReason.END_OF_GENERATION, "the choice is complete")
 NO_ANSWER = 'root ::= ""'
@@ -45,8 +47,8 @@ THOUGHTS = Origin(Source.DEFAULT, "thoughts before a choice")
 
 
 def chooses(request: Request) -> bool:
-    """Is its answer drawn here? To be recorded, it is drawn token by token instead."""
-    return bool(request.settings["choices"]) and not request.record
+    """Is its answer drawn here?"""
+    return bool(request.settings["choices"])
 
 
 def may_think(prompt: Prompt) -> bool:
@@ -78,12 +80,21 @@ class Task:
 
 
 class Chooser:
-    """`opened` gives a reader with room for the endings of such a fork."""
+    """`opened` gives a reader with room for the endings of such a fork, `traced` the trace of a
+    recording.
+    """
 
-    def __init__(self, model: Model, control: Control, opened: Callable[[Endings], Reader]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        control: Control,
+        opened: Callable[[Endings], Reader],
+        traced: Callable[[Recording, Settings, Started], Trace],
+    ) -> None:
         self._model = model
         self._control = control
         self._opened = opened
+        self._traced = traced
 
     def events(self, task: Task) -> Iterator[Piece | Finished]:
         """The pieces of the choice that is drawn, and the end."""
@@ -93,6 +104,7 @@ class Chooser:
             reply.add(self._model, token)
         found: tuple[Choice, ...] = ()
         chosen: Choice | None = None
+        trace: Trace | None = None
         kept = 0
         if not (reply.stop or reply.is_thinking):
             forks = self._forks(task)
@@ -104,16 +116,20 @@ class Chooser:
                     kept = reader.kept
                     fork = max(forks, key=partial(_chance, first))
                     found, rows = self._weighed(task, fork, reader.end(first, fork))
+                place = self._place(task, found)
+                if task.request.record:
+                    trace = self._recorded(task, reader, fork, found, place)
             except KeyboardInterrupt:
                 late = Stop(StopReason.TIME_LIMIT, f"{limit:g} s")
                 yield from reply.end(self._control.stop or late)
             else:
-                chosen = yield from self._drawn(task, reply, found, rows)
+                chosen = found[place]
+                yield from self._said(task, reply, found, rows[place], chosen)
         elif task.thoughts:
             yield from reply.end(task.thoughts.stop)
         finished = self._finished(task, reply, kept, time.perf_counter() - began)
         text = chosen.bare(reply.text) if chosen else reply.text
-        yield replace(finished, text=text, choices=found)
+        yield replace(finished, text=text, choices=found, trace=trace)
 
     def _forks(self, task: Task) -> list[Endings]:
         """The prompt and the choices as tokens; and once more with a blank before each, if none
@@ -171,32 +187,60 @@ class Chooser:
             place = len(task.before) + at
             yield token_of(self._model, task.request, place, token, pointer(logits[at]), None)
 
-    def _drawn(
+    def _place(self, task: Task, found: Sequence[Choice]) -> int:
+        """That of the choice which is drawn."""
+        temperature: float = task.request.settings["temperature"]
+        weights = choices.shares([each.logprob for each in found], temperature)
+        return choices.drawn(weights, task.started.seed)
+
+    def _said(
         self,
         task: Task,
         reply: Reply,
         found: Sequence[Choice],
-        rows: Sequence[tuple[Token, ...]],
-    ) -> Generator[Piece, None, Choice]:
-        """Add the tokens of one to the reply."""
-        import numpy as np
-
-        temperature: float = task.request.settings["temperature"]
-        shares = choices.shares([each.logprob for each in found], temperature)
-        place = choices.drawn(shares, task.started.seed)
-        chance: float | None = entropy(np.array(shares)) if task.request.drawn_entropy else None
+        tokens: Sequence[Token],
+        chosen: Choice,
+    ) -> Iterator[Piece]:
+        """Add the tokens of the choice to the reply."""
+        chance = self._chance_of(task, found)
         begun = False
-        for token in rows[place]:
+        for token in tokens:
             for piece in reply.add(self._model, replace(token, drawn_entropy=chance)):
-                said = piece.text if begun else found[place].bare(piece.text)
+                said = piece.text if begun else chosen.bare(piece.text)
                 begun = True
                 if said:
                     yield replace(piece, text=said)
             if reply.stop:
-                return found[place]
-            chance = 0.0 if chance is not None else None  # all the chance was in the first one
+                return
+            chance = None if chance is None else 0.0  # all the chance was in the first one
         yield from reply.end(COMPLETE)
-        return found[place]
+
+    def _chance_of(self, task: Task, found: Sequence[Choice]) -> float | None:
+        """The entropy in bits of what was drawn from, if it is asked for."""
+        import numpy as np
+
+        if not task.request.drawn_entropy:
+            return None
+        temperature: float = task.request.settings["temperature"]
+        return entropy(np.array(choices.shares([each.logprob for each in found], temperature)))
+
+    def _recorded(
+        self, task: Task, reader: Reader, fork: Endings, found: Sequence[Choice], place: int
+    ) -> Trace:
+        """The draws of the choice, to be looked at. It is read once more, by itself."""
+        recording = Recording(self._model.n_vocab)
+        try:
+            recording.tree = Tree(fork.endings, tuple(each.logprob for each in found))
+            ending = fork.endings[place]
+            # Of the last token, which is not read, only the logits are wanted: for what-ifs.
+            (logits,) = reader.read(Endings(fork.before, ((*ending, ending[-1]),)))
+            for row in logits:
+                recording.add(pointer(row))
+            recording.drawn += ending
+        except BaseException:
+            recording.close()
+            raise
+        return self._traced(recording, task.request.settings, task.started)
 
     def _finished(self, task: Task, reply: Reply, kept: int, seconds: float) -> Finished:
         assert reply.stop is not None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from llmparams_cli.analysis.choices import Tree
 from llmparams_cli.errors import BackendError
 
 
@@ -21,6 +22,7 @@ class Recording:
     def __init__(self, n_vocab: int) -> None:
         self.n_vocab = n_vocab
         self.drawn: list[int] = []
+        self.tree: Tree | None = None  # the choices of which one was drawn
         self._bytes = n_vocab * ctypes.sizeof(ctypes.c_float)
         self._rows = 0
         with _told():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
+from llmparams_cli.analysis.choices import Tree
 from llmparams_cli.analysis.distribution import entropy, softmax
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.model import Model
@@ -20,6 +21,7 @@ from llmparams_cli.backends.llama.sampling.candidates import (
     selected,
 )
 from llmparams_cli.backends.llama.sampling.chain import Chain, Step
+from llmparams_cli.backends.llama.sampling.choices import ChoiceSampler
 from llmparams_cli.backends.llama.sampling.grammar import from_settings
 from llmparams_cli.backends.llama.sampling.penalties import PenaltyStage
 from llmparams_cli.backends.llama.sampling.phases import Phases
@@ -192,6 +194,9 @@ class Sampler:
             self._phases.accept(token)
 
 
+Draws = Sampler | ChoiceSampler
+
+
 def _possible(array: Any) -> int | None:
     """The token that was drawn from these candidates; None if there are none, or if the settings
     forbid all of them.
@@ -209,8 +214,13 @@ def made(
     note: Callable[[str], None],
     *,
     constrained: bool = True,
-) -> Sampler:
-    """The sampler of the answer to a prompt, with nothing drawn yet."""
+    tree: Tree | None = None,
+) -> Draws:
+    """The sampler of the answer to a prompt, with nothing drawn yet. `tree` has the probabilities
+    of the choices that the settings may name.
+    """
+    if tree and settings["choices"] and constrained:
+        return ChoiceSampler(tree, settings["temperature"], seed, model.n_vocab)
     grammar = from_settings(model, settings, note) if constrained else None
     phases = Phases.of(model, settings, started, grammar)
     return Sampler(model, settings, seed, started.context, phases, started.tokens)

@@ -16,7 +16,7 @@ from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.chain import Step
-from llmparams_cli.backends.llama.sampling.sampler import Sampler
+from llmparams_cli.backends.llama.sampling.sampler import Draws
 from llmparams_cli.backends.reply import Reply
 from llmparams_cli.ending import Stop, StopReason
 from llmparams_cli.errors import LlmparamsError, UsageError
@@ -31,7 +31,7 @@ class Alternative:
     """One text as other settings make it: first its `parting`, then its `open_end`. Close it."""
 
     def __init__(
-        self, model: Model, sampler: Sampler, other: Counterfactual, started: Started
+        self, model: Model, sampler: Draws, other: Counterfactual, started: Started
     ) -> None:
         self._model = model
         self._sampler = sampler
@@ -41,7 +41,7 @@ class Alternative:
         self._reply = Reply(other.settings, started)
         self._is_owner = True
 
-    def parting(self, recording: Recording, own: Sampler, end: Stop, report: Report) -> WhatIf:
+    def parting(self, recording: Recording, own: Draws, end: Stop, report: Report) -> WhatIf:
         """Where the other text parts from the run, which `own` draws again and which ended with
         `end`.
         """

@@ -10,7 +10,7 @@ from llmparams_cli.analysis.distribution import entropy, total_variation
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Sampler, made
+from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Draws, made
 from llmparams_cli.backends.llama.tracing.counterfactual import Alternative
 from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
 from llmparams_cli.backends.llama.tracing.views import Views
@@ -185,14 +185,22 @@ class LlamaTrace:
                 for each in samplers:
                     each.accept(drawn)
 
-    def _sampler(self, settings: Settings, *, constrained: bool = True) -> Sampler:
+    def _sampler(self, settings: Settings, *, constrained: bool = True) -> Draws:
         """A chain that has drawn nothing yet; with the run's own seed, unless `settings` have
         another.
         """
         same = settings["seed"] == self._settings["seed"]
         # A seed of -1 in both settings means the one that this run has got by chance.
         seed = self._started.seed if same else seeds.in_use(settings)
-        return made(self._model, settings, seed, self._started, _silently, constrained=constrained)
+        return made(
+            self._model,
+            settings,
+            seed,
+            self._started,
+            _silently,
+            constrained=constrained,
+            tree=self._recording.tree,
+        )
 
     def _without(self, setting: Setting) -> Settings:
         return self._settings.at(setting, setting.param.neutral, NEUTRAL)

@@ -11,7 +11,7 @@ from llmparams_cli.analysis.distribution import entropy, log_total, softmax
 from llmparams_cli.backends.llama.decoding.recording import pointer
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.chain import Step
-from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Sampler
+from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Draws
 from llmparams_cli.trace import MOST_SHOWN, Penalised, Ruling, Stage, TokenView
 
 
@@ -28,7 +28,7 @@ class Views:
         drawn: int,
         logits: Any,
         steps: Sequence[Step],
-        sampler: Sampler,
+        sampler: Draws,
         top: int,
         coverage: float,
     ) -> TokenView:
@@ -70,7 +70,7 @@ class Views:
         logits: Any,
         probabilities: Any,
         steps: Sequence[Step],
-        sampler: Sampler,
+        sampler: Draws,
         shown: Sequence[int],
     ) -> Ruling | None:
         """What the grammar said: its mask is computed here, which a draw that fits it does not
@@ -98,7 +98,7 @@ class Views:
         return self._known[token]
 
     def _penalised(
-        self, table: Any, steps: Sequence[Step], sampler: Sampler
+        self, table: Any, steps: Sequence[Step], sampler: Draws
     ) -> tuple[Penalised, ...]:
         """What the penalties took from every token in their window that is still a candidate."""
         stage = sampler.penalties
