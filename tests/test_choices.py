@@ -218,6 +218,14 @@ def test_standard_output_is_the_choice_alone(program):
     assert program.pipe(*FLAGS, *chosen_from(" bear", " rabbit")).text.strip() in ("bear", "rabbit")
 
 
+def test_a_terminal_shows_them_as_bars(program):
+    shown = program.terminal(*FLAGS, *chosen_from("small", "warm", "cat")).end()
+    [title, *bars] = [line for line in shown.lines if "%" in line]
+    assert title.endswith("of the model's answers begin with one of 3 choices:")
+    assert [line.split()[0] for line in bars] == ["small", "warm", "cat"]
+    assert bars[0].split()[1].startswith("█" * 20)
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [

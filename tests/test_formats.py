@@ -475,6 +475,23 @@ def test_vllm_structures_output(key):
     assert one(json.dumps({key: {"json": {"a": 1}}}), "vllm").parameters["json_schema"] == {"a": 1}
     preset = one(json.dumps({key: {"grammar": "root ::= x", "regex": None}}), "vllm")
     assert preset.parameters["grammar"] == "root ::= x"
+    assert one(json.dumps({key: {"regex": "a+"}}), "vllm").parameters["regex"] == "a+"
+    assert one(json.dumps({key: {"choice": ["a", "b"]}}), "vllm").parameters["choices"] == [
+        "a",
+        "b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "form"), [("regex", "a+", "regex"), ("choices", ["a", "b"], "choice")]
+)
+def test_vllms_forms_have_older_names_in_requests(name, value, form):
+    request = {"messages": [{"role": "user", "content": "x"}], f"guided_{form}": value}
+    assert one(json.dumps(request), "vllm-request").parameters[name] == value
+    text, _ = write("vllm", Exported("x", parameters={name: value}))
+    assert json.loads(text)["structured_outputs"] == {form: value}
+    _, losses = write("vllm", Exported("x", parameters={name: value, "json_schema": {}}))
+    assert "lost json_schema" in told(losses)
 
 
 def test_stages_left_out_are_off_elsewhere():
