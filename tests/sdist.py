@@ -14,12 +14,18 @@ import pytest
 from llmparams_cli.backends.llama.machine import library
 
 PACKAGE = f"llama-cpp-python=={library.VERSION}"
-FOLDER = "/vendor/llama.cpp/models/"
+FOLDER = "/vendor/llama.cpp/"
+WANTED = ("models/", "grammars/", "tests/test-grammar-")
 
 
 def models(factory: pytest.TempPathFactory) -> Path:
-    """The folder `models` of llama.cpp (vocabularies, chat templates), unpacked once for all tests
-    of a run, whichever of its processes asks for it first.
+    """The folder `models` of llama.cpp: vocabularies, chat templates."""
+    return sources(factory) / "models"
+
+
+def sources(factory: pytest.TempPathFactory) -> Path:
+    """llama.cpp's folder with what is wanted of it, unpacked once for all tests of a run, whichever
+    of its processes asks for it first.
 
     pip fetches 77 MB with its own configuration; skips the test where it cannot.
     """
@@ -29,7 +35,7 @@ def models(factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         directory = shared / "llama.cpp"
         directory.mkdir(exist_ok=True)
-        return directory / "models" if (directory / "whole").exists() else _fetched(directory)
+        return directory if (directory / "whole").exists() else _fetched(directory)
 
 
 def _fetched(directory: Path) -> Path:
@@ -44,13 +50,13 @@ def _fetched(directory: Path) -> Path:
         pytest.skip(f"PyPI cannot be reached from here: {done.stderr.strip()[-200:]}")
     with tarfile.open(found[0]) as archive:
         for member in archive:
-            if member.isfile() and FOLDER in member.name:
-                name = member.name.partition(FOLDER)[2]
+            name = member.name.partition(FOLDER)[2]
+            if member.isfile() and name.startswith(WANTED):
                 data = archive.extractfile(member)
                 assert data is not None
-                target = directory / "models" / name
+                target = directory / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data.read())
     found[0].unlink()
     (directory / "whole").touch()
-    return directory / "models"
+    return directory

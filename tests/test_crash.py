@@ -78,7 +78,6 @@ def test_an_uncaught_exception_of_cpp_prints_nothing_of_its_own(tmp_path):
 
 
 def test_a_crash_is_told_while_file_descriptor_2_is_elsewhere():
-    # As it is while the grammar parser's complaints are collected.
     done = crash(
         "os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\nlibrary.llama().llama_model_n_params(None)"
     )

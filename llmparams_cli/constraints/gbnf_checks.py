@@ -4,11 +4,12 @@ for minutes with those that are refused here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterable
 from functools import lru_cache
 from itertools import pairwise
 
 from llmparams_cli.constraints import gbnf_graph, gbnf_stacks, gbnf_text
+from llmparams_cli.constraints.gbnf_factored import factored
 from llmparams_cli.constraints.gbnf_rules import (
     Fault,
     Grammar,
@@ -26,16 +27,17 @@ COMMON = "write what they have in common once, before a bracket with the rest"
 @lru_cache(maxsize=4)  # every sequence of a batch asks again
 def checked(text: str) -> Grammar:
     """The grammar's rules; raises Fault for what is no grammar or cannot be followed."""
-    grammar = gbnf_text.read(text)
-    reached = gbnf_graph.reached(_references(grammar), grammar.root)
-    is_empty = [found is not None and not found[0] for found in cheapest(grammar, lambda _: 1)]
+    grammar = factored(gbnf_text.read(text))
     known = _beginnings(grammar, [not all(rule.alternatives) for rule in grammar.rules])
-    true = _beginnings(grammar, is_empty)
-    true = [begins if number in reached else [] for number, begins in enumerate(true)]
-    _refuse_left_recursion(grammar, known, true)
-    _refuse_slow_search(grammar, [_numbers(begins) for begins in known])
-    _refuse_endless(grammar, reached)
-    widest = _widest(grammar, [_numbers(begins) for begins in true], is_empty, reached)
+    part = _refuse_left_recursion(grammar, known, lambda _: True)
+    _refuse_slow_search(grammar, known, part)
+    found = cheapest(grammar, lambda _: 1)
+    is_empty = [one is not None and not one[0] for one in found]
+    reached = gbnf_graph.reached(_references(grammar), grammar.root)
+    true = _beginnings(grammar, is_empty, reached)
+    part = _refuse_left_recursion(grammar, true, lambda follows: follows)
+    _refuse_endless(grammar, reached, found)
+    widest = _widest(grammar, part, is_empty, reached)
     gbnf_stacks.refuse_growth(grammar, widest)
     return grammar
 
@@ -46,19 +48,19 @@ Beginnings = list[tuple[int, bool]]  # rules with which one can begin; does some
 
 
 def _refuse_left_recursion(
-    grammar: Grammar, known: list[Beginnings], true: list[Beginnings]
-) -> None:
+    grammar: Grammar, begins: list[Beginnings], is_harmful: Callable[[bool], bool]
+) -> list[int]:
     """llama.cpp takes only rules that have an empty alternative for empty, and refuses what leads
     back to itself through those. What leads back through others grows a stack without end, unless
-    nothing follows the reference.
+    nothing follows the reference. Returns the parts of the graph.
     """
-    for begins, is_harmful in ((known, lambda _: True), (true, lambda follows: follows)):
-        graph = [_numbers(one) for one in begins]
-        part = gbnf_graph.parts(graph)
-        for start, others in enumerate(begins):
-            for number, follows in others:
-                if part[start] == part[number] and is_harmful(follows):
-                    raise _left_recursion(grammar, gbnf_graph.path(graph, number, start))
+    graph = [[number for number, _ in others] for others in begins]
+    part = gbnf_graph.parts(graph)
+    for start, others in enumerate(begins):
+        for number, follows in others:
+            if part[start] == part[number] and is_harmful(follows):
+                raise _left_recursion(grammar, gbnf_graph.path(graph, number, start))
+    return part
 
 
 def _left_recursion(grammar: Grammar, circle: list[int]) -> Fault:
@@ -74,40 +76,35 @@ def _left_recursion(grammar: Grammar, circle: list[int]) -> Fault:
     return Fault(grammar.text, rule.offset, rule.name, f"left recursion: {way}", REPEAT)
 
 
-def _beginnings(grammar: Grammar, is_empty: list[bool]) -> list[Beginnings]:
-    return [
-        [one for sequence in rule.alternatives for one in _first(sequence, is_empty)]
-        for rule in grammar.rules
-    ]
-
-
-def _first(sequence: Sequence, is_empty: list[bool]) -> Iterator[tuple[int, bool]]:
-    for place, element in enumerate(sequence, 1):
-        if not isinstance(element, int):
-            return
-        yield element, place < len(sequence)
-        if not is_empty[element]:
-            return
-
-
-def _numbers(begins: Beginnings) -> list[int]:
-    return [number for number, _ in begins]
+def _beginnings(
+    grammar: Grammar, is_empty: list[bool], reached: Container[int] | None = None
+) -> list[Beginnings]:
+    found: list[Beginnings] = []
+    for number, rule in enumerate(grammar.rules):
+        found.append([])
+        for sequence in rule.alternatives if reached is None or number in reached else ():
+            for place, element in enumerate(sequence, 1):
+                if not isinstance(element, int):
+                    break
+                found[-1].append((element, place < len(sequence)))
+                if not is_empty[element]:
+                    break
+    return found
 
 
 # What is finite and too much.
 
 
-def _refuse_slow_search(grammar: Grammar, graph: gbnf_graph.Graph) -> None:
+def _refuse_slow_search(grammar: Grammar, begins: list[Beginnings], part: list[int]) -> None:
     """llama.cpp looks for left recursion by recursion, and comes by a rule again for every rule
     that begins with it.
     """
-    part = gbnf_graph.parts(graph)
-    depth, steps = [0] * len(graph), [0] * len(graph)
-    for number in sorted(range(len(graph)), key=part.__getitem__):
+    depth, steps = [0] * len(part), [0] * len(part)
+    for number in sorted(range(len(part)), key=part.__getitem__):
         rule = grammar.rules[number]
-        depth[number] = 1 + max((depth[other] for other in graph[number]), default=0)
+        depth[number] = 1 + max((depth[other] for other, _ in begins[number]), default=0)
         own = sum(map(len, rule.alternatives)) + len(rule.alternatives)
-        steps[number] = min(MOST_STEPS + 1, own + sum(steps[other] for other in graph[number]))
+        steps[number] = own + sum(steps[other] for other, _ in begins[number])
         if depth[number] > DEEPEST:
             reason = f"more than {DEEPEST:,} rules begin with one another"
             raise Fault(grammar.text, rule.offset, rule.name, reason, "put their texts into one")
@@ -123,8 +120,9 @@ def _references(grammar: Grammar) -> gbnf_graph.Graph:
     ]
 
 
-def _refuse_endless(grammar: Grammar, reached: dict[int, None]) -> None:
-    found = cheapest(grammar, lambda _: 0)
+def _refuse_endless(
+    grammar: Grammar, reached: Iterable[int], found: list[tuple[int, Sequence] | None]
+) -> None:
     endless = next((number for number in reached if found[number] is None), None)
     if endless is None:
         return
@@ -140,13 +138,10 @@ def _refuse_endless(grammar: Grammar, reached: dict[int, None]) -> None:
     raise Fault(grammar.text, rule.offset, rule.name, reason, cure)
 
 
-def _widest(
-    grammar: Grammar, graph: gbnf_graph.Graph, is_empty: list[bool], reached: dict[int, None]
-) -> int:
+def _widest(grammar: Grammar, part: list[int], is_empty: list[bool], reached: Iterable[int]) -> int:
     """With how many stacks a place of the rules begins at most, which llama.cpp compares with one
     another. Raises Fault for too many.
     """
-    part = gbnf_graph.parts(graph)
     ways = [0] * (max(part) + 1)  # of a part of the graph: what it leads to outside
     for number in sorted(reached, key=part.__getitem__):
         rule = grammar.rules[number]

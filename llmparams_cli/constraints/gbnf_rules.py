@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+ROOT = "root"  # the rule where every text begins
 LAST_CHARACTER = 0x10FFFF
 SURROGATES = range(0xD800, 0xE000)  # no characters, and not in UTF-8
 
@@ -22,6 +23,14 @@ class Characters:
     def size(self) -> int:
         """How many elements llama.cpp needs for it."""
         return max(1, sum(1 if low == high else 2 for low, high in self.ranges))
+
+    @property
+    def single(self) -> int | None:
+        """The character, if it is only one."""
+        if len(self.ranges) != 1 or self.is_negated:
+            return None
+        low, high = self.ranges[0]
+        return low if low == high else None
 
     def admits(self, character: int) -> bool:
         return any(low <= character <= high for low, high in self.ranges) != self.is_negated
@@ -45,9 +54,15 @@ class Token:
 
     text: str
     is_negated: bool = False
-    offset: int = field(default=0, compare=False)  # where it is written
+    offset: int = field(default=0, compare=False)  # where it is written, and in which rule
+    rule: str = field(default="", compare=False)
 
     size = 1
+
+    @property
+    def number(self) -> int | None:
+        """Of <[1000]>; None for a token that is named by its text."""
+        return int(self.text[2:-2]) if self.text.startswith("<[") else None
 
 
 # A number is a reference to the rule of that number.
@@ -55,7 +70,7 @@ Element = int | Characters | Token
 Sequence = list[Element]
 
 
-@dataclass
+@dataclass(slots=True)
 class Rule:
     """A rule, or a part of one that llama.cpp makes a rule of: then `name` is the whole's."""
 
@@ -66,11 +81,18 @@ class Rule:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Rules by number, `root` being the first to be followed, and the text they are from."""
+    """Rules by number, `root` being the first to be followed, and the text they are from.
+
+    `tokens` are those that it names, `notes` say what llama.cpp reads otherwise than written, and
+    `followed` is what llama.cpp is given.
+    """
 
     text: str
     rules: list[Rule]
     root: int
+    tokens: list[Token]
+    notes: list[str]
+    followed: str
 
 
 class Fault(ValueError):

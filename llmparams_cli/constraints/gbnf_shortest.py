@@ -38,19 +38,25 @@ def cheapest(
     """The cheapest alternative of each rule and what it costs (Knuth's form of Dijkstra's)."""
     found: list[tuple[int, Sequence] | None] = [None] * len(grammar.rules)
     users: list[list[int]] = [[] for _ in grammar.rules]  # the alternatives that wait for a rule
-    waiting: list[list[int]] = []  # of an alternative: its cost so far, how many rules it lacks
+    costs: list[int] = []  # of an alternative, so far, and of how many rules it lacks the cost
+    lacks: list[int] = []
     owner: list[tuple[int, Sequence]] = []
     queue: list[tuple[int, int]] = []
     for number, rule in enumerate(grammar.rules):
         for sequence in rule.alternatives:
-            references = [element for element in sequence if isinstance(element, int)]
-            cost = sum(price(element) for element in sequence if not isinstance(element, int))
-            for reference in references:
-                users[reference].append(len(owner))
-            if not references:
-                heapq.heappush(queue, (cost, len(owner)))
+            cost = lacking = 0
+            for element in sequence:
+                if isinstance(element, int):
+                    users[element].append(len(owner))
+                    lacking += 1
+                else:
+                    cost += price(element)
+            if not lacking:
+                queue.append((cost, len(owner)))
             owner.append((number, sequence))
-            waiting.append([cost, len(references)])
+            costs.append(cost)
+            lacks.append(lacking)
+    heapq.heapify(queue)
     while queue:
         cost, alternative = heapq.heappop(queue)
         number, sequence = owner[alternative]
@@ -58,8 +64,8 @@ def cheapest(
             continue
         found[number] = cost, sequence
         for user in users[number]:
-            waiting[user][0] += cost
-            waiting[user][1] -= 1
-            if not waiting[user][1]:
-                heapq.heappush(queue, (waiting[user][0], user))
+            costs[user] += cost
+            lacks[user] -= 1
+            if not lacks[user]:
+                heapq.heappush(queue, (costs[user], user))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from random import Random
 
 from llmparams_cli.constraints.gbnf_rules import Characters, Element, Fault, Grammar, Rule, Token
 
@@ -17,6 +18,7 @@ MOST_GROWN = 5_000  # stacks behind a text, beside twice those: a tenth of a sec
 LONGEST = 32  # characters that are tried; a single token may have as many
 BREADTH = 4  # texts that are pursued while they have few stacks, and characters tried behind each
 FEW = 300
+SOME = 48  # of many stacks: by which the others are judged
 MOST_STEPS = 200_000  # all in all: some tenths of a second
 END = 0  # the empty stack
 
@@ -35,12 +37,12 @@ def refuse_growth(grammar: Grammar, widest: int) -> None:
     """Raises Fault for a text behind which the stacks are too many, if one is found; `widest` is
     with how many a place of the grammar can begin.
     """
-    follow = _Followed(grammar, MOST_GROWN + 2 * widest)
+    follow = Followed(grammar, MOST_GROWN + 2 * widest)
     pursued = [("", follow.begin())]
     for _ in range(LONGEST):
         further: dict[frozenset[int], tuple[str, Stacks]] = {}
         for text, stacks in pursued:
-            for symbol in follow.symbols(stacks)[: BREADTH if len(stacks) < FEW else 1]:
+            for symbol in follow.symbols(stacks)[: BREADTH if len(stacks) < FEW else 2]:
                 now = follow.behind(stacks, symbol)
                 read = text + (chr(symbol) if isinstance(symbol, int) else symbol)
                 if len(now) > follow.most:
@@ -53,7 +55,7 @@ def refuse_growth(grammar: Grammar, widest: int) -> None:
             return
 
 
-class _Followed:
+class Followed:
     """The grammar's stacks by number: a stack is a place in a rule and the stack below it."""
 
     def __init__(self, grammar: Grammar, most: int) -> None:
@@ -90,13 +92,12 @@ class _Followed:
         return self._advanced(going)
 
     def symbols(self, stacks: Stacks) -> list[Symbol]:
-        """Those that most of the stacks admit."""
+        """What may follow, first what some of the stacks grow most by."""
         tops = Counter(self.elements[self._stacks[one][0]] for one in stacks if one != END)
-        common = tops.most_common(64)
-        admitted: Counter[Symbol] = Counter()
-        for symbol in {symbol for element, _ in common for symbol in _typical(element)}:
-            admitted[symbol] = sum(count for element, count in common if _admits(element, symbol))
-        return [symbol for symbol, _ in admitted.most_common(BREADTH)]
+        some = dict.fromkeys(Random(0).sample([*stacks], min(SOME, len(stacks))))
+        typical = {symbol for top, _ in tops.most_common(SOME) for symbol in _typical(top)}
+        grown = {symbol: len(self.behind(some, symbol)) for symbol in typical}
+        return sorted(typical, key=lambda symbol: (-grown[symbol], str(symbol)))
 
     def _pushed(self, place: int, below: int) -> int:
         if self.elements[place] is None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llmparams_cli.constraints.gbnf_rules import (
+    ROOT,
     Characters,
     Fault,
     Grammar,
@@ -27,6 +29,7 @@ MOST_RULES = 200_000  # with those that llama.cpp makes of groups and repetition
 NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
 BLANK = re.compile(r"(?:[ \t]+|#[^\r\n]*)*")
 BLANK_OR_LINE_END = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)*")
+HEAD = re.compile(rf"([A-Za-z0-9-]+){BLANK.pattern}::={BLANK_OR_LINE_END.pattern}")
 NAME = re.compile(r"[A-Za-z0-9-]+")
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 CLASS = re.compile(r"\[(\^?)((?:[^\]\\]|\\.)*)\]", re.DOTALL)
@@ -56,12 +59,16 @@ OTHER_SIGNS = {
 }
 
 
+@lru_cache(maxsize=4)  # asked for again for every answer
 def read(text: str) -> Grammar:
-    """The grammar's rules; raises Fault. Whether they can be followed is gbnf_checks's."""
-    return _Reader(text).read()
+    """The grammar's rules; raises Fault. Whether they can be followed is gbnf_checks's.
+
+    The byte order mark of other editors is none of its text.
+    """
+    return _Reader(text.removeprefix("\ufeff")).read()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Open:
     """A rule or a group while it is read; the fields are named as in llama.cpp."""
 
@@ -87,6 +94,8 @@ class _Reader:
         self.numbers: dict[str, int] = {}
         self.referred: dict[int, tuple[int, str]] = {}  # the first reference: where, from which
         self.rules: list[Rule | None] = []
+        self.tokens: list[Token] = []
+        self.notes: list[str] = []
         self.elements = 0
         self.single = _Singles()
         self.name = ""
@@ -98,10 +107,14 @@ class _Reader:
         self._skip(nested=True)
         while self.at < len(self.text):
             self._rule()
-        return Grammar(self.text, self._complete(), self._root())
+        rules, root = self._complete(), self._root()
+        return Grammar(self.text, rules, root, self.tokens, self.notes, followed=self.text)
 
     def _fault(self, reason: str, cure: str = "", at: int | None = None) -> Fault:
         return Fault(self.text, self.at if at is None else at, self.name, reason, cure)
+
+    def _note(self, text: str, at: int) -> None:
+        self.notes.append(str(self._fault(text, at=at)))
 
     def _complete(self) -> list[Rule]:
         names = [name for name, number in self.numbers.items() if self.rules[number] is not None]
@@ -114,15 +127,17 @@ class _Reader:
         return [rule for rule in self.rules if rule is not None]
 
     def _root(self) -> int:
-        if "root" not in self.numbers:
+        if ROOT not in self.numbers:
             first = next(iter(self.numbers), "")
             cure = f"rename '{first}' if the text begins there" if first else "root ::= …"
             raise Fault(
                 self.text, 0, "", "the rule 'root', where every text begins, is missing", cure
             )
-        return self.numbers["root"]
+        return self.numbers[ROOT]
 
     def _skip(self, nested: bool) -> None:
+        if self._next() not in " \t#\r\n":
+            return  # as nearly always: the expression takes its time
         found = (BLANK_OR_LINE_END if nested else BLANK).match(self.text, self.at)
         assert found is not None
         self.at = found.end()
@@ -134,17 +149,11 @@ class _Reader:
 
     def _rule(self) -> None:
         self.name = ""
-        found = NAME.match(self.text, self.at)
-        if not found:
-            raise self._unexpected("a rule's name")
-        begin, name = self.at, found.group()
-        self.at = found.end()
-        self._skip(nested=False)
-        if not self.text.startswith("::=", self.at):
-            raise self._unexpected(f"::= behind the name '{name}'")
-        self.name, self.at = name, self.at + 3
-        self._skip(nested=True)
-        self.open = [_Open(self._number(name), begin, 0, [[]])]
+        head = HEAD.match(self.text, self.at)
+        if not head:
+            raise self._no_head()
+        begin, self.name, self.at = self.at, head.group(1), head.end()
+        self.open = [_Open(self._number(self.name), begin, 0, [[]])]
         self._alternatives()
         if self.text.startswith("\r\n", self.at):
             self.at += 2
@@ -154,6 +163,14 @@ class _Reader:
             raise self._unexpected("the end of the line")
         self._define(self.open.pop())
         self._skip(nested=True)
+
+    def _no_head(self) -> Fault:
+        name = NAME.match(self.text, self.at)
+        if not name:
+            return self._unexpected("a rule's name")
+        self.at = name.end()
+        self._skip(nested=False)
+        return self._unexpected(f"::= behind the name '{name.group()}'")
 
     def _unexpected(self, expected: str) -> Fault:
         sign = self._next()
@@ -179,6 +196,8 @@ class _Reader:
         return len(self.rules) - 1
 
     def _define(self, done: _Open) -> None:
+        if self.rules[done.rule] is not None:
+            self._note("this rule was defined before, and the last definition counts", done.offset)
         self.rules[done.rule] = Rule(self.name, done.offset, done.alternatives)
 
     def _alternatives(self) -> None:
@@ -223,6 +242,8 @@ class _Reader:
 
     def _item(self, sign: str) -> bool:
         """Read an item or a repetition; False if there is none."""
+        if sign.isalnum() and self._reference():
+            return True
         if sign == '"':
             self._literal()
         elif sign == "[":
@@ -236,14 +257,19 @@ class _Reader:
             self._repeat(self.at, *REPEATED[sign], end=self.at + 1)
         elif sign == "{":
             self._counted()
-        elif found := NAME.match(self.text, self.at):
-            number = self._number(found.group())
-            self.referred.setdefault(number, (self.at, self.name))
-            self.at = found.end()
-            self._add([number], 1)
-        else:
+        elif not self._reference():
             return False
         return True
+
+    def _reference(self) -> bool:
+        found = NAME.match(self.text, self.at)
+        if found:
+            number = self._number(found.group())
+            if number not in self.referred:
+                self.referred[number] = self.at, self.name
+            self.at = found.end()
+            self._add([number], 1)
+        return found is not None
 
     def _add(self, item: Sequence, size: int, repeated: int = 1) -> None:
         """Append an item and go on behind the blanks that follow it."""
@@ -333,7 +359,8 @@ class _Reader:
         if numbered and int(found.group(1).lstrip("0")[:11] or 0) >= 2**32:
             raise self._fault("there is no token of so large a number")
         self.at = found.end()
-        self._add([Token(found.group(), is_negated, begin)], 1)
+        self.tokens.append(Token(found.group(), is_negated, begin, self.name))
+        self._add([self.tokens[-1]], 1)
 
     # Repetitions.
 
@@ -373,12 +400,13 @@ class _Reader:
         if most is not None and most < least:
             swapped = f"{{{most},{least}}}"
             raise self._fault(f"{written} ends before it begins", f"write {swapped}", begin)
-        if max(least, most or 0) > MOST_REPETITIONS:
-            raise self._fault(
-                f"{written}: llama.cpp counts up to {MOST_REPETITIONS:,} repetitions",
-                f"write {{{least},}} for any number" if least <= MOST_REPETITIONS else "",
-                begin,
-            )
+        if least > MOST_REPETITIONS:
+            reason = f"{written}: llama.cpp repeats at most {MOST_REPETITIONS:,} times"
+            raise self._fault(reason, "give a part of the repetitions a rule of its own", begin)
+        if most is not None and most > MOST_REPETITIONS:
+            limit = f"llama.cpp counts up to {MOST_REPETITIONS:,}"
+            self._note(f"{limit}, and reads {written} as {{{least},}}, without an end", begin)
+            most = None
         now.repeated *= most or least or 1
         if now.repeated > MOST_REPETITIONS:
             raise self._fault(

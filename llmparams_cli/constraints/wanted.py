@@ -44,11 +44,12 @@ def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint
     """
     if settings["grammar"]:
         origin = str(settings.setting("grammar").origin)
-        return Constraint(Notation.GBNF, _checked(settings["grammar"], origin), origin, EXAMPLE)
+        gbnf = _checked(settings["grammar"], origin, note)
+        return Constraint(Notation.GBNF, gbnf, origin, EXAMPLE)
     if settings["json_schema"] is not None:
         origin = str(settings.setting("json_schema").origin)
         gbnf = _from_json_schema(settings["json_schema"], origin, note)
-        return Constraint(Notation.GBNF, _checked(gbnf, origin), origin, CONVERTED)
+        return Constraint(Notation.GBNF, _checked(gbnf, origin, note), origin, CONVERTED)
     if settings["regex"]:
         origin = str(settings.setting("regex").origin)
         return _of_regex(_whole(settings["regex"], origin), origin)
@@ -96,14 +97,14 @@ def _escaped(text: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):X}}}" for c in text)
 
 
-def _checked(gbnf: str, origin: str) -> str:
-    """A grammar that llama.cpp can follow; without the byte order mark of other editors."""
+def _checked(gbnf: str, origin: str, note: Callable[[str], None]) -> str:
+    """A grammar that llama.cpp can follow."""
     from llmparams_cli.constraints.gbnf_checks import checked
     from llmparams_cli.constraints.gbnf_rules import Fault
 
-    gbnf = gbnf.removeprefix("\ufeff")
     try:
-        checked(gbnf)
+        for each in checked(gbnf).notes:
+            note(f"{origin}: {each}")
     except Fault as fault:
         raise UsageError(f"{origin}: {fault}", fault.cure) from fault
     return gbnf

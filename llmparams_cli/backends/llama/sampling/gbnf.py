@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import accumulate
 from typing import Any
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.candidates import array_of, array_over
+from llmparams_cli.constraints.gbnf_checks import checked
+from llmparams_cli.constraints.gbnf_rules import ROOT, Fault, Grammar
 from llmparams_cli.constraints.wanted import Constraint
 from llmparams_cli.errors import UsageError
 
-MOST_BRACKETS = 1000  # open at once; llama.cpp's recursive parser overflows at some 10,000
-# Literals, character classes and comments: what they contain does not nest.
-TEXT_OR_CLASS = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#.*')
-DEEP = "write repetitions with * or {m,n}"
+TOKENS = "a rule's name stands without < and >, a text in double quotes"
 
 
 class Gbnf:
     """Implements `grammar.Grammar` (llama_sampler_init_grammar)."""
 
     def __init__(self, model: Model, constraint: Constraint) -> None:
-        gbnf, origin = constraint.grammar, constraint.origin
-        if _depth(gbnf) > MOST_BRACKETS:
-            raise UsageError(
-                f"{origin}: more than {MOST_BRACKETS} brackets are open at a time", DEEP
-            )
-        with _captured_stderr() as complaints:
-            self.handle = llama().llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
+        grammar = checked(constraint.grammar)
+        _refuse_unknown_tokens(model, grammar, constraint.origin)
+        self.handle = llama().llama_sampler_init_grammar(
+            model.vocab, grammar.followed.encode(), ROOT.encode()
+        )
         if not self.handle:
-            raise UsageError(
-                f"{origin}: not a GBNF grammar: {_first_reason(complaints)}", constraint.hint
-            )
+            message = f"{constraint.origin}: llama.cpp does not take this grammar"
+            raise UsageError(message, constraint.hint)
         self._end_tokens = model.end_tokens
         # An array of one candidate, to ask about single tokens.
         self._one = (llama().llama_token_data * 1)()
@@ -71,28 +61,15 @@ class Gbnf:
         llama().llama_sampler_free(self.handle)
 
 
-def _depth(gbnf: str) -> int:
-    """How many brackets are open at once, at most."""
-    steps = ({"(": 1, ")": -1}.get(char, 0) for char in TEXT_OR_CLASS.sub("", gbnf))
-    return max(accumulate(steps), default=0)
-
-
-@contextmanager
-def _captured_stderr() -> Iterator[list[str]]:
-    """Collect what C code prints to stderr: the grammar parser reports its errors nowhere else."""
-    lines: list[str] = []
-    with tempfile.TemporaryFile() as file:
-        saved = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield lines
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            file.seek(0)
-            lines += file.read().decode("utf-8", "replace").splitlines()
-
-
-def _first_reason(lines: list[str]) -> str:
-    reasons = [line.split("error parsing grammar: ")[-1] for line in lines if line.strip()]
-    return reasons[0] if reasons else "the rule 'root' is missing or refers to itself"
+def _refuse_unknown_tokens(model: Model, grammar: Grammar, origin: str) -> None:
+    """What only a model knows of a grammar: whether it has the tokens <think>, <[1000]>."""
+    for token in grammar.tokens:
+        if token.number is not None:
+            is_known = token.number < model.n_vocab
+            reason = f"{model.path.name} has {model.n_vocab:,} tokens"
+        else:
+            is_known = len(model.tokenize(token.text, special=True)) == 1
+            reason = f"{token.text} is not one token of {model.path.name}"
+        if not is_known:
+            fault = Fault(grammar.text, token.offset, token.rule, reason)
+            raise UsageError(f"{origin}: {fault}", TOKENS)
