@@ -13,6 +13,7 @@ from llmparams_cli.constraints.pattern import (
     Malformed,
     MatchesNothing,
     NoCounterpart,
+    conditions,
     to_rust,
     whole,
 )
@@ -94,6 +95,57 @@ def test_a_whole_answer(pattern: str, matched: list[str], others: list[str]) -> 
     expression = Whole(whole(pattern))
     assert all(map(expression.matches, matched))
     assert not any(map(expression.matches, others))
+
+
+def holds(pattern: str, text: str) -> bool:
+    found = conditions(pattern)
+    every, never = ([Whole(part) for part in parts] for parts in (found.every, found.never))
+    return all(part.matches(text) for part in every) and not any(
+        part.matches(text) for part in never
+    )
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^(?!no)[a-z]+$",
+        "^(?!no$|yes$)[a-z]*",
+        "^(?=.*[0-9])(?=.*[a-z])(?!.* ).{3,}$",
+        "^(?!.*b)^(a|x)",
+        "^(?!a^b)a",
+        "^((?!no)(?!yes).)*$",
+        "^(?:(?!no$)[a-z]){2,3}$",
+        "ab|^b",
+    ],
+)
+def test_lookahead_at_the_start_is_a_condition(pattern: str) -> None:
+    texts = [
+        "",
+        "a",
+        "no",
+        "nod",
+        "yes",
+        "eyes",
+        "ano",
+        "a1",
+        "a1x",
+        "1xa b",
+        "x",
+        "b",
+        "ab",
+        "xyz",
+    ]
+    found = [text for text in texts if holds(pattern, text)]
+    assert found == [text for text in texts if re.search(pattern, text)]
+    assert 0 < len(found) < len(texts)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?!a)b", "^(?!a)b|c", "^b(?!a)", "^((?!a)b|c)*$", "^(?:(?!a)..)*$", "^((?!a?).)*$"]
+)
+def test_lookahead_elsewhere_is_refused(pattern: str) -> None:
+    with pytest.raises(NoCounterpart, match="lookahead"):
+        conditions(pattern)
 
 
 @pytest.mark.parametrize("pattern", ["^([a-z]{1,50}-){1,50}$", "^a{1,5000}$", "^(a{9}){9,99}$"])

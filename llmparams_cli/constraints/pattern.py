@@ -50,8 +50,26 @@ class Malformed(NoCounterpart):
     """This is no regular expression; says where and why."""
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """Expressions for whole texts: a text matches all of `every` and none of `never`."""
+
+    every: tuple[str, ...]
+    never: tuple[str, ...] = ()
+
+
+def conditions(pattern: str) -> Conditions:
+    """For all texts in which ECMA-262 finds `pattern`, and for no others. Lookahead at the start
+    of the text becomes a condition of its own.
+    """
+    found = _Reader(pattern).read_looking_ahead()
+    every = [_checked(pieces.searched(part)) for part in found.every]
+    never = filter(None, map(pieces.searched, found.never))
+    return Conditions(tuple(every), tuple(map(_checked, never)))
+
+
 def to_rust(pattern: str) -> str:
-    """For all texts in which ECMA-262 finds `pattern`, and for no others."""
+    """The same as one expression."""
     return _checked(pieces.searched(_Reader(pattern).read()))
 
 
@@ -74,6 +92,14 @@ class _Flags:
     dot_all: bool = False
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """Parts that must be found in a text, and parts that must not."""
+
+    every: tuple[Pieces, ...]
+    never: tuple[Pieces, ...] = ()
+
+
 class _Reader:
     """One pass over a pattern, from the left to the right."""
 
@@ -87,10 +113,57 @@ class _Reader:
             raise self._malformed("closes no group")
         return result
 
-    # What stands next
+    def read_looking_ahead(self) -> _Looked:
+        """With lookahead at the start of the text, which holds for the whole of it."""
+        begins = self._take("^")
+        tempered = self._tempered() if begins else None
+        if tempered:
+            return tempered
+        every: list[Pieces] = []
+        never: list[Pieces] = []
+        while begins and (sign := self._looking_ahead()):
+            inner = pieces.joined(pieces.START, self._closed(self._at - len(sign)))
+            (every if sign == "(?=" else never).append(inner)
+            self._take("^")
+        if not every and not never:
+            self._at = 0
+            return _Looked((self.read(),))
+        rest = pieces.joined(pieces.START, self._sequence())
+        if self._is_next("|"):
+            raise NoCounterpart("lookahead in one of several alternatives")
+        if self._at < len(self._pattern):
+            raise self._malformed("closes no group")
+        return _Looked((*every, rest), tuple(never))
 
-    def _rest(self) -> str:
-        return self._pattern[self._at : self._at + 2]
+    def _looking_ahead(self) -> str:
+        return next((sign for sign in ("(?=", "(?!") if self._take(sign)), "")
+
+    def _tempered(self) -> _Looked | None:
+        """Of `^((?!no).)*$`: what may not stand anywhere, and the rest."""
+        begin = self._at
+        never = []
+        if self._take("(?:") or (self._take("(") and not self._is_next("?:")):
+            while self._take("(?!"):
+                never.append(self._closed(begin))
+        atom = self._pattern[self._at : self._at + 1]
+        if never and atom and atom not in "()|^$*+?" and not any(map(Pieces.is_nullable, never)):
+            self._at += 1
+            body = self._one(self._set(atom, self._at - 1))
+            limits = self._quantifier() if self._take(")") else None
+            if limits and self._take("$") and self._at == len(self._pattern):
+                body = pieces.joined(pieces.START, pieces.repeated(body, *limits))
+                return _Looked((pieces.joined(body, pieces.END),), tuple(never))
+        self._at = begin
+        return None
+
+    def _closed(self, begin: int) -> Pieces:
+        """What stands up to the parenthesis that closes the group."""
+        result = self._alternatives()
+        if not self._take(")"):
+            raise self._malformed("is not closed", begin)
+        return result
+
+    # What stands next
 
     def _is_next(self, text: str) -> bool:
         return self._pattern.startswith(text, self._at)
@@ -169,16 +242,14 @@ class _Reader:
         if self._take("?") and not self._opening(begin):
             self._depth -= 1
             return pieces.NO_TEXT
-        result = self._alternatives()
-        if not self._take(")"):
-            raise self._malformed("is not closed", begin)
+        result = self._closed(begin)
         self._depth -= 1
         self._flags = outer
         return result
 
     def _opening(self, begin: int) -> bool:
         """What follows `(?`; False for flags that hold for the rest of the group around."""
-        for looking in ("<=", "<!", "=", "!"):
+        for looking in LOOKING:
             if self._take(looking):
                 kind = "lookbehind" if looking[0] == "<" else "lookahead"
                 raise NoCounterpart(f"{kind} ({self._pattern[begin : self._at]}…)")
@@ -344,6 +415,7 @@ class _Reader:
         return ord(letter) % 32
 
 
+LOOKING = ("<=", "<!", "=", "!")
 ASSERTIONS = {"^": pieces.START, "$": pieces.END}
 ASSERTING: dict[str, Pieces | None] = {
     "A": pieces.START,
