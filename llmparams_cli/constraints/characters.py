@@ -51,12 +51,13 @@ class Characters:
 
     def to_rust(self) -> str | None:
         """None for no character at all."""
-        if self.properties or (self.ignore_case and self.negated):
+        ranges = _without(SURROGATES, _ordered(self.ranges))
+        # Without regard to case, [^a] leaves out A too: the opposite is for Rust to find.
+        if self.properties or (self.ignore_case and self.negated and _has_case(ranges)):
             sign = "^" if self.negated else ""
-            text = f"[{sign}{_listed(_ordered(self.ranges))}{''.join(self.properties)}]"
+            text = f"[{sign}{''.join(map(_range, ranges))}{''.join(self.properties)}]"
             return f"(?i:{text})" if self.ignore_case else text
-        ranges = complement(self.ranges) if self.negated else _ordered(self.ranges)
-        ranges = _without(SURROGATES, ranges)
+        ranges = _without(SURROGATES, complement(ranges)) if self.negated else ranges
         if not ranges:
             return None
         text = _written(ranges)
@@ -66,13 +67,9 @@ class Characters:
 def _written(ranges: Ranges) -> str:
     if ranges == _without(SURROGATES, ANY):
         return "(?s:.)"
-    text = _listed(ranges)
+    text = "".join(map(_range, ranges))
     is_single = len(ranges) == 1 and ranges[0][0] == ranges[0][1]
     return text if is_single else f"[{text}]"
-
-
-def _listed(ranges: Ranges) -> str:
-    return "".join(map(_range, _without(SURROGATES, ranges)))
 
 
 def _range(bounds: tuple[int, int]) -> str:

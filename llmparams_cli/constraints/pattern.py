@@ -25,6 +25,7 @@ from llmparams_cli.constraints.characters import (
 from llmparams_cli.constraints.pieces import Pieces
 
 DEEPEST = 50  # groups within groups: Rust's parser refuses 250 levels of its own
+LONGEST_PATTERN = 20_000  # characters
 LONGEST = 100_000  # characters of an expression
 MOST = 100_000  # a number in braces
 
@@ -104,6 +105,8 @@ class _Reader:
     """One pass over a pattern, from the left to the right."""
 
     def __init__(self, pattern: str) -> None:
+        if len(pattern) > LONGEST_PATTERN:
+            raise NoCounterpart(f"its {len(pattern):,} characters are too many")
         self._pattern, self._at, self._depth = pattern, 0, 0
         self._flags = _Flags()
 
@@ -362,6 +365,8 @@ class _Reader:
             return self._property(letter, begin)
         if letter == "b" and in_class:
             return _single(0x08)
+        if letter == "0" and self._pattern[self._at : self._at + 1].isdigit():
+            raise self._malformed("is a number in base 8, which ECMA-262 no longer has", begin)
         if letter in CONTROLS:
             return _single(CONTROLS[letter])
         if letter in ESCAPES:
