@@ -35,6 +35,7 @@ class Outcome:
 
 
 def tried(name: str, schema: Any, tests: list[dict[str, Any]]) -> Outcome:
+    """Follows one schema and tries its instances."""
     outcome = Outcome(name)
     start = time.perf_counter()
     try:
@@ -71,6 +72,7 @@ def _admits(follower: Any, text: str) -> bool:
 
 
 def of_maskbench(folder: Path, every: int) -> list[tuple[str, Any, list[dict[str, Any]]]]:
+    """Every so many files of MaskBench: a name, a schema and its tests."""
     found = []
     for path in sorted(folder.glob("*.json"))[::every]:
         data = json.loads(path.read_text())
@@ -79,6 +81,7 @@ def of_maskbench(folder: Path, every: int) -> list[tuple[str, Any, list[dict[str
 
 
 def of_suite(folder: Path) -> list[tuple[str, Any, list[dict[str, Any]]]]:
+    """The cases of a draft of the official suite."""
     found = []
     for path in sorted(folder.glob("*.json")):
         for case in json.loads(path.read_text()):
@@ -91,6 +94,7 @@ def of_suite(folder: Path) -> list[tuple[str, Any, list[dict[str, Any]]]]:
 
 
 def main() -> None:
+    """Reads the arguments, tries the schemas and prints what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("what", choices=("maskbench", "suite"))
     parser.add_argument("folder", type=Path)
@@ -110,6 +114,7 @@ def main() -> None:
 
 
 def show(outcome: Outcome) -> None:
+    """What is wrong with one schema."""
     if not outcome.problems and not outcome.refusal and outcome.seconds < 1:
         return
     print(f"{outcome.name} {outcome.seconds:.2f}s {outcome.refusal}")
@@ -120,6 +125,7 @@ def show(outcome: Outcome) -> None:
 
 
 def summary(outcomes: list[Outcome]) -> None:
+    """The figures."""
     instances: Counter[str] = Counter()
     for outcome in outcomes:
         instances.update(outcome.instances)

@@ -10,7 +10,7 @@ from typing import Any
 from llmparams_cli.constraints.difference import NotFollowed
 from llmparams_cli.constraints.schema import keywords, negation
 from llmparams_cli.constraints.schema.notes import Notes
-from llmparams_cli.constraints.schema.place import Node, Place, both
+from llmparams_cli.constraints.schema.place import Node, Place
 from llmparams_cli.constraints.schema.sets import (
     EVERYTHING,
     NOTHING,
@@ -28,6 +28,7 @@ from llmparams_cli.constraints.schema.sets import (
     only,
     shared,
     union,
+    unseen,
     with_set,
 )
 
@@ -81,9 +82,7 @@ class Expander:
 
     def _is_empty_set(self, some: Some, depth: int) -> bool:
         if isinstance(some, Objects):
-            return any(
-                self.is_empty(self.member(some, name), depth - 1) for name in some.required
-            )
+            return any(self.is_empty(self.member(some, name), depth - 1) for name in some.required)
         if isinstance(some, Arrays):
             from llmparams_cli.constraints.schema.sets import row
 
@@ -184,9 +183,7 @@ def _any_of(expander: Expander, place: Place) -> Forms:
 def _alternatives(expander: Expander, place: Place, options: list[Forms]) -> Forms:
     """Where it counts what was evaluated, values that satisfy several options count apart."""
     if len(options) <= 4 and _counts_evaluated(place):
-        several = [
-            shared(one, other, MOST_SETS) or {} for one, other in combinations(options, 2)
-        ]
+        several = [shared(one, other, MOST_SETS) or {} for one, other in combinations(options, 2)]
         return union(*several, *options)
     return union(*options)
 
@@ -232,13 +229,11 @@ def _overlap(expander: Expander, one: Forms, other: Forms) -> bool:
     common = shared(one, other, MOST_SETS)
     if common is None:
         return True
-    return any(
-        not expander._is_empty_set(some, 3) for sets in common.values() for some in sets
-    )
+    return any(not expander._is_empty_set(some, 3) for sets in common.values() for some in sets)
 
 
 def _not(expander: Expander, place: Place) -> Forms:
-    return expander.forms(place.child("not").denied())
+    return unseen(expander.forms(place.child("not").denied()))
 
 
 def _if(expander: Expander, place: Place) -> Forms:
@@ -279,6 +274,20 @@ def _extends(expander: Expander, place: Place) -> Forms:
     return expander.forms(place.child("extends"))
 
 
+def _disallow(expander: Expander, place: Place) -> Forms:
+    """In draft 3, types and schemas that a value must not have."""
+    assert place.document is not None
+    if not place.document.is_oldest:
+        return EVERYTHING
+    listed = place.schema["disallow"]
+    forms = EVERYTHING
+    for part in listed if isinstance(listed, list) else [listed]:
+        schema = part if isinstance(part, dict) else {"type": part}
+        barred = place.document.place(place.document.keep(schema), place.path, place.resolver)
+        forms = expander.shared(forms, expander.forms(barred.denied()), place, "disallow")
+    return forms
+
+
 APPLICATORS: dict[str, Callable[[Expander, Place], Forms]] = {
     "allOf": _all_of,
     "anyOf": _any_of,
@@ -289,6 +298,7 @@ APPLICATORS: dict[str, Callable[[Expander, Place], Forms]] = {
     "dependentRequired": lambda e, p: _dependent(e, p, "dependentRequired"),
     "dependentSchemas": lambda e, p: _dependent(e, p, "dependentSchemas"),
     "extends": _extends,
+    "disallow": _disallow,
 }
 
 
@@ -299,9 +309,7 @@ def _unevaluated(expander: Expander, place: Place, forms: Forms) -> Forms:
     found = dict(forms)
     if "unevaluatedProperties" in place.schema:
         rest = alone(place.child("unevaluatedProperties"))
-        found["object"] = tuple(
-            _closed_object(some, rest) for some in forms.get("object", ())
-        )
+        found["object"] = tuple(_closed_object(some, rest) for some in forms.get("object", ()))
     if "unevaluatedItems" in place.schema:
         rest = alone(place.child("unevaluatedItems"))
         if any(isinstance(some, Arrays) and some.contained for some in forms.get("array", ())):

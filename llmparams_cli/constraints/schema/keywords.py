@@ -81,6 +81,7 @@ def typed(place: Place, notes: Notes) -> Forms:
 
 
 def types(place: Place, notes: Notes) -> list[str]:
+    """The names of the types that `type` lists, the widest first."""
     named = place.schema.get("type")
     if named is None:
         return ["any"]
@@ -104,7 +105,7 @@ def _numbers(place: Place, notes: Notes) -> Numbers | None:
     high, high_open = _limit(schema, "maximum", "exclusiveMaximum", sign=-1)
     steps = [schema[word] for word in ("multipleOf", "divisibleBy") if word in schema]
     multiples = tuple(decimal(step) for step in steps if is_number(step) and step > 0)
-    found = Numbers(low, low_open, high, high_open, None, multiples)
+    found = Numbers(low, low_open, high, high_open, None, multiples, (), place.path)
     return None if is_void(found) else found
 
 
@@ -123,6 +124,7 @@ def _limit(schema: Any, closed: str, open: str, *, sign: int) -> Any:
 
 
 def is_number(value: Any) -> bool:
+    """Whether JSON calls this a number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -186,7 +188,9 @@ def _arrays(place: Place, notes: Notes) -> Arrays | None:
     if "contains" in schema:
         fewest = size(schema, "minContains")
         wanted = Contained(
-            alone(place.child("contains")), 1 if fewest is None else fewest, size(schema, "maxContains")
+            alone(place.child("contains")),
+            1 if fewest is None else fewest,
+            size(schema, "maxContains"),
         )
         contained = (wanted,) if wanted.fewest or wanted.most is not None else ()
     found = Arrays(
@@ -249,11 +253,13 @@ def _member_patterns(place: Place, notes: Notes) -> list[Pattern] | None:
 
 
 def matches(found: Pattern, name: str) -> bool:
+    """Whether a name is one of those that the pattern finds."""
     return is_match(found.rust, name)
 
 
 @lru_cache(maxsize=100_000)
 def is_match(rust: str, text: str) -> bool:
+    """The same of a whole text, once for each."""
     from llmparams_cli.constraints.schema.regex import is_match as whole
 
     return whole(rust, text)

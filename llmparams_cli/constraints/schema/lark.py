@@ -39,6 +39,8 @@ class Grammar:
         self._rules: dict[str, list[Sequenced]] = {}
         self._terminals: dict[str, Terminal] = {}
         self._texts: dict[str, str] = {}
+        self._nested: dict[str, Rule] = {}
+        self._schemas: dict[str, str] = {}
 
     def terminal(self, text: str, name: str = "") -> Terminal:
         """A terminal by its definition; the same definition is the same terminal."""
@@ -47,6 +49,14 @@ class Grammar:
             self._terminals[text] = found
             self._texts[found.name] = text
         return self._terminals[text]
+
+    def json(self, schema: str) -> Rule:
+        """A rule that llguidance's own compiler makes of a JSON Schema."""
+        if schema not in self._nested:
+            self._nested[schema] = self.rule()
+            self._schemas[self._nested[schema].name] = schema
+            self.define(self._nested[schema], [()])
+        return self._nested[schema]
 
     def rule(self, name: str = "") -> Rule:
         """A rule that is defined later."""
@@ -73,6 +83,9 @@ class Grammar:
         terminals: dict[str, None] = {}
         lines = []
         for name in order:
+            if name in self._schemas:
+                lines.append(f"{name}: %json {self._schemas[name]}")
+                continue
             options = [o for o in self._rules[name] if _leads(o, productive)]
             for symbol in _symbols(options):
                 if isinstance(symbol, Terminal):

@@ -48,6 +48,7 @@ UNSAID = {
 
 
 def forms(expander: Expander, place: Place) -> Forms:
+    """What breaks at least one keyword of the schema here."""
     schema = place.schema
     assert place.document is not None
     here = replace(place, negated=False)
@@ -140,7 +141,11 @@ def _size(kind: str, make: Callable[..., Some], word: str) -> Callable[[Expander
 
 def _text(expander: Expander, place: Place) -> Forms:
     """What does not match the pattern, or has not the format."""
-    plain = Place(None, schema={k: place.schema[k] for k in ("pattern", "format") if k in place.schema}, path=place.path)
+    plain = Place(
+        None,
+        schema={k: place.schema[k] for k in ("pattern", "format") if k in place.schema},
+        path=place.path,
+    )
     found = keywords._strings(plain, expander.notes)
     if found is None:
         return only(["string"])

@@ -15,8 +15,8 @@ FRACTIONAL = rf"/-?{PLAIN}\.[0-9]*[1-9][0-9]*/"
 NOTHING = "/[^\\x00-\\x{10FFFF}]/"
 
 
-def terminal(numbers: Numbers) -> str | None:
-    """A terminal for the numbers; None for multiples that cannot be written."""
+def terminal(numbers: Numbers) -> str:
+    """A terminal for the numbers, without regard to multiples."""
     low, high = numbers.low, numbers.high
     if low is None and high is None:
         found = {True: INTEGER, False: FRACTIONAL, None: NUMBER}[numbers.whole]
@@ -52,7 +52,7 @@ def _between(
     low: Decimal, low_open: bool, high: Decimal | None, high_open: bool, fractions: bool
 ) -> str:
     """Numbers without a sign from `low` (not below 0) to `high`, as an expression of Lark."""
-    if high is not None and (high < low or high == low and (low_open or high_open)):
+    if high is not None and (high < low or (high == low and (low_open or high_open))):
         return ""
     conditions = [f"/{_at_least(low, low_open, fractions)}/"]
     if low == 0 and not low_open:

@@ -81,9 +81,7 @@ class ObjectWriter:
     def _may_be_named(self, objects: Objects, name: str) -> bool:
         from llmparams_cli.constraints.schema.sets import item
 
-        return all(
-            self._writer.checker.admitted(names, (item(name),)) for names in objects.names
-        )
+        return all(self._writer.checker.admitted(names, (item(name),)) for names in objects.names)
 
     def _others(self, objects: Objects) -> list[Sequenced]:
         """The members that are not named: a name and a value each."""
@@ -211,5 +209,3 @@ class _Counts:
         if self.most is not None and count >= self.most:
             return None
         return min(count + 1, self.limit())
-
-

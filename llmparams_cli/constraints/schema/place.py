@@ -57,6 +57,7 @@ Node = tuple[Place, ...]
 
 
 def both(first: Node, second: Node) -> Node:
+    """The places of both, each once."""
     return tuple(dict.fromkeys((*first, *second)))
 
 
@@ -74,6 +75,7 @@ class Document:
         self.registry = REGISTRY
         self._has_scopes = _mentions(schema, DYNAMIC)
         self.counts_evaluated = _mentions(schema, ("unevaluatedProperties", "unevaluatedItems"))
+        self._kept: list[Any] = []
         resource = self.specification.create_resource(schema)
         self._resolver = self.registry.resolver_with_root(resource)
 
@@ -87,6 +89,11 @@ class Document:
 
     def _dialect(self) -> str:
         return str(self.specification.name)
+
+    def keep(self, schema: Any) -> Any:
+        """A schema that is not part of the document: kept, for places are known by identity."""
+        self._kept.append(schema)
+        return schema
 
     def root(self) -> Place:
         return self.place(self.schema, "$", self._resolver)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -46,6 +46,7 @@ class Numbers:
     whole: bool | None = None
     multiples: tuple[Decimal, ...] = ()
     barred: tuple[Decimal, ...] = ()
+    path: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ NOTHING: Forms = {}
 
 
 def kind_of(value: Any) -> str:
+    """The kind of a JSON value, one of KINDS."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, (int, float)):
@@ -134,6 +136,7 @@ def kind_of(value: Any) -> str:
 
 
 def item(value: Any) -> Item:
+    """The value, ready to be compared as JSON Schema does."""
     return Item(json.dumps(_plain(value), sort_keys=True), value)
 
 
@@ -149,6 +152,7 @@ def _plain(value: Any) -> Any:
 
 
 def decimal(number: float) -> Decimal:
+    """The number as it is written."""
     return Decimal(repr(number) if isinstance(number, float) else number)
 
 
@@ -197,10 +201,12 @@ def met(one: Some, other: Some) -> Some | None:
 
 
 def is_short(some: Strings | Arrays | Objects) -> bool:
+    """Whether more is wanted than is admitted."""
     return some.most is not None and some.most < some.fewest
 
 
 def smallest(one: int | None, other: int | None) -> int | None:
+    """Of two limits, where None is no limit."""
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)
@@ -224,17 +230,17 @@ def _may_hold(some: Some, value: Any) -> bool:
     if isinstance(some, Numbers):
         number = decimal(value)
         return not (
-            (some.low is not None and (number < some.low or number == some.low and some.low_open))
+            (some.low is not None and (number < some.low or (number == some.low and some.low_open)))
             or (
                 some.high is not None
-                and (number > some.high or number == some.high and some.high_open)
+                and (number > some.high or (number == some.high and some.high_open))
             )
             or (some.whole is not None and (number == number.to_integral_value()) != some.whole)
             or number in some.barred
         )
     if isinstance(some, (Strings, Arrays, Objects)):
         size = len(value)
-        if size < some.fewest or some.most is not None and size > some.most:
+        if size < some.fewest or (some.most is not None and size > some.most):
             return False
     if isinstance(some, Objects):
         return all(name in value for name in some.required)
@@ -254,6 +260,7 @@ def _numbers(one: Numbers, other: Numbers) -> Numbers | None:
         one.whole if other.whole is None else other.whole,
         _joined(one.multiples, other.multiples),
         _joined(one.barred, other.barred),
+        one.path or other.path,
     )
     return None if is_void(found) else found
 
@@ -271,6 +278,7 @@ def _tighter(
 
 
 def is_void(numbers: Numbers) -> bool:
+    """Whether no number lies within the limits."""
     low, high = numbers.low, numbers.high
     if low is None or high is None:
         return False
@@ -278,13 +286,14 @@ def is_void(numbers: Numbers) -> bool:
         first = math.floor(low) + 1 if numbers.low_open else math.ceil(low)
         last = math.ceil(high) - 1 if numbers.high_open else math.floor(high)
         return first > last
-    return low > high or low == high and (numbers.low_open or numbers.high_open)
+    return low > high or (low == high and (numbers.low_open or numbers.high_open))
 
 
 # --- unions and intersections of forms
 
 
 def union(*parts: Forms) -> Forms:
+    """The values of any of the parts."""
     found: dict[str, dict[Some, None]] = {}
     for forms in parts:
         for kind, some in forms.items():
@@ -315,6 +324,7 @@ def shared(one: Forms, other: Forms, most: int) -> Forms | None:
 
 
 def only(kinds: Iterable[str], forms: Forms = EVERYTHING) -> Forms:
+    """The values of these kinds."""
     return {kind: forms[kind] for kind in kinds if kind in forms}
 
 
@@ -322,6 +332,19 @@ def with_set(kind: str, some: Some | None) -> Forms:
     """All values but those of the kind, and of these the set."""
     rest = {name: free for name, free in EVERYTHING.items() if name != kind}
     return rest if some is None else {**rest, kind: (some,)}
+
+
+def unseen(forms: Forms) -> Forms:
+    """The same, where nothing counts as evaluated."""
+    return {kind: tuple(map(_unseen, some)) for kind, some in forms.items()}
+
+
+def _unseen(some: Some) -> Some:
+    if isinstance(some, Arrays):
+        return replace(some, groups=tuple(replace(g, evaluates=False) for g in some.groups))
+    if isinstance(some, Objects):
+        return replace(some, groups=tuple(replace(g, evaluates=False) for g in some.groups))
+    return some
 
 
 # --- the members of objects and the items of arrays
@@ -358,6 +381,5 @@ def names_of(objects: Objects) -> list[str]:
 
 
 def alone(place: Place) -> Node:
+    """The node of one place."""
     return () if place.schema is True and not place.negated else (place,)
-
-

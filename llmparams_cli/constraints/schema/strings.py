@@ -46,6 +46,7 @@ def _written(pattern: str) -> str:
 
 
 def times(fewest: int, most: int | None) -> str:
+    """How often, in the notation of regular expressions."""
     if most is None:
         return {0: "*", 1: "+"}.get(fewest, f"{{{fewest},}}")
     return f"{{{fewest},{most}}}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from llmparams_cli.constraints.schema import numbers, strings
+from llmparams_cli.constraints.schema import multiples, numbers, strings
 from llmparams_cli.constraints.schema.arrays import ArrayWriter
 from llmparams_cli.constraints.schema.forms import Expander
 from llmparams_cli.constraints.schema.lark import START, Grammar, Rule, Sequenced, Symbol
@@ -107,11 +107,15 @@ class Writer:
             return self._objects.write(some)
         return None
 
-    def _number(self, some: Numbers) -> Symbol | None:
-        text = numbers.terminal(some)
-        if text is None:
-            return None
-        return self.grammar.terminal(text)
+    def _number(self, some: Numbers) -> Symbol:
+        if some.multiples:
+            schemas = multiples.schemas(some)
+            if schemas is not None:
+                return self.grammar.either([(self.grammar.json(text),) for text in schemas])
+            self.notes.wider(
+                some.path or "$", "multipleOf", "is left out: llguidance cannot count it"
+            )
+        return self.grammar.terminal(numbers.terminal(some))
 
     def constant(self, value: Any) -> Symbol:
         """One value; arrays and objects with the blanks that are free."""
@@ -130,5 +134,3 @@ class Writer:
 
 def _is_nested(value: Any) -> bool:
     return isinstance(value, (list, dict))
-
-
