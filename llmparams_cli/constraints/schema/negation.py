@@ -141,11 +141,8 @@ def _size(kind: str, make: Callable[..., Some], word: str) -> Callable[[Expander
 
 def _text(expander: Expander, place: Place) -> Forms:
     """What does not match the pattern, or has not the format."""
-    plain = Place(
-        None,
-        schema={k: place.schema[k] for k in ("pattern", "format") if k in place.schema},
-        path=place.path,
-    )
+    words = {word: place.schema[word] for word in ("pattern", "format") if word in place.schema}
+    plain = Place(None, schema=words, path=place.path)
     found = keywords._strings(plain, expander.notes)
     if found is None:
         return only(["string"])

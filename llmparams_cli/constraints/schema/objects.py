@@ -46,9 +46,9 @@ class ObjectWriter:
         rule = grammar.rule()
         needed = sum(pair.is_required for pair in named)
         counts = _Counts(objects.fewest, objects.most)
-        if objects.fewest <= needed and (objects.most is None or objects.most >= len(named)):
-            if objects.most is None or not others:
-                counts = _Counts(0, None)  # they hold anyway
+        is_roomy = objects.most is None or (objects.most >= len(named) and not others)
+        if objects.fewest <= needed and is_roomy:
+            counts = _Counts(0, None)  # they hold anyway
         if counts.limit() * (len(named) + 1) > MOST_STATES:
             keyword = "maxProperties" if objects.most is not None else "minProperties"
             self._writer.notes.wider(objects.path or "$", keyword, "is left out: it is too large")
@@ -87,7 +87,7 @@ class ObjectWriter:
         """The members that are not named: a name and a value each."""
         taken = [escaped(name) for name in names_of(objects)]
         patterns = list(dict.fromkeys(p for group in objects.groups for p in group.patterns))
-        found = []
+        found: list[Sequenced] = []
         for inside, outside in self._regions(objects, patterns):
             node = self._value_of(objects, inside)
             if self._writer.expander.is_empty(node):

@@ -68,7 +68,7 @@ class Document:
     """The whole schema. Raises NotFollowed where a reference leads out of it."""
 
     def __init__(self, schema: Any) -> None:
-        from jsonschema_specifications import REGISTRY
+        from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
         self.schema = schema
         self.specification = _specification(schema)

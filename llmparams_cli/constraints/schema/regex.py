@@ -26,8 +26,8 @@ def _bytes() -> Any:
     class Bytes:
         eos_token_id = 256
         bos_token_id = None
-        tokens = [bytes([code]) for code in range(256)] + [b"\xff<end>"]
-        special_token_ids = [256]
+        tokens = (*(bytes([code]) for code in range(256)), b"\xff<end>")
+        special_token_ids = (256,)
 
         def __call__(self, text: Any) -> list[int]:
             return list(text if isinstance(text, bytes) else text.encode())

@@ -129,10 +129,12 @@ NOTHING: Forms = {}
 def kind_of(value: Any) -> str:
     """The kind of a JSON value, one of KINDS."""
     if value is None or isinstance(value, bool):
-        return json.dumps(value)
+        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):
         return "number"
-    return {str: "string", list: "array"}.get(type(value), "object")
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
 
 
 def item(value: Any) -> Item:

@@ -112,9 +112,7 @@ class Writer:
             schemas = multiples.schemas(some)
             if schemas is not None:
                 return self.grammar.either([(self.grammar.json(text),) for text in schemas])
-            self.notes.wider(
-                some.path or "$", "multipleOf", "is left out: llguidance cannot count it"
-            )
+            self.notes.wider(some.path or "$", "multipleOf", "is left out: it has too many digits")
         return self.grammar.terminal(numbers.terminal(some))
 
     def constant(self, value: Any) -> Symbol:
