@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 from llmparams_cli.constraints.difference import NotFollowed
 from llmparams_cli.constraints.schema import keywords, negation
@@ -26,6 +26,7 @@ from llmparams_cli.constraints.schema.sets import (
     kind_of,
     member,
     only,
+    row,
     shared,
     union,
     unseen,
@@ -34,80 +35,60 @@ from llmparams_cli.constraints.schema.sets import (
 
 MOST_SETS = 128  # of one kind: more are too many for a grammar, and to work out
 MOST_BRANCHES = 40  # of a oneOf that are told apart one by one
+MOST_EXPLORED = 20_000  # nodes, to find dead branches
+MOST_ITEMS = 8  # of an array, to find one that is impossible
 DEEPEST = 150
+Work = Callable[[], Forms]
+Key = TypeVar("Key", Place, Node)
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 class Expander:
-    """Works out the forms of places, each once."""
+    """Works out the forms of places, each once.
+
+    Some are worked out only to see whether a branch is dead. That may lead back to a place that is
+    not finished yet, which then counts as if it admitted everything; what rests on it is not kept.
+    """
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
         self._known: dict[Place, tuple[Forms, Notes]] = {}
-        self._open: set[Place] = set()
-        self._nodes: dict[Node, Forms] = {}
-        self._depth = 0
+        self._nodes: dict[Node, tuple[Forms, Notes]] = {}
+        self._open: dict[Place, int] = {}
+        self._unfinished: set[Place] = set()
+        self._explored = 0
+        self._budget = MOST_EXPLORED
 
     # --- nodes
 
     def node(self, node: Node) -> Forms:
-        if node not in self._nodes:
-            self._nodes[node] = self.all(node, self.forms)
-        return self._nodes[node]
+        """Of the values that satisfy all places of the node."""
+        return self._kept(self._nodes, node, lambda: self._of_node(node))
 
-    def all(self, places: Iterable[Place], forms: Callable[[Place], Forms]) -> Forms:
+    def _of_node(self, node: Node) -> Forms:
+        if not node:
+            return EVERYTHING
+        last = node[-1]
+        return self.shared(self.node(node[:-1]), self.forms(last), last)
+
+    def all(self, places: Iterable[Place]) -> Forms:
+        """Of the values that satisfy all these places, which apply to the same value."""
         found = EVERYTHING
         for place in places:
-            found = self.shared(found, forms(place), place)
+            found = self.shared(found, self.forms(place), place)
         return found
 
     def shared(self, one: Forms, other: Forms, place: Place, keyword: str = "") -> Forms:
-        found = shared(one, other, MOST_SETS)
+        """The values in both, without the branches that are dead."""
+        found = shared(one, other, MOST_SETS, self._is_empty_set)
         if found is None:
             self.notes.wider(place.path, keyword, "is left out: there are too many combinations")
             return one
         return found
 
-    def is_empty(self, node: Node, depth: int = 3) -> bool:
-        """Whether clearly no value satisfies the node."""
-        if any(place.schema is False and not place.negated for place in node):
-            return True
-        if depth == 0 or any(place in self._open for place in node):
-            return False
-        return not any(
-            not self._is_empty_set(some, depth)
-            for sets in self._quietly(lambda: self.node(node)).values()
-            for some in sets
-        )
-
-    def _is_empty_set(self, some: Some, depth: int) -> bool:
-        if isinstance(some, Objects):
-            return any(self.is_empty(self.member(some, name), depth - 1) for name in some.required)
-        if isinstance(some, Arrays):
-            from llmparams_cli.constraints.schema.sets import row
-
-            return any(
-                self.is_empty(row(some, number), depth - 1) for number in range(min(some.fewest, 8))
-            )
-        return False
-
     def member(self, objects: Objects, name: str) -> Node:
+        """What the member of this name has to be."""
         return member(objects, name, keywords.matches)
-
-    def _quietly(self, work: Callable[[], Any]) -> Any:
-        kept, self.notes = self.notes, Notes()
-        try:
-            return work()
-        finally:
-            self.notes = kept
-
-    def trial(self, work: Callable[[], Forms]) -> tuple[Forms, Notes]:
-        """What `work` finds, and the notes it made, which are not yet told."""
-        kept, self.notes = self.notes, Notes()
-        try:
-            return work(), self.notes
-        finally:
-            self.notes = kept
 
     # --- places
 
@@ -115,25 +96,76 @@ class Expander:
         """Of a value that is valid here (or, at a negated place, is not)."""
         if isinstance(place.schema, bool):
             return EVERYTHING if place.schema != place.negated else NOTHING
-        if place in self._known:
-            forms, notes = self._known[place]
-            self.notes.add(notes)
-            return forms
-        if place in self._open:  # a reference that leads back to itself adds nothing
+        if place in self._open:
+            if self._open[place] == self._explored:
+                raise NotFollowed(place.path, "$ref", "leads back to itself")
+            self._unfinished.add(place)
             return EVERYTHING
-        if self._depth > DEEPEST:
+        if len(self._open) > DEEPEST:
             raise NotFollowed(place.path, "", "this is nested too deeply")
-        self._open.add(place)
-        self._depth += 1
+        return self._kept(self._known, place, lambda: self._of_place(place))
+
+    def _of_place(self, place: Place) -> Forms:
+        self._open[place] = self._explored
         try:
-            work = negation.forms if place.negated else _admitted
-            forms, notes = self.trial(lambda: work(self, place))
+            return negation.forms(self, place) if place.negated else _admitted(self, place)
         finally:
-            self._depth -= 1
-            self._open.discard(place)
-        self._known[place] = forms, notes
-        self.notes.add(notes)
-        return forms
+            del self._open[place]
+            self._unfinished.discard(place)
+
+    def _kept(self, known: dict[Key, tuple[Forms, Notes]], key: Key, work: Work) -> Forms:
+        """From what is known, or worked out and kept, with its notes."""
+        if key not in known:
+            before, self._unfinished = self._unfinished, set()
+            try:
+                found = self.trial(work)
+                if self._unfinished:
+                    self.notes.add(found[1])
+                    return found[0]
+                known[key] = found
+            finally:
+                self._unfinished |= before
+        self.notes.add(known[key][1])
+        return known[key][0]
+
+    def trial(self, work: Work) -> tuple[Forms, Notes]:
+        """What `work` finds, and the notes it made, which are not yet told."""
+        kept, self.notes = self.notes, Notes()
+        try:
+            return work(), self.notes
+        finally:
+            self.notes = kept
+
+    # --- dead branches
+
+    def is_empty(self, node: Node, depth: int = 3) -> bool:
+        """Whether clearly no value satisfies the node."""
+        if any(place.schema is False and not place.negated for place in node):
+            return True
+        if depth == 0 or self._budget == 0:
+            return False
+        self._budget -= 1
+        self._explored += 1
+        try:
+            forms, _ = self.trial(lambda: self.node(node))
+        except NotFollowed:
+            return False  # told where it matters
+        finally:
+            self._explored -= 1
+        return all(self._is_empty_set(some, depth) for sets in forms.values() for some in sets)
+
+    def _is_empty_set(self, some: Some, depth: int = 2) -> bool:
+        if isinstance(some, Objects):
+            return any(self.is_empty(self.member(some, name), depth - 1) for name in some.required)
+        if isinstance(some, Arrays):
+            needed = range(min(some.fewest, MOST_ITEMS))
+            return any(self.is_empty(row(some, number), depth - 1) for number in needed)
+        return False
+
+    def overlap(self, one: Forms, other: Forms) -> bool:
+        """Whether a value may be in both."""
+        common = shared(one, other, MOST_SETS, self._is_empty_set)
+        return common is None or any(common.values())
 
 
 def _admitted(expander: Expander, place: Place) -> Forms:
@@ -173,7 +205,7 @@ def _chosen(place: Place, forms: Forms) -> Forms:
 
 
 def _all_of(expander: Expander, place: Place, keyword: str = "allOf") -> Forms:
-    return expander.all(place.children(keyword), expander.forms)
+    return expander.all(place.children(keyword))
 
 
 def _any_of(expander: Expander, place: Place) -> Forms:
@@ -206,7 +238,7 @@ def _one_of(expander: Expander, place: Place) -> Forms:
 
 
 def _are_apart(expander: Expander, options: list[Forms]) -> bool:
-    return all(not _overlap(expander, a, b) for a, b in combinations(options, 2))
+    return all(not expander.overlap(a, b) for a, b in combinations(options, 2))
 
 
 def _several_may_hold(expander: Expander, place: Place, options: list[Forms]) -> Forms:
@@ -219,17 +251,10 @@ def _one_alone(expander: Expander, branches: list[Place], options: list[Forms]) 
     found = []
     for number, option in enumerate(options):
         for other, branch in enumerate(branches):
-            if other != number and _overlap(expander, option, options[other]):
+            if other != number and expander.overlap(option, options[other]):
                 option = expander.shared(option, expander.forms(branch.denied()), branch, "oneOf")
         found.append(option)
     return union(*found)
-
-
-def _overlap(expander: Expander, one: Forms, other: Forms) -> bool:
-    common = shared(one, other, MOST_SETS)
-    if common is None:
-        return True
-    return any(not expander._is_empty_set(some, 3) for sets in common.values() for some in sets)
 
 
 def _not(expander: Expander, place: Place) -> Forms:

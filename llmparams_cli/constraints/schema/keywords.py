@@ -155,7 +155,8 @@ def _strings(place: Place, notes: Notes) -> Strings | None:
         if form is not None:
             patterns.append(form.regex)
             most = smallest(most, form.longest)
-    found = Strings(size(schema, "minLength") or 0, most, tuple(dict.fromkeys(patterns)))
+    fewest = size(schema, "minLength") or 0
+    found = Strings(fewest, most, tuple(dict.fromkeys(patterns)), (), place.path)
     return None if is_short(found) else found
 
 

@@ -224,7 +224,7 @@ def _all_of(expander: Expander, place: Place) -> Forms:
 
 
 def _none(expander: Expander, place: Place, keyword: str) -> Forms:
-    return expander.all((c.denied() for c in place.children(keyword)), expander.forms)
+    return expander.all(c.denied() for c in place.children(keyword))
 
 
 def _one_of(expander: Expander, place: Place) -> Forms:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -57,6 +57,7 @@ class Strings:
     most: int | None = None
     patterns: tuple[str, ...] = ()
     barred: tuple[str, ...] = ()
+    path: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ def met(one: Some, other: Some) -> Some | None:
             most,
             _joined(one.patterns, other.patterns),
             _joined(one.barred, other.barred),
+            one.path or other.path,
         )
         return None if is_short(found) else found
     if isinstance(one, Arrays) and isinstance(other, Arrays):
@@ -307,8 +309,12 @@ def _absorbed(kind: str, some: tuple[Some, ...]) -> tuple[Some, ...]:
     return (FREE[kind],) if FREE[kind] in some else some
 
 
-def shared(one: Forms, other: Forms, most: int) -> Forms | None:
-    """The values in both; None if it takes more than `most` sets of one kind to say."""
+def shared(
+    one: Forms, other: Forms, most: int, is_empty: Callable[[Some], bool] | None = None
+) -> Forms | None:
+    """The values in both; None if it takes more than `most` sets of one kind to say. Sets that are
+    empty are left out.
+    """
     found: dict[str, tuple[Some, ...]] = {}
     for kind in one:
         if kind not in other:
@@ -317,7 +323,11 @@ def shared(one: Forms, other: Forms, most: int) -> Forms | None:
         for first in one[kind]:
             options = [m for second in other[kind] if (m := met(first, second)) is not None]
             # Where one option is all of `first`, the others are part of it.
-            sets.update(dict.fromkeys([first] if first in options else options))
+            if first in options:
+                options = [first]
+            elif is_empty is not None:
+                options = [option for option in options if not is_empty(option)]
+            sets.update(dict.fromkeys(options))
             if len(sets) > most:
                 return None
         if sets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from llmparams_cli.constraints.schema.regex import ANY, is_empty, quoted
@@ -18,12 +19,25 @@ FREE = rf'/"{CHARACTER}*"/'
 # Names of members have one spelling only, so that one that is taken cannot come in another.
 NAME = r'/"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(?:0(?:[0-7]|[bBeEfF])|1[0-9a-fA-F]))*"/'
 
+MOST_BESIDE = 500  # characters, beside a pattern that counts itself
+COUNTED = re.compile(r"(?<!\\[xupP])\{")  # not the braces of \x{41} and \p{L}
+
 
 def terminal(some: Strings) -> str | None:
     """None if there is no such text."""
     if not some.patterns and not some.barred:
         return rf'/"{CHARACTER}{times(some.fewest, some.most)}"/'
-    return constrained(some.patterns, some.barred, some.fewest, some.most)
+    return constrained(some.patterns, some.barred, some.fewest, countable(some))
+
+
+def countable(some: Strings) -> int | None:
+    """The most characters, as far as llguidance can count them beside counted parts of a pattern.
+
+    It follows both counts at once and gives up where they are large.
+    """
+    if some.most is None or some.most <= MOST_BESIDE or some.fewest > MOST_BESIDE:
+        return some.most
+    return MOST_BESIDE if any(COUNTED.search(pattern) for pattern in some.patterns) else some.most
 
 
 def constrained(

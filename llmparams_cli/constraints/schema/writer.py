@@ -97,8 +97,11 @@ class Writer:
         if isinstance(some, Constant):
             return self.grammar.terminal(f'"{kind}"')
         if isinstance(some, Strings):
-            text = strings.terminal(some)
-            return None if text is None else self.grammar.terminal(text)
+            if strings.countable(some) != some.most:
+                text = f"beside this pattern is {strings.MOST_BESIDE} at most"
+                self.notes.narrower(some.path, "maxLength", text)
+            content = strings.terminal(some)
+            return None if content is None else self.grammar.terminal(content)
         if isinstance(some, Numbers):
             return self._number(some)
         if isinstance(some, Arrays):
