@@ -36,6 +36,7 @@ from llmparams_cli.constraints.schema.sets import (
 MOST_SETS = 128  # of one kind: more are too many for a grammar, and to work out
 MOST_BRANCHES = 40  # of a oneOf that are told apart one by one
 MOST_EXPLORED = 20_000  # nodes, to find dead branches
+MOST_NESTED = 3  # searches for dead branches within each other
 MOST_ITEMS = 8  # of an array, to find one that is impossible
 DEEPEST = 150
 Work = Callable[[], Forms]
@@ -142,7 +143,7 @@ class Expander:
         """Whether clearly no value satisfies the node."""
         if any(place.schema is False and not place.negated for place in node):
             return True
-        if depth == 0 or self._budget == 0:
+        if depth == 0 or self._explored == MOST_NESTED or self._budget == 0:
             return False
         self._budget -= 1
         self._explored += 1
