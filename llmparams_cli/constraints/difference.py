@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+MOST_TOLD = 3  # of each kind
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,17 @@ def step(name: str | int) -> str:
     if isinstance(name, str) and re.fullmatch(r"[\w$-]+", name):
         return f".{name}"
     return f"[{name!r}]"
+
+
+def told(differences: Sequence[Difference]) -> str:
+    """All of them in one line, shortened: what is admitted and not valid, what is not admitted."""
+    parts = []
+    for is_wider, beginning in (
+        (True, "check the output, for not followed are"),
+        (False, "narrower"),
+    ):
+        some = [str(d) for d in differences if d.is_wider == is_wider]
+        if some:
+            more = f"; {len(some) - MOST_TOLD} more" if len(some) > MOST_TOLD else ""
+            parts.append(f"{beginning}: {'; '.join(some[:MOST_TOLD])}{more}")
+    return ". ".join(parts)

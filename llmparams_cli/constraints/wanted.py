@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.constraints.limits import limits
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
+
+if TYPE_CHECKING:
+    from llmparams_cli.constraints.difference import Difference
 
 EXAMPLE = 'a grammar is text such as root ::= "yes" | "no"; @FILE reads one'
 SMALLER = "smaller numbers in braces help, or fewer and shorter alternatives"
 ESCAPED = "a character that is meant literally has a backslash before it, as in \\( or \\."
 MATCHED = "^ belongs to the beginning and $ to the end"
 SPELLED_OUT = "write out the texts that are meant, as in (aa|bb) for (a|b)\\1"
-CONVERTED = "the JSON Schema was turned into a grammar that does not work"
+SIMPLER = "docs/constraints.md says what of JSON Schema is followed"
 
 
 class Notation(Enum):
@@ -39,8 +43,8 @@ class Constraint:
 
 def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint | None:
     """The constraint of `grammar`, `json_schema`, `regex` or `choices`, if one is set. `note` is
-    called with the keywords that are not enforced. Raises UsageError for a schema or a regular
-    expression that cannot be followed.
+    called with what the grammar does otherwise than the schema. Raises UsageError for what cannot
+    be followed.
     """
     if settings["grammar"]:
         origin = str(settings.setting("grammar").origin)
@@ -48,8 +52,8 @@ def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint
         return Constraint(Notation.GBNF, gbnf, origin, EXAMPLE)
     if settings["json_schema"] is not None:
         origin = str(settings.setting("json_schema").origin)
-        gbnf = _from_json_schema(settings["json_schema"], origin, note)
-        return Constraint(Notation.GBNF, _checked(gbnf, origin, note), origin, CONVERTED)
+        grammar = _from_json_schema(settings["json_schema"], origin, note)
+        return Constraint(Notation.LLGUIDANCE, grammar, origin, SIMPLER)
     if settings["regex"]:
         origin = str(settings.setting("regex").origin)
         return _of_regex(_whole(settings["regex"], origin), origin)
@@ -111,14 +115,25 @@ def _checked(gbnf: str, origin: str, note: Callable[[str], None]) -> str:
 
 
 def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> str:
-    from llmparams_cli.constraints import json_schema
+    from llmparams_cli.constraints.difference import NotFollowed, told
 
     try:
-        gbnf, unenforced = json_schema.to_gbnf(schema)
-    except RecursionError as error:
-        raise UsageError(f"{origin}: this JSON Schema is nested too deeply") from error
-    except (ValueError, TypeError, AttributeError) as error:  # whatever a non-schema leads to
-        raise UsageError(f"{origin}: this JSON Schema cannot be followed: {error}") from error
-    if unenforced:
-        note(f"json_schema ({origin}) does not enforce {', '.join(unenforced)}: check the output")
-    return gbnf
+        grammar, notes, differences = _followed(json.dumps(schema))
+    except NotFollowed as error:
+        raise UsageError(
+            f"{origin}: this JSON Schema cannot be followed: {error}", SIMPLER
+        ) from error
+    for line in (*notes, told(differences)):
+        if line:
+            note(f"json_schema ({origin}): {line}")
+    return grammar
+
+
+@lru_cache(maxsize=16)
+def _followed(schema: str) -> tuple[str, list[str], list[Difference]]:
+    from llmparams_cli.constraints import read
+    from llmparams_cli.constraints.schema import followed
+
+    found = read.schema_of(json.loads(schema))
+    grammar, differences = followed(found.schema)
+    return grammar, found.notes, differences

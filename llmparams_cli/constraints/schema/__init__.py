@@ -7,15 +7,19 @@ which values are valid, kind by kind, as `sets`. `writer` (with `objects`, `arra
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.constraints.difference import Difference, NotFollowed
+
+if TYPE_CHECKING:
+    from llmparams_cli.constraints.schema.notes import Notes
 
 
 def followed(schema: Any) -> tuple[str, list[Difference]]:
     """The grammar (as LLMatcher takes it), and its differences. Raises NotFollowed."""
     from llguidance import LLMatcher
 
+    from llmparams_cli.constraints.limits import limits
     from llmparams_cli.constraints.schema.notes import Notes
     from llmparams_cli.constraints.schema.place import Document
     from llmparams_cli.constraints.schema.writer import Writer
@@ -27,9 +31,15 @@ def followed(schema: Any) -> tuple[str, list[Difference]]:
     except RecursionError as error:
         raise NotFollowed("$", "", "this is nested too deeply") from error
     if text is None:
-        raise NotFollowed("$", "", "no value is valid for it")
+        raise _contradiction(notes)
     grammar = LLMatcher.grammar_from_lark(text)
-    problem = LLMatcher.validate_grammar(grammar)
+    problem = LLMatcher.validate_grammar(grammar, limits=limits())
     if problem:
-        raise NotFollowed("$", "", " ".join(problem.split())[:200])
+        raise NotFollowed("$", "", f"it is too large: {problem.splitlines()[0]}")
     return grammar, notes.all()
+
+
+def _contradiction(notes: Notes) -> NotFollowed:
+    for found in notes.contradictions:
+        return NotFollowed(found.path, found.keyword, f"no value is valid: {found.text}")
+    return NotFollowed("$", "", "no value is valid")

@@ -69,15 +69,36 @@ def typed(place: Place, notes: Notes) -> Forms:
         if kind in kinds:
             found = work(place, notes)
             if found is None:
+                notes.contradiction(place.path, *_against(place.schema, kind))
                 del kinds[kind]
             elif isinstance(found, Numbers) and kinds[kind] == (Numbers(whole=True),):
                 from llmparams_cli.constraints.schema.sets import met
 
                 whole = met(found, Numbers(whole=True))
+                if whole is None:
+                    notes.contradiction(place.path, "type", "no integer is within the limits")
                 kinds[kind] = () if whole is None else (whole,)
             else:
                 kinds[kind] = (found,)
     return {kind: sets for kind, sets in kinds.items() if sets} or NOTHING
+
+
+LIMITS = {
+    "number": (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")),
+    "string": (("minLength",), ("maxLength",)),
+    "array": (("minItems",), ("maxItems",)),
+    "object": (("minProperties",), ("maxProperties",)),
+}
+
+
+def _against(schema: Any, kind: str) -> tuple[str, str]:
+    """The keyword, and against what it stands."""
+    low, high = (
+        next((word for word in words if is_number(schema.get(word))), "") for words in LIMITS[kind]
+    )
+    if not low or not high:
+        return "pattern" if kind == "string" else "", "no text matches it"
+    return low, f"{schema[low]} excludes {high} {schema[high]}"
 
 
 def types(place: Place, notes: Notes) -> list[str]:
@@ -140,12 +161,14 @@ def size(schema: Any, word: str) -> int | None:
 def _strings(place: Place, notes: Notes) -> Strings | None:
     schema = place.schema
     patterns: list[str] = []
+    barred: list[str] = []
     most = size(schema, "maxLength")
     if isinstance(schema.get("pattern"), str):
         from llmparams_cli.constraints import pattern
 
         try:
-            patterns.append(pattern.to_rust(schema["pattern"]))
+            found = pattern.conditions(schema["pattern"])
+            patterns, barred = list(found.every), list(found.never)
         except pattern.MatchesNothing:
             return None
         except pattern.NoCounterpart as error:
@@ -156,8 +179,8 @@ def _strings(place: Place, notes: Notes) -> Strings | None:
             patterns.append(form.regex)
             most = smallest(most, form.longest)
     fewest = size(schema, "minLength") or 0
-    found = Strings(fewest, most, tuple(dict.fromkeys(patterns)), (), place.path)
-    return None if is_short(found) else found
+    strings = Strings(fewest, most, tuple(dict.fromkeys(patterns)), tuple(barred), place.path)
+    return None if is_short(strings) else strings
 
 
 def _format(place: Place, name: str, notes: Notes) -> Format | None:

@@ -146,9 +146,10 @@ def _text(expander: Expander, place: Place) -> Forms:
     found = keywords._strings(plain, expander.notes)
     if found is None:
         return only(["string"])
-    if len(found.patterns) < ("pattern" in plain.schema):
-        return only(["string"])
-    return {"string": tuple(Strings(barred=(pattern,)) for pattern in found.patterns)}
+    if len(found.patterns) + len(found.barred) < len(words):  # one could not be followed
+        return only(["string"]) if "pattern" in words else NOTHING
+    broken: list[Some] = [Strings(barred=(pattern,)) for pattern in found.patterns]
+    return {"string": (*broken, *(Strings(patterns=(pattern,)) for pattern in found.barred))}
 
 
 def _required(expander: Expander, place: Place) -> Forms:

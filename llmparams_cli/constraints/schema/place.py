@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmparams_cli.constraints.difference import NotFollowed
+from llmparams_cli.constraints.difference import step as written
 
 # Until 2019, what stands beside a $ref was to be ignored.
 REFERENCES_ALONE = ("draft-03", "draft-04", "draft-06", "draft-07")
@@ -29,7 +29,7 @@ class Place:
         assert self.document is not None
         schema, path = self.schema, self.path
         for step in steps:
-            schema, path = schema[step], path + _written(step)
+            schema, path = schema[step], path + written(step)
         return self.document.place(schema, path, self.resolver)
 
     def children(self, keyword: str) -> Iterator[Place]:
@@ -181,14 +181,6 @@ def _astray(reference: str) -> str:
     return f"{reference!r} leads {where}"
 
 
-def _written(step: str | int) -> str:
-    if isinstance(step, int):
-        return f"[{step}]"
-    if re.fullmatch(r"[\w$-]+", step):
-        return f".{step}"
-    return f"[{step!r}]"
-
-
 def _of_pointer(reference: str) -> str:
     from urllib.parse import unquote
 
@@ -198,4 +190,4 @@ def _of_pointer(reference: str) -> str:
         return ""
     steps = unquote(reference[2:]).split("/")
     plain = [step.replace("~1", "/").replace("~0", "~") for step in steps]
-    return "$" + "".join(_written(int(s) if s.isdigit() else s) for s in plain)
+    return "$" + "".join(written(int(s) if s.isdigit() else s) for s in plain)
