@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
-from llmparams_cli.analysis.choices import Tree
 from llmparams_cli.analysis.distribution import entropy, softmax
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.native.model import Model
@@ -214,13 +213,8 @@ def made(
     note: Callable[[str], None],
     *,
     constrained: bool = True,
-    tree: Tree | None = None,
-) -> Draws:
-    """The sampler of the answer to a prompt, with nothing drawn yet. `tree` has the probabilities
-    of the choices that the settings may name.
-    """
-    if tree and settings["choices"] and constrained:
-        return ChoiceSampler(tree, settings["temperature"], seed, model.n_vocab)
+) -> Sampler:
+    """The sampler of the answer to a prompt, with nothing drawn yet."""
     grammar = from_settings(model, settings, note) if constrained else None
     phases = Phases.of(model, settings, started, grammar)
     return Sampler(model, settings, seed, started.context, phases, started.tokens)

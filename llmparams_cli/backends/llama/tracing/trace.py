@@ -10,6 +10,7 @@ from llmparams_cli.analysis.distribution import entropy, total_variation
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling.choices import ChoiceSampler
 from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Draws, made
 from llmparams_cli.backends.llama.tracing.counterfactual import Alternative
 from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
@@ -192,15 +193,10 @@ class LlamaTrace:
         same = settings["seed"] == self._settings["seed"]
         # A seed of -1 in both settings means the one that this run has got by chance.
         seed = self._started.seed if same else seeds.in_use(settings)
-        return made(
-            self._model,
-            settings,
-            seed,
-            self._started,
-            _silently,
-            constrained=constrained,
-            tree=self._recording.tree,
-        )
+        tree = self._recording.tree
+        if tree and settings["choices"] and constrained:
+            return ChoiceSampler(tree, settings["temperature"], seed, self._model.n_vocab)
+        return made(self._model, settings, seed, self._started, _silently, constrained=constrained)
 
     def _without(self, setting: Setting) -> Settings:
         return self._settings.at(setting, setting.param.neutral, NEUTRAL)
