@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 
 from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
+from llmparams_cli.constraints.gbnf_rules import Fault
 from llmparams_cli.constraints.validity import unwrapped
 from llmparams_cli.params.conflicts import form
 from llmparams_cli.params.settings import Settings
@@ -58,7 +60,8 @@ def _texts(name: str, settings: Settings, cost: Cost, fill: str) -> Iterator[str
             if text is not None:
                 yield text
     elif name == "grammar":
-        yield gbnf_shortest.shortest(gbnf_text.read(settings[name]), fill)
+        with suppress(Fault):  # told where the grammar is followed
+            yield gbnf_shortest.shortest(gbnf_text.read(settings[name]), fill)
     else:
         yield shortest_pattern.shortest(settings[name], fill)
 
