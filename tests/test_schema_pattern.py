@@ -169,6 +169,7 @@ def test_large_repetitions_are_followed(pattern: str) -> None:
         ("(" * 60 + ")" * 60, NoCounterpart, "more than 50 groups within each other"),
         ("a" * 30_000, NoCounterpart, "its 30,000 characters are too many"),
         (r"\S" * 1_000, NoCounterpart, "it is too large"),
+        (r"^(\w{1,200}\s?){1,300}$", NoCounterpart, "are too many to count"),
         (r"\01", Malformed, "is a number in base 8"),
         ("a^b", MatchesNothing, "no text matches it"),
         ("[]", MatchesNothing, "no text matches it"),

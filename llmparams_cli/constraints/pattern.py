@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from llmparams_cli.constraints import pieces
 from llmparams_cli.constraints.characters import (
@@ -28,6 +29,9 @@ DEEPEST = 50  # groups within groups: Rust's parser refuses 250 levels of its ow
 LONGEST_PATTERN = 20_000  # characters
 LONGEST = 100_000  # characters of an expression
 MOST = 100_000  # a number in braces
+
+LONG_TEXT = 200  # characters on which repetitions within each other are tried
+NESTED = re.compile(r"\)\{(\d+,)?\d{2,}\}")  # of a group, ten times and more
 
 CLASSES = {"d": DIGIT, "w": WORD, "s": SPACE}
 CONTROLS = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D, "0": 0x00}
@@ -84,7 +88,28 @@ def _checked(expression: str | None) -> str:
         raise MatchesNothing("no text matches it")
     if len(expression) > LONGEST:
         raise NoCounterpart("it is too large")
+    if NESTED.search(expression) and not _is_counted(expression):
+        raise NoCounterpart("repetitions within each other are too many to count")
     return expression
+
+
+@lru_cache(maxsize=1_000)
+def _is_counted(expression: str) -> bool:
+    """Whether llguidance can keep count of repetitions, on a long text of one letter."""
+    import llguidance
+
+    from llmparams_cli.constraints.schema.regex import matcher
+
+    follower = matcher(llguidance.LLMatcher.grammar_from_regex(expression))
+    for _ in range(LONG_TEXT):
+        mask = follower.compute_bitmask() if not follower.is_error() else None
+        if mask is None or follower.is_error():
+            return False
+        allowed = [code for code in range(128) if mask[code // 8] >> code % 8 & 1]
+        if not allowed:
+            break
+        follower.consume_token(ord("a") if ord("a") in allowed else allowed[-1])
+    return not follower.is_error()
 
 
 @dataclass(frozen=True)
