@@ -223,6 +223,17 @@ def test_text_that_is_not_valid_is_warned_of(program: Program) -> None:
     assert f"{told}it was cut off (max-tokens)" in cut.stderr
 
 
+def test_compare_and_explain_warn_too(program: Program) -> None:
+    schema = ("--json-schema", '{"const": "abcdef"}', "--seed", "1", "-q")
+    quiet = program.call("explain", "x", *schema, "-n", "1")
+    assert "not valid" not in quiet.stderr
+    schema = schema[:-1]
+    told = "the answer is not valid under json_schema: it was cut off (max-tokens)"
+    assert told in program.call("explain", "x", *schema, "-n", "1").stderr
+    done = program.call("compare", "x", *schema, "--grid", "max_tokens=1,2,20")
+    assert "2 of 3 answers are not valid under json_schema: it was cut off" in done.stderr
+
+
 def test_a_grammar_that_follows_all_of_a_schema_needs_no_check(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from llmparams_cli.jobs import compare as job
 from llmparams_cli.jobs import prompt as prompts
 from llmparams_cli.jobs import shell
 from llmparams_cli.jobs.explain import COVERAGE, TOP
+from llmparams_cli.jobs.judging import INVALID, invalid
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import Form
 from llmparams_cli.options import (
@@ -158,6 +159,7 @@ def command(
         data.show_csv(env, variants)
     elif not (html or plots):
         show(env, variants, color=color)
+        _warn_of_invalid(env, found)
 
 
 def _note_unsaid(env: Environment, variants: list[Variant]) -> None:
@@ -165,6 +167,13 @@ def _note_unsaid(env: Environment, variants: list[Variant]) -> None:
     told = [only_thought(sample.finished) for each in variants for sample in each.samples]
     if unsaid := list(filter(None, told)):
         env.note(f"{len(unsaid)} of {len(told)} answers: {unsaid[0]}")
+
+
+def _warn_of_invalid(env: Environment, found: list[job.Setup]) -> None:
+    """How many answers are not valid under their JSON Schemas, and why the first is not."""
+    told = [invalid(s.finished, each.settings) for each in found for s in each.variant.samples]
+    if (faults := list(filter(None, told))) and not env.quiet:
+        env.warn(f"{len(faults)} of {len(told)} answers are {INVALID}: {faults[0]}")
 
 
 def _plot(variants: list[Variant]) -> Sheet:

@@ -12,6 +12,7 @@ from llmparams_cli.env import Environment
 from llmparams_cli.errors import UsageError
 from llmparams_cli.jobs import explain as job
 from llmparams_cli.jobs import prompt as prompts
+from llmparams_cli.jobs.judging import warn_if_invalid
 from llmparams_cli.jobs.model_note import note_model
 from llmparams_cli.jobs.prepare import Form, prepare
 from llmparams_cli.options import (
@@ -166,6 +167,7 @@ def command(
         data.show_json(env, explanation)
     elif html is None and not plots:
         _show(env, explanation, at, stepwise=stepwise, color=color)
+        warn_if_invalid(env, explanation.finished, explanation.settings)
     refuse_unwanted(explanation.finished.stop, unwanted)
 
 

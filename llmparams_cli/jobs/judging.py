@@ -8,24 +8,28 @@ from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, StopReason
 
-INVALID = "the answer is not valid under json_schema"
+INVALID = "not valid under json_schema"
 
 
 def warn_if_invalid(env: Environment, finished: Finished, settings: Settings) -> None:
-    """Print a line if the answer is not valid. One that the grammar let end is checked only if
-    something of the schema is not followed to the letter: loading jsonschema takes longer than
-    many an answer.
+    """Print a line if the answer is not valid."""
+    if not env.quiet and (told := invalid(finished, settings)):
+        env.warn(f"the answer is {INVALID}: {told}")
+
+
+def invalid(finished: Finished, settings: Settings) -> str:
+    """Why the answer is not valid; empty if it is, or surely is. One that the grammar let end is
+    checked only if something of the schema is not followed to the letter: loading jsonschema takes
+    longer than many an answer.
     """
     reason = finished.stop.reason
-    if settings["json_schema"] is None or env.quiet or reason is StopReason.INTERRUPTED:
-        return
+    if settings["json_schema"] is None or reason is StopReason.INTERRUPTED:
+        return ""
     if reason is StopReason.END_OF_GENERATION and not _has_notes(settings):
-        return
+        return ""
     if not _is_json(finished.text):
-        env.warn(f"{INVALID}: it was cut off ({reason.value})")
-        return
-    if told := fault(finished.text, settings):
-        env.warn(f"{INVALID}: {told}")
+        return f"it was cut off ({reason.value})"
+    return fault(finished.text, settings)
 
 
 def _has_notes(settings: Settings) -> bool:
