@@ -63,6 +63,14 @@ def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint
     return None
 
 
+def admits_too_much(settings: Settings) -> bool:
+    """Can an answer that the constraint lets end be invalid under the JSON Schema?"""
+    if settings["json_schema"] is None:
+        return False
+    _, _, differences = _followed(json.dumps(settings["json_schema"]))
+    return any(difference.is_wider for difference in differences)
+
+
 def _of_regex(rust: str, origin: str) -> Constraint:
     grammar, reason = _compiled(rust)
     if reason:

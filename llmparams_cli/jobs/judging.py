@@ -19,24 +19,17 @@ def warn_if_invalid(env: Environment, finished: Finished, settings: Settings) ->
 
 def invalid(finished: Finished, settings: Settings) -> str:
     """Why the answer is not valid; empty if it is, or surely is. One that the grammar let end is
-    checked only if something of the schema is not followed to the letter: loading jsonschema takes
-    longer than many an answer.
+    checked only if that admits more than the schema: loading jsonschema takes longer than many an
+    answer.
     """
     reason = finished.stop.reason
     if settings["json_schema"] is None or reason is StopReason.INTERRUPTED:
         return ""
-    if reason is StopReason.END_OF_GENERATION and not _has_notes(settings):
+    if reason is StopReason.END_OF_GENERATION and not wanted.admits_too_much(settings):
         return ""
     if not _is_json(finished.text):
         return f"it was cut off ({reason.value})"
     return fault(finished.text, settings)
-
-
-def _has_notes(settings: Settings) -> bool:
-    """Does the grammar do anything otherwise than the schema?"""
-    notes: list[str] = []
-    wanted.from_settings(settings, notes.append)
-    return bool(notes)
 
 
 def _is_json(text: str) -> bool:
