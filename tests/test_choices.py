@@ -254,6 +254,12 @@ def test_a_preset_has_choices_and_the_command_line_takes_them_back(program):
     assert [each["text"] for each in by_variable] == ["a", "b"]
 
 
+def test_choices_that_max_tokens_cuts_are_told_before(program):
+    done = program.call(*FLAGS, *chosen_from(" bear and a fox", " two of the rabbits"), "-n", "1")
+    assert "the shortest answer that choices admit has at least" in done.stderr
+    assert "shortest" not in program.call(*FLAGS, *chosen_from(" bear"), "-n", "9").stderr
+
+
 def test_settings_that_shape_no_choice_are_told(program):
     done = program.call(*FLAGS, *chosen_from("a", "b"), "--top-k", "5")
     assert "top_k 5 (flag --top-k) has no effect: of choices one is drawn" in done.stderr

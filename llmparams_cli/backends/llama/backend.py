@@ -199,22 +199,25 @@ class LlamaBackend:
             if each is None:
                 continue
             try:
-                prompt = each.ready()
-                started = self._started(prompt, each.request.settings, limit)
-                if each.request.record and may_think(prompt):
-                    # What is recorded has one sampler: the grammar draws it, token by token.
-                    yield from self._alone(each, each.request, prompt, limit)
-                    continue
-                yield each.number, started
-                thoughts = yield from self._think(each, prompt, limit)
-                load_s, self._load_s = self._load_s, 0.0
-                self._shortfall.tell(each.request.settings, started)
-                task = Task(each.request, started, thoughts, load_s)
-                yield from ((each.number, event) for event in chooser.events(task))
+                yield from self._chosen(chooser, each, limit)
             except LlmparamsError as error:
                 yield each.number, Failed(error)
             if self._control.is_leaving:
                 return
+
+    def _chosen(self, chooser: Chooser, each: Waiting, limit: int) -> Iterator[Numbered]:
+        request, prompt = each.request, each.ready()
+        if request.record and may_think(prompt):
+            # What is recorded has one sampler: the grammar draws it, token by token.
+            yield from self._alone(each, request, prompt, limit)
+            return
+        started = self._started(prompt, request.settings, limit)
+        self._shortfall.tell(request.settings, started)
+        yield each.number, started
+        thoughts = yield from self._think(each, prompt, limit)
+        load_s, self._load_s = self._load_s, 0.0
+        task = Task(request, started, thoughts, load_s)
+        yield from ((each.number, event) for event in chooser.events(task))
 
     def _think(
         self, each: Waiting, prompt: Prompt, limit: int
@@ -552,8 +555,8 @@ class LlamaBackend:
     def _prepared(self, request: Request, prompt: Prompt, limit: int, slots: Slots) -> Answer:
         began = time.perf_counter()
         started = self._started(prompt, request.settings, limit)
-        self._shortfall.tell(request.settings, started)
         sampler = made(self._model, request.settings, started.seed, started, self._env.note)
+        self._shortfall.tell(request.settings, started)  # of what `made` has not refused
         # Loading counts for the first answer alone.
         load_s, self._load_s = self._load_s + time.perf_counter() - began, 0.0
         return Answer(
