@@ -29,7 +29,7 @@ STACK = 1 << 28  # for the compiler, which calls itself for what is nested; only
 KEPT = 16  # compiled grammars
 # Tokens that are looked at together where all of them may come next: masks in JSON's strings take a
 # tenth of the time. llguidance's own four kinds double the time in which it reads the vocabulary.
-IN_STRINGS = r'[^"\\\x00-\x1F\x7F]{1,16}'
+IN_STRINGS = r'[^"\\\x00-\x1F\x7F]{1,10}'
 USES = 256  # answers that a compiled grammar is shared by: what they learn of it stays in memory
 SPELL_FREELY = '%llguidance {"no_forcing": true}\n'
 WHERE = re.compile(r"^at \d+\(\d+\): (failed to compile JSON schema: )?|^Parser Error: ")
@@ -131,10 +131,8 @@ class Engine:
 
         mask = self._mask
         state.unsafe_compute_mask_ptr(mask.ctypes.data, mask.nbytes)
-        words = mask.nonzero()[0]
-        bits = np.unpackbits(mask[words].view(np.uint8), bitorder="little").nonzero()[0]
-        ids = words[bits >> 5] * 32 + (bits & 31)
-        return ids[ids < self._n_vocab]
+        bits = np.unpackbits(mask.view(np.uint8), count=self._n_vocab, bitorder="little")
+        return bits.view(bool).nonzero()[0]
 
     def forget(self) -> None:
         """Compile grammars anew: one of them has failed, with all that shared it."""
