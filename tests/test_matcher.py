@@ -5,15 +5,17 @@ The oracle for masks is llama.cpp's own machine, given the same grammar as GBNF.
 
 from __future__ import annotations
 
+import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from asked import ends, raw
 from asked import settings as set_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -320,6 +322,22 @@ def test_a_grammar_is_compiled_once_and_its_states_are_apart(
     grammar.made(model, regex("(cat|dog) once"))
     assert len(compiled) == matcher.KEPT + 2
     assert len(Engine.of(model)._compiled) == matcher.KEPT
+
+
+def test_answers_written_together_share_what_was_compiled(
+    opener: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Any] = []
+    compile_one = Engine._compile
+    monkeypatch.setattr(
+        Engine, "_compile", lambda engine, one: compiled.append(one) or compile_one(engine, one)
+    )
+    form = {"type": "array", "items": {"enum": ["red", "grey"]}, "minItems": 3, "maxItems": 3}
+    values = {"json_schema": form, "temperature": 2.0, "max_tokens": 150}
+    requests = [raw("x", seed=seed, **values) for seed in range(6)]
+    finished = ends(opener(slots=3), requests)
+    assert {word for each in finished for word in json.loads(each.text)} == {"red", "grey"}
+    assert len(compiled) == 1
 
 
 @pytest.mark.parametrize(

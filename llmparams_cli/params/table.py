@@ -899,14 +899,15 @@ _ROWS = (
         group=Group.MEMORY,
         scope=Scope.DRAFTING,
         meaning="Guesses so many tokens at most from earlier text; 0 is off. What followed the "
-        "last few tokens where they stood before, in prompt or answer, is checked by the model in "
-        "one call. Every token is still drawn by the model itself, with the same settings and "
-        "seed: the text is the same, only sooner where it is copied. Guesses get shorter, and "
-        "stop, where they fail; there are none while several answers are written together. "
+        "last few tokens where they stood before, in prompt or answer, or what a JSON Schema or "
+        "a regular expression forces, is checked by the model in one call. Every token is still "
+        "drawn by the model itself, with the same settings and seed: the text is the same, only "
+        "sooner where it is copied or forced. Guesses get shorter, and stop, where they fail; "
+        "there are none while several answers are written together. "
         "Tokens that are checked together are rounded differently from single ones, so that now "
         "and then, where two tokens are almost equal, the text takes another turn.",
-        raise_it="More speed where long passages are copied, as in edits and quotations; 8 is "
-        "enough for most.",
+        raise_it="More speed where long passages are copied, as in edits and quotations, and for "
+        "schemas with long names; 8 is enough for most.",
         lower_it="Less is computed in vain; 0 computes every token by itself.",
         unit="tokens",
         elsewhere=Elsewhere("--spec-ngram-simple-size-m", hf="prompt_lookup_num_tokens"),
