@@ -78,7 +78,7 @@ class Matcher:
             self._engine.forget()
             raise BackendError(
                 f"{self._origin}: the grammar cannot be followed any further: {_one_line(why)}",
-                "it is too complex: a simpler schema, or shorter limits",
+                "it is too complex: smaller numbers help, and fewer alternatives",
             )
 
 
