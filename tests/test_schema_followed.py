@@ -475,35 +475,30 @@ def _schemas() -> st.SearchStrategy[Any]:
         types = st.sampled_from(
             ["null", "boolean", "integer", "number", "string", "array", "object"]
         )
-        return st.fixed_dictionaries(
-            {},
-            optional={
-                "type": types | st.lists(types, min_size=1, max_size=3, unique=True),
-                "enum": st.lists(JSON, min_size=1, max_size=4),
-                "const": JSON,
-                **dict.fromkeys(
-                    ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), number
-                ),
-                "multipleOf": st.sampled_from([0.5, 1, 2, 3]),
-                **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), small),
-                **dict.fromkeys(("minProperties", "maxProperties"), small),
-                "pattern": st.sampled_from(["^a", "b$", "^a.?$", "[^a]"]),
-                "properties": named,
-                "patternProperties": st.dictionaries(
-                    st.sampled_from(["^a", "[ab]", "c"]), inner, max_size=2
-                ),
-                **dict.fromkeys(
-                    ("additionalProperties", "propertyNames", "items", "contains"), inner
-                ),
-                "prefixItems": several,
-                "required": names,
-                "dependentRequired": st.dictionaries(st.sampled_from("abc"), names, max_size=2),
-                "dependentSchemas": st.dictionaries(st.sampled_from("abc"), inner, max_size=1),
-                **dict.fromkeys(("anyOf", "oneOf", "allOf"), several),
-                **dict.fromkeys(("not", "if", "then", "else"), inner),
-                **dict.fromkeys(("unevaluatedProperties", "unevaluatedItems"), inner),
-            },
-        ).map(lambda found: dict(sorted(found.items())[:4]))
+        options: dict[str, st.SearchStrategy[Any]] = {
+            "type": types | st.lists(types, min_size=1, max_size=3, unique=True),
+            "enum": st.lists(JSON, min_size=1, max_size=4),
+            "const": JSON,
+            **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), number),
+            "multipleOf": st.sampled_from([0.5, 1, 2, 3]),
+            **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), small),
+            **dict.fromkeys(("minProperties", "maxProperties"), small),
+            "pattern": st.sampled_from(["^a", "b$", "^a.?$", "[^a]"]),
+            "properties": named,
+            "patternProperties": st.dictionaries(
+                st.sampled_from(["^a", "[ab]", "c"]), inner, max_size=2
+            ),
+            **dict.fromkeys(("additionalProperties", "propertyNames", "items", "contains"), inner),
+            "prefixItems": several,
+            "required": names,
+            "dependentRequired": st.dictionaries(st.sampled_from("abc"), names, max_size=2),
+            "dependentSchemas": st.dictionaries(st.sampled_from("abc"), inner, max_size=1),
+            **dict.fromkeys(("anyOf", "oneOf", "allOf"), several),
+            **dict.fromkeys(("not", "if", "then", "else"), inner),
+            **dict.fromkeys(("unevaluatedProperties", "unevaluatedItems"), inner),
+        }
+        chosen = st.lists(st.sampled_from(list(options)), max_size=4, unique=True)
+        return chosen.flatmap(lambda words: st.fixed_dictionaries({w: options[w] for w in words}))
 
     return st.recursive(st.booleans() | keywords(st.booleans()), keywords, max_leaves=6)
 

@@ -33,7 +33,7 @@ from llmparams_cli.constraints.schema.sets import (
     with_set,
 )
 
-MOST_SETS = 128  # of one kind: more are too many for a grammar, and to work out
+MOST_SETS = 64  # of one kind, where schemas are joined: more are too many for a grammar
 MOST_BRANCHES = 40  # of a oneOf that are told apart one by one
 MOST_EXPLORED = 20_000  # nodes, to find dead branches
 MOST_NESTED = 3  # searches for dead branches within each other

@@ -12,6 +12,8 @@ import re
 from functools import cache, lru_cache
 from typing import Any
 
+from llmparams_cli.constraints.limits import limits
+
 # What JSON does not take as it is.
 ESCAPED = [chr(code) for code in range(0x20)] + ['"', "\\"]
 NOT_PLAIN = r'["\\\x00-\x1f]'
@@ -39,7 +41,7 @@ def matcher(grammar: str) -> Any:
     """Follows a grammar byte by byte."""
     from llguidance import LLMatcher
 
-    return LLMatcher(_bytes(), grammar, log_level=0)
+    return LLMatcher(_bytes(), grammar, log_level=0, limits=limits())
 
 
 def is_match(rust: str, text: str) -> bool:

@@ -312,8 +312,8 @@ def _absorbed(kind: str, some: tuple[Some, ...]) -> tuple[Some, ...]:
 def shared(
     one: Forms, other: Forms, most: int, is_empty: Callable[[Some], bool] | None = None
 ) -> Forms | None:
-    """The values in both; None if it takes more than `most` sets of one kind to say. Sets that are
-    empty are left out.
+    """The values in both; None if it takes more than `most` sets of one kind to say, and more than
+    both have. Sets that are empty are left out.
     """
     found: dict[str, tuple[Some, ...]] = {}
     for kind in one:
@@ -328,7 +328,7 @@ def shared(
             elif is_empty is not None:
                 options = [option for option in options if not is_empty(option)]
             sets.update(dict.fromkeys(options))
-            if len(sets) > most:
+            if len(sets) > max(most, len(one[kind]) + len(other[kind])):
                 return None
         if sets:
             found[kind] = tuple(sets)
