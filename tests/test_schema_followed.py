@@ -404,8 +404,8 @@ def test_cases(name: str) -> None:
     ("schema", "reason"),
     [
         (False, "$: no value is valid"),
-        ({"const": 3, "minimum": 5}, "no value is valid"),
-        ({"const": "a", "enum": ["b"]}, "no value is valid"),
+        ({"const": 3, "minimum": 5}, "$: const: no value is valid"),
+        ({"const": "a", "enum": ["b"]}, "$: enum: no value is valid"),
         ({"enum": []}, "no value is valid"),
         ({"type": "poem"}, "$: type: 'poem'"),
         ({"$ref": "https://example.org/s.json"}, "$: $ref: 'https://example.org/s.json' leads out"),
@@ -414,7 +414,7 @@ def test_cases(name: str) -> None:
         ({"type": "string", "minLength": 5, "maxLength": 3}, "$: minLength: no value is valid: 5"),
         ({"type": "array", "minItems": 3, "maxItems": 2}, "$: minItems: no value is valid: 3"),
         ({"type": "integer", "minimum": 0.1, "maximum": 0.9}, "no integer is within"),
-        ({"allOf": [{"type": "string"}, {"type": "null"}]}, "no value is valid"),
+        ({"allOf": [{"type": "string"}, {"type": "null"}]}, "$.allOf[1]: no value is valid"),
         ({"type": "array", "minItems": 1, "items": {"$ref": "#"}}, "no value is valid"),
     ],
 )

@@ -85,6 +85,8 @@ class Expander:
         if found is None:
             self.notes.wider(place.path, keyword, "is left out: there are too many combinations")
             return one
+        if one and other and not found:
+            self.notes.contradiction(place.path, keyword, "what it says excludes each other")
         return found
 
     def member(self, objects: Objects, name: str) -> Node:
@@ -183,10 +185,10 @@ def _admitted(expander: Expander, place: Place) -> Forms:
         if keyword in schema:
             forms = expander.shared(forms, work(expander, place), place, keyword)
     forms = _unevaluated(expander, place, forms)
-    return _chosen(place, forms)
+    return _chosen(expander, place, forms)
 
 
-def _chosen(place: Place, forms: Forms) -> Forms:
+def _chosen(expander: Expander, place: Place, forms: Forms) -> Forms:
     """Of the forms, the values that enum and const name."""
     listed = None
     if isinstance(place.schema.get("enum"), list):
@@ -199,7 +201,11 @@ def _chosen(place: Place, forms: Forms) -> Forms:
     for value in listed:
         values.setdefault(kind_of(value), []).append(item(value))
     named = {kind: (Values(tuple(dict.fromkeys(items))),) for kind, items in values.items()}
-    return shared(named, forms, MOST_SETS * MOST_SETS) or {}
+    found = shared(named, forms, MOST_SETS * MOST_SETS) or {}
+    if not found:
+        keyword = "const" if "const" in place.schema else "enum"
+        expander.notes.contradiction(place.path, keyword, "what stands beside it excludes it")
+    return found
 
 
 # --- keywords that apply schemas to the value itself

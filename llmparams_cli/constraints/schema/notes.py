@@ -8,7 +8,7 @@ from llmparams_cli.constraints.difference import Difference
 class Notes:
     def __init__(self) -> None:
         self._found: dict[Difference, None] = {}
-        self.contradictions: list[Difference] = []
+        self.contradictions: dict[Difference, None] = {}
 
     def wider(self, path: str, keyword: str, text: str) -> None:
         self._found[Difference(path, keyword, text, is_wider=True)] = None
@@ -18,12 +18,12 @@ class Notes:
 
     def contradiction(self, path: str, keyword: str, text: str) -> None:
         """Why no value of a kind is valid: told if no value of any kind is."""
-        self.contradictions.append(Difference(path, keyword, text, is_wider=False))
+        self.contradictions[Difference(path, keyword, text, is_wider=False)] = None
 
     def add(self, others: Notes) -> None:
         """All of the others."""
         self._found.update(others._found)
-        self.contradictions += others.contradictions
+        self.contradictions.update(others.contradictions)
 
     def all(self) -> list[Difference]:
         return list(self._found)

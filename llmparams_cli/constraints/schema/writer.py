@@ -78,7 +78,10 @@ class Writer:
             if isinstance(some, Values)
             for item in some.items
         }
-        return tuple(self.checker.admitted(node, tuple(listed)))
+        admitted = self.checker.admitted(node, tuple(listed))
+        if listed and not admitted:
+            self.notes.contradiction(node[0].path, "enum", "what stands beside it excludes it")
+        return tuple(admitted)
 
     def _options(self, forms: Forms, items: tuple[Item, ...]) -> Iterable[Sequenced]:
         scalars = [numbers.spelled(item.value) for item in items if not _is_nested(item.value)]
