@@ -19,9 +19,9 @@ def followed(schema: Any) -> tuple[str, list[Difference]]:
     """The grammar (as LLMatcher takes it), and its differences. Raises NotFollowed."""
     from llguidance import LLMatcher
 
-    from llmparams_cli.constraints.limits import limits
     from llmparams_cli.constraints.schema.notes import Notes
     from llmparams_cli.constraints.schema.place import Document
+    from llmparams_cli.constraints.schema.regex import matcher
     from llmparams_cli.constraints.schema.writer import Writer
 
     notes = Notes()
@@ -33,9 +33,9 @@ def followed(schema: Any) -> tuple[str, list[Difference]]:
     if text is None:
         raise _contradiction(notes)
     grammar = LLMatcher.grammar_from_lark(text)
-    problem = LLMatcher.validate_grammar(grammar, limits=limits())
-    if problem:
-        raise NotFollowed("$", "", f"it is too large: {problem.splitlines()[0]}")
+    follower = matcher(grammar)
+    if follower.is_error():
+        raise NotFollowed("$", "", f"it is too large: {follower.get_error().splitlines()[0]}")
     return grammar, notes.all()
 
 

@@ -49,6 +49,9 @@ class ObjectWriter:
         is_roomy = objects.most is None or (objects.most >= len(named) and not others)
         if objects.fewest <= needed and is_roomy:
             counts = _Counts(0, None)  # they hold anyway
+        if others and counts.fewest - needed > 1:
+            text = "counts a name twice that comes twice"
+            self._writer.notes.wider(objects.path or "$", "minProperties", text)
         if counts.limit() * (len(named) + 1) > MOST_STATES:
             keyword = "maxProperties" if objects.most is not None else "minProperties"
             self._writer.notes.wider(objects.path or "$", keyword, "is left out: it is too large")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from llmparams_cli.constraints.schema.regex import ANY, is_empty, quoted
 from llmparams_cli.constraints.schema.sets import Strings
@@ -20,6 +20,7 @@ FREE = rf'/"{CHARACTER}*"/'
 NAME = r'/"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(?:0(?:[0-7]|[bBeEfF])|1[0-9a-fA-F]))*"/'
 
 MOST_BESIDE = 500  # characters, beside a pattern that counts itself
+ONE_TEXT = re.compile(r"(?:[A-Za-z0-9]|\\x\{[0-9A-F]+\})*")  # as `escaped` writes it
 COUNTED = re.compile(r"(?<!\\[xupP])\{")  # not the braces of \x{41} and \p{L}
 
 
@@ -41,7 +42,7 @@ def countable(some: Strings) -> int | None:
 
 
 def constrained(
-    patterns: Iterable[str], barred: Sequence[str], fewest: int = 0, most: int | None = None
+    patterns: Sequence[str], barred: Sequence[str], fewest: int = 0, most: int | None = None
 ) -> str | None:
     """Texts that follow all the patterns and none of those that are barred."""
     conditions = [_written(pattern) for pattern in dict.fromkeys(patterns)]
@@ -50,6 +51,9 @@ def constrained(
     if barred:
         conditions.append(f"~{_written('|'.join(dict.fromkeys(barred)))}")
     text = " & ".join(conditions)
+    is_free = not (patterns or fewest) and most is None
+    if is_free and all(map(ONE_TEXT.fullmatch, barred)):  # all but some: some are left
+        return text
     if len(conditions) > 1 and is_empty(text):
         return None
     return text
