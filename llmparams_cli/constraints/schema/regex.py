@@ -60,7 +60,8 @@ def is_empty(terminal: str) -> bool:
     follower = matcher(LLMatcher.grammar_from_lark(f"start: T\nT: {terminal}"))
     if follower.is_error():
         return "empty" in follower.get_error() or "no match" in follower.get_error().lower()
-    return not follower.is_accepting() and not any(follower.compute_bitmask())
+    # Where no byte can come, the end stands alone in the mask.
+    return not follower.is_accepting() and not any(follower.compute_bitmask()[: 256 // 8])
 
 
 @lru_cache(maxsize=10_000)
