@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from random import Random
 from typing import Any
 
 import jsonschema
@@ -522,3 +523,36 @@ def test_what_is_admitted_is_valid_or_told(schema: Any, values: list[Any]) -> No
             assert any(each.is_wider for each in differences), text
         if is_valid and not is_admitted:
             assert any(not each.is_wider for each in differences), text
+
+
+@given(_schemas(), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_what_is_written_by_chance_is_valid_or_told(schema: Any, random: Random) -> None:
+    try:
+        follower, differences = _followed(json.dumps(schema))
+    except NotFollowed:
+        return
+    validator = jsonschema.Draft202012Validator(schema)
+    for _ in range(4):
+        text = _written(follower, random)
+        if text is None or any(each.is_wider for each in differences):
+            continue
+        assert validator.is_valid(json.loads(text)), text
+
+
+def _written(follower: Any, random: Random) -> str | None:
+    """A text that the grammar admits; None if it came to no end. There is always a way on."""
+    follower.reset()
+    text = ""
+    while len(text) < 80:
+        if follower.is_accepting() and (follower.is_stopped() or random.random() < 0.5):
+            return text
+        mask = follower.compute_bitmask()
+        allowed = [code for code in range(128) if mask[code // 8] >> code % 8 & 1]
+        assert allowed or follower.is_accepting(), text
+        preferred = [code for code in allowed if chr(code) in '"}],:abc013']
+        code = random.choice(preferred or allowed) if allowed else 0
+        if not allowed or not follower.consume_token(code):
+            return text
+        text += chr(code)
+    return None
