@@ -379,6 +379,12 @@ CASES: dict[str, tuple[Any, str, bool, str]] = {
     "two members": ({"minProperties": 2}, '{"a": 1}', False, "$: minProperties"),
     "most members": ({"maxProperties": 1, "properties": {"a": {}}}, '{"a": 1, "b": 2}', False, ""),
     "steps": ({"multipleOf": 0.25}, "0.5", True, ""),
+    "the step between limits": (
+        {"exclusiveMinimum": -1, "exclusiveMaximum": 0, "multipleOf": 0.5},
+        "-0.5",
+        True,
+        "",
+    ),
     "between the steps": ({"multipleOf": 0.25}, "0.3", False, ""),
     "twice the same": ({"uniqueItems": True}, "[1, 1]", True, "$: uniqueItems"),
     "indented": ({"type": "object"}, '{\n  "a": [\n    1\n  ]\n}', True, ""),
@@ -416,6 +422,14 @@ def test_cases(name: str) -> None:
         ({"$ref": "#", "maximum": 3}, "$: $ref: leads back"),
         ({"type": "string", "minLength": 5, "maxLength": 3}, "$: minLength: no value is valid: 5"),
         ({"type": "array", "minItems": 3, "maxItems": 2}, "$: minItems: no value is valid: 3"),
+        (
+            {
+                "properties": {"a": {"type": "array", "minItems": 3, "maxItems": 2}},
+                "required": ["a"],
+            }
+            | {"type": "object"},
+            "$.properties.a: minItems: no value is valid: 3",
+        ),
         ({"type": "integer", "minimum": 0.1, "maximum": 0.9}, "no integer is within"),
         ({"allOf": [{"type": "string"}, {"type": "null"}]}, "$.allOf[1]: no value is valid"),
         ({"type": "array", "minItems": 1, "items": {"$ref": "#"}}, "no value is valid"),

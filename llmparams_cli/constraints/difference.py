@@ -44,8 +44,8 @@ def told(differences: Sequence[Difference]) -> str:
     """All of them in one line, shortened: what is admitted and not valid, what is not admitted."""
     parts = []
     for is_wider, beginning in (
-        (True, "check the output, for not followed are"),
-        (False, "narrower"),
+        (True, "not followed, so check the output"),
+        (False, "some valid answers are left out"),
     ):
         some = [str(d) for d in differences if d.is_wider == is_wider]
         if some:

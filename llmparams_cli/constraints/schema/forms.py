@@ -150,12 +150,15 @@ class Expander:
         self._budget -= 1
         self._explored += 1
         try:
-            forms, _ = self.trial(lambda: self.node(node))
+            forms, notes = self.trial(lambda: self.node(node))
         except NotFollowed:
             return False  # told where it matters
         finally:
             self._explored -= 1
-        return all(self._is_empty_set(some, depth) for sets in forms.values() for some in sets)
+        if any(not self._is_empty_set(some, depth) for sets in forms.values() for some in sets):
+            return False
+        self.notes.contradictions.update(notes.contradictions)
+        return True
 
     def _is_empty_set(self, some: Some, depth: int = 2) -> bool:
         if isinstance(some, Objects):

@@ -30,7 +30,8 @@ def schemas(numbers: Numbers) -> list[str] | None:
         coefficient = _least(step, Fraction(1, 10**count)) * 10**count
         if coefficient > LARGEST or int(str(int(coefficient)).rstrip("0")) > MOST_STATES:
             return None
-        found.append(_schema(numbers, coefficient, count))
+        if _has_one(numbers, coefficient / 10**count):
+            found.append(_schema(numbers, coefficient, count))
     return list(dict.fromkeys(found))
 
 
@@ -55,6 +56,16 @@ def _digits(step: Fraction) -> int | None:
         if (step * 10**count).denominator == 1:
             return count
     return None
+
+
+def _has_one(numbers: Numbers, step: Fraction) -> bool:
+    """Whether a multiple lies within the limits."""
+    if numbers.low is None or numbers.high is None:
+        return True
+    first = math.ceil(Fraction(numbers.low) / step)
+    if numbers.low_open and first * step == numbers.low:
+        first += 1
+    return first * step < numbers.high or (first * step == numbers.high and not numbers.high_open)
 
 
 def _schema(numbers: Numbers, coefficient: Fraction, count: int) -> str:
