@@ -57,6 +57,8 @@ def tried(name: str, schema: Any, tests: list[dict[str, Any]]) -> Outcome:
             continue
         if test["valid"]:
             kind = "refused schema" if follower is None else "valid refused"
+            if follower is not None and all(difference.is_wider for difference in differences):
+                outcome.instances["valid refused, without a note"] += 1
         else:
             kind = "invalid with a note" if is_wider else "invalid WITHOUT A NOTE"
         outcome.instances[kind] += 1

@@ -1,8 +1,9 @@
 """JSON Schema as a grammar that llguidance follows, and what that does otherwise than the schema.
 
-`place`: where in the schema, and how references resolve. `forms` (with `keywords` and `negation`):
-which values are valid, kind by kind, as `sets`. `writer` (with `objects`, `arrays`, `strings`,
-`numbers`, `tokens`): these sets as rules in `lark`'s notation.
+`place`: where in the schema, and how references resolve. `forms`, `keywords` and `negation`: which
+values are valid, kind by kind, as `sets`; `values` are those of enum and const. `writer` (with
+`objects`, `arrays`, `strings`, `numbers`, `multiples`, `tokens`): these sets as rules in `lark`'s
+notation, regular expressions as `regex` writes them. `notes`: what differs from the schema.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class ObjectWriter:
         named = self._named(objects)
         others = self._others(objects)
         if len(named) > 1 or (named and others):
-            self._writer.notes.narrower("$", "properties", "come first, in the order of the schema")
+            self._writer.tell_order()
         rule = grammar.rule()
         needed = sum(pair.is_required for pair in named)
         counts = _Counts(objects.fewest, objects.most)

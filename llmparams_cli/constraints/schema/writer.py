@@ -121,10 +121,16 @@ class Writer:
             self.notes.wider(some.path or "$", "multipleOf", "is left out: it has too many digits")
         return self.grammar.terminal(numbers.terminal(some))
 
+    def tell_order(self) -> None:
+        """JSON Schema does not care in which order members come, but the grammar does."""
+        self.notes.narrower("$", "properties", "come first, in the order of the schema")
+
     def constant(self, value: Any) -> Symbol:
         """One value; arrays and objects with the blanks that are free."""
         if not _is_nested(value):
             return self.grammar.terminal(numbers.spelled(value))
+        if isinstance(value, dict) and len(value) > 1:
+            self.tell_order()
         parts: list[Symbol] = []
         for number, part in enumerate(value):
             parts += [self.tokens.comma] if number else []
