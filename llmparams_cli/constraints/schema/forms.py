@@ -81,7 +81,8 @@ class Expander:
 
     def shared(self, one: Forms, other: Forms, place: Place, keyword: str = "") -> Forms:
         """The values in both, without the branches that are dead."""
-        found = shared(one, other, MOST_SETS, self._is_empty_set)
+        keeps_all = place.document is not None and place.document.counts_evaluated
+        found = shared(one, other, MOST_SETS, self._is_empty_set, keeps_all=keeps_all)
         if found is None:
             self.notes.wider(place.path, keyword, "is left out: there are too many combinations")
             return one
@@ -224,10 +225,11 @@ def _any_of(expander: Expander, place: Place) -> Forms:
 
 def _alternatives(expander: Expander, place: Place, options: list[Forms]) -> Forms:
     """Where it counts what was evaluated, values that satisfy several options count apart."""
-    if len(options) <= 4 and _counts_evaluated(place):
+    counts = _counts_evaluated(place)
+    if len(options) <= 4 and counts:
         several = [shared(one, other, MOST_SETS) or {} for one, other in combinations(options, 2)]
-        return union(*several, *options)
-    return union(*options)
+        return union(*several, *options, keeps_all=True)
+    return union(*options, keeps_all=counts)
 
 
 def _counts_evaluated(place: Place) -> bool:
@@ -279,7 +281,7 @@ def _if(expander: Expander, place: Place) -> Forms:
         return EVERYTHING
     if_so = expander.shared(expander.forms(condition), then, place, "if")
     otherwise = expander.shared(expander.forms(condition.denied()), other, place, "if")
-    return union(if_so, otherwise)
+    return union(if_so, otherwise, keeps_all=_counts_evaluated(place))
 
 
 def _dependent(expander: Expander, place: Place, keyword: str) -> Forms:

@@ -296,12 +296,14 @@ def is_void(numbers: Numbers) -> bool:
 # --- unions and intersections of forms
 
 
-def union(*parts: Forms) -> Forms:
-    """The values of any of the parts."""
+def union(*parts: Forms, keeps_all: bool = False) -> Forms:
+    """The values of any of the parts; with `keeps_all`, also those sets that others hold whole."""
     found: dict[str, dict[Some, None]] = {}
     for forms in parts:
         for kind, some in forms.items():
             found.setdefault(kind, {}).update(dict.fromkeys(some))
+    if keeps_all:
+        return {kind: tuple(some) for kind, some in found.items()}
     return {kind: _absorbed(kind, tuple(some)) for kind, some in found.items()}
 
 
@@ -310,10 +312,15 @@ def _absorbed(kind: str, some: tuple[Some, ...]) -> tuple[Some, ...]:
 
 
 def shared(
-    one: Forms, other: Forms, most: int, is_empty: Callable[[Some], bool] | None = None
+    one: Forms,
+    other: Forms,
+    most: int,
+    is_empty: Callable[[Some], bool] | None = None,
+    *,
+    keeps_all: bool = False,
 ) -> Forms | None:
     """The values in both; None if it takes more than `most` sets of one kind to say, and more than
-    both have. Sets that are empty are left out.
+    both have. Sets that are empty are left out; without `keeps_all`, those within another, too.
     """
     found: dict[str, tuple[Some, ...]] = {}
     for kind in one:
@@ -323,7 +330,7 @@ def shared(
         for first in one[kind]:
             options = [m for second in other[kind] if (m := met(first, second)) is not None]
             # Where one option is all of `first`, the others are part of it.
-            if first in options:
+            if first in options and not keeps_all:
                 options = [first]
             elif is_empty is not None:
                 options = [option for option in options if not is_empty(option)]
