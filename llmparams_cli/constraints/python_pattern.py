@@ -25,6 +25,8 @@ ESCAPES = {
     r"\s": (f"[{SPACE}]", SPACE),
     r"\S": (f"[^{SPACE}]", ""),
 }
+FLAGS = re.compile(r"\(\?([is]+)\)")  # at the start they hold for all of it, as in other dialects
+ASCII = re.compile(r"\\[bBDWS]")  # what means ASCII here and stays as it is
 NAMES = {  # long names of the categories that people write
     "letter": "L", "lowercase_letter": "Ll", "uppercase_letter": "Lu", "number": "N",
     "decimal_number": "Nd", "punctuation": "P", "symbol": "S", "separator": "Z", "mark": "M",
@@ -40,7 +42,10 @@ class Unreadable(ValueError):
 @cache
 def in_python(pattern: str) -> str:
     """The same expression for `re`. Raises Unreadable."""
-    found = f"(?a:{_translated(pattern)})"
+    flags = FLAGS.match(pattern)
+    # With `a`, Python knows no upper and lower case of letters beyond ASCII.
+    own = f"?{flags[1]}{'a' if ASCII.search(pattern) else 'u'}:" if flags else "?:"
+    found = f"(?a:({own}{_translated(pattern[flags.end() if flags else 0 :])}))"
     try:
         re.compile(found)
     except (re.error, RecursionError, OverflowError) as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from llmparams_cli.constraints import exact_json
 from llmparams_cli.constraints.formats import FORMATS
-from llmparams_cli.constraints.python_pattern import in_python
+from llmparams_cli.constraints.python_pattern import Unreadable, in_python
 from llmparams_cli.text.shorten import beginning
 
 LONGEST_TEXT = 61  # characters of an answer that are quoted
@@ -66,16 +66,14 @@ def _fault(document: Any, schema: Any) -> str:
 
 
 def _in_python(schema: Any, written: dict[str, str]) -> Any:
-    """The schema with its patterns in Python's words; `written` gets what they were."""
+    """The schema with its patterns of names in Python's words; `written` gets what they were."""
     if isinstance(schema, list):
         return [_in_python(each, written) for each in schema]
     if not isinstance(schema, dict):
         return schema
     found: dict[str, Any] = {}
     for name, value in schema.items():
-        if name == "pattern" and isinstance(value, str):
-            found[name] = _translated(value, written)
-        elif name == "patternProperties" and isinstance(value, dict):
+        if name == "patternProperties" and isinstance(value, dict):
             found[name] = {
                 _translated(key, written): _in_python(each, written) for key, each in value.items()
             }
@@ -101,7 +99,8 @@ def _validator(schema: Any) -> Any:
     types = base.TYPE_CHECKER
     if base.META_SCHEMA.get("$schema") not in WITHOUT_FRACTIONS:
         types = types.redefine("integer", _is_integer)
-    return extend(base, validators={"multipleOf": _multiple_of}, type_checker=types)
+    checks = {"multipleOf": _multiple_of, "pattern": _pattern}
+    return extend(base, validators=checks, type_checker=types)
 
 
 def _undeclared(schema: Any) -> Any:
@@ -139,6 +138,26 @@ def _multiple_of(validator: Any, divisor: Any, value: Any, _schema: Any) -> Iter
         raise ValueError("a number is too large to be divided")
     if Fraction(value) % Fraction(divisor):
         yield ValidationError(f"{value!r} is not a multiple of {divisor!r}")
+
+
+def _pattern(validator: Any, pattern: Any, value: Any, _schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if validator.is_type(value, "string") and not _is_found(pattern, value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def _is_found(pattern: str, text: str) -> bool:
+    """By Python, or by what follows patterns in answers where Python has no words for this one."""
+    try:
+        return bool(re.search(in_python(pattern), text))
+    except Unreadable:
+        from llmparams_cli.constraints.pattern import conditions
+        from llmparams_cli.constraints.schema.regex import is_match
+
+        wanted = conditions(pattern)
+        found = all(is_match(each, text) for each in wanted.every)
+        return found and not any(is_match(each, text) for each in wanted.never)
 
 
 def _formats() -> Any:

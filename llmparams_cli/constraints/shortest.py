@@ -63,7 +63,8 @@ def _texts(name: str, settings: Settings, cost: Cost, fill: str) -> Iterator[str
         with suppress(Fault):  # told where the grammar is followed
             yield gbnf_shortest.shortest(gbnf_text.read(settings[name]), fill)
     else:
-        yield shortest_pattern.shortest(settings[name], fill)
+        with suppress(ValueError):  # what Python cannot read
+            yield shortest_pattern.shortest(settings[name], fill)
 
 
 def _bytes(text: str) -> int:

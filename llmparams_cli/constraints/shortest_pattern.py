@@ -48,6 +48,8 @@ class _Writer:
         if kind == "BRANCH":
             return min((self.text(list(each)) for each in what[1]), key=len)
         if kind == "SUBPATTERN":
+            if what[1] & re.IGNORECASE:
+                raise ValueError("which spelling has the fewest tokens is not known")
             found = self.text(list(what[3]))
             if what[0] is not None:
                 self._groups[what[0]] = found
