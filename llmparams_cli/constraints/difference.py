@@ -22,7 +22,7 @@ class Difference:
     is_wider: bool
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.keyword} {self.text}"
+        return f"{self.path}: {f'{self.keyword} {self.text}'.lstrip()}"
 
 
 class NotFollowed(ValueError):

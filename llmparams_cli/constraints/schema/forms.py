@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from llmparams_cli.constraints.difference import NotFollowed
 from llmparams_cli.constraints.schema import keywords, negation
@@ -16,6 +16,7 @@ from llmparams_cli.constraints.schema.sets import (
     NOTHING,
     Arrays,
     Forms,
+    Item,
     Members,
     Objects,
     Rows,
@@ -35,7 +36,7 @@ from llmparams_cli.constraints.schema.sets import (
 
 MOST_SETS = 64  # of one kind, where schemas are joined: more are too many for a grammar
 MOST_BRANCHES = 40  # of a oneOf that are told apart one by one
-MOST_EXPLORED = 20_000  # nodes, to find dead branches
+MOST_EXPLORED = 30_000  # nodes, to find dead branches
 MOST_NESTED = 3  # searches for dead branches within each other
 MOST_ITEMS = 8  # of an array, to find one that is impossible
 DEEPEST = 150
@@ -194,22 +195,21 @@ def _admitted(expander: Expander, place: Place) -> Forms:
 
 def _chosen(expander: Expander, place: Place, forms: Forms) -> Forms:
     """Of the forms, the values that enum and const name."""
-    listed = None
+    lists = []
     if isinstance(place.schema.get("enum"), list):
-        listed = place.schema["enum"]
+        lists.append(("enum", place.schema["enum"]))
     if "const" in place.schema:
-        listed = [place.schema["const"]]
-    if listed is None:
-        return forms
-    values: dict[str, list[Any]] = {}
-    for value in listed:
-        values.setdefault(kind_of(value), []).append(item(value))
-    named = {kind: (Values(tuple(dict.fromkeys(items))),) for kind, items in values.items()}
-    found = shared(named, forms, MOST_SETS * MOST_SETS) or {}
-    if not found:
-        keyword = "const" if "const" in place.schema else "enum"
-        expander.notes.contradiction(place.path, keyword, "what stands beside it excludes it")
-    return found
+        lists.append(("const", [place.schema["const"]]))
+    for keyword, listed in lists:
+        values: dict[str, list[Item]] = {}
+        for value in listed:
+            values.setdefault(kind_of(value), []).append(item(value))
+        named = {kind: (Values(tuple(dict.fromkeys(items))),) for kind, items in values.items()}
+        forms = shared(named, forms, MOST_SETS * MOST_SETS) or {}
+        if not forms:
+            text = "what stands beside it excludes it"
+            expander.notes.contradiction(place.path, keyword, text)
+    return forms
 
 
 # --- keywords that apply schemas to the value itself

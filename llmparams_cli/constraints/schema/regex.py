@@ -13,11 +13,14 @@ from functools import cache, lru_cache
 from typing import Any
 
 from llmparams_cli.constraints.limits import limits
+from llmparams_cli.constraints.stack import with_stack
 
 # What JSON does not take as it is.
 ESCAPED = [chr(code) for code in range(0x20)] + ['"', "\\"]
 NOT_PLAIN = r'["\\\x00-\x1f]'
 ANY = "(?s:.)"
+STACK = 1 << 28  # for long grammars; only what is used counts
+SHORT = 10_000  # characters
 
 
 @cache
@@ -41,7 +44,11 @@ def matcher(grammar: str) -> Any:
     """Follows a grammar byte by byte."""
     from llguidance import LLMatcher
 
-    return LLMatcher(_bytes(), grammar, log_level=0, limits=limits())
+    def made() -> Any:
+        return LLMatcher(_bytes(), grammar, log_level=0, limits=limits())
+
+    # The compiler calls itself for every rule within a rule.
+    return made() if len(grammar) < SHORT else with_stack(STACK, made)
 
 
 def is_match(rust: str, text: str) -> bool:

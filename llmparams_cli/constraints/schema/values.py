@@ -34,11 +34,15 @@ class Checker:
 
 
 def _validator(place: Place) -> Any:
+    """Without the values that are listed there: what is not one of them is not asked for."""
     from jsonschema import Draft202012Validator, validators
 
     assert place.document is not None
     root = place.document.schema
     kind = validators.validator_for(root, default=Draft202012Validator)
+    schema = place.schema
+    if not place.negated:
+        schema = {word: value for word, value in schema.items() if word not in ("enum", "const")}
     return kind(root, registry=place.document.registry).evolve(
-        schema=place.schema, _resolver=place.resolver
+        schema=schema, _resolver=place.resolver
     )

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from llmparams_cli.backends.llama.native.library import llama
-from llmparams_cli.backends.llama.native.stack import with_stack
+from llmparams_cli.constraints.stack import with_stack
 from llmparams_cli.errors import BackendError, UsageError
 
 # Many vocabularies are split by std::regex, which calls itself for every character of a run such

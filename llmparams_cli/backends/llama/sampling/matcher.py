@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.native.stack import with_stack
 from llmparams_cli.backends.llama.sampling.candidates import array_of
 from llmparams_cli.constraints.limits import limits
+from llmparams_cli.constraints.stack import with_stack
 from llmparams_cli.constraints.wanted import Constraint
 from llmparams_cli.errors import BackendError, UsageError
 
