@@ -67,14 +67,18 @@ class Ending(Generic[T]):
         """Were there thoughts, if only empty ones?"""
         return self._speech.has_thought
 
-    def add(self, data: bytes, owner: T) -> list[Part[T]]:
-        """Take the bytes of the next token; return the text that they make certain."""
+    def add(self, data: bytes, owner: T, last: Stop | None = None) -> list[Part[T]]:
+        """Take the bytes of the next token; return the text that they make certain. `last` is why
+        no other token can follow it.
+        """
         self._count += 1
         self._last = [owner]
         released = self._speech.feed(data, owner)
         # A stop sequence comes before the limit: where one token completes both, the text is cut.
         if self._speech.matched is not None:
             self.stop = Stop(StopReason.STOP_SEQUENCE, self._speech.matched)
+        elif last is not None:
+            released += self.end(last)
         elif 0 <= self._max_tokens <= self._count:  # negative: no limit
             released += self.end(Stop(StopReason.MAX_TOKENS, f"{self._max_tokens} tokens"))
         return released

@@ -158,6 +158,8 @@ def test_limits_end_it_as_ever(backend):
     cut = one(backend, raw(PROMPT, choices=[" bear and a fox"], max_tokens=1))
     assert cut.stop.reason is StopReason.MAX_TOKENS
     assert " bear and a fox".startswith(cut.text)
+    whole = one(backend, raw(PROMPT, choices=[" bear"], max_tokens=1))
+    assert (whole.text, whole.stop.reason) == (" bear", StopReason.END_OF_GENERATION)
 
 
 def test_the_context_has_to_hold_prompt_and_choice(opener):

@@ -56,10 +56,12 @@ class Reply:
         """What was thought before that."""
         return "".join(self._texts[True])
 
-    def add(self, vocabulary: Vocabulary, token: Token) -> list[Piece]:
-        """Take the next token; return the text that it makes certain."""
+    def add(self, vocabulary: Vocabulary, token: Token, last: Stop | None = None) -> list[Piece]:
+        """Take the next token; return the text that it makes certain. `last` is why no other token
+        can follow it.
+        """
         self.tokens.append(token)
-        return self._pieces(self._ending.add(self._heard.data(vocabulary, token.id), token))
+        return self._pieces(self._ending.add(self._heard.data(vocabulary, token.id), token, last))
 
     def end_token(self, name: str | None) -> list[Piece]:
         """End with the end token `name`, which the model drew; None: its grammar is complete."""

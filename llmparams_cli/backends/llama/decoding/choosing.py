@@ -204,8 +204,9 @@ class Chooser:
         """Add the tokens of the choice to the reply."""
         chance = self._chance_of(task, found)
         begun = False
-        for token in tokens:
-            for piece in reply.add(self._model, replace(token, drawn_entropy=chance)):
+        for place, token in enumerate(tokens, start=1):
+            last = COMPLETE if place == len(tokens) else None
+            for piece in reply.add(self._model, replace(token, drawn_entropy=chance), last):
                 said = piece.text if begun else chosen.bare(piece.text)
                 begun = True
                 if said:
@@ -213,7 +214,6 @@ class Chooser:
             if reply.stop:
                 return
             chance = None if chance is None else 0.0  # all the chance was in the first one
-        yield from reply.end(COMPLETE)
 
     def _chance_of(self, task: Task, found: Sequence[Choice]) -> float | None:
         """The entropy in bits of what was drawn from, if it is asked for."""
