@@ -225,16 +225,11 @@ def _any_of(expander: Expander, place: Place) -> Forms:
 
 def _alternatives(expander: Expander, place: Place, options: list[Forms]) -> Forms:
     """Where it counts what was evaluated, values that satisfy several options count apart."""
-    counts = _counts_evaluated(place)
+    counts = place.counts_evaluated
     if len(options) <= 4 and counts:
         several = [shared(one, other, MOST_SETS) or {} for one, other in combinations(options, 2)]
         return union(*several, *options, keeps_all=True)
     return union(*options, keeps_all=counts)
-
-
-def _counts_evaluated(place: Place) -> bool:
-    assert place.document is not None
-    return place.document.counts_evaluated
 
 
 def _one_of(expander: Expander, place: Place) -> Forms:
@@ -277,7 +272,7 @@ def _if(expander: Expander, place: Place) -> Forms:
     condition = place.child("if")
     then = expander.forms(place.child("then")) if "then" in place.schema else EVERYTHING
     other = expander.forms(place.child("else")) if "else" in place.schema else EVERYTHING
-    if then == other == EVERYTHING and not _counts_evaluated(place):
+    if then == other == EVERYTHING and not place.counts_evaluated:
         return EVERYTHING
     if_so = expander.shared(expander.forms(condition), then, place, "if")
     otherwise = expander.shared(expander.forms(condition.denied()), other, place, "if")

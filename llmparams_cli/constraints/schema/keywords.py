@@ -216,7 +216,9 @@ def _arrays(place: Place, notes: Notes) -> Arrays | None:
             1 if fewest is None else fewest,
             size(schema, "maxContains"),
         )
-        contained = (wanted,) if wanted.fewest or wanted.most is not None else ()
+        # One that counts nothing still says of items that they were seen.
+        counts = wanted.fewest or wanted.most is not None or place.counts_evaluated
+        contained = (wanted,) if counts else ()
     found = Arrays(
         size(schema, "minItems") or 0,
         size(schema, "maxItems"),

@@ -47,6 +47,11 @@ class Place:
         """What no value satisfies."""
         return replace(NEVER, path=self.path, document=self.document)
 
+    @property
+    def counts_evaluated(self) -> bool:
+        """Does it matter in this document which items and members a keyword has seen?"""
+        return self.document is not None and self.document.counts_evaluated
+
     def target(self, keyword: str) -> Place:
         assert self.document is not None
         return self.document.target(self, keyword)
