@@ -89,6 +89,9 @@ REFUSED = {
         "line 1, column 1, rule 'root': ", "behind 'xxxx", "in common"),
     "root ::= a*\na ::= " + " | ".join(f'"{chr(n)}"' for n in range(0x4E00, 0x4E00 + 20_001)): (
         "line ", "ways of reading at once, at its beginning", "in common"),
+    'root ::= "x" ' + "a? " * 5 + "\na ::= " + " | ".join(
+        f'"{chr(n)}"' for n in range(0x4E00, 0x4E00 + 5_000)): (
+        "line 1, ", "at once, where many parts may be left out", "in common"),
 }  # fmt: skip
 
 # What is read, whatever it looks like, and a shortest text of it.
@@ -114,6 +117,7 @@ READ = {
     'root ::= (sp | nl)* "-"{4,}\nsp ::= [ \\t]*\nnl ::= "\\r"? "\\n"': "----",
     'root ::= "x"\na ::= b a "c" | "d"\nb ::= "q"?': "x",  # recursive, but out of reach
     'root ::= <[10]> content <[11]>\ncontent ::= (!<[11]>)* "!"': "!",
+    'root ::= "x"\na ::= "b" a': "x",  # without end, but out of reach
     "root ::= " + "(" * 1000 + '"a"' + ")" * 1000: "a",
     "root ::= a{2000}\na ::= b{2000}\nb ::= c{2000}\nc ::= [a-z]{2000}": "a" * 100_000,
     'root ::= "[" e "]" | "1"\ne ::= root | root "," e': "1",
@@ -146,6 +150,10 @@ def test_the_shortest_text_of_a_grammar(text, wanted):
 def test_llama_cpp_takes_what_is_read(text, model):
     assert is_taken(model, checked(text).followed)
     assert is_taken(model, text, tokens=0)
+
+
+def test_where_any_character_will_do_those_of_a_fill_come_in_turn():
+    assert shortest(checked('root ::= [a-z]{5} "-" [a-z]{2}'), "abc") == "abcab-ab"
 
 
 def test_what_llama_cpp_reads_otherwise_than_written_is_noted():

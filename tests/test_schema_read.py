@@ -74,6 +74,9 @@ def test_what_services_wrap_a_schema_in(wrapped: Any, note: str) -> None:
         {"exclusiveMinimum": True, "minimum": 0, "maxLength": 2.0, "nullable": True},
         {"items": [{}], "additionalItems": False, "dependencies": {"a": ["b"], "c": {}, "d": "e"}},
         {"definitions": {"//": "a remark"}, "title": 3, "examples": "x"},
+        {"input_schema": {"type": "object"}, "properties": {"a": {}}},
+        {"parameters": {"type": "object"}, "anything": 1},
+        {"Type": "a remark", "type": "string", "maxItems": 0},
     ],
 )
 def test_a_schema_stays_as_it_is(schema: Any) -> None:
@@ -98,6 +101,8 @@ def test_draft_3_says_in_a_property_whether_it_is_required() -> None:
     assert read.schema == {"properties": {"a": {}, "b": {}}, "required": ["c", "a"]}
     assert read.notes == ["$: required: true is read as in draft 3: a must be there"]
     assert given["required"] == ["c"]
+    twice = schema_of({"properties": {"a": {"required": True}}, "required": ["a"]})
+    assert twice.schema["required"] == ["a"]
     assert schema_of({**given, "$schema": "http://json-schema.org/draft-03/schema#"}).notes == []
 
 
@@ -120,6 +125,7 @@ def test_draft_3_says_in_a_property_whether_it_is_required() -> None:
             {"properties": {"a b": {"items": [{"minLength": -1}]}}},
             "$.properties['a b'].items[0]: minLength: -1 is no count",
         ),
+        ({"$defs": {"a": {"minimum": "3"}}}, "$.$defs.a: minimum: "),
         ({"maxItems": 1.5}, "$: maxItems: 1.5 is no count"),
         ({"maxItems": True}, "$: maxItems: true is no count"),
         ({"enum": "a"}, '$: enum: "a" is no list: write ["a"]'),
@@ -152,7 +158,7 @@ def test_what_is_no_schema(value: Any, message: str) -> None:
 
 
 def test_deep_nesting_is_refused_in_words() -> None:
-    for levels, is_fine in ((200, True), (10_000, False)):
+    for levels, is_fine in ((249, True), (250, False), (10_000, False)):
         schema: Any = {}
         for _ in range(levels):
             schema = {"not": schema}
