@@ -15,10 +15,12 @@ from models import sentencepiece, write_llama
 from speaker import write_speaker
 from test_thinking import TEMPLATE, metadata
 
-from llmparams_cli.analysis.choices import apart, drawn, shares
+from llmparams_cli.analysis.choices import Tree, apart, drawn, shares
+from llmparams_cli.backends.llama.decoding.choosing import _chance
+from llmparams_cli.backends.llama.sampling.choices import ChoiceSampler
 from llmparams_cli.ending import StopReason
 from llmparams_cli.errors import ContextOverflow
-from llmparams_cli.protocol import Chunk, Finished, Piece, Started
+from llmparams_cli.protocol import Chunk, Endings, Finished, Piece, Started
 
 pytestmark = pytest.mark.real_model
 ANIMALS = [" bear", " rabbit", " and a bear", " bear and a fox"]  # the first begins the last one
@@ -166,6 +168,53 @@ def test_the_context_has_to_hold_prompt_and_choice(opener):
     small = opener(context=20)
     [failed] = ends(small, [raw(SHORT, choices=[" and" * 30], context=20)])
     assert isinstance(failed.error, ContextOverflow)
+
+
+def test_a_choice_that_just_fits_is_taken(opener):
+    small = opener(context=20)
+    room = 20 - len(small.split(SHORT).ids)
+    for count, fits in ((room, True), (room + 1, False)):
+        text = " a" * count
+        assert len(small.encode(text)) == count
+        [finished] = ends(small, [raw(SHORT, choices=[text], context=20, max_tokens=-1)])
+        assert isinstance(finished, Finished) is fits
+        assert not fits or finished.text == text
+
+
+def test_choices_that_a_vocabulary_cannot_tell_apart_are_refused(opener, tmp_path):
+    tokens = sentencepiece()["tokenizer.ggml.tokens"]
+    model = write_llama(tmp_path / "m.gguf", vocabulary=len(tokens), metadata=sentencepiece())
+    [failed] = ends(opener(str(model)), [raw("x", choices=[" the", "\u2581the"])])
+    assert "has the same tokens as another in this model's vocabulary" in str(failed.error)
+
+
+def test_all_the_chance_is_in_the_first_token(backend):
+    request = replace(raw(PROMPT, choices=[" a bear", " a fox"], temperature=1.0))
+    finished = one(backend, replace(request, drawn_entropy=True))
+    weights = [each.probability for each in finished.choices]
+    bits = -sum(weight * math.log2(weight) for weight in weights)
+    assert [token.drawn_entropy for token in finished.tokens] == pytest.approx(
+        [bits, 0.0], abs=1e-4
+    )
+
+
+def test_a_blank_is_weighed_by_all_the_choices_together():
+    logits = np.log([0.4, 0.3, 0.2, 0.1])
+    assert _chance(logits, Endings((), ((1, 5), (2,), (2, 6)))) == pytest.approx(0.5)
+
+
+def test_the_tokens_of_choices_are_drawn_one_by_one_as_the_whole():
+    tree = Tree(((1, 2), (1, 3), (4,)), tuple(map(math.log, (0.1, 0.3, 0.6))))
+    for seed in range(8):
+        sampler = ChoiceSampler(tree, 1.0, seed, 6)
+        assert sampler.allowed(None, 0).nonzero()[0].tolist() == [1, 4]
+        assert sampler.distribution(None) == pytest.approx([0, 0.4, 0, 0, 0.6, 0])
+        sampler.accept(1)  # whatever was planned
+        assert sampler.distribution(None) == pytest.approx([0, 0, 0.25, 0.75, 0, 0])
+        token = sampler.draw(None)
+        assert token in (2, 3) and not sampler.is_complete()
+        sampler.accept(token)
+        assert sampler.draw(None) is None and sampler.is_complete()
 
 
 def test_a_vocabulary_with_a_space_before_every_text(opener, tmp_path):
@@ -371,3 +420,4 @@ def test_shares_of_impossible_texts():
 def test_every_seed_draws_one():
     assert {drawn([0.5, 0.0, 0.5], seed) for seed in range(100)} == {0, 2}
     assert drawn([0.0, 0.0, 1.0], 1) == 2
+    assert drawn([1e-9, 0.0], 1) == 0  # as rounding might leave it

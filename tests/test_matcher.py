@@ -340,6 +340,35 @@ def test_answers_written_together_share_what_was_compiled(
     assert len(compiled) == 1
 
 
+def test_a_grammar_that_many_answers_shared_is_compiled_anew(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+    compile_one = Engine._compile
+    monkeypatch.setattr(
+        Engine, "_compile", lambda engine, one: compiled.append(one) or compile_one(engine, one)
+    )
+    monkeypatch.setattr(matcher, "USES", 3)
+    for _ in range(7):
+        grammar.made(model, regex("a shared one"))
+    assert len(compiled) == 3
+
+
+def test_odd_vocabularies_are_followed(tmp_path: Path) -> None:
+    """One with a token that is longer than llguidance takes, and one without an end."""
+    metadata = byte_level(301)
+    metadata["tokenizer.ggml.tokens"][-1] = "a" * 2000
+    with loaded(write_llama(tmp_path / "l.gguf", vocabulary=301, metadata=metadata)) as model:
+        some = grammar.made(model, regex("a*"))
+        assert 300 not in left(some, model) and len(left(some, model)) > 1
+    metadata = byte_level(288)
+    with loaded(write_llama(tmp_path / "e.gguf", vocabulary=288, metadata=metadata)) as model:
+        model.end_tokens = []
+        some = grammar.made(model, regex("ab?"))
+        write(some, model, "a")
+        assert [model.name(token) for token in left(some, model)] == ["b"]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -385,3 +414,7 @@ def test_a_vocabulary_that_cannot_write_it_leaves_no_token(
         assert ours.draw(pointer(row)) is None
         assert not ours.is_complete()
         assert ours.draw(pointer(row)) is None
+        state = grammar.made(model, regex("aq"))
+        state.accept(model.tokenize("a")[0])
+        assert left(state, model) == []
+        assert not any(map(state.allows, model.end_tokens))

@@ -276,7 +276,7 @@ def _if(expander: Expander, place: Place) -> Forms:
         return EVERYTHING
     if_so = expander.shared(expander.forms(condition), then, place, "if")
     otherwise = expander.shared(expander.forms(condition.denied()), other, place, "if")
-    return union(if_so, otherwise, keeps_all=_counts_evaluated(place))
+    return union(if_so, otherwise, keeps_all=place.counts_evaluated)
 
 
 def _dependent(expander: Expander, place: Place, keyword: str) -> Forms:
