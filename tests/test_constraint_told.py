@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -13,8 +14,10 @@ from browser import browser, opened
 from program import Done, Program
 
 from llmparams_cli.backends.llama.sampling.phases import Phases
-from llmparams_cli.constraints import schema_check, shortest_json, validity
+from llmparams_cli.constraints import schema_check, shortest, shortest_json, validity
+from llmparams_cli.jobs import judging
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
+from llmparams_cli.protocol import Finished, Stop, StopReason, Timing, Usage
 
 BEGINNING = "Once upon a time"
 
@@ -167,6 +170,10 @@ def scripted(program: Program, text: str, schema: Any, *flags: str) -> Done:
         ('"2024"', {"pattern": r"^(?<year>\d{4})\b$"}, ""),
         ('{"ab": 1}', {"patternProperties": {"^a$": True}, "additionalProperties": False},
          "$: 'ab' does not match any of the regexes: '^a$'"),
+        ("5", {"minimum": 5, "exclusiveMinimum": True}, "$: 5 is less than or equal"),
+        ('"ü@bücher.example"', {"format": "idn-email"}, ""),
+        ("1e20000", {"multipleOf": 3}, "$: cannot be checked: a number is too large"),
+        ('{"pattern": "\\\\p{L}"}', {"const": {"pattern": r"\p{L}"}}, ""),
         ("[1, 2]", {"items": [{"type": "integer"}, {"type": "string"}]},
          "$[1]: 2 is not of type 'string'"),
     ],
@@ -180,7 +187,15 @@ def test_json_says_whether_the_answer_is_valid(
     assert ("invalid" in found) is bool(fault)
 
 
-@pytest.mark.parametrize("schema", [{"minimum": "3"}, {"type": "txt"}, {"$ref": "#/none"}])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"minimum": "3"},
+        {"type": "txt"},
+        {"$ref": "#/none"},
+        {"pattern": r"[\P{L}a]"},
+    ],
+)
 def test_what_cannot_be_checked_is_not_called_valid(schema: Any) -> None:
     assert schema_check.fault("1", schema).startswith("$: ")
 
@@ -223,8 +238,21 @@ def test_text_that_is_not_valid_is_warned_of(program: Program) -> None:
         scripted(program, '{"a": [1, 1]}', UNIQUE).stderr
     )
     assert told not in scripted(program, '{"a": [1, 2]}', UNIQUE).stderr
+    twice = scripted(program, '{"a": [1], "a": [2]}', UNIQUE)
+    assert f"{told}$: an object has the name 'a' twice" in twice.stderr
     cut = program.call("generate", "x", "--json-schema", '{"const": "abcdef"}', "-n", "1")
     assert f"{told}it was cut off (max-tokens)" in cut.stderr
+
+
+def test_an_answer_that_was_interrupted_is_not_judged() -> None:
+    settings = resolve([Assignment("json_schema", {"const": "a"}, Origin(Source.FLAG, "test"))])
+    usage, timing = Usage(1, 1), Timing(0, 0, 0, 0)
+    told = {
+        reason: judging.invalid(Finished('"', Stop(reason, ""), usage, timing), settings)
+        for reason in (StopReason.INTERRUPTED, StopReason.MAX_TOKENS)
+    }
+    assert told[StopReason.INTERRUPTED] == ""
+    assert told[StopReason.MAX_TOKENS] == "it was cut off (max-tokens)"
 
 
 def test_compare_and_explain_warn_too(program: Program) -> None:
@@ -282,10 +310,31 @@ NODE = {
         ({"$ref": "https://example.org/x"}, None),
         ({"type": "txt"}, None),
         (False, None),
+        ({"type": "object", "patternProperties": {"^a": True}, "additionalProperties": False,
+          "required": ["ab"]}, '{"ab":0}'),
+        ({"type": "string", "pattern": r"^(ab|cde)\1$"}, '"abab"'),
+        ({"type": "string", "minLength": 10**7}, '"' + "a" * 100_000 + '"'),
+        ({"type": "object", "required": ["a", "b"],  # b is none within a, but by itself
+          "properties": {"a": {"$ref": "#/$defs/a"}, "b": {"$ref": "#/$defs/b"}},
+          "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}, {"const": "xx"}]},
+                    "b": {"allOf": [{"$ref": "#/$defs/a"}]}}}, '{"a":"xx","b":"xx"}'),
     ],
 )  # fmt: skip
 def test_a_shortest_text_of_a_schema(schema: Any, text: str | None) -> None:
     assert shortest_json.shortest(schema, len, "a", (",", ":")) == text
+
+
+def fewest(schema: Any, cost: Callable[[str], int]) -> int | None:
+    settings = resolve([Assignment("json_schema", schema, Origin(Source.FLAG, "test"))])
+    return shortest.fewest(settings, cost, 3)
+
+
+def test_the_fewest_tokens_are_those_of_any_spacing_and_any_characters() -> None:
+    ones = {"type": "array", "minItems": 30, "items": {"const": 1}}
+    assert fewest(ones, len) == 61
+    # Where characters are free, others might have fewer: a fifth is taken off.
+    assert fewest({"type": "string", "minLength": 40}, len) == 42
+    assert fewest({"type": "string", "minLength": 40}, lambda t: len(t) + t.count("0")) == 33
 
 
 @pytest.mark.parametrize(
