@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from llmparams_cli.constraints import schema_check, shortest, shortest_json, val
 from llmparams_cli.jobs import judging
 from llmparams_cli.params.settings import Assignment, Origin, Source, resolve
 from llmparams_cli.protocol import Finished, Stop, StopReason, Timing, Usage
+from llmparams_cli.render.explanation.view import ruling_text
+from llmparams_cli.trace import Ruling
 
 BEGINNING = "Once upon a time"
 
@@ -82,6 +85,15 @@ def test_one_draw_names_what_the_grammar_forbade(program: Program) -> None:
     size = explained(program, "-n", "1")["tokens"][0]["stages"][0]["kept"]
     assert re.search(rf"forbade \d+ of {size} tokens, which had [\d.]+% together; ", told)
     assert '"!' in told and "! the grammar forbade" in told
+
+
+def test_the_first_draw_and_the_average_are_told(program: Program) -> None:
+    ruling = Ruling(8, 0.25, 2, False, True, frozenset())
+    assert ruling_text(ruling, 10).endswith("; the first draw was one of them")
+    assert ruling_text(replace(ruling, decided=False), 10).endswith("was none of them")
+    document = explained(program, "--grammar", 'root ::= "a" "Q" [0-9]', "-n", "3")
+    shares = [token["grammar"]["probability"] for token in document["tokens"]]
+    assert document["grammar"]["probability"] == pytest.approx(sum(shares) / 3, abs=1e-6)
 
 
 def test_thoughts_are_not_the_grammars_business(backend) -> None:
