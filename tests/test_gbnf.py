@@ -17,11 +17,11 @@ from program import Program
 
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.constraints.gbnf_checks import checked
-from llmparams_cli.constraints.gbnf_rules import Characters, Fault, Grammar, Token
-from llmparams_cli.constraints.gbnf_shortest import shortest
-from llmparams_cli.constraints.gbnf_stacks import END, Followed, Stacks
-from llmparams_cli.constraints.gbnf_text import read
+from llmparams_cli.constraints.gbnf.checks import checked
+from llmparams_cli.constraints.gbnf.reader import read
+from llmparams_cli.constraints.gbnf.rules import Characters, Fault, Grammar, Token
+from llmparams_cli.constraints.gbnf.shortest import shortest
+from llmparams_cli.constraints.gbnf.stacks import END, Followed, Stacks
 from llmparams_cli.errors import ExitCode
 from llmparams_cli.models import builtin
 

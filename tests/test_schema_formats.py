@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from whole_texts import Whole
 
-from llmparams_cli.constraints.formats import FORMATS
+from llmparams_cli.constraints.patterns.formats import FORMATS
 
 # Texts that a format admits, and others.
 CASES: dict[str, tuple[list[str], list[str]]] = {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whole_texts import Whole
 
-from llmparams_cli.constraints.pattern import (
+from llmparams_cli.constraints.patterns.pattern import (
     Malformed,
     MatchesNothing,
     NoCounterpart,

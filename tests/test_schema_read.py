@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmparams_cli.constraints.difference import NotFollowed
-from llmparams_cli.constraints.read import schema_of
+from llmparams_cli.constraints.reading.read import schema_of
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 NESTED = {"json_schema": {"name": "n", "strict": True, "schema": SCHEMA}, "type": "json_schema"}

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 
-from llmparams_cli.constraints import gbnf_shortest, gbnf_text, shortest_json, shortest_pattern
-from llmparams_cli.constraints.gbnf_rules import Fault
-from llmparams_cli.constraints.validity import unwrapped
+from llmparams_cli.constraints import shortest_json
+from llmparams_cli.constraints.checking.validity import unwrapped
+from llmparams_cli.constraints.gbnf import reader, shortest
+from llmparams_cli.constraints.gbnf.rules import Fault
+from llmparams_cli.constraints.patterns import shortest_pattern
 from llmparams_cli.params.conflicts import form
 from llmparams_cli.params.settings import Settings
 
@@ -61,7 +63,7 @@ def _texts(name: str, settings: Settings, cost: Cost, fill: str) -> Iterator[str
                 yield text
     elif name == "grammar":
         with suppress(Fault):  # told where the grammar is followed
-            yield gbnf_shortest.shortest(gbnf_text.read(settings[name]), fill)
+            yield shortest.shortest(reader.read(settings[name]), fill)
     else:
         with suppress(ValueError):  # what Python cannot read
             yield shortest_pattern.shortest(settings[name], fill)

@@ -13,7 +13,7 @@ from heapq import nsmallest
 from typing import Any
 from urllib.parse import unquote
 
-from llmparams_cli.constraints import shortest_pattern
+from llmparams_cli.constraints.patterns import shortest_pattern
 
 LONGEST = 100_000  # characters; longer than any answer
 MOST_STEPS = 2_000  # parts of a schema that are looked at

@@ -90,7 +90,7 @@ def _compiled(rust: str) -> tuple[str, str]:
 
 def _whole(regex: str, origin: str) -> str:
     """In Rust's syntax; raises UsageError."""
-    from llmparams_cli.constraints import pattern
+    from llmparams_cli.constraints.patterns import pattern
 
     try:
         return pattern.whole(regex)
@@ -111,8 +111,8 @@ def _escaped(text: str) -> str:
 
 def _checked(gbnf: str, origin: str, note: Callable[[str], None]) -> str:
     """A grammar that llama.cpp can follow."""
-    from llmparams_cli.constraints.gbnf_checks import checked
-    from llmparams_cli.constraints.gbnf_rules import Fault
+    from llmparams_cli.constraints.gbnf.checks import checked
+    from llmparams_cli.constraints.gbnf.rules import Fault
 
     try:
         for each in checked(gbnf).notes:
@@ -139,7 +139,7 @@ def _from_json_schema(schema: Any, origin: str, note: Callable[[str], None]) -> 
 
 @lru_cache(maxsize=16)
 def _followed(schema: str) -> tuple[str, list[str], list[Difference]]:
-    from llmparams_cli.constraints import read
+    from llmparams_cli.constraints.reading import read
     from llmparams_cli.constraints.schema import followed
 
     found = read.schema_of(json.loads(schema))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmparams_cli.constraints import wanted
-from llmparams_cli.constraints.validity import fault
+from llmparams_cli.constraints.checking.validity import fault
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Finished, StopReason
@@ -33,7 +33,7 @@ def invalid(finished: Finished, settings: Settings) -> str:
 
 
 def _is_json(text: str) -> bool:
-    from llmparams_cli.constraints.exact_json import NameTwice, read
+    from llmparams_cli.constraints.checking.exact_json import NameTwice, read
 
     try:
         read(text)

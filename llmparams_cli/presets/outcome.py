@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmparams_cli.constraints import exact_json
+from llmparams_cli.constraints.checking import exact_json
 from llmparams_cli.presets.tests import Case
 from llmparams_cli.protocol import Finished
 from llmparams_cli.text.shorten import beginning
@@ -99,7 +99,7 @@ def _json(answer: Finished, _wanted: bool) -> str:
 
 
 def _schema(answer: Finished, wanted: Any) -> str:
-    from llmparams_cli.constraints.schema_check import fault
+    from llmparams_cli.constraints.checking.schema_check import fault
 
     return fault(answer.text, wanted)
 

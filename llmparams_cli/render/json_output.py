@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llmparams_cli.constraints.validity import verdict
+from llmparams_cli.constraints.checking.validity import verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Candidate, Finished, Piece, Started, Token

@@ -32,7 +32,7 @@ from llmparams_cli.constraints.schema.sets import (
 )
 
 if TYPE_CHECKING:
-    from llmparams_cli.constraints.formats import Format
+    from llmparams_cli.constraints.patterns.formats import Format
 
 TYPES: Mapping[str, tuple[str, ...]] = {
     "null": ("null",),
@@ -164,7 +164,7 @@ def _strings(place: Place, notes: Notes) -> Strings | None:
     barred: list[str] = []
     most = size(schema, "maxLength")
     if isinstance(schema.get("pattern"), str):
-        from llmparams_cli.constraints import pattern
+        from llmparams_cli.constraints.patterns import pattern
 
         try:
             found = pattern.conditions(schema["pattern"])
@@ -184,7 +184,7 @@ def _strings(place: Place, notes: Notes) -> Strings | None:
 
 
 def _format(place: Place, name: str, notes: Notes) -> Format | None:
-    from llmparams_cli.constraints.formats import FORMATS
+    from llmparams_cli.constraints.patterns.formats import FORMATS
 
     if name not in FORMATS:
         notes.wider(place.path, "format", f"{name!r} is not known")
@@ -263,7 +263,7 @@ def _objects(place: Place, notes: Notes) -> Objects | None:
 
 def _member_patterns(place: Place, notes: Notes) -> list[Pattern] | None:
     """None if one cannot be followed, so that it is not known which members are others."""
-    from llmparams_cli.constraints import pattern
+    from llmparams_cli.constraints.patterns import pattern
 
     found = []
     for source in place.schema.get("patternProperties") or {}:

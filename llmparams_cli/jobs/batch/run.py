@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from llmparams_cli.analysis.batch import Tally, scores
-from llmparams_cli.constraints.validity import verdict
+from llmparams_cli.constraints.checking.validity import verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError
 from llmparams_cli.interrupt import Control

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmparams_cli.analysis.comparison import Branch, Fork, Sample, Variant, forks, side_by_side
-from llmparams_cli.constraints.validity import verdict
+from llmparams_cli.constraints.checking.validity import verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.records.document import said, stop_object

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from llmparams_cli.analysis.explanation import Explanation
-from llmparams_cli.constraints.validity import verdict
+from llmparams_cli.constraints.checking.validity import verdict
 from llmparams_cli.env import Environment
 from llmparams_cli.records.document import said, stop_object
 from llmparams_cli.render.json_output import effects_object, parameters_object, write_json

@@ -8,8 +8,8 @@ from typing import Any
 from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.candidates import array_of, array_over
-from llmparams_cli.constraints.gbnf_checks import checked
-from llmparams_cli.constraints.gbnf_rules import ROOT, Fault, Grammar
+from llmparams_cli.constraints.gbnf.checks import checked
+from llmparams_cli.constraints.gbnf.rules import ROOT, Fault, Grammar
 from llmparams_cli.constraints.wanted import Constraint
 from llmparams_cli.errors import UsageError
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from random import Random
 
-from llmparams_cli.constraints.gbnf_rules import Characters, Element, Fault, Grammar, Rule, Token
+from llmparams_cli.constraints.gbnf.rules import Characters, Element, Fault, Grammar, Rule, Token
 
 MOST_AT_ONCE = 20_000  # stacks with which a place begins; llama.cpp compares each with each
 MOST_GROWN = 5_000  # stacks behind a text, beside twice those: a tenth of a second for a character

@@ -14,9 +14,9 @@ from fractions import Fraction
 from functools import cache, partial
 from typing import Any
 
-from llmparams_cli.constraints import exact_json
-from llmparams_cli.constraints.formats import FORMATS
-from llmparams_cli.constraints.python_pattern import Unreadable, in_python
+from llmparams_cli.constraints.checking import exact_json
+from llmparams_cli.constraints.patterns.formats import FORMATS
+from llmparams_cli.constraints.patterns.python_pattern import Unreadable, in_python
 from llmparams_cli.text.shorten import beginning
 
 LONGEST_TEXT = 61  # characters of an answer that are quoted
@@ -152,7 +152,7 @@ def _is_found(pattern: str, text: str) -> bool:
     try:
         return bool(re.search(in_python(pattern), text))
     except Unreadable:
-        from llmparams_cli.constraints.pattern import conditions
+        from llmparams_cli.constraints.patterns.pattern import conditions
         from llmparams_cli.constraints.schema.regex import is_match
 
         wanted = conditions(pattern)
@@ -184,7 +184,7 @@ def _has_format(name: str, value: Any) -> bool:
 
 
 def _is_regex(text: str) -> bool:
-    from llmparams_cli.constraints import pattern
+    from llmparams_cli.constraints.patterns import pattern
 
     try:
         pattern.whole(text)

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from llmparams_cli.constraints.wellformed import CHECKS, ONE, SHELVES, places
+from llmparams_cli.constraints.reading.wellformed import CHECKS, ONE, SHELVES, places
 
 # What says something about an answer.
 UNSAYING = ("$schema", "$id", "$anchor", "$dynamicAnchor", "contentSchema", *SHELVES)

@@ -6,8 +6,8 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from llmparams_cli.constraints import envelopes, misspelt, wellformed
 from llmparams_cli.constraints.difference import NotFollowed
+from llmparams_cli.constraints.reading import envelopes, misspelt, wellformed
 
 DEEPEST = 250  # objects and lists within each other
 

@@ -18,16 +18,16 @@ def verdict(text: str, settings: Settings) -> dict[str, Any]:
 def fault(text: str, settings: Settings) -> str:
     """Where and why the answer is not valid for the JSON Schema of the settings; empty if it is."""
     # Imported this late because it takes a moment, which few answers need.
-    from llmparams_cli.constraints import schema_check
+    from llmparams_cli.constraints.checking import schema_check
 
     return schema_check.fault(text, unwrapped(settings["json_schema"]))
 
 
 def unwrapped(schema: Any) -> Any:
     """The schema as it was written, without what services take it in."""
-    from llmparams_cli.constraints import envelopes
     from llmparams_cli.constraints.difference import NotFollowed
-    from llmparams_cli.constraints.read import schema_of
+    from llmparams_cli.constraints.reading import envelopes
+    from llmparams_cli.constraints.reading.read import schema_of
 
     try:
         read = schema_of(schema).schema

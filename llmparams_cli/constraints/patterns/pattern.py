@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from llmparams_cli.constraints import pieces
-from llmparams_cli.constraints.characters import (
+from llmparams_cli.constraints.patterns import pieces
+from llmparams_cli.constraints.patterns.characters import (
     DIGIT,
     FOLDED_WORD,
     LINE_ENDS,
@@ -23,7 +23,7 @@ from llmparams_cli.constraints.characters import (
     Characters,
     complement,
 )
-from llmparams_cli.constraints.pieces import Pieces
+from llmparams_cli.constraints.patterns.pieces import Pieces
 
 DEEPEST = 50  # groups within groups: Rust's parser refuses 250 levels of its own
 LONGEST_PATTERN = 20_000  # characters

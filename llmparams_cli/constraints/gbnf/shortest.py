@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
-from llmparams_cli.constraints.gbnf_rules import Characters, Grammar, Sequence, Token
+from llmparams_cli.constraints.gbnf.rules import Characters, Grammar, Sequence, Token
 
 LONGEST = 100_000  # characters; longer than any answer
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmparams_cli.constraints.difference import NotFollowed, step
-from llmparams_cli.constraints.wellformed import CHECKS, ONE
+from llmparams_cli.constraints.reading.wellformed import CHECKS, ONE
 
 OPENAI = "OpenAI's response_format"
 OPENAI_REQUEST = "OpenAI's request"

@@ -8,14 +8,14 @@ from collections.abc import Callable, Container, Iterable
 from functools import lru_cache
 from itertools import pairwise
 
-from llmparams_cli.constraints import gbnf_graph, gbnf_stacks, gbnf_text
-from llmparams_cli.constraints.gbnf_factored import factored
-from llmparams_cli.constraints.gbnf_rules import (
+from llmparams_cli.constraints.gbnf import graphs, reader, stacks
+from llmparams_cli.constraints.gbnf.factored import factored
+from llmparams_cli.constraints.gbnf.rules import (
     Fault,
     Grammar,
     Sequence,
 )
-from llmparams_cli.constraints.gbnf_shortest import cheapest
+from llmparams_cli.constraints.gbnf.shortest import cheapest
 
 # llama.cpp looks for left recursion by recursion: 60,000 rules deep work, 80,000 overflow 8 MB.
 DEEPEST = 10_000
@@ -27,18 +27,18 @@ COMMON = "write what they have in common once, before a bracket with the rest"
 @lru_cache(maxsize=4)  # every sequence of a batch asks again
 def checked(text: str) -> Grammar:
     """The grammar's rules; raises Fault for what is no grammar or cannot be followed."""
-    grammar = factored(gbnf_text.read(text))
+    grammar = factored(reader.read(text))
     known = _beginnings(grammar, [not all(rule.alternatives) for rule in grammar.rules])
     part = _refuse_left_recursion(grammar, known, lambda _: True)
     _refuse_slow_search(grammar, known, part)
     found = cheapest(grammar, lambda _: 1)
     is_empty = [one is not None and not one[0] for one in found]
-    reached = gbnf_graph.reached(_references(grammar), grammar.root)
+    reached = graphs.reached(_references(grammar), grammar.root)
     true = _beginnings(grammar, is_empty, reached)
     part = _refuse_left_recursion(grammar, true, lambda follows: follows)
     _refuse_endless(grammar, reached, found)
     widest = _widest(grammar, part, is_empty, reached)
-    gbnf_stacks.refuse_growth(grammar, widest)
+    stacks.refuse_growth(grammar, widest)
     return grammar
 
 
@@ -55,11 +55,11 @@ def _refuse_left_recursion(
     nothing follows the reference. Returns the parts of the graph.
     """
     graph = [[number for number, _ in others] for others in begins]
-    part = gbnf_graph.parts(graph)
+    part = graphs.parts(graph)
     for start, others in enumerate(begins):
         for number, follows in others:
             if part[start] == part[number] and is_harmful(follows):
-                raise _left_recursion(grammar, gbnf_graph.path(graph, number, start))
+                raise _left_recursion(grammar, graphs.path(graph, number, start))
     return part
 
 
@@ -113,7 +113,7 @@ def _refuse_slow_search(grammar: Grammar, begins: list[Beginnings], part: list[i
             raise Fault(grammar.text, rule.offset, rule.name, reason, COMMON)
 
 
-def _references(grammar: Grammar) -> gbnf_graph.Graph:
+def _references(grammar: Grammar) -> graphs.Graph:
     return [
         [element for sequence in rule.alternatives for element in sequence if type(element) is int]
         for rule in grammar.rules
@@ -154,8 +154,8 @@ def _widest(grammar: Grammar, part: list[int], is_empty: list[bool], reached: It
                 ways[inside] += ways[part[element]] if part[element] != inside else 0
                 if not is_empty[element]:
                     break
-        if ways[inside] > gbnf_stacks.MOST_AT_ONCE:
-            raise gbnf_stacks.too_many(grammar, rule, "at its beginning")
+        if ways[inside] > stacks.MOST_AT_ONCE:
+            raise stacks.too_many(grammar, rule, "at its beginning")
     widest = max(ways)
     for number in reached:
         rule = grammar.rules[number]
@@ -165,6 +165,6 @@ def _widest(grammar: Grammar, part: list[int], is_empty: list[bool], reached: It
                 follow = count if isinstance(element, int) and is_empty[element] else 0
                 count = follow + (ways[part[element]] if isinstance(element, int) else 1)
                 widest = max(widest, count)
-        if widest > gbnf_stacks.MOST_AT_ONCE:
-            raise gbnf_stacks.too_many(grammar, rule, "where many parts may be left out")
+        if widest > stacks.MOST_AT_ONCE:
+            raise stacks.too_many(grammar, rule, "where many parts may be left out")
     return widest

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from llmparams_cli.constraints.gbnf_rules import (
+from llmparams_cli.constraints.gbnf.rules import (
     ROOT,
     Characters,
     Fault,
@@ -61,7 +61,7 @@ OTHER_SIGNS = {
 
 @lru_cache(maxsize=4)  # asked for again for every answer
 def read(text: str) -> Grammar:
-    """The grammar's rules; raises Fault. Whether they can be followed is gbnf_checks's.
+    """The grammar's rules; raises Fault. Whether they can be followed `checks` tells.
 
     The byte order mark of other editors is none of its text.
     """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from llmparams_cli.constraints.python_pattern import in_python
+from llmparams_cli.constraints.patterns.python_pattern import in_python
 
 PARSER = "re._parser" if sys.version_info >= (3, 11) else "sre_parse"
 NEGATED = {  # what `in_python` leaves within a class

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from llmparams_cli.constraints.gbnf_rules import (
+from llmparams_cli.constraints.gbnf.rules import (
     ROOT,
     Characters,
     Element,

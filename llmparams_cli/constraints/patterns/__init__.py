@@ -1,0 +1,1 @@
+"""Regular expressions of ECMA-262, and formats: as texts of Rust that llguidance follows."""

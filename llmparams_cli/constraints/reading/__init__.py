@@ -1,0 +1,1 @@
+"""JSON Schemas as they are given: unwrapped, checked to be schemas, misspelt keywords told."""
