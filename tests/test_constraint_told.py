@@ -183,6 +183,8 @@ def scripted(program: Program, text: str, schema: Any, *flags: str) -> Done:
         ('"2024"', {"pattern": r"^(?<year>\d{4})\b$"}, ""),
         ('{"ab": 1}', {"patternProperties": {"^a$": True}, "additionalProperties": False},
          "$: 'ab' does not match any of the regexes: '^a$'"),
+        ('"1a"', {"pattern": r"^[\P{L}a]{2}$"}, ""),
+        ('"1b"', {"pattern": r"^[\P{L}a]{2}$"}, "does not match"),
         ("5", {"minimum": 5, "exclusiveMinimum": True}, "$: 5 is less than or equal"),
         ('"ü@bücher.example"', {"format": "idn-email"}, ""),
         ("1e20000", {"multipleOf": 3}, "$: cannot be checked: a number is too large"),
