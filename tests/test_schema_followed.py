@@ -219,6 +219,12 @@ CASES: dict[str, tuple[Any, str, bool, str]] = {
     "an exponent": ({"minimum": 0}, "1e3", True, ""),
     "an exponent below the limit": ({"minimum": 0.01}, "1e-3", False, ""),
     "an exponent above the limit": ({"maximum": 99}, "1.5E+2", False, ""),
+    "an exponent within limits": ({"minimum": 0, "maximum": 1}, "1e-1", True, ""),
+    # The value is within the limits; but who began 8.59 as a plain number could not end it.
+    "digits that only an exponent mends": ({"minimum": 0, "maximum": 1}, "8.5e-1", False, ""),
+    "negative digits of that kind": ({"minimum": -0.5, "maximum": -0.25}, "-2.5e-1", False, ""),
+    "a narrow range below zero": ({"minimum": -0.5, "maximum": -0.25}, "-0.375", True, ""),
+    "a small number in plain digits": ({"exclusiveMinimum": 0, "maximum": 1}, "0.000001", True, ""),
     "patterns of names": (
         {"patternProperties": {"^c": {"type": "string"}}, "additionalProperties": False},
         '{"code": "XZ"}',

@@ -62,7 +62,9 @@ def _between(
     plain = " & ".join(conditions)
     if not fractions:
         return plain
-    scientific = _scientific(low, low_open, high, high_open)
+    # What stands before an exponent is itself a number within the limits: whoever began it as a
+    # plain one can end it, and is not left with digits without end (8.59666… of a maximum of 1).
+    scientific = _scientific(low, low_open, high, high_open, rf"/[1-9](?:\.[0-9]+)?/ & {plain}")
     return f"({plain}) | {scientific}" if scientific else plain
 
 
@@ -157,7 +159,9 @@ def _digits_below(fraction: str, is_open: bool) -> str:
 # --- with an exponent, as 1.5e3: one digit before the point, not 0
 
 
-def _scientific(low: Decimal, low_open: bool, high: Decimal | None, high_open: bool) -> str:
+def _scientific(
+    low: Decimal, low_open: bool, high: Decimal | None, high_open: bool, digits: str
+) -> str:
     options = []
     first = -400 if low == 0 else low.adjusted()
     last = 400 if high is None else (high.adjusted() if high else -401)
@@ -166,9 +170,9 @@ def _scientific(low: Decimal, low_open: bool, high: Decimal | None, high_open: b
     ends = {first: low != 0, last: high is not None}
     whole = [first + (1 if ends[first] else 0), last - (1 if ends[last] else 0)]
     if whole[0] <= whole[1] and first != last:
-        options.append(rf"/[1-9](?:\.[0-9]+)?[eE]/ /{_exponents(*whole)}/")
+        options.append(rf"({digits}) /[eE]/ /{_exponents(*whole)}/")
     for exponent in dict.fromkeys(end for end, is_limited in ends.items() if is_limited):
-        conditions = [r"/[1-9](?:\.[0-9]+)?/"]
+        conditions = [digits]
         if exponent == first and low != 0:
             conditions.append(f"/{_at_least(low.scaleb(-exponent), low_open, True)}/")
         if high is not None and exponent == last:
