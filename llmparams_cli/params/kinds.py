@@ -587,11 +587,13 @@ class JsonSchema(Kind):
         if text == NONE:
             return None
         try:
-            value = json.loads(_not_blank(text))
+            value = json.loads(_not_blank(text), object_pairs_hook=_once)
         except json.JSONDecodeError as error:
             raise ValueError(
                 f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
             ) from error
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
         return self.check(value)
 
     def check(self, value: Any) -> Any:
@@ -618,6 +620,16 @@ class JsonSchema(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["object", "boolean", "null"]}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of two values for one name, one would be lost without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is given twice in one object: leave one out")
+    return found
 
 
 def _not_blank(text: str) -> str:
