@@ -82,6 +82,9 @@ def test_a_preset_has_one_and_the_command_line_takes_it_back(program):
     both = program.call(*flags, "-j", "{}").complaint(2)
     assert both.startswith("json_schema {} (flag --json-schema) excludes regex [0-9]{3} (preset ")
     assert both.endswith("take one back, as in --regex none)")
+    (program.place / "form.yaml").write_text("parameters: {json_schema: {type: integer}}\n")
+    other = program.call(*FLAGS, "-p", "./form.yaml", "--regex", "a").complaint(2)
+    assert other.endswith("take one back, as in --json-schema none)")
 
 
 @pytest.mark.parametrize(("text", "fits"), [("fox", True), ("fox 7", False)])

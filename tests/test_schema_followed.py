@@ -600,6 +600,7 @@ def test_differences_are_told_in_one_line_and_shortened() -> None:
     text = told([*found, Difference("$", "properties", "come in order", False)])
     assert "$.a0: format 'x' is not known" in text
     assert "; 2 more. " in text
+    assert str(Difference("$.allOf[7]", "", "is left out", True)) == "$.allOf[7]: is left out"
     assert text.endswith("$: properties come in order")
     assert "\n" not in text
 

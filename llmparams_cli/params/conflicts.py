@@ -80,7 +80,11 @@ def refuse_contradictions(settings: Settings) -> None:
     for first, second, contradict, cure in CONTRADICTIONS:
         if contradict(settings):
             one, other = settings.setting(first), settings.setting(second)
-            raise UsageError(f"{_written(one)} excludes {_written(other)}", cure)
+            weaker = min(other, one, key=lambda setting: LAYERS.index(setting.origin.source))
+            raise UsageError(
+                f"{_written(one)} excludes {_written(other)}",
+                cure.format(weaker=weaker.param.flag),
+            )
 
 
 def changed(settings: Settings, values: Iterable[Assignment]) -> Settings:
@@ -305,14 +309,16 @@ RULES = (
     Rule(("tensor_split",), lambda p, s: s["split_mode"] == "none", "split_mode none uses one GPU"),
 )
 
-# (first, second, whether they contradict each other, the cure)
+LAYERS = tuple(Source)  # from the lowest to the highest
+# (first, second, whether they contradict each other, the cure: `weaker` is the flag of the one that
+# the lower layer gave)
 CONTRADICTIONS: tuple[tuple[str, str, Callable[[Settings], bool], str], ...] = (
     *(
         (
             one,
             other,
             lambda s, one=one, other=other: _is_set(one, s) and _is_set(other, s),
-            f"both rule the form of the output; take one back, as in {PARAMS[other].flag} none",
+            "both rule the form of the output; take one back, as in {weaker} none",
         )
         for one, other in combinations(FORMS, 2)
     ),
