@@ -37,6 +37,20 @@ def test_a_value_without_effect_is_a_remark_at_its_line(program: Program) -> Non
     assert (item["line"], item["remark"]) == (3, True)
 
 
+def test_a_form_that_no_answer_can_have_is_a_problem_at_its_line(program: Program) -> None:
+    files = {
+        "a.yaml": "parameters:\n  json_schema: {type: strin}\n",
+        "b.yaml": "parameters:\n  max_tokens: 9\n  regex: '['\n",
+        "c.yaml": "parameters: {grammar: 'root ::= a'}\n",
+        "d.yaml": "parameters: {choices: [a, b]}\n",
+    }
+    told = "\n".join(checked(program, files, *(f"./{name}" for name in files)))
+    assert 'a.yaml:2:1: this JSON Schema cannot be followed: $: type: "strin" is no type' in told
+    assert "b.yaml:3:1: not a regular expression: '[' at character 1" in told
+    assert "c.yaml:1:1: line 1, column 10, rule 'root'" in told
+    assert "d.yaml" not in told
+
+
 def test_an_heir_may_switch_off_what_its_parent_sets(program: Program) -> None:
     files = {
         "presets/base.yaml": "parameters: {top_p: 0.7, mirostat: 0}",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from llmparams_cli.constraints import wanted
 from llmparams_cli.env import Environment
 from llmparams_cli.errors import LlmparamsError, PresetError
-from llmparams_cli.params.conflicts import refuse_contradictions, remarks
-from llmparams_cli.params.settings import Source, resolve
+from llmparams_cli.params.conflicts import form, refuse_contradictions, remarks
+from llmparams_cli.params.settings import Settings, Source, resolve
 from llmparams_cli.presets.catalog import gathered
 from llmparams_cli.presets.document import entries, name_of
 from llmparams_cli.presets.files import shown
@@ -70,6 +71,7 @@ def _together(
     except LlmparamsError as error:
         yield _placed(found.path, error, env)
         return
+    yield from _form(found.path, settings, env)
     place = shown(found.path, env.directory)
     name = name_of(found.path, found.entry) if source is Source.PRESET else ""
     for setting, sentence in remarks(settings):
@@ -77,6 +79,18 @@ def _together(
         if (setting.origin.file, setting.origin.name) == (place, name):
             mark = Mark(setting.origin.line, 1)
             yield FileProblem(found.path, place, mark, sentence, is_remark=True)
+
+
+def _form(path: Path, settings: Settings, env: Environment) -> Iterator[FileProblem]:
+    """What is wrong with the grammar, schema, expression or choices that rule the output."""
+    try:
+        wanted.from_settings(settings, lambda _note: None)
+    except LlmparamsError as error:
+        place = shown(path, env.directory)
+        origin = settings.setting(form(settings)).origin
+        mark = Mark(origin.line, 1) if origin.file == place else None
+        reason = error.message.removeprefix(f"{origin}: ") if mark else error.message
+        yield FileProblem(path, place, mark, reason, error.hint)
 
 
 def _placed(path: Path, error: LlmparamsError, env: Environment) -> FileProblem:
