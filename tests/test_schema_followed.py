@@ -203,8 +203,14 @@ def test_what_is_no_json_is_never_admitted(text: str) -> None:
     assert not admits(True, text)
 
 
+# As pydantic writes them.
+DECIMAL = {"pattern": r"^(?:\d{0,3}|(?=[\d.]{1,5}0*$)\d{0,3}\.\d{0,2}0*)$", "type": "string"}
+
 # Schema, text, whether the grammar admits it, and what is told (a part of a note).
 CASES: dict[str, tuple[Any, str, bool, str]] = {
+    "what is left of a pattern": (DECIMAL, '"lecture"', False, "in part: lookahead ((?=…) is left"),
+    "what is left of it, admitted": (DECIMAL, '"1.25"', True, "pattern is followed in part"),
+    "not what is left of it": ({"not": DECIMAL}, '"1."', True, "pattern is left out"),
     "the last of a month": ({"format": "date"}, '"2024-12-31"', True, ""),
     "a leap day": ({"format": "date"}, '"2024-02-29"', True, ""),
     "no leap day": ({"format": "date"}, '"2023-02-29"', False, ""),

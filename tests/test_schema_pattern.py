@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from whole_texts import Whole
 
 from llmparams_cli.constraints.patterns.pattern import (
+    Conditions,
     Malformed,
     MatchesNothing,
     NoCounterpart,
     conditions,
+    loosened,
     to_rust,
     whole,
 )
@@ -101,8 +104,8 @@ def test_a_whole_answer(pattern: str, matched: list[str], others: list[str]) -> 
     assert not any(map(expression.matches, others))
 
 
-def holds(pattern: str, text: str) -> bool:
-    found = conditions(pattern)
+def holds(pattern: str, text: str, read: Callable[[str], Conditions] = conditions) -> bool:
+    found = read(pattern)
     every, never = ([Whole(part) for part in parts] for parts in (found.every, found.never))
     return all(part.matches(text) for part in every) and not any(
         part.matches(text) for part in never
@@ -222,3 +225,27 @@ def test_the_same_texts_as_pythons_engine_finds(pattern: str, texts: list[str]) 
         return
     for text in texts:
         assert expression.matches(text) == bool(python.search(text)), text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts", "others"),
+    [
+        (
+            r"^(?:\d{1,3}|(?=[\d.]{1,5}$)\d{1,3}\.\d{1,2})$",
+            ["12", "1.25"],
+            ["lecture", "1.", "1234"],
+        ),
+        (r"^a\b-\Bb$", ["a-b"], ["ab"]),
+        (r"^a(?!x)(?<=a)[a-z]$", ["ab"], ["a1"]),
+        (r"^(?!no)\bx", ["x", "xy"], ["no", "yx"]),
+    ],
+)
+def test_without_what_cannot_be_followed_the_rest_is(pattern, texts, others):
+    with pytest.raises(NoCounterpart):
+        conditions(pattern)
+    assert [text for text in (*texts, *others) if holds(pattern, text, loosened)] == texts
+
+
+def test_what_must_not_stand_there_is_not_loosened():
+    with pytest.raises(NoCounterpart, match="lookahead"):
+        loosened("^(?!a(?=b))x")

@@ -67,7 +67,15 @@ def conditions(pattern: str) -> Conditions:
     """For all texts in which ECMA-262 finds `pattern`, and for no others. Lookahead at the start
     of the text becomes a condition of its own.
     """
-    found = _Reader(pattern).read_looking_ahead()
+    return _conditions(_Reader(pattern).read_looking_ahead())
+
+
+def loosened(pattern: str) -> Conditions:
+    """The same without the assertions that have no counterpart: for more texts, but not for all."""
+    return _conditions(_Reader(pattern, leaves_out=True).read_looking_ahead())
+
+
+def _conditions(found: _Looked) -> Conditions:
     every = [_checked(pieces.searched(part)) for part in found.every]
     never = filter(None, map(pieces.searched, found.never))
     return Conditions(tuple(every), tuple(map(_checked, never)))
@@ -129,11 +137,12 @@ class _Looked:
 class _Reader:
     """One pass over a pattern, from the left to the right."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, leaves_out: bool = False) -> None:
         if len(pattern) > LONGEST_PATTERN:
             raise NoCounterpart(f"its {len(pattern):,} characters are too many")
         self._pattern, self._at, self._depth = pattern, 0, 0
         self._flags = _Flags()
+        self._leaves_out = leaves_out  # may assertions be taken for held?
 
     def read(self) -> Pieces:
         result = self._alternatives()
@@ -150,7 +159,8 @@ class _Reader:
         every: list[Pieces] = []
         never: list[Pieces] = []
         while begins and (sign := self._looking_ahead()):
-            inner = pieces.joined(pieces.START, self._closed(self._at - len(sign)))
+            inner = self._looked(self._at - len(sign), is_barred=sign == "(?!")
+            inner = pieces.joined(pieces.START, inner)
             (every if sign == "(?=" else never).append(inner)
             self._take("^")
         if not every and not never:
@@ -172,7 +182,7 @@ class _Reader:
         never = []
         if self._take("(?:") or (self._take("(") and not self._is_next("?:")):
             while self._take("(?!"):
-                never.append(self._closed(begin))
+                never.append(self._looked(begin, is_barred=True))
         atom = self._pattern[self._at : self._at + 1]
         if never and atom and atom not in "()|^$*+?" and not any(map(Pieces.is_nullable, never)):
             self._at += 1
@@ -183,6 +193,13 @@ class _Reader:
                 return _Looked((pieces.joined(body, pieces.END),), tuple(never))
         self._at = begin
         return None
+
+    def _looked(self, begin: int, *, is_barred: bool) -> Pieces:
+        """What is looked for. Nothing of what must not be there can be left out."""
+        outer, self._leaves_out = self._leaves_out, self._leaves_out and not is_barred
+        result = self._closed(begin)
+        self._leaves_out = outer
+        return result
 
     def _closed(self, begin: int) -> Pieces:
         """What stands up to the parenthesis that closes the group."""
@@ -258,9 +275,9 @@ class _Reader:
 
     def _asserting(self, begin: int) -> Pieces:
         found = ASSERTING[self._character()]
-        if found is None:
+        if found is None and not self._leaves_out:
             raise NoCounterpart(f"a word boundary ({self._pattern[begin : self._at]})")
-        return found
+        return found or pieces.NO_TEXT
 
     def _group(self, begin: int) -> Pieces:
         self._depth += 1
@@ -276,9 +293,14 @@ class _Reader:
         return result
 
     def _opening(self, begin: int) -> bool:
-        """What follows `(?`; False for flags that hold for the rest of the group around."""
+        """What follows `(?`; False for what has ended: flags that hold for the rest of the group
+        around, or a look at what stands beside, where that may be left out.
+        """
         for looking in LOOKING:
             if self._take(looking):
+                if self._leaves_out:
+                    self._closed(begin)
+                    return False
                 kind = "lookbehind" if looking[0] == "<" else "lookahead"
                 raise NoCounterpart(f"{kind} ({self._pattern[begin : self._at]}…)")
         if self._take(":") or self._match(NAME):

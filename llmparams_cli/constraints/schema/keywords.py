@@ -33,6 +33,7 @@ from llmparams_cli.constraints.schema.sets import (
 
 if TYPE_CHECKING:
     from llmparams_cli.constraints.patterns.formats import Format
+    from llmparams_cli.constraints.patterns.pattern import Conditions
 
 TYPES: Mapping[str, tuple[str, ...]] = {
     "null": ("null",),
@@ -158,7 +159,8 @@ def size(schema: Any, word: str) -> int | None:
 # --- strings
 
 
-def _strings(place: Place, notes: Notes) -> Strings | None:
+def _strings(place: Place, notes: Notes, *, is_barred: bool = False) -> Strings | None:
+    """None if there are no such strings. Of what `is_barred`, nothing may be left out."""
     schema = place.schema
     patterns: list[str] = []
     barred: list[str] = []
@@ -167,7 +169,8 @@ def _strings(place: Place, notes: Notes) -> Strings | None:
         from llmparams_cli.constraints.patterns import pattern
 
         try:
-            found = pattern.conditions(schema["pattern"])
+            text = schema["pattern"]
+            found = pattern.conditions(text) if is_barred else _followed(text, place, notes)
             patterns, barred = list(found.every), list(found.never)
         except pattern.MatchesNothing:
             return None
@@ -181,6 +184,20 @@ def _strings(place: Place, notes: Notes) -> Strings | None:
     fewest = size(schema, "minLength") or 0
     strings = Strings(fewest, most, tuple(dict.fromkeys(patterns)), tuple(barred), place.path)
     return None if is_short(strings) else strings
+
+
+def _followed(text: str, place: Place, notes: Notes) -> Conditions:
+    """The conditions of a pattern, or of what is left of it without what cannot be followed."""
+    from llmparams_cli.constraints.patterns import pattern
+
+    try:
+        return pattern.conditions(text)
+    except pattern.MatchesNothing:
+        raise
+    except pattern.NoCounterpart as error:
+        found = pattern.loosened(text)
+        notes.wider(place.path, "pattern", f"is followed in part: {error} is left out")
+        return found
 
 
 def _format(place: Place, name: str, notes: Notes) -> Format | None:

@@ -143,7 +143,7 @@ def _text(expander: Expander, place: Place) -> Forms:
     """What does not match the pattern, or has not the format."""
     words = {word: place.schema[word] for word in ("pattern", "format") if word in place.schema}
     plain = Place(None, schema=words, path=place.path)
-    found = keywords._strings(plain, expander.notes)
+    found = keywords._strings(plain, expander.notes, is_barred=True)
     if found is None:
         return only(["string"])
     if len(found.patterns) + len(found.barred) < len(words):  # one could not be followed
