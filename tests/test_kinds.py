@@ -155,7 +155,7 @@ def test_open_ends_exclude_the_bound_and_closed_ends_include_it(
         ),
         (JsonSchema(), "[1]", "[1] is not a JSON Schema (an object)"),
         (JsonSchema(), '{"a": 1, "a": 2}', "'a' is given twice in one object: leave one out"),
-        (JsonSchema(), "[" * 99_999, "it is nested too deeply"),
+        (JsonSchema(), "[" * 99_999, "nested too deeply"),
     ],
 )
 def test_an_error_names_the_value_and_what_is_allowed(kind: Kind, text: str, message: str) -> None:

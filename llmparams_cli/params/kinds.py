@@ -593,7 +593,7 @@ class JsonSchema(Kind):
                 f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
             ) from error
         except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
+            raise ValueError("nested too deeply") from error
         return self.check(value)
 
     def check(self, value: Any) -> Any:
