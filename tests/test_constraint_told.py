@@ -328,6 +328,9 @@ NODE = {
           "required": ["ab"]}, '{"ab":0}'),
         ({"type": "string", "pattern": r"^(ab|cde)\1$"}, '"abab"'),
         ({"type": "string", "minLength": 10**7}, '"' + "a" * 100_000 + '"'),
+        # What multiplies is looked at only so far.
+        ({"type": "string", "pattern": "^(a{50000}){50000}$"}, '"' + "a" * 100_000 + '"'),
+        ({"type": "string", "pattern": "^((a?){90000}){90000}$"}, '""'),
         ({"type": "object", "required": ["a", "b"],  # b is none within a, but by itself
           "properties": {"a": {"$ref": "#/$defs/a"}, "b": {"$ref": "#/$defs/b"}},
           "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}, {"const": "xx"}]},
@@ -412,3 +415,11 @@ def test_a_chat_warns_of_every_answer_that_is_not_valid(program: Program) -> Non
     flags = ("--json-schema", '{"const": "abcdef"}', "-n", "1")
     done = program.call("chat", "--no-save", *flags, stdin=b"x\ny\n")
     assert done.stderr.count("the answer is not valid under json_schema: it was cut off") == 2
+
+
+def test_arrays_that_multiply_are_looked_at_only_so_far() -> None:
+    nested: Any = {"type": "string", "minLength": 10**5}
+    for _ in range(4):
+        nested = {"type": "array", "items": nested, "minItems": 10**5}
+    text = shortest_json.shortest(nested, len, "a", (",", ":"))
+    assert text is not None and 10**5 < len(text) < 10**6

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import nsmallest
+from itertools import accumulate, takewhile
 from typing import Any
 from urllib.parse import unquote
 
@@ -130,7 +131,7 @@ class _Writer:
             members.append(f"{self._written(name)}{self._colon}{value}")
         more = int(schema.get("minProperties", 0)) - len(members)
         members += [f'""{self._colon}0'] * min(more, LONGEST)
-        return f"{{{self._comma.join(members)}}}"
+        return f"{{{self._joined(members)}}}"
 
     def _schema_of(self, name: str, schema: Mapping[str, Any]) -> Any:
         if name in schema.get("properties", ()):
@@ -148,7 +149,13 @@ class _Writer:
         if not items and "contains" in schema and schema.get("minContains", 1):
             items = [self.least(schema["contains"])]
         written = [each for each in items if each is not None]
-        return f"[{self._comma.join(written)[:LONGEST]}]" if len(written) == len(items) else None
+        return f"[{self._joined(written)}]" if len(written) == len(items) else None
+
+    def _joined(self, parts: Sequence[str]) -> str:
+        """As many of them as are looked at: arrays within each other multiply."""
+        ends = accumulate(map(len, parts))
+        count = sum(1 for _ in takewhile(lambda end: end < LONGEST, ends)) + 1
+        return self._comma.join(parts[:count])
 
     def _written(self, value: Any) -> str:
         separators = (self._comma, self._colon)

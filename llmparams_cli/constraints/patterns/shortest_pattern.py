@@ -55,11 +55,21 @@ class _Writer:
                 self._groups[what[0]] = found
             return found
         if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-            fewest, _, inner = what
-            return "".join(self.text(list(inner)) for _ in range(min(int(fewest), MOST)))
+            return self._repeated(list(what[2]), int(what[0]))
         if kind == "GROUPREF":
             return self._groups.get(what, "")
         return ""  # an anchor, or what looks around
+
+    def _repeated(self, inner: Sequence[Any], times: int) -> str:
+        """As far as it is looked at: repetitions within each other multiply."""
+        found: list[str] = []
+        size = 0
+        while len(found) < times and size < MOST:
+            found.append(self.text(inner))
+            size += len(found[-1])
+            if not found[-1]:
+                break
+        return "".join(found)
 
     def _chosen(self, fits: Callable[[str], bool], others: Iterator[str] = iter(())) -> str:
         character = self._fill[self._place % len(self._fill)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ def typed(place: Place, notes: Notes) -> Forms:
     if schema.get("nullable") is True and "type" in schema and "null" not in kinds:
         notes.wider(place.path, "nullable", "also admits null, as in OpenAPI")
         kinds["null"] = (Constant(),)
-    limited = {
+    limited: Mapping[str, Callable[[Place, Notes], Some | None]] = {
         "number": _numbers,
         "string": _strings,
         "array": _arrays,
