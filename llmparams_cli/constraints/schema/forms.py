@@ -87,8 +87,11 @@ class Expander:
         if found is None:
             self.notes.wider(place.path, keyword, "is left out: there are too many combinations")
             return one
-        if one and other and not found:
-            self.notes.contradiction(place.path, keyword, "what it says excludes each other")
+        if one and not found:
+            text = (
+                "nothing satisfies it and what stands beside it" if other else "it admits nothing"
+            )
+            self.notes.contradiction(place.path, keyword, text)
         return found
 
     def member(self, objects: Objects, name: str) -> Node:
@@ -164,7 +167,11 @@ class Expander:
 
     def _is_empty_set(self, some: Some, depth: int = 2) -> bool:
         if isinstance(some, Objects):
-            return any(self.is_empty(self.member(some, name), depth - 1) for name in some.required)
+            for name in some.required:
+                if self.is_empty(self.member(some, name), depth - 1):
+                    text = f"{name!r} can have no value"
+                    self.notes.contradiction(some.path or "$", "required", text)
+                    return True
         if isinstance(some, Arrays):
             needed = range(min(some.fewest, MOST_ITEMS))
             return any(self.is_empty(row(some, number), depth - 1) for number in needed)
@@ -207,7 +214,7 @@ def _chosen(expander: Expander, place: Place, forms: Forms) -> Forms:
         named = {kind: (Values(tuple(dict.fromkeys(items))),) for kind, items in values.items()}
         forms = shared(named, forms, MOST_SETS * MOST_SETS) or {}
         if not forms:
-            text = "what stands beside it excludes it"
+            text = "what stands beside it excludes it" if listed else "the list is empty"
             expander.notes.contradiction(place.path, keyword, text)
     return forms
 

@@ -104,7 +104,10 @@ class Writer:
                 text = f"beside this pattern is {strings.MOST_BESIDE} at most"
                 self.notes.narrower(some.path, "maxLength", text)
             content = strings.terminal(some)
-            return None if content is None else self.grammar.terminal(content)
+            if content is None:
+                self.notes.contradiction(some.path or "$", "pattern", "no text satisfies all")
+                return None
+            return self.grammar.terminal(content)
         if isinstance(some, Numbers):
             return self._number(some)
         if isinstance(some, Arrays):
