@@ -104,6 +104,8 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="the reasons, schema by schema")
     parser.add_argument("--only", default="", help="schemas whose name holds this")
     asked = parser.parse_args()
+    if not any(asked.folder.glob("*.json")):
+        parser.error(f"{asked.folder}: no .json files; which folder is meant, the first lines say")
     if asked.what == "maskbench":
         cases = of_maskbench(asked.folder, asked.every)
     else:
