@@ -105,7 +105,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="schemas whose name holds this")
     asked = parser.parse_args()
     if not any(asked.folder.glob("*.json")):
-        parser.error(f"{asked.folder}: no .json files; which folder is meant, the first lines say")
+        wanted = {"maskbench": "maskbench/data", "suite": "tests/draft2020-12"}[asked.what]
+        parser.error(f"{asked.folder} has no .json files: of a checkout, {wanted} is meant")
     if asked.what == "maskbench":
         cases = of_maskbench(asked.folder, asked.every)
     else:
