@@ -10,11 +10,7 @@ from itertools import pairwise
 
 from llmparams_cli.constraints.gbnf import graphs, reader, stacks
 from llmparams_cli.constraints.gbnf.factored import factored
-from llmparams_cli.constraints.gbnf.rules import (
-    Fault,
-    Grammar,
-    Sequence,
-)
+from llmparams_cli.constraints.gbnf.rules import Fault, Grammar, Sequence
 from llmparams_cli.constraints.gbnf.shortest import cheapest
 
 # llama.cpp looks for left recursion by recursion: 60,000 rules deep work, 80,000 overflow 8 MB.

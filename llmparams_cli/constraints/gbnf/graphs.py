@@ -44,6 +44,15 @@ def parts(graph: Graph) -> list[int]:
 
 def path(graph: Graph, start: int, goal: int) -> list[int]:
     """A shortest way, both ends included; there has to be one."""
+    before = reached(graph, start)
+    way = [goal]
+    while way[-1] != start:
+        way.append(before[way[-1]])
+    return way[::-1]
+
+
+def reached(graph: Graph, start: int) -> dict[int, int]:
+    """All nodes to which one leads, itself first, each with the one before it on a shortest way."""
     before = {start: start}
     queue = [start]
     for node in queue:
@@ -51,19 +60,4 @@ def path(graph: Graph, start: int, goal: int) -> list[int]:
             if other not in before:
                 before[other] = node
                 queue.append(other)
-    way = [goal]
-    while way[-1] != start:
-        way.append(before[way[-1]])
-    return way[::-1]
-
-
-def reached(graph: Graph, start: int) -> dict[int, None]:
-    """All nodes to which one leads, itself first."""
-    seen = {start: None}
-    queue = [start]
-    for node in queue:
-        for other in graph[node]:
-            if other not in seen:
-                seen[other] = None
-                queue.append(other)
-    return seen
+    return before
