@@ -34,10 +34,11 @@ from llmparams_cli.backends.llama.native.library import llama
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import grammar, matcher
 from llmparams_cli.backends.llama.sampling.candidates import candidates
+from llmparams_cli.backends.llama.sampling.chain import GRAMMAR
 from llmparams_cli.backends.llama.sampling.grammar import Grammar
 from llmparams_cli.backends.llama.sampling.matcher import Engine
 from llmparams_cli.backends.llama.sampling.phases import Phases
-from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Sampler
+from llmparams_cli.backends.llama.sampling.sampler import Sampler
 from llmparams_cli.constraints.wanted import Constraint, Notation
 from llmparams_cli.errors import BackendError, UsageError
 from llmparams_cli.models import builtin

@@ -29,6 +29,8 @@ from llmparams_cli.params.table import PARAMS
 MIROSTAT_M = 100  # tokens over which mirostat 1 estimates s_hat, as in its paper
 MIN_KEEP = 1  # truncating stages leave this many, whatever their setting
 HISTORY_STAGES = ("penalties", "dry")  # those that look at earlier tokens
+GRAMMAR = "grammar"  # a stage before those of a chain, as are thoughts that have to end
+CLOSING = "max_thinking_tokens"  # which writes the closing mark
 Step = tuple[str, Any]  # a stage's name, and the candidates that it left (a numpy table)
 MIROSTAT_STAGES = ("logit_bias", "penalties", "dry", "temperature")
 

@@ -12,10 +12,10 @@ from llmparams_cli.analysis.choices import Tree, drawn, shares
 from llmparams_cli.analysis.distribution import entropy
 from llmparams_cli.backends.llama.native.context import Context
 from llmparams_cli.backends.llama.sampling.candidates import array_of
-from llmparams_cli.backends.llama.sampling.chain import Step
+from llmparams_cli.backends.llama.sampling.chain import GRAMMAR, Step
 
 # Its stages, by the names that those of a chain have:
-GRAMMAR, TEMPERATURE, GREEDY = "grammar", "temperature", "greedy"
+TEMPERATURE, GREEDY = "temperature", "greedy"
 
 
 class ChoiceSampler:

@@ -19,17 +19,13 @@ from llmparams_cli.backends.llama.sampling.candidates import (
     only,
     selected,
 )
-from llmparams_cli.backends.llama.sampling.chain import Chain, Step
+from llmparams_cli.backends.llama.sampling.chain import CLOSING, GRAMMAR, Chain, Step
 from llmparams_cli.backends.llama.sampling.choices import ChoiceSampler
 from llmparams_cli.backends.llama.sampling.grammar import from_settings
 from llmparams_cli.backends.llama.sampling.penalties import PenaltyStage
 from llmparams_cli.backends.llama.sampling.phases import Phases
 from llmparams_cli.params.settings import Settings
 from llmparams_cli.protocol import Started
-
-# Stages before all others:
-CLOSING = "max_thinking_tokens"  # writes the closing mark
-GRAMMAR = "grammar"
 
 
 class Sampler:

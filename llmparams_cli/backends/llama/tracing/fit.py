@@ -19,9 +19,8 @@ from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling import grammar
 from llmparams_cli.backends.llama.sampling.candidates import candidates
-from llmparams_cli.backends.llama.sampling.chain import Chain, Step
+from llmparams_cli.backends.llama.sampling.chain import CLOSING, GRAMMAR, Chain, Step
 from llmparams_cli.backends.llama.sampling.phases import Phases
-from llmparams_cli.backends.llama.sampling.sampler import CLOSING, GRAMMAR
 from llmparams_cli.params.settings import Assignment, Origin, Settings, Source
 from llmparams_cli.protocol import Started
 from llmparams_cli.trace import Fit, Forced

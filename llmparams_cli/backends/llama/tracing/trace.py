@@ -10,8 +10,9 @@ from llmparams_cli.analysis.distribution import entropy, total_variation
 from llmparams_cli.backends.llama.decoding.answer import Answer
 from llmparams_cli.backends.llama.decoding.recording import Recording, pointer
 from llmparams_cli.backends.llama.native.model import Model
+from llmparams_cli.backends.llama.sampling.chain import GRAMMAR
 from llmparams_cli.backends.llama.sampling.choices import ChoiceSampler
-from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Draws, made
+from llmparams_cli.backends.llama.sampling.sampler import Draws, made
 from llmparams_cli.backends.llama.tracing.counterfactual import Alternative
 from llmparams_cli.backends.llama.tracing.fit import Judge, admitted, removals
 from llmparams_cli.backends.llama.tracing.views import Views

@@ -10,8 +10,8 @@ from typing import Any
 from llmparams_cli.analysis.distribution import entropy, log_total, softmax
 from llmparams_cli.backends.llama.decoding.recording import pointer
 from llmparams_cli.backends.llama.native.model import Model
-from llmparams_cli.backends.llama.sampling.chain import Step
-from llmparams_cli.backends.llama.sampling.sampler import GRAMMAR, Draws
+from llmparams_cli.backends.llama.sampling.chain import GRAMMAR, Step
+from llmparams_cli.backends.llama.sampling.sampler import Draws
 from llmparams_cli.trace import MOST_SHOWN, Penalised, Ruling, Stage, TokenView
 
 
