@@ -624,12 +624,11 @@ class JsonSchema(Kind):
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON. Of two values for one name, one would be lost without a word."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} is given twice in one object: leave one out")
-    return found
+    from llmparams_cli.text.json_text import name_twice
+
+    if (name := name_twice(pairs)) is not None:
+        raise ValueError(f"{name!r} is given twice in one object: leave one out")
+    return dict(pairs)
 
 
 def _not_blank(text: str) -> str:

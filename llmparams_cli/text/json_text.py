@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import codecs
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from llmparams_cli.text.numbers import all_finite
 from llmparams_cli.text.safe import escape_json
+
+
+def name_twice(members: Sequence[tuple[str, Any]]) -> str | None:
+    """The first name that an object has twice, by its members as they were read."""
+    if len(dict(members)) == len(members):
+        return None
+    counts = Counter(name for name, _ in members)
+    return next(name for name in counts if counts[name] > 1)
 
 
 def json_text(document: Any, encoding: str | None = "utf-8", *, indent: int | None = None) -> str:

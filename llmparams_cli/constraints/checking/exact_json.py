@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from llmparams_cli.text.json_text import name_twice
+
 LONG = 4000  # digits; Python refuses to read an int of more than 4,300
 
 
@@ -60,9 +62,6 @@ def _no_constant(text: str) -> None:
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NameTwice(f"an object has the name {twice!r} twice")
-    return found
+    if (name := name_twice(pairs)) is not None:
+        raise NameTwice(f"an object has the name {name!r} twice")
+    return dict(pairs)
