@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmparams_cli.constraints.difference import Difference, NotFollowed, told
+from llmparams_cli.constraints.matching import matcher
 from llmparams_cli.constraints.schema import followed
-from llmparams_cli.constraints.schema.regex import matcher
 
 
 @lru_cache(maxsize=200)

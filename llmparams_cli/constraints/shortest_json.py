@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from llmparams_cli.constraints.patterns import shortest_pattern
+from llmparams_cli.constraints.schema.place import named
 
 LONGEST = 100_000  # characters; longer than any answer
 MOST_STEPS = 2_000  # parts of a schema that are looked at
@@ -178,7 +179,9 @@ class _Writer:
         if place or not sign:
             raise Unsure  # another document, or a name of this one
         if pointer and not pointer.startswith("/"):
-            return self._anchored(pointer)
+            if (found := named(self._root, reference)) is None:
+                raise Unsure
+            return found
         found = self._root
         for part in pointer.split("/")[1:]:
             name = unquote(part).replace("~1", "/").replace("~0", "~")
@@ -186,18 +189,6 @@ class _Writer:
             if found is None:
                 raise Unsure
         return found
-
-    def _anchored(self, name: str) -> Any:
-        todo = [self._root]
-        while todo:
-            part = todo.pop()
-            if isinstance(part, dict):
-                if name in (part.get("$anchor"), str(part.get("$id", "")).removeprefix("#")):
-                    return part
-                todo += part.values()
-            elif isinstance(part, list):
-                todo += part
-        raise Unsure
 
 
 def _whole(value: Any) -> Any:

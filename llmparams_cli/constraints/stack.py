@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Result = TypeVar("Result")
+# For llguidance's compiler, which calls itself for what is nested; only what is used counts.
+COMPILING = 1 << 28
 
 
 def with_stack(size: int, work: Callable[[], Result]) -> Result:

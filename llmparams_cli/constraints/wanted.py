@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.constraints.limits import limits
+from llmparams_cli.constraints.matching import escaped
 from llmparams_cli.errors import UsageError
 from llmparams_cli.params.settings import Settings
 
@@ -58,7 +59,7 @@ def from_settings(settings: Settings, note: Callable[[str], None]) -> Constraint
         origin = str(settings.setting("regex").origin)
         return _of_regex(_whole(settings["regex"], origin), origin)
     if settings["choices"]:
-        texts = "|".join(map(_escaped, settings["choices"]))
+        texts = "|".join(map(escaped, settings["choices"]))
         return _of_regex(texts, str(settings.setting("choices").origin))
     return None
 
@@ -102,11 +103,6 @@ def _whole(regex: str, origin: str) -> str:
         raise UsageError(
             f"{origin}: this regular expression cannot be followed: {error}", SPELLED_OUT
         ) from error
-
-
-def _escaped(text: str) -> str:
-    """A text as a regular expression of Rust."""
-    return "".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):X}}}" for c in text)
 
 
 def _checked(gbnf: str, origin: str, note: Callable[[str], None]) -> str:

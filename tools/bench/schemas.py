@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from llmparams_cli.constraints.difference import NotFollowed
+from llmparams_cli.constraints.matching import matcher
 from llmparams_cli.constraints.schema import followed
-from llmparams_cli.constraints.schema.regex import matcher
 
 
 @dataclass

@@ -17,6 +17,7 @@ from typing import Any
 from llmparams_cli.constraints.checking import exact_json
 from llmparams_cli.constraints.patterns.formats import FORMATS
 from llmparams_cli.constraints.patterns.python_pattern import Unreadable, in_python
+from llmparams_cli.constraints.schema.place import objects_in
 from llmparams_cli.text.shorten import beginning
 
 LONGEST_TEXT = 61  # characters of an answer that are quoted
@@ -107,20 +108,11 @@ def _undeclared(schema: Any) -> Any:
     """The dialect of a schema that names none: the newest in which its keywords mean something."""
     import jsonschema
 
-    if any(isinstance(part.get("exclusiveMinimum"), bool) for part in _parts(schema)):
+    if any(isinstance(part.get("exclusiveMinimum"), bool) for part in objects_in(schema)):
         return jsonschema.Draft4Validator
-    if any(isinstance(part.get("items"), list) for part in _parts(schema)):
+    if any(isinstance(part.get("items"), list) for part in objects_in(schema)):
         return jsonschema.Draft7Validator
     return jsonschema.Draft202012Validator
-
-
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:
-    """All objects in it."""
-    if isinstance(schema, dict):
-        yield schema
-        schema = list(schema.values())
-    for value in schema if isinstance(schema, list) else ():
-        yield from _parts(value)
 
 
 def _is_integer(_checker: Any, value: Any) -> bool:
@@ -152,8 +144,8 @@ def _is_found(pattern: str, text: str) -> bool:
     try:
         return bool(re.search(in_python(pattern), text))
     except Unreadable:
+        from llmparams_cli.constraints.matching import is_match
         from llmparams_cli.constraints.patterns.pattern import conditions
-        from llmparams_cli.constraints.schema.regex import is_match
 
         wanted = conditions(pattern)
         found = all(is_match(each, text) for each in wanted.every)

@@ -106,7 +106,7 @@ def _is_counted(expression: str) -> bool:
     """Whether llguidance can keep count of repetitions, on a long text of one letter."""
     import llguidance
 
-    from llmparams_cli.constraints.schema.regex import matcher
+    from llmparams_cli.constraints.matching import matcher
 
     follower = matcher(llguidance.LLMatcher.grammar_from_regex(expression))
     for _ in range(LONG_TEXT):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from llmparams_cli.constraints.difference import NotFollowed, step
+from llmparams_cli.text.shorten import beginning
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object", "any")
 MEANT = {
@@ -98,8 +99,7 @@ def _no_schema(path: str, value: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value as a message names it."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return beginning(json.dumps(value, ensure_ascii=False, default=str), LONGEST)
 
 
 def _meant(name: str) -> str:
@@ -108,12 +108,13 @@ def _meant(name: str) -> str:
     return low if low in TYPES else MEANT.get(low, "")
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether JSON has this number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _number(value: Any) -> str:
-    if _is_number(value):
+    if is_number(value):
         return ""
     return f"{shown(value)} is no number{_without_quotes(value)}"
 
@@ -136,7 +137,7 @@ def _above_zero(value: Any) -> str:
 
 
 def _count(value: Any) -> str:
-    if _is_number(value) and value >= 0 and value == int(value):
+    if is_number(value) and value >= 0 and value == int(value):
         return ""
     return f"{shown(value)} is no count: 0, 1, 2, …{_without_quotes(value)}"
 

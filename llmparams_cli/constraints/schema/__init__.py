@@ -20,9 +20,9 @@ def followed(schema: Any) -> tuple[str, list[Difference]]:
     """The grammar (as LLMatcher takes it), and its differences. Raises NotFollowed."""
     from llguidance import LLMatcher
 
+    from llmparams_cli.constraints.matching import matcher
     from llmparams_cli.constraints.schema.notes import Notes
     from llmparams_cli.constraints.schema.place import Document
-    from llmparams_cli.constraints.schema.regex import matcher
     from llmparams_cli.constraints.schema.writer import Writer
 
     notes = Notes()

@@ -6,7 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from llmparams_cli.constraints.schema.lark import Rule, Sequenced, Times
-from llmparams_cli.constraints.schema.place import both
+from llmparams_cli.constraints.schema.place import NEVER, Node, both
 from llmparams_cli.constraints.schema.sets import Arrays, row
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ArrayWriter:
                     after.append(min(count + 1, limit))
                 else:
                     if wanted.most is not None:  # what is not counted must not satisfy it
-                        node = both(node, tuple(_denied(wanted.node)))
+                        node = both(node, _denied(wanted.node))
                     after.append(count)
             if is_open:
                 lead: Sequenced = (tokens.comma,) if number else ()
@@ -121,9 +121,6 @@ class ArrayWriter:
         return options
 
 
-def _denied(node: tuple) -> list:  # type: ignore[type-arg]
-    from llmparams_cli.constraints.schema.place import NEVER
-
-    if len(node) == 1:
-        return [node[0].denied()]
-    return [NEVER]
+def _denied(node: Node) -> Node:
+    """What does not satisfy the node, which is of one place unless everything satisfies it."""
+    return (node[0].denied(),) if len(node) == 1 else (NEVER,)

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TypeVar
 
 from llmparams_cli.constraints.difference import NotFollowed
+from llmparams_cli.constraints.matching import is_match
 from llmparams_cli.constraints.schema import keywords, negation
 from llmparams_cli.constraints.schema.notes import Notes
 from llmparams_cli.constraints.schema.place import Node, Place
@@ -82,7 +83,7 @@ class Expander:
 
     def shared(self, one: Forms, other: Forms, place: Place, keyword: str = "") -> Forms:
         """The values in both, without the branches that are dead."""
-        keeps_all = place.document is not None and place.document.counts_evaluated
+        keeps_all = place.counts_evaluated
         found = shared(one, other, MOST_SETS, self._is_empty_set, keeps_all=keeps_all)
         if found is None:
             self.notes.wider(place.path, keyword, "is left out: there are too many combinations")
@@ -96,7 +97,7 @@ class Expander:
 
     def member(self, objects: Objects, name: str) -> Node:
         """What the member of this name has to be."""
-        return member(objects, name, keywords.matches)
+        return member(objects, name, lambda pattern: is_match(pattern.rust, name))
 
     # --- places
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llmparams_cli.constraints.difference import NotFollowed
+from llmparams_cli.constraints.reading.wellformed import is_number
 from llmparams_cli.constraints.schema.notes import Notes
 from llmparams_cli.constraints.schema.place import Node, Place
 from llmparams_cli.constraints.schema.sets import (
@@ -28,6 +28,7 @@ from llmparams_cli.constraints.schema.sets import (
     decimal,
     is_short,
     is_void,
+    met,
     smallest,
 )
 
@@ -61,8 +62,8 @@ def typed(place: Place, notes: Notes) -> Forms:
         notes.wider(place.path, "nullable", "also admits null, as in OpenAPI")
         kinds["null"] = (Constant(),)
     limited: Mapping[str, Callable[[Place, Notes], Some | None]] = {
-        "number": _numbers,
-        "string": _strings,
+        "number": numbers,
+        "string": strings,
         "array": _arrays,
         "object": _objects,
     }
@@ -73,8 +74,6 @@ def typed(place: Place, notes: Notes) -> Forms:
                 notes.contradiction(place.path, *_against(place.schema, kind))
                 del kinds[kind]
             elif isinstance(found, Numbers) and kinds[kind] == (Numbers(whole=True),):
-                from llmparams_cli.constraints.schema.sets import met
-
                 whole = met(found, Numbers(whole=True))
                 if whole is None:
                     notes.contradiction(place.path, "type", "no integer is within the limits")
@@ -121,7 +120,8 @@ def types(place: Place, notes: Notes) -> list[str]:
 # --- numbers
 
 
-def _numbers(place: Place, notes: Notes) -> Numbers | None:
+def numbers(place: Place, notes: Notes) -> Numbers | None:
+    """The numbers within the limits that are set there; None if there are none."""
     schema = place.schema
     low, low_open = _limit(schema, "minimum", "exclusiveMinimum", sign=1)
     high, high_open = _limit(schema, "maximum", "exclusiveMaximum", sign=-1)
@@ -145,11 +145,6 @@ def _limit(schema: Any, closed: str, open: str, *, sign: int) -> Any:
     return sign * limit, is_open
 
 
-def is_number(value: Any) -> bool:
-    """Whether JSON calls this a number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def size(schema: Any, word: str) -> int | None:
     """A number of something; 2.0 is 2."""
     found = schema.get(word)
@@ -159,7 +154,7 @@ def size(schema: Any, word: str) -> int | None:
 # --- strings
 
 
-def _strings(place: Place, notes: Notes, *, is_barred: bool = False) -> Strings | None:
+def strings(place: Place, notes: Notes, *, is_barred: bool = False) -> Strings | None:
     """None if there are no such strings. Of what `is_barred`, nothing may be left out."""
     schema = place.schema
     patterns: list[str] = []
@@ -182,8 +177,8 @@ def _strings(place: Place, notes: Notes, *, is_barred: bool = False) -> Strings 
             patterns.append(form.regex)
             most = smallest(most, form.longest)
     fewest = size(schema, "minLength") or 0
-    strings = Strings(fewest, most, tuple(dict.fromkeys(patterns)), tuple(barred), place.path)
-    return None if is_short(strings) else strings
+    kept = Strings(fewest, most, tuple(dict.fromkeys(patterns)), tuple(barred), place.path)
+    return None if is_short(kept) else kept
 
 
 def _followed(text: str, place: Place, notes: Notes) -> Conditions:
@@ -293,16 +288,3 @@ def _member_patterns(place: Place, notes: Notes) -> list[Pattern] | None:
             return None
         found.append(Pattern(source, rust, alone(place.child("patternProperties", source))))
     return found
-
-
-def matches(found: Pattern, name: str) -> bool:
-    """Whether a name is one of those that the pattern finds."""
-    return is_match(found.rust, name)
-
-
-@lru_cache(maxsize=100_000)
-def is_match(rust: str, text: str) -> bool:
-    """The same of a whole text, once for each."""
-    from llmparams_cli.constraints.schema.regex import is_match as whole
-
-    return whole(rust, text)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from llmparams_cli.constraints.matching import escaped
 from llmparams_cli.constraints.schema import keywords
 from llmparams_cli.constraints.schema.place import Place
 from llmparams_cli.constraints.schema.sets import (
@@ -93,8 +94,6 @@ def _values(expander: Expander, place: Place, listed: list[Any]) -> Forms:
                 if isinstance(some, Numbers)
             )
         elif kind == "string":
-            from llmparams_cli.constraints.schema.regex import escaped
-
             found[kind] = tuple(
                 replace(some, barred=(*some.barred, escaped(value)))
                 for some in found[kind]
@@ -116,7 +115,7 @@ def _const(expander: Expander, place: Place) -> Forms:
 
 
 def _limits(expander: Expander, place: Place) -> Forms:
-    found = keywords._numbers(place, expander.notes)
+    found = keywords.numbers(place, expander.notes)
     if found is None:
         return only(["number"])
     sets = []
@@ -143,7 +142,7 @@ def _text(expander: Expander, place: Place) -> Forms:
     """What does not match the pattern, or has not the format."""
     words = {word: place.schema[word] for word in ("pattern", "format") if word in place.schema}
     plain = Place(None, schema=words, path=place.path)
-    found = keywords._strings(plain, expander.notes, is_barred=True)
+    found = keywords.strings(plain, expander.notes, is_barred=True)
     if found is None:
         return only(["string"])
     if len(found.patterns) + len(found.barred) < len(words):  # one could not be followed

@@ -56,7 +56,7 @@ def _between(
         return ""
     conditions = [f"/{_at_least(low, low_open, fractions)}/"]
     if low == 0 and not low_open:
-        conditions = [rf"/{PLAIN}{_some('FRACTION', fractions)}/"]
+        conditions = [rf"/{PLAIN}{_fraction(fractions)}/"]
     if high is not None:
         conditions.append(f"/{_at_most(high, high_open, fractions)}/")
     plain = " & ".join(conditions)
@@ -68,7 +68,7 @@ def _between(
     return f"({plain}) | {scientific}" if scientific else plain
 
 
-def _some(name: str, wanted: bool) -> str:
+def _fraction(wanted: bool) -> str:
     return r"(?:\.[0-9]+)?" if wanted else ""
 
 
@@ -79,7 +79,7 @@ def _parts(number: Decimal) -> tuple[str, str]:
 
 def _at_least(limit: Decimal, is_open: bool, fractions: bool) -> str:
     whole, fraction = _parts(limit)
-    above = _greater_whole(whole) + _some("", fractions)
+    above = _greater_whole(whole) + _fraction(fractions)
     if not fractions:
         is_in = not fraction and not is_open
         return f"(?:{above}|{whole})" if is_in else above
@@ -93,7 +93,7 @@ def _at_least(limit: Decimal, is_open: bool, fractions: bool) -> str:
 def _at_most(limit: Decimal, is_open: bool, fractions: bool) -> str:
     whole, fraction = _parts(limit)
     below = _smaller_whole(whole)
-    options = [below + _some("", fractions)] if below else []
+    options = [below + _fraction(fractions)] if below else []
     if not fraction:
         if not is_open:
             options.append(whole + (r"(?:\.0+)?" if fractions else ""))
@@ -117,7 +117,7 @@ def _smaller_whole(whole: str) -> str:
     """Integers from 0 to below one; empty if there are none."""
     options = []
     if len(whole) > 1:
-        options.append(rf"0|[1-9][0-9]{{0,{len(whole) - 2}}}" if len(whole) > 1 else "0")
+        options.append(rf"0|[1-9][0-9]{{0,{len(whole) - 2}}}")
     for place, digit in enumerate(whole):
         first = 1 if place == 0 and len(whole) > 1 else 0
         if int(digit) > first:

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from llmparams_cli.constraints.matching import escaped, is_match
 from llmparams_cli.constraints.schema import numbers, strings
-from llmparams_cli.constraints.schema.keywords import is_match
 from llmparams_cli.constraints.schema.lark import Rule, Sequenced, Terminal, Times
-from llmparams_cli.constraints.schema.place import Node, both
-from llmparams_cli.constraints.schema.regex import escaped
-from llmparams_cli.constraints.schema.sets import Objects, Pattern, Strings, Values, names_of
+from llmparams_cli.constraints.schema.place import NEVER, Node, both
+from llmparams_cli.constraints.schema.sets import (
+    Objects,
+    Pattern,
+    Strings,
+    Values,
+    item,
+    member,
+    names_of,
+)
 
 if TYPE_CHECKING:
     from llmparams_cli.constraints.schema.writer import Writer
@@ -67,7 +74,7 @@ class ObjectWriter:
             node = self._writer.expander.member(objects, name)
             is_required = name in objects.required
             if not self._may_be_named(objects, name):
-                node = self._never()
+                node = (NEVER,)
             if not is_required and self._writer.expander.is_empty(node):
                 continue
             key = self._writer.grammar.terminal(numbers.spelled(name))
@@ -76,14 +83,7 @@ class ObjectWriter:
             )
         return pairs
 
-    def _never(self) -> Node:
-        from llmparams_cli.constraints.schema.place import NEVER
-
-        return (NEVER,)
-
     def _may_be_named(self, objects: Objects, name: str) -> bool:
-        from llmparams_cli.constraints.schema.sets import item
-
         return all(self._writer.checker.admitted(names, (item(name),)) for names in objects.names)
 
     def _others(self, objects: Objects) -> list[Sequenced]:
@@ -118,14 +118,7 @@ class ObjectWriter:
         ]
 
     def _value_of(self, objects: Objects, inside: Sequence[str]) -> Node:
-        node: Node = ()
-        for group in objects.groups:
-            found = [pattern.node for pattern in group.patterns if pattern.rust in inside]
-            if not found and group.rest is not None:
-                found = [group.rest]
-            for part in found:
-                node = both(node, part)
-        return node
+        return member(objects, None, lambda pattern: pattern.rust in inside)
 
     def _keys(
         self, objects: Objects, inside: Sequence[str], barred: Sequence[str]

@@ -130,10 +130,10 @@ class Document:
             else:
                 found = place.resolver.lookup(reference)
         except (Unresolvable, ValueError, TypeError, AttributeError, LookupError) as error:
-            named = _named(self.schema, reference)
-            if named is None:
+            called = named(self.schema, reference)
+            if called is None:
                 raise NotFollowed(place.path, keyword, _astray(reference)) from error
-            return self.place(named, f"{place.path}.{keyword}", self._resolver)
+            return self.place(called, f"{place.path}.{keyword}", self._resolver)
         path = _of_pointer(reference) or f"{place.path}.{keyword}"
         return self.place(found.contents, path, found.resolver)
 
@@ -151,33 +151,29 @@ def _specification(schema: Any) -> Any:
     return DRAFT202012
 
 
+def objects_in(schema: Any) -> Iterator[dict[str, Any]]:
+    """All objects that it consists of, whatever they stand for."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield part
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+
+
 def _mentions(schema: Any, words: tuple[str, ...]) -> bool:
-    waiting = [schema]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            if any(word in part for word in words):
-                return True
-            waiting += part.values()
-        elif isinstance(part, list):
-            waiting += part
-    return False
+    return any(word in part for part in objects_in(schema) for word in words)
 
 
-def _named(schema: Any, reference: str) -> Any:
-    """What is called so by an `id` or an anchor of another draft than the schema's own."""
-    waiting = [schema]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            if reference in (part.get("$id"), part.get("id")):
-                return part
-            anchor = part.get("$anchor", part.get("$dynamicAnchor"))
-            if isinstance(anchor, str) and reference == f"#{anchor}":
-                return part
-            waiting += part.values()
-        elif isinstance(part, list):
-            waiting += part
+def named(schema: Any, reference: str) -> Any:
+    """What is called so by an `id` or an anchor, of whichever draft; None if nothing is."""
+    for part in objects_in(schema):
+        anchor = part.get("$anchor", part.get("$dynamicAnchor"))
+        is_anchored = isinstance(anchor, str) and reference == f"#{anchor}"
+        if is_anchored or reference in (part.get("$id"), part.get("id")):
+            return part
     return None
 
 

@@ -1,4 +1,4 @@
-r"""Rust's regular expressions, asked of llguidance and written as they stand in a JSON string.
+r"""Rust's regular expressions, written as they stand in a JSON string.
 
 In JSON some characters are escaped: the expression `a.b` becomes one that also finds `a\"b`.
 Every other character is written as itself, so that a text has one spelling only, and a text that
@@ -9,55 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache, lru_cache
-from typing import Any
+from functools import lru_cache
 
-from llmparams_cli.constraints.limits import limits
-from llmparams_cli.constraints.stack import with_stack
+from llmparams_cli.constraints.matching import matcher
 
 # What JSON does not take as it is.
 ESCAPED = [chr(code) for code in range(0x20)] + ['"', "\\"]
 NOT_PLAIN = r'["\\\x00-\x1f]'
 ANY = "(?s:.)"
-STACK = 1 << 28  # for long grammars; only what is used counts
-SHORT = 10_000  # characters
-
-
-@cache
-def _bytes() -> Any:
-    """A tokenizer whose tokens are the bytes."""
-    from llguidance import LLTokenizer, TokenizerWrapper
-
-    class Bytes:
-        eos_token_id = 256
-        bos_token_id = None
-        tokens = (*(bytes([code]) for code in range(256)), b"\xff<end>")
-        special_token_ids = (256,)
-
-        def __call__(self, text: Any) -> list[int]:
-            return list(text if isinstance(text, bytes) else text.encode())
-
-    return LLTokenizer(TokenizerWrapper(Bytes()))
-
-
-def matcher(grammar: str) -> Any:
-    """Follows a grammar byte by byte."""
-    from llguidance import LLMatcher
-
-    def made() -> Any:
-        return LLMatcher(_bytes(), grammar, log_level=0, limits=limits())
-
-    # The compiler calls itself for every rule within a rule.
-    return made() if len(grammar) < SHORT else with_stack(STACK, made)
-
-
-def is_match(rust: str, text: str) -> bool:
-    """Whether the whole text matches."""
-    from llguidance import LLMatcher
-
-    follower = matcher(LLMatcher.grammar_from_regex(rust))
-    tokens = list(text.encode(errors="replace"))
-    return follower.try_consume_tokens(tokens) == len(tokens) and bool(follower.is_accepting())
 
 
 def is_empty(terminal: str) -> bool:
@@ -77,11 +36,6 @@ def _first_bytes(rust: str) -> frozenset[int]:
 
     mask = matcher(LLMatcher.grammar_from_regex(rust)).compute_bitmask()
     return frozenset(code for code in range(256) if mask[code // 8] >> code % 8 & 1)
-
-
-def escaped(text: str) -> str:
-    """An expression for this text alone."""
-    return "".join(c if c.isalnum() and c.isascii() else f"\\x{{{ord(c):X}}}" for c in text)
 
 
 @lru_cache(maxsize=10_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -112,7 +112,8 @@ class Objects:
     path: str = field(default="", compare=False)
 
 
-Some = Values | Constant | Numbers | Strings | Arrays | Objects
+Sized = Strings | Arrays | Objects
+Some = Values | Constant | Numbers | Sized
 Forms = Mapping[str, tuple[Some, ...]]
 """For each kind, the sets that together hold the values of that kind."""
 
@@ -172,39 +173,27 @@ def met(one: Some, other: Some) -> Some | None:
         return _values_in(one, other)
     if isinstance(one, Numbers) and isinstance(other, Numbers):
         return _numbers(one, other)
-    if isinstance(one, Strings) and isinstance(other, Strings):
-        most = smallest(one.most, other.most)
-        found = Strings(
-            max(one.fewest, other.fewest),
-            most,
-            _joined(one.patterns, other.patterns),
-            _joined(one.barred, other.barred),
-            one.path or other.path,
-        )
-        return None if is_short(found) else found
-    if isinstance(one, Arrays) and isinstance(other, Arrays):
-        both_arrays = Arrays(
-            max(one.fewest, other.fewest),
-            smallest(one.most, other.most),
-            _joined(one.groups, other.groups),
-            _joined(one.contained, other.contained),
-            one.unique or other.unique,
-        )
-        return None if is_short(both_arrays) else both_arrays
-    if isinstance(one, Objects) and isinstance(other, Objects):
-        both_objects = Objects(
-            max(one.fewest, other.fewest),
-            smallest(one.most, other.most),
-            _joined(one.required, other.required),
-            _joined(one.groups, other.groups),
-            _joined(one.names, other.names),
-            one.path or other.path,
-        )
-        return None if is_short(both_objects) else both_objects
+    if isinstance(one, Sized) and isinstance(other, type(one)):
+        return _sized(one, other)
     return one
 
 
-def is_short(some: Strings | Arrays | Objects) -> bool:
+def _sized(one: Sized, other: Sized) -> Sized | None:
+    """With the tighter limits of both, and what each asks for."""
+    found: dict[str, Any] = {}
+    for each in fields(one):
+        first, second = getattr(one, each.name), getattr(other, each.name)
+        if isinstance(first, tuple):
+            found[each.name] = _joined(first, second)
+        else:
+            found[each.name] = first or second  # a path
+    found["fewest"] = max(one.fewest, other.fewest)
+    found["most"] = smallest(one.most, other.most)
+    both_of_them = type(one)(**found)
+    return None if is_short(both_of_them) else both_of_them
+
+
+def is_short(some: Sized) -> bool:
     """Whether more is wanted than is admitted."""
     return some.most is not None and some.most < some.fewest
 
@@ -242,7 +231,7 @@ def _may_hold(some: Some, value: Any) -> bool:
             or (some.whole is not None and (number == number.to_integral_value()) != some.whole)
             or number in some.barred
         )
-    if isinstance(some, (Strings, Arrays, Objects)):
+    if isinstance(some, Sized):
         size = len(value)
         if size < some.fewest or (some.most is not None and size > some.most):
             return False
@@ -369,12 +358,14 @@ def _unseen(some: Some) -> Some:
 # --- the members of objects and the items of arrays
 
 
-def member(objects: Objects, name: str, matches: Any) -> Node:
-    """What the member of this name has to be."""
+def member(objects: Objects, name: str | None, finds: Callable[[Pattern], bool]) -> Node:
+    """What the member of this name has to be, which these patterns find; None: of a name that is
+    not spoken of.
+    """
     node: Node = ()
     for group in objects.groups:
         found = [value for named, value in group.named if named == name]
-        found += [p.node for p in group.patterns if matches(p, name)]
+        found += [pattern.node for pattern in group.patterns if finds(pattern)]
         if not found and group.rest is not None:
             found = [group.rest]
         for part in found:

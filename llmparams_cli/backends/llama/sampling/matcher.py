@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from llmparams_cli.backends.llama.native.model import Model
 from llmparams_cli.backends.llama.sampling.candidates import array_of
 from llmparams_cli.constraints.limits import limits
-from llmparams_cli.constraints.stack import with_stack
+from llmparams_cli.constraints.stack import COMPILING, with_stack
 from llmparams_cli.constraints.wanted import Constraint
 from llmparams_cli.errors import BackendError, UsageError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MARK = b"\xff"  # before the name of a token that stands for no text; no UTF-8 has this byte
 LONGEST = 1000  # bytes of a token; llguidance's trie is 1,024 deep
-STACK = 1 << 28  # for the compiler, which calls itself for what is nested; only what is used counts
 KEPT = 16  # compiled grammars
 # Tokens that are looked at together where all of them may come next: masks in JSON's strings take a
 # tenth of the time. llguidance's own four kinds double the time in which it reads the vocabulary.
@@ -118,7 +117,7 @@ class Engine:
         grammar = constraint.grammar
         compiled, uses = self._compiled.pop(grammar, (None, 0))
         if compiled is None:
-            compiled = with_stack(STACK, lambda: self._compile(constraint))
+            compiled = with_stack(COMPILING, lambda: self._compile(constraint))
         if uses + 1 < USES:
             self._compiled[grammar] = compiled, uses + 1
         if len(self._compiled) > KEPT:
