@@ -277,6 +277,14 @@ def test_a_terminal_shows_them_as_bars(program):
     assert bars[0].split()[1].startswith("█" * 20)
 
 
+def test_in_a_narrow_terminal_every_choice_has_one_line(program):
+    texts = "small", "warm and rather long for such a terminal"
+    shown = program.terminal(*FLAGS, *chosen_from(*texts), width=32).end()
+    bars = [line for line in shown.lines if "small" in line or "warm" in line][-2:]
+    assert all(line.rstrip().endswith("%") for line in bars), shown.lines
+    assert [line.split()[0] for line in bars] == ["small", "warm"] and "█" in bars[0]
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [

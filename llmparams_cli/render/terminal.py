@@ -142,7 +142,8 @@ class TerminalRenderer:
         if self._scale and self._colored_aside:
             self._legend(self._scale)
         between = separator(env.stderr)
-        for line in choice_lines(event.choices, env.stderr) if event.choices else ():
+        room = columns(env, env.stderr) - 1
+        for line in choice_lines(event.choices, env.stderr, room) if event.choices else ():
             self._aside(line)
         for row in fold(items, len(between), columns(env, env.stderr)):
             self._aside(between.join(row))
