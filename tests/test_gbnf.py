@@ -74,6 +74,7 @@ REFUSED = {
     # Left recursion: direct, through others, through what is empty, by repetition.
     'root ::= "a" | root "b"': ("line 1, column 1, rule 'root': ", "begin with itself", "*"),
     'root ::= x\nx ::= y "" | "b"\ny ::= x': ("line 2, column 1, rule 'x': ", "with 'y', that", ""),
+    'root ::= x\nx ::= y "" | "b"\ny ::= z "" | "c"\nz ::= x': ("line 2, ", "with 'z', that", ""),
     'root ::= e root "b" | "a"\ne ::= ""': ("line 1, column 1, rule 'root': ", "recursion", ""),
     'root ::= e root "b" | "a"\ne ::= "q"?': ("line 1, column 1, rule 'root': ", "recursion", ""),
     'root ::= "a"?*': ("line 1, column 14, rule 'root': ", "repeats what may be empty", ""),

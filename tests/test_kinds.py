@@ -155,6 +155,11 @@ def test_open_ends_exclude_the_bound_and_closed_ends_include_it(
         ),
         (JsonSchema(), "[1]", "[1] is not a JSON Schema (an object)"),
         (JsonSchema(), '{"a": 1, "a": 2}', "'a' is given twice in one object: leave one out"),
+        (
+            JsonSchema(),
+            '{"a": 1, "b": 2, "b": 3}',
+            "'b' is given twice in one object: leave one out",
+        ),
         (JsonSchema(), "[" * 99_999, "nested too deeply"),
     ],
 )

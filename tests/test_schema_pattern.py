@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whole_texts import Whole
 
+from llmparams_cli.constraints.matching import is_match
 from llmparams_cli.constraints.patterns.pattern import (
     Conditions,
     Malformed,
@@ -249,3 +250,8 @@ def test_without_what_cannot_be_followed_the_rest_is(pattern, texts, others):
 def test_what_must_not_stand_there_is_not_loosened():
     with pytest.raises(NoCounterpart, match="lookahead"):
         loosened("^(?!a(?=b))x")
+
+
+def test_a_text_matches_as_a_whole_or_not_at_all() -> None:
+    assert is_match("ab?", "a") and is_match("ab?", "ab")
+    assert not is_match("ab", "a") and not is_match("a", "ab")
